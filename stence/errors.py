@@ -1,0 +1,31 @@
+"""Failures a person can act on: every message says what is wrong, with which object, and what to do."""
+
+from __future__ import annotations
+
+
+class StenceError(Exception):
+    """Base of all errors raised on purpose; the command line prints its text without a traceback."""
+
+
+class ConfigurationError(StenceError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class ObjectNotFoundError(StenceError):
+    """The object store holds no object under that key."""
+
+
+class StoreUnavailableError(StenceError):
+    """The object store did not answer, after all retries."""
+
+
+class DatabaseUnavailableError(StenceError):
+    """Postgres did not answer, after all retries."""
+
+
+class ArtefactError(StenceError):
+    """A model artefact is incomplete, altered, or of a kind that is never opened."""
+
+
+class RegistryError(StenceError):
+    """A change of a model version's state is not allowed."""

@@ -1,0 +1,24 @@
+"""Fixtures for every test: the reference data, and an environment free of the developer's own settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+for name in [name for name in os.environ if name.startswith("STENCE_")]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference data beside the clone; a user has none, CI must."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI needs the reference data in {folder}")
+        pytest.skip("needs the reference data folder ../shared")
+    return folder
