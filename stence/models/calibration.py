@@ -1,0 +1,66 @@
+"""Calibration: one Platt line a question, so that a probability of 0.3 means 3 in 10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from stence.models.targets import TARGETS
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """``slope * logit + intercept`` for each of the six questions; slopes are never negative.
+
+    Lines act on the questions' logits, before ``coherence.probabilities``: calibrated probabilities
+    keep every promise made there.
+    """
+
+    slopes: tuple[float, ...] = (1.0,) * len(TARGETS)
+    intercepts: tuple[float, ...] = (0.0,) * len(TARGETS)
+
+    def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated logits of the same shape (..., 6)."""
+        return logits * np.asarray(self.slopes) + np.asarray(self.intercepts)
+
+
+def fit(
+    logits: NDArray[np.float64], answers: NDArray[np.float32], weights: NDArray[np.float64]
+) -> Calibration:
+    """Fit by maximum likelihood on held-out patients.
+
+    ``logits`` and ``answers`` (n, 6; NaN: not asked), ``weights`` (n,). The joint likelihood of the tree
+    is the product of its questions', so each line is fitted by itself. A question nobody was asked keeps its logit.
+    """
+    lines = [_fit_line(logits[:, column], answers[:, column], weights) for column in range(len(TARGETS))]
+    slopes, intercepts = zip(*lines, strict=True)
+    return Calibration(slopes, intercepts)
+
+
+def _fit_line(
+    logit: NDArray[np.float64], answer: NDArray[np.float32], weight: NDArray[np.float64]
+) -> tuple[float, float]:
+    asked = ~np.isnan(answer)
+    if not asked.any():
+        return 1.0, 0.0
+    x, w = logit[asked], weight[asked]
+    t = _platt_labels(answer[asked].astype(np.float64), w)
+
+    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = line[0] * x + line[1]
+        pull = w * (expit(z) - t)
+        return float(w @ (np.logaddexp(0, z) - t * z)), np.array([pull @ x, pull.sum()])
+
+    best = minimize(loss, x0=(1.0, 0.0), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
+    return float(best.x[0]), float(best.x[1])
+
+
+def _platt_labels(answer: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Platt's (1999) labels, (N+ + 1)/(N+ + 2) and 1/(N- + 2): lines stay finite where classes separate."""
+    yes = float(weight @ answer)
+    no = float(weight.sum()) - yes
+    return np.where(answer == 1, (yes + 1) / (yes + 2), 1 / (no + 2))

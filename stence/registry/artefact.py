@@ -1,0 +1,162 @@
+"""A model artefact: a folder of exactly two files in the store, ``model.safetensors`` and ``manifest.json``.
+
+Nothing else is ever opened. Before a file is parsed its SHA-256 must be the registered one: the registry
+holds the manifest's, the manifest the weights'. Formats that can carry code (pickles, also zipped ones
+as of ``torch.save``) are refused by their name or first bytes, unopened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from stence.ecg import PREPROCESSING_VERSION
+from stence.objects import ObjectStore
+
+from stence import encoders
+from stence.errors import ArtefactError
+from stence.models import RiskModel, RiskScorer
+from stence.models.targets import TARGET_NAMES
+from stence.registry.manifest import Manifest
+
+WEIGHTS = "model.safetensors"
+MANIFEST = "manifest.json"
+FOREIGN = {b"\x80": "a Python pickle", b"PK": "a zip archive (torch.save)", b"\x1f\x8b": "a gzip archive"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file that may be opened: where its JSON starts, and how large it may be."""
+
+    name: str
+    brace_at: int
+    limit_bytes: int
+
+
+KINDS = {WEIGHTS: Kind("safetensors", 8, 2 * 2**30), MANIFEST: Kind("JSON", 0, 2**20)}
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """The two files in memory, and what the registry records of them."""
+
+    manifest: Manifest
+    weights: bytes
+
+    @property
+    def manifest_bytes(self) -> bytes:
+        """``manifest.json`` as it is stored."""
+        return self.manifest.model_dump_json(indent=2).encode()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the manifest, which holds the weights': it stands for the whole artefact."""
+        return hashlib.sha256(self.manifest_bytes).hexdigest()
+
+
+def weights_of(model: RiskModel) -> bytes:
+    """The model's parameters and buffers as safetensors."""
+    return save_tensors({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()})
+
+
+def publish(store: ObjectStore, prefix: str, artefact: Artefact) -> str:
+    """Write the artefact under ``prefix`` + its version; the folder's key, ending in a slash.
+
+    The manifest goes last: a folder without one is not an artefact.
+    """
+    folder = f"{prefix}{artefact.manifest.model_version}/"
+    store.put(folder + WEIGHTS, artefact.weights)
+    store.put(folder + MANIFEST, artefact.manifest_bytes)
+    return folder
+
+
+def read(store: ObjectStore, folder: str, sha256: str) -> Artefact:
+    """Read and verify the artefact in ``folder`` against its registered ``sha256``.
+
+    Raises ArtefactError, which names the file: missing, additional, altered, or never to be opened.
+    """
+    _check_names(store, folder)
+    manifest_bytes = _verified(store, folder, MANIFEST, sha256)
+    try:
+        manifest = Manifest.model_validate_json(manifest_bytes)
+        registered = manifest.files[WEIGHTS]
+    except (ValidationError, KeyError) as error:
+        raise ArtefactError(
+            f"{folder}{MANIFEST} is not a manifest this version of stence reads: {error}"
+        ) from error
+    return Artefact(manifest, _verified(store, folder, WEIGHTS, registered))
+
+
+def scorer(artefact: Artefact, device: str) -> RiskScorer:
+    """Build the model of a verified artefact.
+
+    Raises ArtefactError where it was made for other preprocessing or targets, or for an unknown encoder.
+    """
+    manifest = artefact.manifest
+    _check_fit(manifest)
+    try:
+        model = RiskModel(encoders.build(manifest.architecture.encoder, **manifest.architecture.config))
+        model.load_state_dict(load_tensors(artefact.weights), strict=True)
+    except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
+        raise ArtefactError(
+            f"{WEIGHTS} of {manifest.model_version} does not fit its manifest: {error}"
+        ) from error
+    return RiskScorer(
+        model,
+        manifest.calibration,
+        model_version=manifest.model_version,
+        preprocessing_version=manifest.preprocessing.version,
+        windows=manifest.preprocessing.windows,
+        thresholds=manifest.thresholds,
+        device=device,
+    )
+
+
+def _check_names(store: ObjectStore, folder: str) -> None:
+    names = {found.key.removeprefix(folder) for found in store.list(folder)}
+    if foreign := sorted(names - KINDS.keys()):
+        raise ArtefactError(
+            f"{', '.join(folder + name for name in foreign)}: not part of a model artefact and not "
+            f"opened; it holds {MANIFEST} and {WEIGHTS} only. Remove it, or restore the folder from a backup."
+        )
+    if missing := sorted(KINDS.keys() - names):
+        raise ArtefactError(
+            f"{', '.join(folder + name for name in missing)} is missing: restore it from a backup."
+        )
+
+
+def _verified(store: ObjectStore, folder: str, name: str, sha256: str) -> bytes:
+    key, kind = folder + name, KINDS[name]
+    content = store.get(key, limit_bytes=kind.limit_bytes)
+    if content[kind.brace_at : kind.brace_at + 1] != b"{":
+        raise ArtefactError(
+            f"{key} is {_likely(content)} where {kind.name} belongs: refused, and not opened."
+        )
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ArtefactError(
+            f"{key} was altered: its SHA-256 is not the registered one. "
+            "Restore it from a backup, or train again."
+        )
+    return content
+
+
+def _likely(content: bytes) -> str:
+    return next(
+        (name for magic, name in FOREIGN.items() if content.startswith(magic)), "a file of unknown kind"
+    )
+
+
+def _check_fit(manifest: Manifest) -> None:
+    if manifest.preprocessing.version != PREPROCESSING_VERSION:
+        raise ArtefactError(
+            f"{manifest.model_version} was trained on preprocessing {manifest.preprocessing.version}, this "
+            f"installation prepares ECGs by {PREPROCESSING_VERSION}: train again."
+        )
+    if manifest.targets != TARGET_NAMES:
+        raise ArtefactError(
+            f"{manifest.model_version} predicts {manifest.targets}, stence expects {TARGET_NAMES}."
+        )

@@ -1,0 +1,69 @@
+"""``manifest.json``: everything about a model version but its weights."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stence.models.calibration import Calibration
+from stence.models.thresholds import Threshold
+
+
+class Part(BaseModel):
+    """Immutable, and strict about what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(Part):
+    """How to build the network again."""
+
+    encoder: str = Field(description="Name in the registry of stence.encoders.")
+    config: dict[str, Any] = Field(description="Arguments of the encoder.")
+
+
+class Preprocessing(Part):
+    """What the network was trained on."""
+
+    version: str = Field(description="stence.ecg.PREPROCESSING_VERSION at training.")
+    windows: int = Field(ge=1, description="3 s windows averaged over an ECG.")
+
+
+class TrainingData(Part):
+    """What it learned from, in numbers only."""
+
+    fingerprint: str = Field(description="SHA-256 over the sorted (content hash, labels, split) of all ECGs.")
+    ecgs: dict[str, int] = Field(description="ECGs by split.")
+    patients: dict[str, int] = Field(description="Patients by split.")
+    left_out: dict[str, int] = Field(
+        description="Report rows, studies and ECGs that were not used, by reason."
+    )
+
+
+class Code(Part):
+    """What made it."""
+
+    stence: str
+    git_commit: str | None
+    libraries: dict[str, str]
+
+
+class Manifest(Part):
+    """The content of ``manifest.json``."""
+
+    format: Literal[1] = 1
+    model_version: str
+    created_at: datetime
+    architecture: Architecture
+    preprocessing: Preprocessing
+    targets: tuple[str, ...]
+    calibration: Calibration
+    thresholds: dict[str, Threshold]
+    training_data: TrainingData
+    training_config: dict[str, Any]
+    training_run: dict[str, Any] = Field(description="Seed, epochs, best epoch, seconds.")
+    metrics: dict[str, Any] = Field(description="On the test patients, with 95 % intervals.")
+    code: Code
+    files: dict[str, str] = Field(description="SHA-256 of each other file of the artefact.")
