@@ -1,0 +1,68 @@
+"""What every flow needs: the settings, the database and the object store, opened once a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+from sqlalchemy import Engine
+
+from stence import database
+from stence.errors import DatabaseUnavailableError, StoreUnavailableError
+from stence.objects import ObjectStore, open_store
+from stence.settings import Settings
+
+RETRY_DELAYS_SECONDS = [5, 30, 120]
+
+
+class Workplace(NamedTuple):
+    """The settings and the two places a run reads from and writes to."""
+
+    settings: Settings
+    engine: Engine
+    store: ObjectStore
+
+
+@contextmanager
+def open_workplace() -> Iterator[Workplace]:
+    """Open database and store from the environment's settings; close both at the end."""
+    settings = Settings()
+    with database.connect(settings) as engine:
+        yield Workplace(settings, engine, open_store(settings.resolved_store_url, settings))
+
+
+def retriable(task: object, run: object, state: Any) -> bool:
+    """Whether a failed task is worth another try: outages are, bad settings and bugs are not."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, DatabaseUnavailableError | StoreUnavailableError)
+
+
+# Nothing a task takes or gives is cached or stored: clinical state lives in Postgres alone.
+TASK_OPTIONS: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": len(RETRY_DELAYS_SECONDS),
+    "retry_delay_seconds": RETRY_DELAYS_SECONDS,
+    "retry_condition_fn": retriable,
+}
+
+
+@contextmanager
+def library_logs() -> Iterator[None]:
+    """Show the library's own log lines in the flow run's log."""
+    run_logger = get_run_logger()
+
+    class Relay(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            run_logger.log(record.levelno, record.getMessage())
+
+    library, relay = logging.getLogger("stence"), Relay(logging.INFO)
+    library.addHandler(relay)
+    try:
+        yield
+    finally:
+        library.removeHandler(relay)

@@ -1,0 +1,67 @@
+"""The command ``stence``: thin, one function a command; the work is in the library and the flows."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from stence import __version__
+from stence.errors import StenceError
+
+# command -> module of stence.cli that holds it, imported when it is used: torch and Prefect take seconds.
+COMMANDS = {
+    "practice": "practice",
+    "doctor": "doctor",
+    "up": "up",
+    "ingest": "runs",
+    "score": "runs",
+    "simulate": "practice",
+    "train": "practice",
+    "query": "query",
+    "quarantine": "quarantine",
+    "models": "models",
+    "review": "review",
+}
+
+
+class Commands(click.Group):
+    """Commands imported on use; errors made for people are shown without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"stence.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StenceError as error:
+            raise click.ClickException(str(error)) from error
+        except ValidationError as error:
+            raise click.ClickException(_settings_message(error)) from error
+
+
+def _settings_message(error: ValidationError) -> str:
+    """Name each wrong setting by its environment variable, without its value: it may be a secret."""
+    if error.title != "Settings":
+        return str(error)
+    lines = [f"STENCE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+    return "Settings are wrong; mend them in the environment or in .env:\n  " + "\n  ".join(lines)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("-v", "--verbose", is_flag=True, help="Show the library's detailed log.")
+def main(verbose: bool) -> None:
+    """Finds people with severe coronary stenosis from the ECGs a hospital already has."""
+    level = logging.DEBUG if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("stence").setLevel(level)

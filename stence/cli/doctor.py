@@ -1,0 +1,133 @@
+"""``stence doctor``: check each part and say in words what is wrong."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import click
+
+from stence.errors import StenceError
+from stence.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from stence.objects import ObjectStore
+
+LOW_DISK_GIB = 5
+CLOCK_LIMIT_SECONDS = 5.0
+
+
+class Unwell(Exception):  # noqa: N818 - a finding of this command, not an error of the library
+    """A part does not work; the text says what to do."""
+
+
+@click.command()
+def doctor() -> None:
+    """Check the installation, the database, the store, the device and the champion model."""
+    from stence import database
+
+    settings = Settings()
+    checks = [
+        _check("packages", packages),
+        _check("data folder", lambda: data_folder(settings)),
+        _check("device", lambda: device(settings)),
+        _check("object store", lambda: object_store(settings)),
+    ]
+
+    def with_database(check: Callable[[Engine], str]) -> Callable[[], str]:
+        def run() -> str:
+            with database.connect(settings) as engine:
+                return check(engine)
+
+        return run
+
+    checks.append(_check("database", with_database(postgres)))
+    checks.append(_check("champion", with_database(lambda engine: champion(engine, settings))))
+    if not all(checks):
+        raise click.ClickException("some parts need attention, see above")
+
+
+def _check(name: str, run: Callable[[], str]) -> bool:
+    try:
+        click.echo(f"ok    {name}: {run()}")
+    except (Unwell, StenceError) as error:
+        click.echo(f"FAIL  {name}: {error}")
+        return False
+    return True
+
+
+def packages() -> str:
+    """The versions that matter, and combinations known to break."""
+    fastapi = tuple(int(part) for part in version("fastapi").split(".")[:2])
+    if fastapi >= (0, 155):
+        raise Unwell("fastapi 0.155 and later break Prefect 3.8; pip install -c deployments/constraints.txt .")
+    names = ("stence", "torch", "prefect", "sqlalchemy", "wfdb", "pydicom")
+    return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names)
+
+
+def data_folder(settings: Settings) -> str:
+    """Free space of the data folder."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.data_dir).free / 2**30
+    if free < LOW_DISK_GIB:
+        raise Unwell(f"only {free:.1f} GiB free in {settings.data_dir}; free some or set STENCE_DATA_DIR")
+    return f"{settings.data_dir}, {free:.0f} GiB free"
+
+
+def device(settings: Settings) -> str:
+    """Where models run."""
+    import torch
+
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise Unwell("STENCE_DEVICE=cuda, but torch sees no GPU: check the driver and the torch build")
+    if settings.device != "cpu" and torch.cuda.is_available():
+        return f"CUDA, {torch.cuda.get_device_name()}"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def object_store(settings: Settings) -> str:
+    """Write, read and delete a probe object."""
+    from stence.objects import open_store
+
+    store: ObjectStore = open_store(settings.resolved_store_url, settings)
+    key, data = f"{settings.model_prefix}.doctor-{uuid.uuid4().hex}", b"stence doctor"
+    store.put(key, data)
+    try:
+        if store.get(key) != data:
+            raise Unwell(f"{settings.resolved_store_url} returned other bytes than were written")
+    finally:
+        store.delete(key)
+    first = next(iter(store.list(settings.ecg_prefix)), None)
+    remark = "" if first else f"; nothing below {settings.ecg_prefix} yet (STENCE_ECG_PREFIX)"
+    return f"{settings.resolved_store_url} reads and writes{remark}"
+
+
+def postgres(engine: Engine) -> str:
+    """The server's version, the schema's revision, and its clock against ours."""
+    from sqlalchemy import text
+
+    from stence.database import migrate
+
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT current_setting('server_version'), clock_timestamp()")).one()
+    skew = abs(row[1].timestamp() - time.time())
+    if skew > CLOCK_LIMIT_SECONDS:
+        raise Unwell(f"its clock differs from this machine's by {skew:.0f} s: set up NTP on both")
+    return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}"
+
+
+def champion(engine: Engine, settings: Settings) -> str:
+    """The champion's files are there and unaltered."""
+    from stence import registry
+    from stence.objects import open_store
+
+    store = open_store(settings.resolved_store_url, settings)
+    scorer = registry.load_champion(engine, store, settings)
+    return f"{scorer.model_version}, files match their SHA-256"

@@ -1,0 +1,71 @@
+"""The practice hospital: ``simulate`` it, ``train`` on its reports, or do the whole main job with ``practice``."""
+
+from __future__ import annotations
+
+import click
+
+from stence.cli.runs import run_score_flow
+from stence.cli.terminal import print_table, progress
+from stence.settings import Settings
+
+PATIENTS = click.option("--patients", default=3000, show_default=True, help="Patients of the practice hospital.")
+SEED = click.option("--seed", default=7, show_default=True, help="The same seed gives the same hospital.")
+PRACTICE_AUTHOR = "stence practice"
+
+
+@click.command()
+@PATIENTS
+@SEED
+def simulate(patients: int, seed: int) -> None:
+    """Write a practice hospital into the store: ECGs, manifest, cath reports."""
+    _simulate(Settings(), patients, seed)
+
+
+@click.command()
+@click.option("--preset", default="practice", show_default=True, help="Training configuration by name.")
+def train(preset: str) -> None:
+    """Train a first supervised model on the cath reports in the store; it becomes a candidate."""
+    click.echo(f"Candidate {_train(Settings(), preset)}. Promote it: stence models promote VERSION --by … --why …")
+
+
+@click.command()
+@PATIENTS
+@SEED
+def practice(patients: int, seed: int) -> None:
+    """The main job on a practice hospital: simulate, train, promote, score, and show who is flagged."""
+    from stence import database, registry
+    from stence.database import queries
+
+    settings = Settings()
+    with database.connect(settings) as engine:
+        _simulate(settings, patients, seed)
+        version = _train(settings, "practice")
+        with engine.begin() as connection:
+            registry.promote(connection, version, by=PRACTICE_AUTHOR, why="first model of the practice hospital")
+        run_score_flow(settings)
+        with engine.connect() as connection:
+            columns, rows = queries.run(connection, "flagged_patients", {"limit": "15"})
+    print_table("Flagged patients, highest risk first (stence query flagged_patients)", columns, rows)
+
+
+def _simulate(settings: Settings, patients: int, seed: int) -> None:
+    from stence.objects import open_store
+    from stence.simulation import HospitalConfig
+    from stence.simulation import simulate as write_hospital
+
+    store = open_store(settings.resolved_store_url, settings)
+    with progress() as tell:
+        summary = write_hospital(store, settings, HospitalConfig(patients=patients, seed=seed), tell)
+    click.echo(summary.text())
+
+
+def _train(settings: Settings, preset: str) -> str:
+    from stence import database, scoring
+    from stence.objects import open_store
+    from stence.training import PRESETS
+    from stence.training import train as fit
+
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, progress() as tell:
+        scoring.index(engine, store, settings, tell)
+        return fit(engine, store, settings, PRESETS[preset], tell)
