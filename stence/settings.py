@@ -10,20 +10,25 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Settings from environment variables with the prefix ``STENCE_`` or a ``.env`` file beside the command."""
+    """Settings from the environment (prefix ``STENCE_``) or a ``.env`` file in the working folder."""
 
     model_config = SettingsConfigDict(env_prefix="STENCE_", env_file=".env", extra="ignore", frozen=True)
 
-    data_dir: Path = Field(Path(".stence"), description="Folder of the embedded Postgres and the local store.")
+    data_dir: Path = Field(
+        Path(".stence"), description="Folder of the embedded Postgres and the local store."
+    )
     database_url: SecretStr | None = Field(
-        None, description="postgresql://user:password@host/database; empty: the embedded Postgres in data_dir."
+        None,
+        description="postgresql://user:password@host/database; empty: the embedded Postgres in data_dir.",
     )
     store_url: str | None = Field(
         None, description="s3://bucket/prefix or file:///folder; empty: the folder `store` in data_dir."
     )
     s3_endpoint_url: str | None = Field(None, description="For MinIO, Ceph and the like; empty: AWS.")
     s3_region: str | None = Field(None, description="Region of the bucket; empty: boto3's own chain.")
-    s3_access_key: SecretStr | None = Field(None, description="Empty: boto3's own chain (environment, files, role).")
+    s3_access_key: SecretStr | None = Field(
+        None, description="Empty: boto3's own chain (environment, files, role)."
+    )
     s3_secret_key: SecretStr | None = Field(None, description="Goes with s3_access_key.")
 
     ecg_prefix: str = Field("ecg/", description="Where ECGs and their record_list.csv lie in the store.")
@@ -39,8 +44,12 @@ class Settings(BaseSettings):
     shard_size: int = Field(2048, ge=1, description="ECGs in one Prefect task.")
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
     lease_seconds: int = Field(300, ge=1, description="How long a claimed batch is safe from other scorers.")
-    outage_seconds: int = Field(120, ge=0, description="How long a run waits for Postgres or the store to return.")
-    max_object_bytes: int = Field(64 * 2**20, ge=1, description="A larger ECG object is quarantined, not read.")
+    outage_seconds: int = Field(
+        120, ge=0, description="How long a run waits for Postgres or the store to return."
+    )
+    max_object_bytes: int = Field(
+        64 * 2**20, ge=1, description="A larger ECG object is quarantined, not read."
+    )
 
     @field_validator("data_dir")
     @classmethod

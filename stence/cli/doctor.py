@@ -24,7 +24,7 @@ LOW_DISK_GIB = 5
 CLOCK_LIMIT_SECONDS = 5.0
 
 
-class Unwell(Exception):  # noqa: N818 - a finding of this command, not an error of the library
+class Unwell(Exception):
     """A part does not work; the text says what to do."""
 
 
@@ -67,7 +67,9 @@ def packages() -> str:
     """The versions that matter, and combinations known to break."""
     fastapi = tuple(int(part) for part in version("fastapi").split(".")[:2])
     if fastapi >= (0, 155):
-        raise Unwell("fastapi 0.155 and later break Prefect 3.8; pip install -c deployments/constraints.txt .")
+        raise Unwell(
+            "fastapi 0.155 and later break Prefect 3.8; pip install -c deployments/constraints.txt ."
+        )
     names = ("stence", "torch", "prefect", "sqlalchemy", "wfdb", "pydicom")
     return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names)
 

@@ -1,4 +1,4 @@
-"""The practice hospital: ``simulate`` it, ``train`` on its reports, or do the whole main job with ``practice``."""
+"""The practice hospital: ``simulate`` it, ``train`` on its reports, or do the main job with ``practice``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from stence.cli.runs import run_score_flow
 from stence.cli.terminal import print_table, progress
 from stence.settings import Settings
 
-PATIENTS = click.option("--patients", default=3000, show_default=True, help="Patients of the practice hospital.")
+PATIENTS = click.option(
+    "--patients", default=3000, show_default=True, help="Patients of the practice hospital."
+)
 SEED = click.option("--seed", default=7, show_default=True, help="The same seed gives the same hospital.")
 PRACTICE_AUTHOR = "stence practice"
 
@@ -25,7 +27,9 @@ def simulate(patients: int, seed: int) -> None:
 @click.option("--preset", default="practice", show_default=True, help="Training configuration by name.")
 def train(preset: str) -> None:
     """Train a first supervised model on the cath reports in the store; it becomes a candidate."""
-    click.echo(f"Candidate {_train(Settings(), preset)}. Promote it: stence models promote VERSION --by … --why …")
+    click.echo(
+        f"Candidate {_train(Settings(), preset)}. Promote it: stence models promote VERSION --by … --why …"
+    )
 
 
 @click.command()
@@ -41,7 +45,9 @@ def practice(patients: int, seed: int) -> None:
         _simulate(settings, patients, seed)
         version = _train(settings, "practice")
         with engine.begin() as connection:
-            registry.promote(connection, version, by=PRACTICE_AUTHOR, why="first model of the practice hospital")
+            registry.promote(
+                connection, version, by=PRACTICE_AUTHOR, why="first model of the practice hospital"
+            )
         run_score_flow(settings)
         with engine.connect() as connection:
             columns, rows = queries.run(connection, "flagged_patients", {"limit": "15"})

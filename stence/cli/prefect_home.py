@@ -13,7 +13,7 @@ ADDRESS_FILE = "api_url"
 
 
 def prepare(settings: Settings) -> None:
-    """Keep Prefect's files in the data folder, its analytics off, and use the server of ``stence up`` if it runs."""
+    """Prefect's files in the data folder, its analytics off, and the server of ``stence up`` if it runs."""
     home = folder(settings)
     home.mkdir(parents=True, exist_ok=True)
     defaults = {

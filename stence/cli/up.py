@@ -1,4 +1,4 @@
-"""``stence up``: embedded Postgres, a Prefect server that lives in it, and the deployments, on one machine."""
+"""``stence up``: embedded Postgres, a Prefect server that lives in it, and the deployments on one machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def prefect_server(settings: Settings, database_url: str, host: str, port: int) 
     """
     api_url = f"http://{host}:{port}/api"
     if prefect_home.is_healthy(api_url):
-        raise ConfigurationError(f"a Prefect server already answers at {api_url}; stop it or choose another --port")
+        raise ConfigurationError(
+            f"a Prefect server already answers at {api_url}; stop it or choose another --port"
+        )
     home = prefect_home.folder(settings)
     home.mkdir(parents=True, exist_ok=True)
     environment = {

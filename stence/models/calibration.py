@@ -34,7 +34,8 @@ def fit(
     """Fit by maximum likelihood on held-out patients.
 
     ``logits`` and ``answers`` (n, 6; NaN: not asked), ``weights`` (n,). The joint likelihood of the tree
-    is the product of its questions', so each line is fitted by itself. A question nobody was asked keeps its logit.
+    is the product of its questions', so each line is fitted by itself. A question that nobody was asked
+    keeps its logit.
     """
     lines = [_fit_line(logits[:, column], answers[:, column], weights) for column in range(len(TARGETS))]
     slopes, intercepts = zip(*lines, strict=True)

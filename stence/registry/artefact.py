@@ -14,13 +14,13 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from stence.ecg import PREPROCESSING_VERSION
-from stence.objects import ObjectStore
 
 from stence import encoders
+from stence.ecg import PREPROCESSING_VERSION
 from stence.errors import ArtefactError
 from stence.models import RiskModel, RiskScorer
 from stence.models.targets import TARGET_NAMES
+from stence.objects import ObjectStore
 from stence.registry.manifest import Manifest
 
 WEIGHTS = "model.safetensors"

@@ -27,7 +27,9 @@ def commands() -> list[tuple[str, click.Command]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_command_has_help_and_stands_in_the_readme(name: str, command: click.Command) -> None:
     assert command.help
     assert f"stence {name}" in README, f"README.md does not mention `stence {name}`"

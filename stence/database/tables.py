@@ -1,0 +1,276 @@
+"""The tables. Migrations in ``sql/migrations`` build exactly these; a test compares the two.
+
+An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is to
+score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. ``worklist.state`` alone says where it ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+from stence.models.targets import TARGET_NAMES
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+WORK_STATES = ("pending", "leased", "scored", "quarantined")
+MODEL_STATES = ("candidate", "shadow", "champion", "retired")
+RUN_STATES = ("running", "finished", "interrupted", "failed")
+FLAG_STATES = ("open", "reviewed", "dismissed", "confirmed", "withdrawn")
+QUARANTINE_STATES = ("open", "retried", "resolved", "dismissed")
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+
+
+def _moment(name: str, comment: str, *, nullable: bool = True, **options: Any) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment, **options)
+
+
+def _now(name: str, comment: str) -> Column[Any]:
+    return _moment(name, comment, nullable=False, server_default=func.now())
+
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("version", Text, primary_key=True, comment="Name of the model version."),
+    Column("state", Text, nullable=False, comment="candidate, shadow, champion or retired."),
+    Column("folder", Text, nullable=False, comment="Key of the artefact's folder in the object store."),
+    Column("sha256", Text, nullable=False, comment="SHA-256 of the artefact's manifest.json."),
+    Column("preprocessing_version", Text, nullable=False, comment="How its ECGs are prepared."),
+    Column("manifest", JSONB, nullable=False, comment="The artefact's manifest.json."),
+    _now("created_at", "When it was registered."),
+    _one_of("state", MODEL_STATES),
+    Index("model_versions_one_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
+    comment="Trained models and their state; at most one is champion.",
+)
+
+model_events = Table(
+    "model_events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the changes."),
+    Column("version", Text, ForeignKey("model_versions.version"), nullable=False, comment="Which model."),
+    Column("from_state", Text, comment="State before; empty at registration."),
+    Column("to_state", Text, nullable=False, comment="State after."),
+    Column("changed_by", Text, nullable=False, comment="Who changed it."),
+    Column("reason", Text, nullable=False, comment="Why."),
+    _now("changed_at", "When."),
+    comment="Append-only history of model states.",
+)
+
+manifest_records = Table(
+    "manifest_records",
+    metadata,
+    Column("record_key", Text, primary_key=True, comment="Object key of the ECG without its extension."),
+    Column("manifest_key", Text, nullable=False, comment="Object key of the record_list.csv."),
+    Column("patient_id", Text, nullable=False, comment="subject_id of the row."),
+    Column("study_id", Text, comment="study_id of the row."),
+    _moment("acquired_at", "ecg_time of the row."),
+    comment="Patients and times that manifests give for ECG files which name none themselves.",
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("key", Text, primary_key=True, comment="Object key of a record_list.csv."),
+    Column("etag", Text, nullable=False, comment="Version of the content that was read."),
+    Column("rows_read", BigInteger, nullable=False, comment="Rows taken up."),
+    Column("rows_refused", BigInteger, nullable=False, comment="Rows that could not be used."),
+    _now("read_at", "When it was read."),
+    comment="Manifests that were read, so that an unchanged one is not read again.",
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the object."),
+    Column("key", Text, nullable=False, unique=True, comment="Key of the ECG's main file in the store."),
+    Column("record_key", Text, nullable=False, index=True, comment="The key without its extension."),
+    Column("etag", Text, nullable=False, comment="Version of the content, of all the record's files."),
+    Column("size_bytes", BigInteger, nullable=False, comment="Size of all the record's files."),
+    Column("content_hash", LargeBinary, index=True, comment="The ECG that was last read from it."),
+    Column("patient_id", Text, comment="The patient under whom that ECG came."),
+    _now("first_seen_at", "When it was first listed."),
+    _now("changed_at", "When its content was last seen to change."),
+    comment="ECG files in the object store, by key.",
+)
+
+scoring_runs = Table(
+    "scoring_runs",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True, comment="Number of the run."),
+    Column("model_version", Text, ForeignKey("model_versions.version"), nullable=False, comment="Pinned."),
+    Column("preprocessing_version", Text, nullable=False, comment="How ECGs were prepared."),
+    Column("state", Text, nullable=False, comment="running, finished, interrupted or failed."),
+    Column("code_version", Text, nullable=False, comment="Version of stence."),
+    Column("device", Text, nullable=False, comment="Where the model ran: cpu or cuda."),
+    Column("host", Text, nullable=False, comment="Machine that ran it."),
+    _now("started_at", "Start."),
+    _moment("finished_at", "End."),
+    Column("indexed", BigInteger, comment="ECGs on the model's worklist at the end."),
+    Column("scored", BigInteger, comment="Of these: scored, by any run."),
+    Column("quarantined", BigInteger, comment="Of these: in quarantine."),
+    Column("pending", BigInteger, comment="Of these: not yet scored."),
+    Column("scored_by_run", BigInteger, comment="Scored by this run."),
+    Column("quarantined_by_run", BigInteger, comment="Put into quarantine by this run."),
+    Column("error", Text, comment="Why it failed."),
+    _one_of("state", RUN_STATES),
+    comment="Runs of the scorer: one model, one process.",
+)
+
+worklist = Table(
+    "worklist",
+    metadata,
+    Column("object_id", BigInteger, ForeignKey("objects.id"), primary_key=True, comment="Which file."),
+    Column(
+        "model_version",
+        Text,
+        ForeignKey("model_versions.version"),
+        primary_key=True,
+        comment="Which model is to score it.",
+    ),
+    Column("etag", Text, nullable=False, comment="The content this row is about."),
+    Column("state", Text, nullable=False, comment="pending, leased, scored or quarantined."),
+    Column("attempt", Integer, nullable=False, server_default="0", comment="Fences off late writers."),
+    Column("run_id", UUID(as_uuid=True), comment="The run that holds or ended it."),
+    _moment("lease_expires_at", "From when on another scorer may take it over."),
+    _now("changed_at", "When the state last changed."),
+    _one_of("state", WORK_STATES),
+    Index(
+        "worklist_open_idx",
+        "model_version",
+        "object_id",
+        postgresql_where=text("state IN ('pending', 'leased')"),
+    ),
+    Index("worklist_run_idx", "run_id", postgresql_where=text("state = 'leased'")),
+    comment="Where every ECG is, for every model that scores it.",
+)
+
+ecgs = Table(
+    "ecgs",
+    metadata,
+    Column("content_hash", LargeBinary, primary_key=True, comment="SHA-256 of signal and sampling rate."),
+    Column("patient_id", Text, nullable=False, index=True, comment="Patient, as the hospital numbers them."),
+    _moment("acquired_at", "When it was recorded."),
+    Column("device", Text, comment="Electrocardiograph."),
+    Column("sex", Text, comment="F or M, where the file says so."),
+    Column("age", Double, comment="Years, where the file says so."),
+    Column("sampling_rate", Double, nullable=False, comment="Hz, of the file."),
+    Column("seconds", Double, nullable=False, comment="Length."),
+    Column("warnings", ARRAY(Text), nullable=False, server_default="{}", comment="Remarks on its quality."),
+    Column("object_id", BigInteger, ForeignKey("objects.id"), nullable=False, comment="File it came from."),
+    _now("first_read_at", "When it was first read."),
+    comment="ECGs by content: the same recording sent twice is one row.",
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    Column("content_hash", LargeBinary, ForeignKey("ecgs.content_hash"), primary_key=True, comment="ECG."),
+    Column(
+        "model_version",
+        Text,
+        ForeignKey("model_versions.version"),
+        primary_key=True,
+        comment="Model that scored it.",
+    ),
+    Column("preprocessing_version", Text, primary_key=True, comment="How the ECG was prepared."),
+    *(
+        Column(name, Double, nullable=False, comment=f"Calibrated probability of {name}, 0 to 1.")
+        for name in TARGET_NAMES
+    ),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("scoring_runs.id"), nullable=False, comment="Run."),
+    _now("scored_at", "When."),
+    Index("scores_model_version_stenosis_70_idx", "model_version", text("stenosis_70 DESC")),
+    comment="Calibrated probabilities of severe stenosis, one row an ECG and model.",
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the flag."),
+    Column("content_hash", LargeBinary, ForeignKey("ecgs.content_hash"), nullable=False, comment="ECG."),
+    Column("model_version", Text, ForeignKey("model_versions.version"), nullable=False, comment="Model."),
+    Column("target", Text, nullable=False, comment="What it warns of."),
+    Column("patient_id", Text, nullable=False, comment="Patient, as in ecgs."),
+    Column("probability", Double, nullable=False, comment="Calibrated probability, 0 to 1."),
+    Column("threshold", Double, nullable=False, comment="Raised because the probability reached this."),
+    Column("rule", Text, nullable=False, comment="How the threshold was chosen."),
+    Column("state", Text, nullable=False, comment="open, reviewed, dismissed, confirmed or withdrawn."),
+    _now("raised_at", "When."),
+    Column("reviewed_by", Text, comment="Who last changed the state."),
+    _moment("reviewed_at", "When the state last changed."),
+    Column("note", Text, comment="Remark of the reviewer."),
+    UniqueConstraint("content_hash", "model_version", "target"),
+    _one_of("state", FLAG_STATES),
+    comment="Risk flags: an ECG, a target, a probability above its threshold.",
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the row."),
+    Column("object_id", BigInteger, ForeignKey("objects.id"), nullable=False, comment="The file."),
+    Column("etag", Text, nullable=False, comment="The content that could not be used."),
+    Column("reason", Text, nullable=False, comment="Code of the reason."),
+    Column("detail", Text, nullable=False, comment="What was found, in words, and what to do."),
+    Column("lead", Text, comment="The lead concerned."),
+    Column("value", Double, comment="What was measured."),
+    Column("state", Text, nullable=False, comment="open, retried, resolved or dismissed."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("scoring_runs.id"), nullable=False, comment="Run."),
+    _now("entered_at", "When it came in."),
+    Column("closed_by", Text, comment="Who or what closed it."),
+    _moment("closed_at", "When it was closed."),
+    _one_of("state", QUARANTINE_STATES),
+    Index("quarantine_one_open", "object_id", unique=True, postgresql_where=text("state = 'open'")),
+    comment="ECG files that could not be scored, and why.",
+)
+
+monitoring_metrics = Table(
+    "monitoring_metrics",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the row."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("scoring_runs.id"), comment="The run it is about."),
+    Column("model_version", Text, ForeignKey("model_versions.version"), comment="The model it is about."),
+    Column("name", Text, nullable=False, comment="What was measured, with its unit."),
+    Column("slice_key", Text, comment="What the figure is restricted to, e.g. stage or device."),
+    Column("slice_value", Text, comment="Which one."),
+    Column("value", Double, nullable=False, comment="The figure."),
+    Column("lower", Double, comment="Lower end of its 95 % interval."),
+    Column("upper", Double, comment="Upper end of its 95 % interval."),
+    Column("count", BigInteger, comment="How many observations it rests on."),
+    _moment("window_start", "Start of the time it is about.", nullable=False),
+    _moment("window_end", "End of the time it is about.", nullable=False),
+    _now("measured_at", "When it was computed."),
+    Index("monitoring_metrics_name_window_end_idx", "name", "window_end"),
+    comment="Figures about runs, inputs, scores and outcomes over time.",
+)
