@@ -59,8 +59,8 @@ def _now(name: str, comment: str) -> Column[Any]:
     return _moment(name, comment, nullable=False, server_default=func.now())
 
 
-model_versions = Table(
-    "model_versions",
+models = Table(
+    "models",
     metadata,
     Column("version", Text, primary_key=True, comment="Name of the model version."),
     Column("state", Text, nullable=False, comment="candidate, shadow, champion or retired."),
@@ -70,7 +70,7 @@ model_versions = Table(
     Column("manifest", JSONB, nullable=False, comment="The artefact's manifest.json."),
     _now("created_at", "When it was registered."),
     _one_of("state", MODEL_STATES),
-    Index("model_versions_one_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
+    Index("models_one_champion", "state", unique=True, postgresql_where=text("state = 'champion'")),
     comment="Trained models and their state; at most one is champion.",
 )
 
@@ -78,7 +78,7 @@ model_events = Table(
     "model_events",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the changes."),
-    Column("version", Text, ForeignKey("model_versions.version"), nullable=False, comment="Which model."),
+    Column("version", Text, ForeignKey("models.version"), nullable=False, comment="Which model."),
     Column("from_state", Text, comment="State before; empty at registration."),
     Column("to_state", Text, nullable=False, comment="State after."),
     Column("changed_by", Text, nullable=False, comment="Who changed it."),
@@ -124,11 +124,11 @@ objects = Table(
     comment="ECG files in the object store, by key.",
 )
 
-scoring_runs = Table(
-    "scoring_runs",
+runs = Table(
+    "runs",
     metadata,
     Column("id", UUID(as_uuid=True), primary_key=True, comment="Number of the run."),
-    Column("model_version", Text, ForeignKey("model_versions.version"), nullable=False, comment="Pinned."),
+    Column("model_version", Text, ForeignKey("models.version"), nullable=False, comment="Pinned."),
     Column("preprocessing_version", Text, nullable=False, comment="How ECGs were prepared."),
     Column("state", Text, nullable=False, comment="running, finished, interrupted or failed."),
     Column("code_version", Text, nullable=False, comment="Version of stence."),
@@ -154,7 +154,7 @@ worklist = Table(
     Column(
         "model_version",
         Text,
-        ForeignKey("model_versions.version"),
+        ForeignKey("models.version"),
         primary_key=True,
         comment="Which model is to score it.",
     ),
@@ -199,7 +199,7 @@ scores = Table(
     Column(
         "model_version",
         Text,
-        ForeignKey("model_versions.version"),
+        ForeignKey("models.version"),
         primary_key=True,
         comment="Model that scored it.",
     ),
@@ -208,7 +208,7 @@ scores = Table(
         Column(name, Double, nullable=False, comment=f"Calibrated probability of {name}, 0 to 1.")
         for name in TARGET_NAMES
     ),
-    Column("run_id", UUID(as_uuid=True), ForeignKey("scoring_runs.id"), nullable=False, comment="Run."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), nullable=False, comment="Run."),
     _now("scored_at", "When."),
     Index("scores_model_version_stenosis_70_idx", "model_version", text("stenosis_70 DESC")),
     comment="Calibrated probabilities of severe stenosis, one row an ECG and model.",
@@ -219,7 +219,7 @@ flags = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the flag."),
     Column("content_hash", LargeBinary, ForeignKey("ecgs.content_hash"), nullable=False, comment="ECG."),
-    Column("model_version", Text, ForeignKey("model_versions.version"), nullable=False, comment="Model."),
+    Column("model_version", Text, ForeignKey("models.version"), nullable=False, comment="Model."),
     Column("target", Text, nullable=False, comment="What it warns of."),
     Column("patient_id", Text, nullable=False, comment="Patient, as in ecgs."),
     Column("probability", Double, nullable=False, comment="Calibrated probability, 0 to 1."),
@@ -246,7 +246,7 @@ quarantine = Table(
     Column("lead", Text, comment="The lead concerned."),
     Column("value", Double, comment="What was measured."),
     Column("state", Text, nullable=False, comment="open, retried, resolved or dismissed."),
-    Column("run_id", UUID(as_uuid=True), ForeignKey("scoring_runs.id"), nullable=False, comment="Run."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), nullable=False, comment="Run."),
     _now("entered_at", "When it came in."),
     Column("closed_by", Text, comment="Who or what closed it."),
     _moment("closed_at", "When it was closed."),
@@ -259,8 +259,8 @@ monitoring_metrics = Table(
     "monitoring_metrics",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the row."),
-    Column("run_id", UUID(as_uuid=True), ForeignKey("scoring_runs.id"), comment="The run it is about."),
-    Column("model_version", Text, ForeignKey("model_versions.version"), comment="The model it is about."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), comment="The run it is about."),
+    Column("model_version", Text, ForeignKey("models.version"), comment="The model it is about."),
     Column("name", Text, nullable=False, comment="What was measured, with its unit."),
     Column("slice_key", Text, comment="What the figure is restricted to, e.g. stage or device."),
     Column("slice_value", Text, comment="Which one."),
