@@ -1,0 +1,74 @@
+"""Every reason for which an ECG is refused or warned of, and the policy that says which is which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from types import MappingProxyType
+
+from stence.errors import StenceError
+
+
+class Reason(StrEnum):
+    """Typed reasons; the values are stored in ``quarantine.reason`` and never change their meaning."""
+
+    # the object in the store
+    OBJECT_MISSING = auto()
+    OBJECT_TOO_LARGE = auto()
+    # the file
+    UNSUPPORTED_FORMAT = auto()
+    BROKEN_HEADER = auto()
+    TRUNCATED = auto()
+    CHECKSUM_MISMATCH = auto()
+    BROKEN_SIGNAL = auto()
+    MISSING_LEADS = auto()
+    UNKNOWN_UNIT = auto()
+    IMPLAUSIBLE_SIZE = auto()
+    # whose it is
+    UNKNOWN_PATIENT = auto()
+    PATIENT_MISMATCH = auto()
+    PATIENT_CONFLICT = auto()
+    # the signal
+    IMPLAUSIBLE_SAMPLING_RATE = auto()
+    TOO_SHORT = auto()
+    INVALID_SAMPLES = auto()
+    FLAT_LEAD = auto()
+    LEAD_OFF = auto()
+    CLIPPING = auto()
+    IMPLAUSIBLE_AMPLITUDE = auto()
+    MAINS_NOISE = auto()
+    BASELINE_WANDER = auto()
+    LIMB_LEAD_REVERSAL = auto()
+
+
+class Action(StrEnum):
+    """What a finding does to its ECG."""
+
+    QUARANTINE = auto()
+    WARN = auto()
+
+
+WARNINGS = frozenset({Reason.LIMB_LEAD_REVERSAL})
+
+POLICY: Mapping[Reason, Action] = MappingProxyType(
+    {reason: Action.WARN if reason in WARNINGS else Action.QUARANTINE for reason in Reason}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with an ECG: ``detail`` in words for a person, ``lead`` and ``value`` where it has them."""
+
+    reason: Reason
+    detail: str
+    lead: str | None = None
+    value: float | None = None
+
+
+class UnusableEcgError(StenceError):
+    """The ECG cannot be read; ``finding`` says why. It goes to quarantine."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.detail)
+        self.finding = finding
