@@ -15,6 +15,10 @@ class ObjectNotFoundError(StenceError):
     """The object store holds no object under that key."""
 
 
+class ObjectTooLargeError(StenceError):
+    """An object is larger than the caller is ready to read."""
+
+
 class StoreUnavailableError(StenceError):
     """The object store did not answer, after all retries."""
 

@@ -1,0 +1,35 @@
+"""Object stores: a local folder (``file://``) or a bucket of an S3 service (``s3://``)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from stence.errors import ConfigurationError
+from stence.objects.local import LocalStore
+from stence.objects.store import ObjectStore, StoredObject
+from stence.settings import Settings
+
+__all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store"]
+
+
+def open_store(url: str, settings: Settings) -> ObjectStore:
+    """The store at ``url``: ``file:///folder`` (made if missing) or ``s3://bucket/prefix``.
+
+    Raises ConfigurationError for any other URL, and for a folder that cannot be made.
+    """
+    if url.startswith("file://"):
+        return LocalStore(_folder(url))
+    raise ConfigurationError(f"STENCE_STORE_URL={url} is neither file:///folder nor s3://bucket/prefix")
+
+
+def _folder(url: str) -> Path:
+    parts = urlsplit(url)
+    path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not path.is_absolute():
+        raise ConfigurationError(
+            f"STENCE_STORE_URL={url}: a folder's URL has three slashes and an absolute path, "
+            "as in file:///srv/ecg; write ? and # in it as %3F and %23"
+        )
+    return path
