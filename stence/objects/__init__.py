@@ -8,10 +8,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from stence.errors import ConfigurationError
 from stence.objects.local import LocalStore
+from stence.objects.s3 import S3Store
 from stence.objects.store import ObjectStore, StoredObject
 from stence.settings import Settings
 
-__all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store"]
+__all__ = ["LocalStore", "ObjectStore", "S3Store", "StoredObject", "open_store"]
 
 
 def open_store(url: str, settings: Settings) -> ObjectStore:
@@ -21,6 +22,8 @@ def open_store(url: str, settings: Settings) -> ObjectStore:
     """
     if url.startswith("file://"):
         return LocalStore(_folder(url))
+    if url.startswith("s3://"):
+        return S3Store(url, settings)
     raise ConfigurationError(f"STENCE_STORE_URL={url} is neither file:///folder nor s3://bucket/prefix")
 
 

@@ -139,11 +139,11 @@ class LocalStore:
 
     @contextmanager
     def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
-        """Say what an error of the file system means."""
+        """Say what an error of the file system means, without its text: a path can hold a patient identifier."""
         try:
             yield
         except OSError as error:
-            raise self._meaning(key, error, writing) from error
+            raise self._meaning(key, error, writing) from None
 
     def _meaning(self, key: str, error: OSError, writing: bool) -> StenceError:
         if error.errno in FORBIDDEN:
