@@ -44,11 +44,16 @@ WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired")
 RUN_STATES = ("running", "finished", "interrupted", "failed")
 FLAG_STATES = ("open", "reviewed", "dismissed", "confirmed", "withdrawn")
+LISTED_FLAG_STATES = ("open", "reviewed", "confirmed")
 QUARANTINE_STATES = ("open", "retried", "resolved", "dismissed")
 
 
+def _is_one_of(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
 def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=column)
+    return CheckConstraint(_is_one_of(column, values), name=column)
 
 
 def _moment(name: str, comment: str, *, nullable: bool = True, **options: Any) -> Column[Any]:
@@ -232,6 +237,19 @@ flags = Table(
     Column("note", Text, comment="Remark of the reviewer."),
     UniqueConstraint("content_hash", "model_version", "target"),
     _one_of("state", FLAG_STATES),
+    Index(
+        "flags_listed_idx",
+        "probability",
+        "id",
+        postgresql_where=text(_is_one_of("state", LISTED_FLAG_STATES)),
+    ),
+    Index(
+        "flags_listed_patient_idx",
+        "patient_id",
+        "probability",
+        "id",
+        postgresql_where=text(_is_one_of("state", LISTED_FLAG_STATES)),
+    ),
     comment="Risk flags: an ECG, a target, a probability above its threshold.",
 )
 
@@ -259,7 +277,7 @@ monitoring_metrics = Table(
     "monitoring_metrics",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the row."),
-    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), comment="The run it is about."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), index=True, comment="The run it is about."),
     Column("model_version", Text, ForeignKey("models.version"), comment="The model it is about."),
     Column("name", Text, nullable=False, comment="What was measured, with its unit."),
     Column("slice_key", Text, comment="What the figure is restricted to, e.g. stage or device."),
@@ -273,4 +291,12 @@ monitoring_metrics = Table(
     _now("measured_at", "When it was computed."),
     Index("monitoring_metrics_name_window_end_idx", "name", "window_end"),
     comment="Figures about runs, inputs, scores and outcomes over time.",
+)
+
+schema_views = Table(
+    "schema_views",
+    metadata,
+    Column("name", Text, primary_key=True, comment="Name of the view."),
+    Column("sha256", Text, nullable=False, comment="SHA-256 of the file it was made from."),
+    comment="The views of sql/views as they were last created.",
 )

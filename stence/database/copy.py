@@ -1,0 +1,27 @@
+"""COPY: many rows into one table at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import Connection
+
+
+def copy_rows(
+    connection: Connection, table_name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> int:
+    """Copy ``rows``, in the order of ``columns``, into a table, as part of the connection's transaction.
+
+    COPY knows no ON CONFLICT: for an upsert, copy into a temporary table first. Returns the number of rows.
+    Errors are psycopg's own, not wrapped by SQLAlchemy; ``patiently`` knows both.
+    """
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table_name), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    cursor = connection.connection.cursor()
+    with cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+    return int(cursor.rowcount)

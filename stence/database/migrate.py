@@ -1,0 +1,95 @@
+"""Bring the schema to this version's: migrations by Alembic, then the views of ``sql/views``.
+
+Views are never altered. Whenever a migration is due or a view's file differs from the one it was made from,
+all are dropped and made again; ``schema_views`` says from which files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from stence.database.tables import schema_views
+from stence.errors import ConfigurationError
+from stence.resources import sql_folder
+
+LOCK = int.from_bytes(hashlib.sha256(b"stence schema").digest()[:8], signed=True)
+"""Number of the advisory lock that lets one process at a time change the schema."""
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Revision of the last migration that was applied."""
+    with engine.connect() as connection:
+        return _revision(connection)
+
+
+def upgrade(engine: Engine) -> None:
+    """Apply what is missing, in one transaction; processes that come at the same time wait for the first.
+
+    Raises ConfigurationError where the schema cannot be brought to this version's.
+    """
+    views = {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / "views").glob("*.sql")}
+    with engine.connect() as connection:
+        if _is_current(connection, views):
+            return
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            if not _is_current(connection, views):
+                _drop_views(connection)
+                command.upgrade(_alembic(connection), "head")
+                _create_views(connection, views)
+    except (CommandError, DBAPIError) as error:
+        raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
+
+
+def _is_current(connection: Connection, views: dict[str, str]) -> bool:
+    head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
+    return _revision(connection) == head and _views(connection) == _hashes(views)
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _views(connection: Connection) -> dict[str, str]:
+    """The views as they are: their names, and the hashes of the files they were made from."""
+    if not inspect(connection).has_table(schema_views.name):
+        return {}
+    return {name: sha256 for name, sha256 in connection.execute(select(schema_views))}
+
+
+def _hashes(views: dict[str, str]) -> dict[str, str]:
+    return {name: hashlib.sha256(definition.encode()).hexdigest() for name, definition in views.items()}
+
+
+def _drop_views(connection: Connection) -> None:
+    if names := _views(connection):
+        quote = connection.dialect.identifier_preparer.quote_identifier
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {', '.join(map(quote, names))}")
+        connection.execute(delete(schema_views))
+
+
+def _create_views(connection: Connection, views: dict[str, str]) -> None:
+    for definition in views.values():
+        connection.exec_driver_sql(definition, execution_options={"no_parameters": True})
+    if views:
+        connection.execute(
+            insert(schema_views),
+            [{"name": name, "sha256": sha256} for name, sha256 in _hashes(views).items()],
+        )
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(sql_folder() / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

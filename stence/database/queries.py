@@ -1,0 +1,83 @@
+"""SQL by name: ready queries for people (``sql/queries``) and the library's statements (``sql/statements``).
+
+A ready query is a psql script. Its parameters stand in it as ``:'name'``; a line
+``\\if :{?name} \\else \\set name value \\endif`` gives one a default. Here they are bound, never pasted in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DataError
+
+from stence.errors import ConfigurationError
+from stence.resources import sql_folder
+
+DEFAULT = re.compile(
+    r"^\\if :\{\?(?P<name>\w+)\} \\else \\set (?P=name) (?P<value>.+) \\endif$", re.MULTILINE
+)
+META_COMMAND = re.compile(r"^\\.*$", re.MULTILINE)
+PARAMETER = re.compile(r":'(\w+)'")
+
+
+def available() -> list[tuple[str, str]]:
+    """Names of the ready queries, and what each answers: the first comment line of its file."""
+    return [(path.stem, _first_line(path)) for path in sorted(_folder("queries").glob("*.sql"))]
+
+
+def run(
+    connection: Connection, name: str, params: Mapping[str, str]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of the ready query ``name``.
+
+    Raises ConfigurationError for an unknown query, and for parameters that are unknown, missing or malformed.
+    """
+    script = _read("queries", name)
+    defaults = {found["name"]: found["value"].strip("'") for found in DEFAULT.finditer(script)}
+    wanted = dict.fromkeys(PARAMETER.findall(META_COMMAND.sub("", script)))
+    values = defaults | dict(params)
+    if unknown := sorted(params.keys() - wanted.keys()):
+        raise ConfigurationError(
+            f"Query {name} has no parameter {', '.join(unknown)}; it has: {', '.join(wanted) or 'none'}."
+        )
+    if missing := [parameter for parameter in wanted if parameter not in values]:
+        raise ConfigurationError(
+            f"Query {name} needs a value: " + " ".join(f"--param {parameter}=…" for parameter in missing)
+        )
+    statement = text(PARAMETER.sub(r":\1", META_COMMAND.sub("", script)))
+    try:
+        result = connection.execute(statement, values)
+    except DataError as error:
+        raise ConfigurationError(f"Query {name}: {error.orig}") from error
+    return list(result.keys()), [tuple(row) for row in result]
+
+
+@lru_cache
+def statement(name: str) -> TextClause:
+    """The library's own statement ``name``, with ``:parameter`` to bind."""
+    return text(_read("statements", name))
+
+
+def _read(kind: str, name: str) -> str:
+    path = _folder(kind) / f"{name}.sql"
+    if path.parent != _folder(kind) or not path.is_file():
+        raise ConfigurationError(f"There is no query {name!r}; there are: {', '.join(_names(kind))}.")
+    return path.read_text(encoding="utf-8")
+
+
+def _names(kind: str) -> list[str]:
+    return sorted(path.stem for path in _folder(kind).glob("*.sql"))
+
+
+def _folder(kind: str) -> Path:
+    return sql_folder() / kind
+
+
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8") as lines:
+        return next(lines).removeprefix("--").strip()
