@@ -1,4 +1,4 @@
-"""Postgres: connections, the schema, and SQL by name. Everything clinical is decided here, in transactions."""
+"""Postgres: connections, the schema, and SQL by name."""
 
 from __future__ import annotations
 

@@ -142,8 +142,8 @@ class Server:
         options = f"-k {self.socket_folder}"
         # A failure is seen by the next ping: the children of a killed server need a moment to leave.
         self._run(
-            "pg_ctl", "-D", self.cluster, "-l", self.log, "-o", options, "-t", str(START_SECONDS), "-w", "start",
-            check=False,
+            "pg_ctl", "-D", self.cluster, "-l", self.log, "-o", options, "-t", str(START_SECONDS), "-w",
+            "start", check=False,
         )  # fmt: skip
 
     def _create(self) -> None:
@@ -243,7 +243,7 @@ def _fits(folder: Path) -> bool:
 
 
 def _make_socket_folder(folder: Path) -> None:
-    """Make a folder that only the server's account enters. Raises DatabaseUnavailableError if it is another's."""
+    """Make a folder that only the server's account enters; DatabaseUnavailableError if it is another's."""
     account = _account()
     owner = account.pw_uid if account else os.geteuid()
     if not folder.exists():

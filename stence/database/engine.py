@@ -122,13 +122,13 @@ def _revive_on_connect(engine: Engine, server: Server) -> None:
 def _check_version(engine: Engine) -> None:
     try:
         with engine.connect() as connection:
-            version = connection.dialect.server_version_info or (0,)
+            version = int(connection.scalar(text("SHOW server_version_num"))) // 10_000
     except OperationalError as error:
         raise DatabaseUnavailableError(
             f"Postgres at {engine.url.render_as_string()} did not take the connection: {error.orig} "
             "Check that it runs, and STENCE_DATABASE_URL."
         ) from error
-    if version[0] < OLDEST_VERSION:
+    if version < OLDEST_VERSION:
         raise ConfigurationError(
-            f"{engine.url.render_as_string()} is Postgres {version[0]}; stence needs {OLDEST_VERSION} or later."
+            f"{engine.url.render_as_string()} is Postgres {version}; stence needs {OLDEST_VERSION} or later."
         )

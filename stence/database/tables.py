@@ -1,7 +1,8 @@
 """The tables. Migrations in ``sql/migrations`` build exactly these; a test compares the two.
 
-An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is to
-score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it ended.
+An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is
+to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
+ended.
 """
 
 from __future__ import annotations
