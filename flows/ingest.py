@@ -6,9 +6,8 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
-from prefect.utilities.annotations import opaque
 
-from flows.workplace import TASK_OPTIONS, Workplace, library_logs, open_workplace
+from flows.workplace import TASK_OPTIONS, Workplace, library_logs, open_workplace, unseen
 from stence import scoring
 
 
@@ -22,6 +21,6 @@ def index(place: Workplace) -> scoring.IndexSummary:
 def ingest() -> dict[str, Any]:
     """Index the object store once; the ECGs then wait for the next score run."""
     with library_logs(), open_workplace() as place:
-        summary = index(opaque(place)).as_dict()
+        summary = index(unseen(place)).as_dict()
     create_table_artifact(key="ingest-counts", table=[{"what": k, "count": v} for k, v in summary.items()])
     return summary

@@ -6,10 +6,9 @@ from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.utilities.annotations import opaque
 
 from flows.ingest import index
-from flows.workplace import TASK_OPTIONS, Workplace, library_logs, open_workplace
+from flows.workplace import TASK_OPTIONS, Workplace, library_logs, open_workplace, unseen
 from stence import registry, scoring
 
 
@@ -20,21 +19,21 @@ def load_champion(place: Workplace) -> registry.RiskScorer:
 
 
 @task(name="score-batch", task_run_name="score-batch-{number}", **TASK_OPTIONS)
-def score_batch(place: Workplace, run: scoring.Run, scorer: registry.RiskScorer, number: int) -> int:
-    """Claim and score up to ``shard_size`` ECGs; how many were claimed."""
-    return run.score(scorer, limit=place.settings.shard_size).claimed
+def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
+    """Claim and score up to ``shard_size`` ECGs; how many were brought to an end."""
+    return run.score(limit=place.settings.shard_size)
 
 
 @flow(name="score", flow_run_name="score", persist_result=False)
 def score() -> dict[str, Any]:
     """Index, then score until nothing is pending; the counts of the run."""
     with library_logs(), open_workplace() as place:
-        shared = opaque(place)
+        shared = unseen(place)
         index(shared)
         scorer = load_champion(shared)
         with scoring.open_run(place.engine, place.store, place.settings, scorer) as run:
             number = 1
-            while score_batch(shared, opaque(run), opaque(scorer), number):
+            while score_batch(shared, unseen(run), number):
                 number += 1
         summary = run.summary()
     publish(summary)

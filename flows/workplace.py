@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
+from prefect.utilities.annotations import opaque
 from sqlalchemy import Engine
 
 from stence import database
@@ -17,6 +18,8 @@ from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 
 RETRY_DELAYS_SECONDS = [5, 30, 120]
+
+T = TypeVar("T")
 
 
 class Workplace(NamedTuple):
@@ -49,6 +52,11 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_delay_seconds": RETRY_DELAYS_SECONDS,
     "retry_condition_fn": retriable,
 }
+
+
+def unseen(value: T) -> T:
+    """An argument of a task that Prefect neither walks through nor records: connections, models, settings."""
+    return cast(T, opaque(value))
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class RiskScorer:
         self.windows = windows
         self.thresholds = thresholds
         self._calibration = calibration
-        self._device = device
+        self.device = device
         self._network = InferenceForm(model).to(device)
 
     def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ class RiskScorer:
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
-        logits = forward_in_blocks(self._network, ecgs, self._device)
+        logits = forward_in_blocks(self._network, ecgs, self.device)
         return np.round(probabilities(self._calibration.apply(logits)), DECIMALS)
 
 

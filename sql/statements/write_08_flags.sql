@@ -1,0 +1,20 @@
+-- A flag for every target whose probability reached its threshold. One that a person has judged keeps that
+-- judgement; a withdrawn one comes back.
+INSERT INTO flags AS f (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
+SELECT DISTINCT ON (s.content_hash, t.target)
+       s.content_hash, :model_version, t.target, s.patient_id, p.probability, t.threshold, t.rule, 'open'
+FROM staged_results AS s
+CROSS JOIN LATERAL (VALUES
+    ('stenosis_50', s.stenosis_50), ('stenosis_70', s.stenosis_70), ('stenosis_90', s.stenosis_90),
+    ('stenosis_100', s.stenosis_100), ('rca_70', s.rca_70), ('lca_70', s.lca_70)
+) AS p (target, probability)
+JOIN unnest(CAST(:targets AS text[]), CAST(:thresholds AS double precision[]), CAST(:rules AS text[]))
+    AS t (target, threshold, rule) ON t.target = p.target
+WHERE s.reason IS NULL AND p.probability >= t.threshold
+  AND s.content_hash NOT IN (SELECT content_hash FROM conflicts)
+ORDER BY s.content_hash, t.target, s.object_id
+ON CONFLICT (content_hash, model_version, target) DO UPDATE
+    SET patient_id = EXCLUDED.patient_id,
+        state = CASE f.state WHEN 'withdrawn' THEN 'open' ELSE f.state END,
+        note = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.note END
+    WHERE f.state = 'withdrawn' OR f.patient_id <> EXCLUDED.patient_id

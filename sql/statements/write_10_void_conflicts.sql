@@ -1,0 +1,10 @@
+-- What was scored before the conflict came to light is void, for every model.
+WITH void_flags AS (
+    UPDATE flags SET state = 'withdrawn', reviewed_at = now(), reviewed_by = 'stence',
+                     note = 'the same ECG lies under more than one patient'
+    WHERE state = 'open' AND content_hash IN (SELECT content_hash FROM conflicts)
+), void_work AS (
+    UPDATE worklist SET state = 'quarantined', changed_at = now()
+    WHERE state = 'scored' AND object_id IN (SELECT object_id FROM conflicts)
+)
+DELETE FROM scores WHERE content_hash IN (SELECT content_hash FROM conflicts)

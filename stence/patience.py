@@ -1,0 +1,36 @@
+"""Waiting out an outage instead of failing at its first moment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from stence.errors import StenceError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 10.0
+
+
+def patiently(action: Callable[[], T], seconds: float, outage: type[StenceError]) -> T:
+    """Do ``action``; when it raises ``outage``, try again at growing intervals until ``seconds`` have passed.
+
+    ``action`` must be safe to repeat. Raises the last ``outage`` when time is up; anything else at once.
+    """
+    deadline = time.monotonic() + seconds
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return action()
+        except outage as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            log.warning("%s Trying again for %.0f s.", error, left)
+        time.sleep(min(pause, max(left, 0.0)))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,11 @@
+"""Scoring: what lies in the object store becomes scores, flags and quarantine in Postgres, exactly once."""
+
+from __future__ import annotations
+
+from stence.scoring import flags, quarantine
+from stence.scoring.indexing import IndexSummary, index
+from stence.scoring.run import Run, open_run
+from stence.scoring.scorer import Scorer
+from stence.scoring.summary import RunSummary
+
+__all__ = ["IndexSummary", "Run", "RunSummary", "Scorer", "flags", "index", "open_run", "quarantine"]

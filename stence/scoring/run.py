@@ -1,0 +1,145 @@
+"""A run of the scorer: one model version, pinned from start to end, and a row in ``runs`` about it."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, select, update
+
+from stence import __version__
+from stence.database import queries
+from stence.database.outage import patiently
+from stence.database.tables import flags, monitoring_metrics, quarantine, runs, scores
+from stence.errors import StenceError
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.scoring.pipeline import Pipeline
+from stence.scoring.scorer import Scorer
+from stence.scoring.stopwatch import Stopwatch
+from stence.scoring.summary import RunSummary
+from stence.scoring.work import Worklist
+from stence.scoring.writing import Writer
+from stence.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """A run in progress. Any number of runs, on any number of machines, may share a worklist."""
+
+    def __init__(self, engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> None:
+        self.id = uuid.uuid4()
+        self._engine = engine
+        self._settings = settings
+        self._scorer = scorer
+        self._started_at = datetime.now(UTC)
+        self._start = time.monotonic()
+        self._stopwatch = Stopwatch()
+        self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
+        writer = Writer(engine, settings, scorer, self.id)
+        self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._stopwatch)
+
+    def score(self, limit: int | None = None, tell: Progress = silent) -> int:
+        """Score up to ``limit`` ECGs (default: all); how many were brought to an end. 0 when none are left.
+
+        May be called again after it failed.
+        """
+        # What an earlier call held when it broke off, or claimed without hearing the answer.
+        self._worklist.release()
+        with self._worklist.kept_alive():
+            return self._pipeline.run(limit or sys.maxsize, tell)
+
+    def begin(self) -> None:
+        """Record the run and bring the model's worklist up to date."""
+        row = {
+            "id": self.id,
+            "state": "running",
+            "model_version": self._scorer.model_version,
+            "preprocessing_version": self._scorer.preprocessing_version,
+            "code_version": __version__,
+            "device": self._scorer.device,
+            "host": platform.node(),
+            "started_at": self._started_at,
+        }
+        self._write(insert(runs).values(row))
+        waiting = self._worklist.enqueue()
+        log.info("run %s of %s: %d ECGs are new to it", self.id, self._scorer.model_version, waiting)
+
+    def end(self, state: str, error: BaseException | None = None) -> None:
+        """Give back what is not done, and record how the run ended."""
+        self._worklist.release()
+        summary = self.summary()
+        values = {
+            "state": state,
+            "finished_at": datetime.now(UTC),
+            "error": f"{type(error).__name__}: {error}" if error else None,
+            **summary.counts(),
+            "scored_by_run": summary.scored_by_run,
+            "quarantined_by_run": summary.quarantined_by_run,
+        }
+        self._write(update(runs).where(runs.c.id == self.id).values(values))
+        about = {
+            "run_id": self.id,
+            "model_version": self._scorer.model_version,
+            "window_start": self._started_at,
+            "window_end": values["finished_at"],
+        }
+        self._write(insert(monitoring_metrics).values([about | metric for metric in summary.metrics()]))
+
+    def summary(self) -> RunSummary:
+        """The counts as they are in the database now."""
+        return patiently(self._summary, self._settings.outage_seconds)
+
+    def _summary(self) -> RunSummary:
+        who = {"model_version": self._scorer.model_version, "run_id": self.id}
+        with self._engine.connect() as connection:
+            counts = connection.execute(queries.statement("count_worklist"), who).mappings().one()
+            refusals = select(quarantine.c.reason, func.count()).filter_by(run_id=self.id).group_by("reason")
+            flagged = (
+                select(flags.c.target, func.count())
+                .join(scores, (scores.c.content_hash == flags.c.content_hash))
+                .where(scores.c.run_id == self.id, flags.c.model_version == self._scorer.model_version)
+                .group_by(flags.c.target)
+                .order_by(flags.c.target)
+            )
+            return RunSummary(
+                run_id=self.id,
+                model_version=self._scorer.model_version,
+                **counts,
+                refusals=dict(connection.execute(refusals.order_by("reason")).tuples().all()),
+                flagged=dict(connection.execute(flagged).tuples().all()),
+                seconds=time.monotonic() - self._start,
+                seconds_by_stage=self._stopwatch.seconds(),
+            )
+
+    def _write(self, statement: Any) -> None:
+        def action() -> None:
+            with self._engine.begin() as connection:
+                connection.execute(statement)
+
+        patiently(action, self._settings.outage_seconds)
+
+
+@contextmanager
+def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
+    """Begin a run, and record how the block ends: finished, interrupted (by a person or signal) or failed."""
+    run = Run(engine, store, settings, scorer)
+    run.begin()
+    try:
+        yield run
+    except BaseException as error:
+        stopped = not isinstance(error, Exception)
+        try:
+            run.end("interrupted" if stopped else "failed", None if stopped else error)
+        except StenceError as second:
+            log.warning("run %s could not be closed; its leases run out by themselves. %s", run.id, second)
+        raise
+    run.end("finished")

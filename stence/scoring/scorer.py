@@ -1,0 +1,38 @@
+"""What the pipeline asks of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.models import Threshold
+
+
+class Scorer(Protocol):
+    """A pinned model version; ``stence.models.RiskScorer`` is one."""
+
+    @property
+    def model_version(self) -> str:
+        """The registered version."""
+
+    @property
+    def preprocessing_version(self) -> str:
+        """How its ECGs must have been prepared."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs: ``cpu`` or ``cuda``."""
+
+    @property
+    def windows(self) -> int:
+        """Windows of an ECG that are averaged."""
+
+    @property
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """From which probability on a target is flagged."""
+
+    def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities (n, 6) of prepared ECGs (n, windows, 12, samples)."""

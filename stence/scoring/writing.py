@@ -1,0 +1,109 @@
+"""Writing a batch: scores, flags, quarantine and worklist in one transaction: nothing is ever half done."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence.database import queries
+from stence.database.copy import copy_rows
+from stence.database.outage import patiently
+from stence.ecg import Finding
+from stence.models.targets import TARGET_NAMES
+from stence.scoring.reading import UsableEcg
+from stence.scoring.scorer import Scorer
+from stence.scoring.work import Claim
+from stence.settings import Settings
+
+ECG_COLUMNS = (
+    "content_hash", "patient_id", "acquired_at", "device", "sex", "age", "sampling_rate", "seconds",
+    "warnings",
+)  # fmt: skip
+FINDING_COLUMNS = ("reason", "detail", "lead", "value")
+COLUMNS = ("object_id", "attempt", "etag", *ECG_COLUMNS, *TARGET_NAMES, *FINDING_COLUMNS)
+
+STEPS = (
+    "write_01_lock",
+    "write_02_fence",
+    "write_03_withdraw_replaced",
+    "write_04_ecgs",
+    "write_05_objects",
+    "write_06_find_conflicts",
+    "write_07_scores",
+    "write_08_flags",
+    "write_09_quarantine",
+    "write_10_void_conflicts",
+    "write_11_resolve",
+    "write_12_done",
+)
+"""Statements of ``sql/statements`` that take a staged batch to its tables, in this order."""
+
+
+class Scored(NamedTuple):
+    """An ECG and its probabilities (6,)."""
+
+    claim: Claim
+    ecg: UsableEcg
+    probabilities: NDArray[np.float64]
+
+
+class Refused(NamedTuple):
+    """An ECG that goes to quarantine."""
+
+    claim: Claim
+    finding: Finding
+
+
+Result = Scored | Refused
+
+
+class Writer:
+    """Writes the results of one run."""
+
+    def __init__(self, engine: Engine, settings: Settings, scorer: Scorer, run_id: uuid.UUID) -> None:
+        self._engine = engine
+        self._outage_seconds = settings.outage_seconds
+        thresholds = scorer.thresholds.items()
+        self._values: dict[str, Any] = {
+            "run_id": run_id,
+            "model_version": scorer.model_version,
+            "preprocessing_version": scorer.preprocessing_version,
+            "targets": [name for name, _ in thresholds],
+            "thresholds": [threshold.value for _, threshold in thresholds],
+            "rules": [threshold.rule for _, threshold in thresholds],
+        }
+
+    def write(self, results: Sequence[Result]) -> None:
+        """Write a batch, once, whatever happens: results that another scorer has taken over are dropped.
+
+        Raises DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
+        """
+        patiently(lambda: self._write(_row(result) for result in results), self._outage_seconds)
+
+    def _write(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(queries.statement("stage_results"))
+            copy_rows(connection, "staged_results", COLUMNS, rows)
+            for step in STEPS:
+                statement = queries.statement(step)
+                names = statement.compile().params
+                connection.execute(statement, {name: self._values[name] for name in names})
+
+
+def _row(result: Result) -> tuple[Any, ...]:
+    start = (result.claim.object_id, result.claim.attempt, result.claim.etag)
+    if isinstance(result, Refused):
+        finding = result.finding
+        nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES))
+        return (*start, *nothing, str(finding.reason), finding.detail, finding.lead, finding.value)
+    ecg, recording = result.ecg, result.ecg.recording
+    about = (
+        ecg.content_hash, ecg.patient_id, ecg.acquired_at, recording.device, recording.sex, recording.age,
+        recording.sampling_rate, recording.seconds, list(ecg.warnings),
+    )  # fmt: skip
+    return (*start, *about, *result.probabilities.tolist(), *(None,) * len(FINDING_COLUMNS))
