@@ -58,7 +58,7 @@ POLICY: Mapping[Reason, Action] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with an ECG: ``detail`` in words for a person, ``lead`` and ``value`` where it has them."""
+    """One thing wrong with an ECG: ``detail`` tells a person; ``lead`` and ``value`` where it has them."""
 
     reason: Reason
     detail: str
@@ -72,3 +72,10 @@ class UnusableEcgError(StenceError):
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.detail)
         self.finding = finding
+
+
+def refuse(
+    reason: Reason, detail: str, lead: str | None = None, value: float | None = None
+) -> UnusableEcgError:
+    """The error to raise."""
+    return UnusableEcgError(Finding(reason, detail, lead, value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -25,9 +25,9 @@ class Recording:
     no time zone; ``age`` in years.
     """
 
-    signal: NDArray[np.float32]
+    signal: NDArray[np.float32] = field(repr=False)
     sampling_rate: float
-    patient_id: str | None = None
+    patient_id: str | None = field(default=None, repr=False)  # never in a log or a traceback
     acquired_at: datetime | None = None
     device: str | None = None
     sex: Sex | None = None
@@ -36,11 +36,11 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Length of the recording."""
-        return self.signal.shape[1] / self.sampling_rate
+        return float(self.signal.shape[1] / self.sampling_rate)
 
     @property
     def content_hash(self) -> bytes:
         """SHA-256 over sampling rate and signal: equal for the same ECG under any name or format."""
         digest = hashlib.sha256(np.float64(self.sampling_rate).tobytes())
-        digest.update(np.ascontiguousarray(self.signal))
+        digest.update(np.ascontiguousarray(self.signal).data)
         return digest.digest()

@@ -1,0 +1,86 @@
+"""Which stored channel is which lead, and the limb leads that follow from two others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.ecg.reasons import Reason, refuse
+from stence.ecg.recording import LEADS
+
+_ALIASES = (
+    {lead.upper(): lead for lead in LEADS}
+    | {"D1": "I", "D2": "II", "D3": "III", "DI": "I", "DII": "II", "DIII": "III"}  # Romance usage
+    | {f"C{number}": f"V{number}" for number in range(1, 7)}  # the electrode's name, IEC 60601-2-25
+)
+_DECORATION = re.compile(r"^(MDC_ECG_LEAD_|(ECG|EKG|LEAD)[ _:]*)+|\(.*\)$|[ _]", re.IGNORECASE)
+
+_STANDARD_CODES = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
+_CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d+)")
+
+_LIMB = LEADS[:6]
+_FROM_I_AND_II = np.array(
+    [[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]],  # I II III aVR aVL aVF
+)
+
+
+def lead_of_name(name: str) -> str | None:
+    """The lead that a channel's name means, in any case and under its usual aliases; None for any other.
+
+    Modified leads (``MLII`` and the like) are other leads and stay unknown.
+    """
+    return _ALIASES.get(_DECORATION.sub("", name.strip()).upper())
+
+
+def lead_of_code(code: str) -> str | None:
+    """The lead of a DICOM channel source code (PS3.16 CID 3001): MDC ``2:n`` or SCPECG ``5.6.3-9-n``."""
+    match = _CODE.fullmatch(code.strip())
+    return _STANDARD_CODES.get(int(match[1])) if match else None
+
+
+def find_leads(channels: Sequence[str | None]) -> dict[str, int]:
+    """Where each lead is stored, given the lead of every channel; the first channel wins.
+
+    Raises UnusableEcgError if the leads that are missing do not follow from those that are there.
+    """
+    where: dict[str, int] = {}
+    for channel, lead in enumerate(channels):
+        if lead is not None:
+            where.setdefault(lead, channel)
+    limb = sum(lead in where for lead in _LIMB)
+    missing = [lead for lead in LEADS if lead not in where and (lead not in _LIMB or limb < 2)]
+    if missing:
+        have, lack = len(where), ", ".join(missing)
+        raise refuse(Reason.MISSING_LEADS, f"{have} of the 12 leads are stored; no {lack}", value=have)
+    return {lead: where[lead] for lead in LEADS if lead in where}
+
+
+def complete(stored: Sequence[str], signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """All twelve leads (12, n) from the stored ones (k, n), given as ``find_leads`` orders them.
+
+    Any two limb leads determine I and II, and these the other four: III = II - I, aVR = -(I + II)/2,
+    aVL = I - II/2, aVF = II - I/2 (Einthoven's law and Goldberger's definitions).
+    """
+    if len(stored) == len(LEADS):
+        return signal
+    pair = _FROM_I_AND_II[[_LIMB.index(lead) for lead in stored[:2]]]
+    derive = (_FROM_I_AND_II @ np.linalg.inv(pair)).astype(np.float32)
+    row = {lead: index for index, lead in enumerate(stored)}
+    full = np.empty((len(LEADS), signal.shape[1]), dtype=np.float32)
+    for index, lead in enumerate(LEADS):
+        full[index] = signal[row[lead]] if lead in row else derive[index] @ signal[:2]
+    return full
+
+
+def shift(samples: NDArray[np.float32], by: int) -> None:
+    """Move one channel (n,) later by ``by`` samples (earlier if negative), in place; the gap becomes NaN."""
+    by = max(-len(samples), min(len(samples), by))
+    if by > 0:
+        samples[by:] = samples[:-by].copy()
+        samples[:by] = np.nan
+    elif by < 0:
+        samples[:by] = samples[-by:].copy()
+        samples[by:] = np.nan
