@@ -1,0 +1,3 @@
+"""What tests of several kinds share."""
+
+from __future__ import annotations
