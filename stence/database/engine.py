@@ -92,12 +92,13 @@ def _embedded_url(server: Server) -> URL:
 
 @contextmanager
 def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
+    defaults = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
     options = f"{url.query.get('options', '')} -c timezone=UTC".strip()
     engine = create_engine(
         url,
         pool_pre_ping=True,
         hide_parameters=True,  # they hold patient identifiers
-        connect_args={**CONNECT_OPTIONS, "options": options},
+        connect_args=defaults | {"options": options},
     )
     if server is not None:
         _revive_on_connect(engine, server)

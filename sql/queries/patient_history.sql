@@ -1,0 +1,16 @@
+-- What is known of one patient? Every ECG and model: the risk, and the flags it raised; newest ECG first.
+--   patient  the patient's number (required)
+--   limit    how many rows
+\if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_history.sql' \quit \endif
+\if :{?limit} \else \set limit 50 \endif
+SELECT risk.acquired_at, risk.object_key, risk.model_version, risk.stenosis_50, risk.stenosis_70,
+       risk.stenosis_90, risk.stenosis_100, risk.rca_70, risk.lca_70, raised.flags, risk.warnings, risk.scored_at
+FROM ecg_risk AS risk
+CROSS JOIN LATERAL (
+    SELECT string_agg(flags.target || ' ' || flags.state, ', ' ORDER BY flags.target) AS flags
+    FROM flags
+    WHERE flags.content_hash = risk.content_hash AND flags.model_version = risk.model_version
+) AS raised
+WHERE risk.patient_id = :'patient'
+ORDER BY risk.acquired_at DESC NULLS LAST, risk.object_key, risk.scored_at DESC
+LIMIT CAST(:'limit' AS bigint);

@@ -1,0 +1,10 @@
+-- Which ECG files are in quarantine, and why? Newest first.
+--   reason   only this reason, e.g. flat_lead
+--   limit    how many rows
+\if :{?reason} \else \set reason '' \endif
+\if :{?limit} \else \set limit 50 \endif
+SELECT id, object_key, reason, lead, value, detail, entered_at
+FROM quarantine_open
+WHERE :'reason' IN ('', reason)
+ORDER BY entered_at DESC, id
+LIMIT CAST(:'limit' AS bigint);

@@ -1,0 +1,43 @@
+-- One row for each ECG and model that scored it.
+CREATE VIEW ecg_risk WITH (security_invoker = true) AS
+SELECT ecgs.patient_id,
+       ecgs.acquired_at,
+       objects.key AS object_key,
+       scores.stenosis_50,
+       scores.stenosis_70,
+       scores.stenosis_90,
+       scores.stenosis_100,
+       scores.rca_70,
+       scores.lca_70,
+       scores.model_version,
+       scores.preprocessing_version,
+       scores.run_id,
+       scores.scored_at,
+       ecgs.device,
+       ecgs.sex,
+       ecgs.age,
+       ecgs.warnings,
+       scores.content_hash
+FROM scores
+JOIN ecgs USING (content_hash)
+JOIN objects ON objects.id = ecgs.object_id;
+
+COMMENT ON VIEW ecg_risk IS 'The risk of every scored ECG, for each model that scored it.';
+COMMENT ON COLUMN ecg_risk.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN ecg_risk.acquired_at IS 'When the ECG was recorded.';
+COMMENT ON COLUMN ecg_risk.object_key IS 'Key of its file in the object store.';
+COMMENT ON COLUMN ecg_risk.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %, 0 to 1.';
+COMMENT ON COLUMN ecg_risk.stenosis_70 IS 'The same for at least 70 %.';
+COMMENT ON COLUMN ecg_risk.stenosis_90 IS 'The same for at least 90 %.';
+COMMENT ON COLUMN ecg_risk.stenosis_100 IS 'The same for an occlusion.';
+COMMENT ON COLUMN ecg_risk.rca_70 IS 'The same for at least 70 % in the right coronary artery.';
+COMMENT ON COLUMN ecg_risk.lca_70 IS 'The same for at least 70 % in the left coronary artery.';
+COMMENT ON COLUMN ecg_risk.model_version IS 'Model that scored it.';
+COMMENT ON COLUMN ecg_risk.preprocessing_version IS 'How it was prepared.';
+COMMENT ON COLUMN ecg_risk.run_id IS 'Run that scored it.';
+COMMENT ON COLUMN ecg_risk.scored_at IS 'When it was scored.';
+COMMENT ON COLUMN ecg_risk.device IS 'Electrocardiograph.';
+COMMENT ON COLUMN ecg_risk.sex IS 'F or M, where the file says so.';
+COMMENT ON COLUMN ecg_risk.age IS 'Years, where the file says so.';
+COMMENT ON COLUMN ecg_risk.warnings IS 'Remarks on its quality.';
+COMMENT ON COLUMN ecg_risk.content_hash IS 'SHA-256 of signal and sampling rate.';

@@ -1,0 +1,57 @@
+-- One row a patient with a flag that is open, reviewed or confirmed, led by the flag of highest probability.
+-- No DISTINCT or GROUP BY: with ORDER BY probability DESC, id DESC LIMIT n only the rows shown are visited.
+CREATE VIEW flagged_patients WITH (security_invoker = true) AS
+SELECT flags.patient_id,
+       flags.target,
+       flags.probability,
+       flags.threshold,
+       flags.rule,
+       ARRAY(SELECT DISTINCT f.target
+             FROM flags AS f
+             WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'reviewed', 'confirmed')
+             ORDER BY f.target) AS targets,
+       ecgs.acquired_at,
+       objects.key AS object_key,
+       ecgs.device,
+       ecgs.warnings,
+       flags.model_version,
+       scores.run_id,
+       flags.id AS flag_id,
+       ARRAY(SELECT f.id
+             FROM flags AS f
+             WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'reviewed', 'confirmed')
+             ORDER BY f.id) AS flag_ids,
+       flags.state,
+       flags.raised_at
+FROM flags
+JOIN ecgs ON ecgs.content_hash = flags.content_hash
+JOIN objects ON objects.id = ecgs.object_id
+JOIN models ON models.version = flags.model_version
+LEFT JOIN scores ON scores.content_hash = flags.content_hash
+                AND scores.model_version = flags.model_version
+                AND scores.preprocessing_version = models.preprocessing_version
+WHERE flags.state IN ('open', 'reviewed', 'confirmed')
+  AND NOT EXISTS (SELECT
+                  FROM flags AS higher
+                  WHERE higher.patient_id = flags.patient_id
+                    AND higher.state IN ('open', 'reviewed', 'confirmed')
+                    AND (higher.probability, higher.id) > (flags.probability, flags.id));
+
+COMMENT ON VIEW flagged_patients IS
+    'Patients with a flag that is open, reviewed or confirmed, each with the flag of highest probability.';
+COMMENT ON COLUMN flagged_patients.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN flagged_patients.target IS 'What the leading flag warns of.';
+COMMENT ON COLUMN flagged_patients.probability IS 'Its calibrated probability, 0 to 1.';
+COMMENT ON COLUMN flagged_patients.threshold IS 'It was raised because the probability reached this.';
+COMMENT ON COLUMN flagged_patients.rule IS 'How the threshold was chosen.';
+COMMENT ON COLUMN flagged_patients.targets IS 'All that the patient''s flags warn of.';
+COMMENT ON COLUMN flagged_patients.acquired_at IS 'When the ECG of the leading flag was recorded.';
+COMMENT ON COLUMN flagged_patients.object_key IS 'Key of its file in the object store.';
+COMMENT ON COLUMN flagged_patients.device IS 'Its electrocardiograph.';
+COMMENT ON COLUMN flagged_patients.warnings IS 'Remarks on its quality.';
+COMMENT ON COLUMN flagged_patients.model_version IS 'Model that raised the leading flag.';
+COMMENT ON COLUMN flagged_patients.run_id IS 'Run that scored its ECG.';
+COMMENT ON COLUMN flagged_patients.flag_id IS 'Number of the leading flag.';
+COMMENT ON COLUMN flagged_patients.flag_ids IS 'Numbers of all the patient''s listed flags.';
+COMMENT ON COLUMN flagged_patients.state IS 'State of the leading flag: open, reviewed or confirmed.';
+COMMENT ON COLUMN flagged_patients.raised_at IS 'When the leading flag was raised.';

@@ -1,0 +1,42 @@
+-- One row a model version: its state, who gave it that state and why, and what its manifest says of it.
+CREATE VIEW model_versions WITH (security_invoker = true) AS
+SELECT models.version,
+       models.state,
+       CAST(models.manifest ->> 'created_at' AS timestamptz) AS trained_at,
+       models.created_at AS registered_at,
+       CASE WHEN models.state = 'champion' THEN last.changed_at END AS champion_since,
+       last.changed_by,
+       last.changed_at,
+       last.reason,
+       CAST(models.manifest #>> '{metrics,stenosis_70,auroc,value}' AS double precision) AS auroc_stenosis_70,
+       models.manifest -> 'metrics' AS metrics,
+       models.manifest -> 'thresholds' AS thresholds,
+       models.manifest #>> '{architecture,encoder}' AS encoder,
+       models.preprocessing_version,
+       models.folder,
+       models.sha256
+FROM models
+LEFT JOIN LATERAL (
+    SELECT changed_at, changed_by, reason
+    FROM model_events
+    WHERE model_events.version = models.version
+    ORDER BY id DESC
+    LIMIT 1
+) AS last ON true;
+
+COMMENT ON VIEW model_versions IS 'Model versions: state, the last decision about each, and their quality.';
+COMMENT ON COLUMN model_versions.version IS 'Name of the model version.';
+COMMENT ON COLUMN model_versions.state IS 'candidate, shadow, champion or retired.';
+COMMENT ON COLUMN model_versions.trained_at IS 'When it was trained.';
+COMMENT ON COLUMN model_versions.registered_at IS 'When it was registered.';
+COMMENT ON COLUMN model_versions.champion_since IS 'Since when it is champion; empty if it is not.';
+COMMENT ON COLUMN model_versions.changed_by IS 'Who last changed its state.';
+COMMENT ON COLUMN model_versions.changed_at IS 'When.';
+COMMENT ON COLUMN model_versions.reason IS 'Why.';
+COMMENT ON COLUMN model_versions.auroc_stenosis_70 IS 'AUROC for a stenosis of at least 70 %, on its test patients.';
+COMMENT ON COLUMN model_versions.metrics IS 'All that was measured on its test patients.';
+COMMENT ON COLUMN model_versions.thresholds IS 'By target: the probability from which on it flags, and the rule.';
+COMMENT ON COLUMN model_versions.encoder IS 'Its ECG encoder.';
+COMMENT ON COLUMN model_versions.preprocessing_version IS 'How its ECGs are prepared.';
+COMMENT ON COLUMN model_versions.folder IS 'Key of the artefact''s folder in the object store.';
+COMMENT ON COLUMN model_versions.sha256 IS 'SHA-256 of the artefact''s manifest.json.';

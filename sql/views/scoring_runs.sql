@@ -1,0 +1,49 @@
+-- One row a run of the scorer, with what follows from its counts.
+CREATE VIEW scoring_runs WITH (security_invoker = true) AS
+SELECT runs.id AS run_id,
+       runs.model_version,
+       runs.state,
+       runs.started_at,
+       runs.finished_at,
+       took.seconds,
+       runs.indexed,
+       runs.scored,
+       runs.quarantined,
+       runs.pending,
+       runs.scored_by_run,
+       runs.quarantined_by_run,
+       (runs.scored_by_run + runs.quarantined_by_run) / nullif(took.seconds, 0) AS ecgs_per_second,
+       100.0 * (runs.scored + runs.quarantined) / nullif(runs.indexed, 0) AS done_percent,
+       100.0 * runs.quarantined / nullif(runs.scored + runs.quarantined, 0) AS quarantined_percent,
+       runs.preprocessing_version,
+       runs.code_version,
+       runs.device,
+       runs.host,
+       runs.error
+FROM runs
+CROSS JOIN LATERAL (
+    SELECT CAST(extract(epoch FROM coalesce(runs.finished_at, now()) - runs.started_at) AS double precision)
+           AS seconds
+) AS took;
+
+COMMENT ON VIEW scoring_runs IS 'Runs of the scorer: where every ECG was at the end, and how fast it went.';
+COMMENT ON COLUMN scoring_runs.run_id IS 'Number of the run.';
+COMMENT ON COLUMN scoring_runs.model_version IS 'Model that it scored with, from start to end.';
+COMMENT ON COLUMN scoring_runs.state IS 'running, finished, interrupted or failed.';
+COMMENT ON COLUMN scoring_runs.started_at IS 'Start.';
+COMMENT ON COLUMN scoring_runs.finished_at IS 'End; empty while it runs.';
+COMMENT ON COLUMN scoring_runs.seconds IS 'How long it took, or has taken until now.';
+COMMENT ON COLUMN scoring_runs.indexed IS 'ECGs on the model''s worklist at the end = scored + quarantined + pending.';
+COMMENT ON COLUMN scoring_runs.scored IS 'Of these: scored, by any run.';
+COMMENT ON COLUMN scoring_runs.quarantined IS 'Of these: in quarantine.';
+COMMENT ON COLUMN scoring_runs.pending IS 'Of these: not yet scored.';
+COMMENT ON COLUMN scoring_runs.scored_by_run IS 'Scored by this run.';
+COMMENT ON COLUMN scoring_runs.quarantined_by_run IS 'Put into quarantine by this run.';
+COMMENT ON COLUMN scoring_runs.ecgs_per_second IS 'ECGs that this run scored or quarantined, a second.';
+COMMENT ON COLUMN scoring_runs.done_percent IS 'Share of the indexed ECGs that are scored or in quarantine.';
+COMMENT ON COLUMN scoring_runs.quarantined_percent IS 'Share of these that are in quarantine.';
+COMMENT ON COLUMN scoring_runs.preprocessing_version IS 'How ECGs were prepared.';
+COMMENT ON COLUMN scoring_runs.code_version IS 'Version of stence.';
+COMMENT ON COLUMN scoring_runs.device IS 'Where the model ran: cpu or cuda.';
+COMMENT ON COLUMN scoring_runs.host IS 'Machine that ran it.';
+COMMENT ON COLUMN scoring_runs.error IS 'Why it failed.';

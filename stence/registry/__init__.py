@@ -1,0 +1,53 @@
+"""The model registry: artefacts in the object store, versions and their states in Postgres."""
+
+from __future__ import annotations
+
+import torch
+from sqlalchemy import Engine
+
+from stence.errors import ConfigurationError, RegistryError
+from stence.models import RiskScorer
+from stence.objects import ObjectStore
+from stence.registry.artefact import Artefact, publish, read, scorer, weights_of
+from stence.registry.manifest import Manifest
+from stence.registry.versions import champion, promote, register, rollback
+from stence.settings import Settings
+
+__all__ = [
+    "Artefact",
+    "Manifest",
+    "RiskScorer",
+    "champion",
+    "load_champion",
+    "promote",
+    "publish",
+    "read",
+    "register",
+    "rollback",
+    "scorer",
+    "weights_of",
+]
+
+
+def load_champion(engine: Engine, store: ObjectStore, settings: Settings) -> RiskScorer:
+    """The champion, its files verified, ready to score on the device of the settings.
+
+    Raises RegistryError if there is none, ArtefactError if a file of it is missing, altered or foreign,
+    ConfigurationError for a device this machine lacks.
+    """
+    with engine.connect() as connection:
+        found = champion(connection)
+    if found is None:
+        raise RegistryError(
+            "No model is champion yet: train one (stence train), then "
+            "stence models promote VERSION --by … --why …"
+        )
+    return scorer(read(store, found.folder, found.sha256), _device(settings))
+
+
+def _device(settings: Settings) -> str:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            "STENCE_DEVICE is cuda, but torch sees no GPU: check the driver and the torch build."
+        )
+    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
