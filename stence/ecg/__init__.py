@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from stence.ecg.preprocessing import PREPROCESSING_VERSION, WINDOW_SAMPLES, prepare, preprocess
 from stence.ecg.reasons import POLICY, Action, Finding, Reason, UnusableEcgError
 from stence.ecg.recording import LEADS, Recording
+from stence.ecg.resampling import SAMPLING_RATE, resample
 
 __all__ = [
     "LEADS",
     "POLICY",
+    "PREPROCESSING_VERSION",
+    "SAMPLING_RATE",
+    "WINDOW_SAMPLES",
     "Action",
     "Finding",
     "Reason",
     "Recording",
     "UnusableEcgError",
+    "prepare",
+    "preprocess",
+    "resample",
 ]
