@@ -29,8 +29,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from stence.models.targets import TARGET_NAMES
-
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -41,6 +39,8 @@ metadata = MetaData(
     }
 )
 
+# stence.models.TARGET_NAMES, which would bring torch with it: seconds for every look into the database.
+TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100", "rca_70", "lca_70")
 WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired")
 RUN_STATES = ("running", "finished", "interrupted", "failed")
@@ -212,7 +212,7 @@ scores = Table(
     Column("preprocessing_version", Text, primary_key=True, comment="How the ECG was prepared."),
     *(
         Column(name, Double, nullable=False, comment=f"Calibrated probability of {name}, 0 to 1.")
-        for name in TARGET_NAMES
+        for name in TARGETS
     ),
     Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), nullable=False, comment="Run."),
     _now("scored_at", "When."),

@@ -111,7 +111,7 @@ def _record(connection: Connection, version: str, before: str | None, after: str
 
 
 def _replaced_by(connection: Connection, version: str) -> str | None:
-    """The model that retired when ``version`` was promoted, which happens once: later it is rolled back to."""
+    """The model that retired when ``version`` was promoted, which happens once: then it is rolled back to."""
     e = model_events.c
     promoted = (
         select(e.id)
