@@ -1,0 +1,51 @@
+"""Fixtures: one embedded Postgres for all tests, in it a database for each, copied from a migrated one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import URL, Engine, make_url, text
+
+from stence import database
+from stence.settings import Settings
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on the server's own database, for creating others; ``template`` is migrated."""
+    with database.connect(Settings(data_dir=tmp_path_factory.mktemp("postgres"))) as engine:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("CREATE DATABASE template"))
+        with database.connect(Settings(database_url=SecretStr(url_of(engine, "template")))):
+            pass
+        yield engine
+
+
+@pytest.fixture
+def settings(postgres: Engine, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with a migrated, empty database and a data folder of the test's own."""
+    name = f"test_{next(NUMBERS)}"
+    with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template"))
+    yield Settings(data_dir=tmp_path, database_url=SecretStr(url_of(postgres, name)), device="cpu")
+    with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """An engine on the test's own database."""
+    with database.connect(settings) as engine:
+        yield engine
+
+
+def url_of(engine: Engine, name: str) -> str:
+    """The URL of another database on the engine's server, as a person would write it."""
+    url: URL = make_url(engine.url).set(drivername="postgresql", database=name)
+    return url.render_as_string(hide_password=False)
