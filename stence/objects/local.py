@@ -1,6 +1,7 @@
 """A folder as an object store: an object is a file, its key the path below the folder.
 
-Symbolic links below the folder are not followed, so that no key leads out of it.
+Symbolic links below the folder are not followed, so that no key leads out of it. Where a file system has
+a folder it cannot have a file: a key that is the beginning of another, up to a slash, is refused.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 UNFINISHED = re.compile(r"\.stence-[0-9a-f]{32}\.tmp")
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 MISPLACED = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 ABSENT = {errno.ENOENT, errno.ELOOP, errno.ENXIO, *MISPLACED}
 
 
@@ -85,16 +87,16 @@ class LocalStore:
         if UNFINISHED.fullmatch(name):
             raise ConfigurationError(f"{key}: names like this are kept for unfinished writes")
         with self._errors(key, writing=True):
-            _make_folders(folder)
             if os.path.realpath(folder) != folder:
-                raise FileExistsError(errno.EEXIST, "a symbolic link")
+                raise FileExistsError(errno.EEXIST, "a symbolic link is in the way")
+            _make_folders(folder)
             _replace(folder, name, content)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         if not self._is_path(key):
             return
-        with self._errors(key, writing=True), suppress(FileNotFoundError, NotADirectoryError):
+        with self._errors(key, writing=True), suppress(*NO_FILE):
             os.unlink(f"{self._root}/{key}")
 
     def _walk(self, folder: str, start: str, passed_over: Counter[str]) -> Iterator[StoredObject]:
@@ -139,7 +141,7 @@ class LocalStore:
 
     @contextmanager
     def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
-        """Say what an error of the file system means, without its text: a path can hold a patient identifier."""
+        """Say what an error of the file system means, without its text: paths can name patients."""
         try:
             yield
         except OSError as error:

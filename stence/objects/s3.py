@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from stence.errors import ConfigurationError, ObjectTooLargeError
+from stence.errors import ConfigurationError, ObjectNotFoundError, ObjectTooLargeError
 from stence.objects.s3_errors import FAILURES, BrokenTransferError, meaning
-from stence.objects.store import CHUNK_BYTES, StoredObject, check_portable
+from stence.objects.store import CHUNK_BYTES, StoredObject, check_portable, is_text
 from stence.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class S3Store:
     def head(self, key: str) -> StoredObject:
         """See ObjectStore."""
         with self._errors(key):
-            found = self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
+            found = self._client.head_object(Bucket=self._bucket, Key=self._full(key))
         return StoredObject(key, found["ETag"].strip('"'), found["ContentLength"])
 
     def get(self, key: str, limit_bytes: int | None = None) -> bytes:
@@ -83,7 +83,7 @@ class S3Store:
         with self._errors(key):
             self._client.put_object(
                 Bucket=self._bucket,
-                Key=self._prefix + key,
+                Key=self._full(key),
                 Body=content,
                 ContentMD5=base64.b64encode(digest).decode(),
             )
@@ -91,12 +91,12 @@ class S3Store:
     def delete(self, key: str) -> None:
         """See ObjectStore."""
         with self._errors(key):
-            self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+            self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
     def _pieces(self, key: str, limit_bytes: int | None) -> Iterator[bytes]:
         """The content, whole and as it was stored, or an error at its end."""
         with self._errors(key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key))
             with closing(answer["Body"]) as body:
                 if limit_bytes is not None and answer["ContentLength"] > limit_bytes:
                     raise ObjectTooLargeError(
@@ -108,6 +108,12 @@ class S3Store:
                     yield piece
             if digest.hexdigest() != _md5(answer, otherwise=digest.hexdigest()):
                 raise BrokenTransferError(f"{self.url}: the content of an object arrived damaged")
+
+    def _full(self, key: str) -> str:
+        """The key in the bucket."""
+        if not is_text(key):
+            raise ObjectNotFoundError(f"{self.url} holds no object {key!r}")
+        return self._prefix + key
 
     @property
     def _client(self) -> S3Client:

@@ -52,10 +52,17 @@ class ObjectStore(Protocol):
         """Remove the object, if there is one."""
 
 
+def is_text(key: str) -> bool:
+    """Whether ``key`` is Unicode without NUL: no store holds others, and some choke on them."""
+    try:
+        return b"\0" not in key.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def is_portable(key: str) -> bool:
-    """Whether every kind of store can hold ``key``: Unicode, no NUL, no empty, ``.`` or ``..`` segment."""
-    segments = key.split("/")
-    return "\0" not in key and _is_unicode(key) and not any(part in ("", ".", "..") for part in segments)
+    """Whether every kind of store can hold ``key``: text without empty, ``.`` or ``..`` segments."""
+    return is_text(key) and not any(part in ("", ".", "..") for part in key.split("/"))
 
 
 def check_portable(key: str) -> None:
@@ -64,11 +71,3 @@ def check_portable(key: str) -> None:
         raise ConfigurationError(
             f"{key!r} is not a key to write to: segments between slashes must not be empty, '.' or '..'"
         )
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
