@@ -1,0 +1,327 @@
+"""From files in a store to scores, flags and quarantine in a real Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, func, select, update
+
+from stence import scoring
+from stence.database.tables import (
+    ecgs,
+    flags,
+    monitoring_metrics,
+    objects,
+    quarantine,
+    runs,
+    scores,
+    worklist,
+)
+from stence.objects import ObjectStore, open_store
+from stence.scoring import RunSummary
+from stence.settings import Settings
+from support.ecgs import heartbeats, manifest, store_ecg
+from support.models import ShapeScorer, register
+
+ScoreAll = Callable[..., RunSummary]
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    return open_store(settings.resolved_store_url, settings)
+
+
+@pytest.fixture
+def score_all(engine: Engine, store: ObjectStore, settings: Settings) -> ScoreAll:
+    """Index the store and score what is there, as the score flow does."""
+
+    def action(scorer: ShapeScorer | None = None) -> RunSummary:
+        scorer = scorer or ShapeScorer()
+        register(engine, scorer)
+        scoring.index(engine, store, settings)
+        with scoring.open_run(engine, store, settings, scorer) as run:
+            while run.score(limit=64):
+                pass
+        return run.summary()
+
+    return action
+
+
+def all_rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*columns))]
+
+
+def in_quarantine(engine: Engine) -> dict[str, str]:
+    """Reason by key of every open row."""
+    statement = (
+        select(objects.c.key, quarantine.c.reason).join(quarantine).where(quarantine.c.state == "open")
+    )
+    with engine.connect() as connection:
+        return dict(connection.execute(statement).tuples().all())
+
+
+def give_patients(store: ObjectStore, *rows: tuple[str, str]) -> None:
+    store.put("ecg/record_list.csv", manifest([(p, "2026-03-01 08:30:00", path) for p, path in rows]))
+
+
+def test_every_ecg_ends_scored_or_in_quarantine_and_the_counts_add_up(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for number in range(5):
+        store_ecg(store, f"ecg/good{number}.hea", heartbeats(number))
+    store_ecg(store, "ecg/flat.hea", np.zeros((12, 5000), np.int16))
+    store_ecg(store, "ecg/short.hea", heartbeats(1, seconds=2))
+    store_ecg(store, "ecg/nobody.hea", heartbeats(77))
+    store.put("ecg/note.xml", b"<ecg/>")
+    store.put("ecg/lonely.dat", b"\x00" * 100)
+    give_patients(store, *((f"p{n}", f"good{n}") for n in range(5)), ("p8", "flat"), ("p9", "short"))
+
+    summary = score_all()
+
+    assert summary.counts() == {"indexed": 10, "scored": 5, "quarantined": 5, "pending": 0}
+    assert in_quarantine(engine) == {
+        "ecg/flat.hea": "flat_lead",
+        "ecg/short.hea": "too_short",
+        "ecg/nobody.hea": "unknown_patient",
+        "ecg/note.xml": "unsupported_format",
+        "ecg/lonely.dat": "unsupported_format",
+    }
+    assert {row[0] for row in all_rows(engine, ecgs.c.patient_id)} == {f"p{n}" for n in range(5)}
+    assert all_rows(engine, runs.c.state, runs.c.scored_by_run) == [("finished", 5)]
+
+
+def test_a_second_run_finds_nothing_to_do_and_a_new_file_is_taken_up(
+    store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all()
+    assert score_all().scored_by_run == 0
+    store_ecg(store, "ecg/b.hea", heartbeats(2), comments=("<subject_id>: 8",))
+    summary = score_all()
+    assert (summary.scored_by_run, summary.scored) == (1, 2)
+
+
+def test_another_model_scores_everything_again_and_keeps_the_first_ones_scores(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all(ShapeScorer("shape-1"))
+    assert score_all(ShapeScorer("shape-2")).scored_by_run == 1
+    assert {row[0] for row in all_rows(engine, scores.c.model_version)} == {"shape-1", "shape-2"}
+
+
+def test_a_file_sent_again_under_another_key_is_scored_once(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for key in ("ecg/a.hea", "ecg/again.hea"):
+        store_ecg(store, key, heartbeats(1), comments=("<subject_id>: 7",))
+    assert score_all().counts() == {"indexed": 2, "scored": 2, "quarantined": 0, "pending": 0}
+    assert len(all_rows(engine, scores.c.content_hash)) == 1
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one run", "in a later run"])
+def test_one_ecg_under_two_patients_waits_for_a_person_and_both_keys_are_named(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll, apart: bool
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    store_ecg(store, "ecg/other.hea", heartbeats(2), comments=("<subject_id>: 9",))
+    if apart:
+        score_all(ShapeScorer(threshold=0))
+    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
+
+    summary = score_all(ShapeScorer(threshold=0))
+
+    assert summary.counts() == {"indexed": 3, "scored": 1, "quarantined": 2, "pending": 0}
+    assert in_quarantine(engine) == {"ecg/a.hea": "patient_conflict", "ecg/b.hea": "patient_conflict"}
+    for (detail,) in all_rows(engine, quarantine.c.detail):
+        assert "ecg/a.hea, ecg/b.hea" in detail
+    assert len(all_rows(engine, scores.c.content_hash)) == 1
+    open_flags = select(flags.c.patient_id).where(flags.c.state == "open").distinct()
+    with engine.connect() as connection:
+        assert list(connection.scalars(open_flags)) == ["9"]
+
+
+def test_a_person_settles_a_conflict_by_dismissing_the_wrong_file(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
+    score_all()
+    with engine.begin() as connection:
+        _, rows = scoring.quarantine.list_open(connection)
+        ids = {key: number for number, key, *_ in rows}
+        assert scoring.quarantine.dismiss(connection, ids=[ids["ecg/b.hea"]], by="archivist") == 1
+        assert scoring.quarantine.retry(connection, reason="patient_conflict") == 1
+
+    summary = score_all()
+
+    assert summary.counts() == {"indexed": 2, "scored": 1, "quarantined": 1, "pending": 0}
+    assert all_rows(engine, ecgs.c.patient_id) == [("7",)]
+    assert in_quarantine(engine) == {}
+
+
+def test_a_signal_that_arrives_after_its_header_is_scored_then(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    signal = store.get("ecg/a.dat")
+    store.delete("ecg/a.dat")
+    assert score_all().quarantined == 1
+    assert in_quarantine(engine) == {"ecg/a.hea": "object_missing"}
+    store.put("ecg/a.dat", signal)
+    assert score_all().counts() == {"indexed": 1, "scored": 1, "quarantined": 0, "pending": 0}
+    assert all_rows(engine, quarantine.c.state) == [("resolved",)]
+
+
+def test_a_patient_named_later_by_a_manifest_frees_the_ecg(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    assert score_all().quarantined == 1
+    give_patients(store, ("p1", "a"))
+    assert score_all().scored == 1
+    ((patient, acquired_at),) = all_rows(engine, ecgs.c.patient_id, ecgs.c.acquired_at)
+    assert patient == "p1"
+    assert acquired_at.isoformat() == "2026-03-01T08:30:00+00:00"
+
+
+def test_a_corrected_manifest_moves_score_and_flags_to_the_right_patient(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    give_patients(store, ("wrong", "a"))
+    score_all(ShapeScorer(threshold=0))
+    give_patients(store, ("right", "a"))
+    score_all(ShapeScorer(threshold=0))
+    assert all_rows(engine, ecgs.c.patient_id) == [("right",)]
+    assert {row[0] for row in all_rows(engine, flags.c.patient_id)} == {"right"}
+    assert len(all_rows(engine, scores.c.content_hash)) == 1
+
+
+def test_a_path_that_a_manifest_gives_to_two_patients_belongs_to_neither(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll, caplog: pytest.LogCaptureFixture
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    give_patients(store, ("p1", "a"), ("p2", "a"), ("", "b"))
+    score_all()
+    assert in_quarantine(engine) == {"ecg/a.hea": "unknown_patient"}
+    assert "line 2" in caplog.text
+    assert "line 3" in caplog.text
+    assert "line 4: subject_id or path is empty" in caplog.text
+
+
+def test_a_file_and_a_manifest_that_disagree_are_not_scored(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    give_patients(store, ("8", "a"))
+    score_all()
+    assert in_quarantine(engine) == {"ecg/a.hea": "patient_mismatch"}
+    assert "7" not in all_rows(engine, quarantine.c.detail)[0][0]
+
+
+def test_a_replaced_file_is_scored_again_and_the_old_flag_is_void(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all(ShapeScorer(threshold=0))
+    store_ecg(store, "ecg/a.hea", heartbeats(2), comments=("<subject_id>: 7",))
+    assert score_all(ShapeScorer(threshold=0)).scored == 1
+    states = sorted(row[0] for row in all_rows(engine, flags.c.state))
+    assert states == ["open"] * 6 + ["withdrawn"] * 6
+
+
+def test_flags_are_raised_at_the_threshold_and_keep_a_persons_judgement(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all()
+    ((p50, p70),) = all_rows(engine, scores.c.stenosis_50, scores.c.stenosis_70)
+    raised = {row[0]: row[1:] for row in all_rows(engine, flags.c.target, flags.c.probability, flags.c.rule)}
+    assert ("stenosis_50" in raised) == (p50 >= 0.5)
+    assert ("stenosis_70" in raised) == (p70 >= 0.5)
+    assert all(rule == "chosen by the test" for _, rule in raised.values())
+
+    with engine.begin() as connection:
+        first = connection.scalar(select(func.min(flags.c.id)))
+        scoring.flags.review(connection, first, outcome="confirmed", by="cardiologist")
+        connection.execute(update(worklist).values(state="pending"))
+    score_all()
+    judged = all_rows(engine, flags.c.state, flags.c.reviewed_by)
+    assert judged.count(("confirmed", "cardiologist")) == 1
+
+
+def test_reviewing_a_flag_that_does_not_exist_says_so(engine: Engine) -> None:
+    with (
+        pytest.raises(scoring.flags.FlagError, match="there is no flag 99"),
+        engine.begin() as connection,
+    ):
+        scoring.flags.review(connection, 99, outcome="confirmed", by="cardiologist")
+
+
+def test_a_score_that_is_no_number_goes_to_quarantine(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    class Broken(ShapeScorer):
+        def score(self, ecgs: Any) -> Any:
+            return np.full((len(ecgs), 6), np.nan)
+
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all(Broken())
+    assert in_quarantine(engine) == {"ecg/a.hea": "score_not_finite"}
+
+
+def test_a_model_that_fails_leaves_everything_pending_and_the_run_says_why(
+    engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll
+) -> None:
+    class Failing(ShapeScorer):
+        def score(self, ecgs: Any) -> Any:
+            raise MemoryError("no room on the device")
+
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    with pytest.raises(MemoryError):
+        score_all(Failing())
+    assert all_rows(engine, worklist.c.state) == [("pending",)]
+    assert all_rows(engine, runs.c.state, runs.c.error) == [("failed", "MemoryError: no room on the device")]
+    assert score_all().scored == 1
+
+
+def test_a_late_writer_that_lost_its_lease_changes_nothing(
+    engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll
+) -> None:
+    class TakenOver(ShapeScorer):
+        """While it infers, another scorer takes its ECGs over."""
+
+        def score(self, ecgs: Any) -> Any:
+            with engine.begin() as connection:
+                connection.execute(update(worklist).values(state="pending", attempt=worklist.c.attempt + 1))
+            return np.zeros((len(ecgs), 6))
+
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    register(engine, ShapeScorer())
+    scoring.index(engine, store, settings)
+    with scoring.open_run(engine, store, settings, TakenOver()) as run:
+        run.score(limit=1)
+    assert all_rows(engine, scores.c.content_hash) == []
+    assert score_all().scored == 1
+    assert all_rows(engine, scores.c.stenosis_50) != [(0.0,)]
+
+
+def test_the_metrics_of_a_run_can_be_had_by_sql(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    store.put("ecg/b.dcm", b"not DICOM")
+    summary = score_all()
+    m = monitoring_metrics.c
+    figures = {(name, part): value for name, part, value in all_rows(engine, m.name, m.slice_value, m.value)}
+    assert figures["ecgs_indexed", None] == 2
+    assert figures["ecgs_scored", None] == 1
+    assert figures["ecgs_quarantined", None] == 1
+    assert figures["ecgs_pending", None] == 0
+    assert {part for name, part in figures if name == "stage_seconds"} == set(summary.seconds_by_stage)
+    assert sum(value for (name, _), value in figures.items() if name == "ecgs_refused") == 1
