@@ -33,3 +33,7 @@ class ArtefactError(StenceError):
 
 class RegistryError(StenceError):
     """A change of a model version's state is not allowed."""
+
+
+class WeightsError(StenceError):
+    """Published weights do not have the names and shapes that the encoder has."""

@@ -1,0 +1,23 @@
+"""ECG encoders by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from stence.encoders.base import Encoder
+from stence.encoders.otis import otis
+
+__all__ = ["ENCODERS", "Encoder", "build"]
+
+ENCODERS: dict[str, Callable[..., Encoder]] = {"otis": otis}
+
+
+def build(name: str, **config: Any) -> Encoder:
+    """A new encoder with random weights; ``config`` as in the encoder's own function, all of it optional.
+
+    Raises ValueError for an unknown encoder or impossible dimensions, TypeError for an unknown argument.
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"there is no encoder {name!r}; known: {', '.join(sorted(ENCODERS))}")
+    return ENCODERS[name](**config)

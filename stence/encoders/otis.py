@@ -1,0 +1,188 @@
+"""OTiS (Turgut et al., arXiv 2410.07299): a vision transformer over patches of 24 samples of single leads.
+
+Names and shapes of the weights are those of the published files, and so is the mathematics; the shuffling of
+tokens there (random masking at ratio 0) does not change the result and is left out.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stence.ecg import LEADS, WINDOW_SAMPLES
+from stence.encoders.base import Encoder, Weights, check_fit
+from stence.encoders.otis_blocks import MLPS, PATCH_SAMPLES, Block, GatedMlp, Mlp, PatchEmbedding
+
+PRETRAINING_ONLY = ("decoder", "mask_token", "projector.", "predictor.")
+"""Prefixes of the parts of a pre-training file that are not the encoder's."""
+FIRST_LEAD_ROW = {13: 1, 39: 5}
+"""By rows of ``pos_embed_y``: one ECG domain, or the published model's several; row 0 is padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Dimensions of an OTiS. Raises ValueError where they do not go together."""
+
+    width: int
+    depth: int
+    heads: int
+    mlp_ratio: float = 4.0
+    mlp: Literal["gelu", "swiglu"] = "gelu"
+    drop_path: float = 0.1
+    window_samples: int = WINDOW_SAMPLES
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.width % 4:
+            raise ValueError(f"width {self.width} must be a multiple of heads ({self.heads}) and of 4")
+        if self.mlp not in MLPS:
+            raise ValueError(f"mlp {self.mlp!r} must be one of {', '.join(MLPS)}")
+
+    def new_mlp(self) -> Mlp | GatedMlp:
+        """The second half of a block."""
+        return MLPS[self.mlp](self.width, int(self.width * self.mlp_ratio))
+
+
+VARIANTS = {
+    "base": Architecture(width=192, depth=12, heads=3),
+    "large": Architecture(width=384, depth=18, heads=6),
+    "huge": Architecture(width=576, depth=24, heads=8),
+}
+
+
+def otis(variant: str = "base", **changes: Any) -> Otis:
+    """An OTiS of a published ``variant`` (base, large, huge), or with other dimensions: see Architecture."""
+    if variant not in VARIANTS:
+        raise ValueError(f"there is no OTiS {variant!r}; published: {', '.join(VARIANTS)}")
+    return Otis(replace(VARIANTS[variant], **changes))
+
+
+class Otis(Encoder):
+    """Windows (n, 12, ``window_samples``) -> the class token after the final norm (n, width).
+
+    Samples after the last whole patch are not seen. ``forward`` raises ValueError for another shape.
+    """
+
+    pos_embed_x: Tensor
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.size, self.window_samples = architecture.width, architecture.window_samples
+        half = architecture.width // 2
+        self.patch_embed = PatchEmbedding(architecture.width)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, architecture.width))
+        self.register_buffer("pos_embed_x", _sines_and_cosines(self.patches, half))
+        self.pos_embed_y = nn.Embedding(1 + len(LEADS), half, padding_idx=0)
+        self.blocks = nn.ModuleList(
+            Block(architecture.width, architecture.heads, architecture.new_mlp(), float(rate))
+            for rate in np.linspace(0, architecture.drop_path, architecture.depth)
+        )
+        self.norm = nn.LayerNorm(architecture.width, eps=1e-6)
+        self._initialise()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments with which ``build`` makes this architecture again."""
+        return asdict(self.architecture)
+
+    @property
+    def patches(self) -> int:
+        """Patches in each lead of a window."""
+        return self.window_samples // PATCH_SAMPLES
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """One embedding a window."""
+        if windows.shape[1:] != (len(LEADS), self.window_samples):
+            raise ValueError(
+                f"this encoder reads (n, {len(LEADS)}, {self.window_samples}), got {tuple(windows.shape)}"
+            )
+        tokens = self._tokens(windows)
+        for block in self.blocks[:-1]:
+            tokens = block(tokens)
+        cls = self.blocks[-1](tokens, wanted=1)[:, 0]  # no other token leaves the last block
+        embeddings: Tensor = self.norm(cls)
+        return embeddings
+
+    def _tokens(self, windows: Tensor) -> Tensor:
+        """The class token and the patches, lead by lead, at their positions: (n, 1 + 12 * patches, width)."""
+        leads = self.pos_embed_y.weight[1:, None].expand(-1, self.patches, -1)
+        times = self.pos_embed_x[:, 1:].expand(len(LEADS), -1, -1)
+        patches = self.patch_embed(windows) + torch.cat((leads, times), dim=-1).flatten(0, 1)
+        cls = self.cls_token + functional.pad(self.pos_embed_x[:, :1], (self.size // 2, 0))
+        return torch.cat((cls.expand(len(windows), -1, -1), patches), dim=1)
+
+    def load_published(self, weights: Weights) -> None:
+        """Take a published file's weights: of a pre-training checkpoint (39 lead rows) or an encoder (13).
+
+        Only the 12 leads' rows are kept, and as many patch positions as this model has (interpolated where
+        the file has fewer), so what is saved later loads into the same architecture. A file with gated MLPs
+        makes this model's gated, and its ``config`` says so.
+
+        Raises WeightsError, which names every weight that is missing, unexpected or misshapen; the model is
+        then unchanged.
+        """
+        own = {name: tensor for name, tensor in weights.items() if not name.startswith(PRETRAINING_ONLY)}
+        gated = any(name.endswith(".mlp.fc1_g.weight") for name in own)
+        architecture = replace(self.architecture, mlp="swiglu" if gated else "gelu")
+        if "pos_embed_y.weight" in own:
+            own["pos_embed_y.weight"] = _own_lead_rows(own["pos_embed_y.weight"])
+        if "pos_embed_x" in own and own["pos_embed_x"].ndim == 3:
+            own["pos_embed_x"] = _own_patch_rows(own["pos_embed_x"], self.patches)
+        with torch.device("meta"):
+            check_fit(own, Otis(architecture).state_dict(), "OTiS")
+        if architecture != self.architecture:
+            self._replace_mlps(architecture)
+        self.load_state_dict(own)
+
+    def folded(self) -> nn.Module:
+        """A copy for inference, with each block's two projections in and two out folded into one and one."""
+        copy = deepcopy(self)
+        for module in list(copy.modules()):
+            if isinstance(module, Block):
+                module.fold()
+        return copy.requires_grad_(False).eval()
+
+    def _replace_mlps(self, architecture: Architecture) -> None:
+        self.architecture = architecture
+        for block in self.blocks:
+            block.mlp = architecture.new_mlp().to(self.cls_token.device)
+
+    def _initialise(self) -> None:
+        """As OTiS' pre-training starts: Xavier, except for the embeddings."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
+        nn.init.normal_(self.cls_token, std=0.02)
+        nn.init.trunc_normal_(self.pos_embed_y.weight[1:], std=0.02)
+
+
+def _sines_and_cosines(patches: int, width: int) -> Tensor:
+    """Positions (1, 1 + patches, width): sines, then cosines, of Vaswani et al. (2017); row 0, for the class
+    token, is 0."""
+    frequencies = 10000 ** -(torch.arange(width // 2) / (width // 2))
+    angles = torch.outer(torch.arange(patches), frequencies)
+    return functional.pad(torch.cat((angles.sin(), angles.cos()), dim=1), (0, 0, 1, 0))[None]
+
+
+def _own_lead_rows(table: Tensor) -> Tensor:
+    """The padding row and those of the 12 leads; a table of another origin as it is, to be refused."""
+    first = FIRST_LEAD_ROW.get(len(table))
+    if first is None:
+        return table
+    return torch.cat((table[:1], table[first : first + len(LEADS)]))
+
+
+def _own_patch_rows(table: Tensor, patches: int) -> Tensor:
+    """The class token's row and those of ``patches``: the first ones, or all of them stretched."""
+    cls, times = table[:, :1], table[:, 1:]
+    if times.shape[1] < patches:
+        times = functional.interpolate(times.mT, size=patches, mode="linear").mT
+    return torch.cat((cls, times[:, :patches]), dim=1)
