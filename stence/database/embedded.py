@@ -25,7 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from psycopg.pq import PGconn, Ping
 
 from stence.errors import DatabaseUnavailableError
