@@ -1,0 +1,192 @@
+"""Migrations build exactly the tables, and views follow their files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from stence import database
+from stence.database import migrate
+from stence.database.tables import TARGETS, metadata
+from stence.errors import ConfigurationError
+from stence.models import TARGET_NAMES
+from stence.resources import sql_folder
+from stence.settings import Settings
+from support.database import url_of
+
+COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+       pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+"""
+CONSTRAINTS = """
+SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+FROM pg_constraint
+WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
+"""
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+UNCOMMENTED = """
+SELECT c.relname, a.attname
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+  AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)
+"""
+VIEWS = "SELECT relname, oid FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
+
+
+def rows(engine: Engine, query: str) -> set[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return {tuple(row) for row in connection.exec_driver_sql(query)}
+
+
+@pytest.fixture
+def fresh(postgres: Engine) -> Iterator[Engine]:
+    """A database made from the tables, without migrations."""
+    name = f"fresh_{uuid.uuid4().hex}"
+    database.create_database(postgres, name)
+    engine = create_engine(postgres.url.set(database=name))
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "catalog", [COLUMNS, CONSTRAINTS, INDEXES], ids=["columns", "constraints", "indexes"]
+)
+def test_migrations_build_the_tables(engine: Engine, fresh: Engine, catalog: str) -> None:
+    assert rows(engine, catalog) == rows(fresh, catalog)
+    assert rows(engine, catalog)
+
+
+def test_scores_have_a_column_for_every_target() -> None:
+    assert TARGETS == TARGET_NAMES
+
+
+def test_every_table_view_and_column_is_commented(engine: Engine) -> None:
+    assert rows(engine, UNCOMMENTED) == set()
+
+
+def test_times_carry_their_zone(engine: Engine) -> None:
+    query = (
+        "SELECT table_name FROM information_schema.columns WHERE data_type = 'timestamp without time zone'"
+    )
+    assert rows(engine, f"{query} AND table_schema = 'public'") == set()
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE model_events SET reason = ''", "DELETE FROM model_events", "TRUNCATE model_events"]
+)
+def test_the_history_of_models_cannot_be_changed(engine: Engine, change: str) -> None:
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(text(change))
+
+
+@pytest.fixture
+def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the folder ``sql`` that a later version of stence might have."""
+    folder = shutil.copytree(sql_folder(), tmp_path / "sql")
+    monkeypatch.setattr(migrate, "sql_folder", lambda: folder)
+    return folder
+
+
+def views(engine: Engine) -> dict[str, int]:
+    """Names and object numbers of the views: a new number is a new view."""
+    return dict(rows(engine, VIEWS))
+
+
+def test_nothing_is_done_when_nothing_changed(engine: Engine) -> None:
+    before = views(engine)
+    assert before.keys() == {path.stem for path in (sql_folder() / "views").glob("*.sql")}
+    migrate.upgrade(engine)
+    assert views(engine) == before
+
+
+def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
+    before = views(engine)
+    (sql / "views" / "ecg_risk.sql").unlink()
+    (sql / "views" / "flags_by_state.sql").write_text(
+        "CREATE VIEW flags_by_state AS SELECT state, count(*) FROM flags GROUP BY state;"
+        "COMMENT ON VIEW flags_by_state IS '100 %';"
+    )
+    migrate.upgrade(engine)
+    assert views(engine).keys() == before.keys() - {"ecg_risk"} | {"flags_by_state"}
+
+
+def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
+    (sql / "migrations" / "versions" / "9999_rename.py").write_text(
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0001'\n"
+        "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
+    )
+    migrate.upgrade(engine)
+    assert migrate.current_revision(engine) == "9999"
+    assert "flagged_patients" in views(engine)
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql: Path) -> None:
+    before = views(engine)
+    (sql / "migrations" / "versions" / "9999_wrong.py").write_text(
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0001'\n"
+        "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
+    )
+    with pytest.raises(ConfigurationError, match="division by zero"):
+        migrate.upgrade(engine)
+    assert views(engine) == before
+    assert migrate.current_revision(engine) == "0001"
+
+
+def test_a_database_of_a_newer_version_is_refused_in_words(engine: Engine, settings: Settings) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(ConfigurationError, match="9999"), database.connect(settings):
+        pass
+
+
+def test_a_view_of_somebody_else_is_not_dropped(engine: Engine, sql: Path) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE VIEW theirs AS SELECT * FROM ecg_risk"))
+    (sql / "views" / "ecg_risk.sql").unlink()
+    with pytest.raises(ConfigurationError, match="theirs"):
+        migrate.upgrade(engine)
+    assert "theirs" in views(engine)
+
+
+def test_the_role_of_the_readme_reads_everything_and_writes_nothing(
+    engine: Engine, settings: Settings, sql: Path
+) -> None:
+    [block] = re.findall(r"```sql\n(.*?)```", (sql / "README.md").read_text(), re.DOTALL)
+    role = f"reader_{uuid.uuid4().hex}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(block.replace("ward_reader", role))
+    (sql / "views" / "ecg_risk.sql").open("a").write("-- changed\n")
+    migrate.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        for view in views(engine):
+            connection.exec_driver_sql(f"SELECT * FROM {view}").all()  # noqa: S608
+        with pytest.raises(DBAPIError, match="permission denied"):
+            connection.exec_driver_sql("DELETE FROM flags")
+        connection.rollback()
+        connection.exec_driver_sql(f"REVOKE SELECT ON flags FROM {role}")  # noqa: S608
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        with pytest.raises(DBAPIError, match="permission denied for table flags"):
+            connection.exec_driver_sql("SELECT * FROM flagged_patients")
+
+
+def test_databases_of_one_server_do_not_wait_for_each_other(postgres: Engine) -> None:
+    name = f"busy_{uuid.uuid4().hex}"
+    database.create_database(postgres, name)
+    with postgres.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.LOCK})
+        with database.connect(Settings(database_url=SecretStr(url_of(postgres, name)))) as engine:
+            assert migrate.current_revision(engine) == "0001"
