@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from stence.ecg.formats import companions, decode, is_companion, is_main_file, read
 from stence.ecg.preprocessing import PREPROCESSING_VERSION, WINDOW_SAMPLES, prepare, preprocess
+from stence.ecg.quality import check
 from stence.ecg.reasons import POLICY, Action, Finding, Reason, UnusableEcgError
 from stence.ecg.recording import LEADS, Recording
 from stence.ecg.resampling import SAMPLING_RATE, resample
@@ -18,7 +20,13 @@ __all__ = [
     "Reason",
     "Recording",
     "UnusableEcgError",
+    "check",
+    "companions",
+    "decode",
+    "is_companion",
+    "is_main_file",
     "prepare",
     "preprocess",
+    "read",
     "resample",
 ]

@@ -19,12 +19,18 @@ def compiled(function: Function) -> Function:
     Where neither the package's folder nor the user's cache can be written (a read-only container), each
     process compiles anew.
     """
+    return _compiled(function, REORDERING)
+
+
+def compiled_exactly(function: Function) -> Function:
+    """Like ``compiled``, with every operation rounded as it is written: equal to numpy's to the last bit."""
+    return _compiled(function, fastmath=set())
+
+
+def _compiled(function: Function, fastmath: set[str]) -> Function:
     try:
-        return _compiled(function, cache=True)
+        decorate = numba.njit(cache=True, nogil=True, fastmath=fastmath, error_model="numpy")
+        return cast(Function, decorate(function))
     except RuntimeError:  # "cannot cache function: no locator available"
-        return _compiled(function, cache=False)
-
-
-def _compiled(function: Function, *, cache: bool) -> Function:
-    decorate = numba.njit(cache=cache, nogil=True, fastmath=REORDERING, error_model="numpy")
-    return cast(Function, decorate(function))
+        decorate = numba.njit(nogil=True, fastmath=fastmath, error_model="numpy")
+        return cast(Function, decorate(function))

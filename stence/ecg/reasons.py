@@ -40,6 +40,8 @@ class Reason(StrEnum):
     MAINS_NOISE = auto()
     BASELINE_WANDER = auto()
     LIMB_LEAD_REVERSAL = auto()
+    # the model
+    SCORE_NOT_FINITE = auto()
 
 
 class Action(StrEnum):

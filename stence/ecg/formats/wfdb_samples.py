@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.ecg.compiled import compiled_exactly
 from stence.ecg.formats.limits import check_size, millivolts
 from stence.ecg.formats.wfdb_header import Channel, Header
 from stence.ecg.leads import lead_of_name, shift
@@ -37,10 +38,10 @@ def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> N
     samples = min(_samples(header, channels, files) for channels in stored.values())
     signal = np.empty((len(wanted), samples), dtype=np.float32)
     for name, channels in stored.items():
+        decode = _read_16_bit if all(map(_is_plain_16_bit, channels)) else _read_through_wfdb
         rows = [row for row, index in enumerate(wanted) if index in held[name]]
         columns = [held[name].index(wanted[row]) for row in rows]
-        decode = _read_16_bit if all(map(_is_plain_16_bit, channels)) else _read_through_wfdb
-        signal[rows] = decode(files[name], channels, columns, samples)
+        decode(files[name], channels, columns, signal, rows)
     return signal
 
 
@@ -71,30 +72,60 @@ def _is_plain_16_bit(channel: Channel) -> bool:
 
 
 def _read_16_bit(
-    content: bytes, channels: Sequence[Channel], columns: list[int], samples: int
-) -> NDArray[np.float32]:
-    """The fast path: interleaved little-endian numbers, scaled in the operations and order of ``wfdb``."""
-    width = len(channels)
+    content: bytes,
+    channels: Sequence[Channel],
+    columns: list[int],
+    signal: NDArray[np.float32],
+    rows: list[int],
+) -> None:
+    """The fast path: interleaved little-endian numbers."""
+    samples, width = signal.shape[1], len(channels)
     block = np.frombuffer(content, dtype="<i2", count=samples * width, offset=channels[0].byte_offset)
-    digital = block.reshape(samples, width).T[columns]
     chosen = [channels[column] for column in columns]
-    physical = digital.astype(np.float64)
-    _verify(chosen, physical.sum(axis=1).tolist())
-    physical -= [[channel.baseline] for channel in chosen]
-    physical /= [[channel.gain] for channel in chosen]
-    _to_millivolts(physical, chosen)
-    signal = physical.astype(np.float32)
-    if (invalid := digital == _INVALID_16_BIT).any():
-        signal[invalid] = np.nan
-    return signal
+    baseline = np.array([channel.baseline for channel in chosen], dtype=np.float64)
+    gain = np.array([channel.gain for channel in chosen])
+    unit = np.array([_millivolts(channel) for channel in chosen])
+    places = np.array([columns, rows])
+    sums = _scale_16_bit(block.reshape(samples, width), places, baseline, gain, unit, signal)
+    _verify(chosen, sums.tolist())
+
+
+@compiled_exactly
+def _scale_16_bit(
+    block: NDArray[np.int16],
+    places: NDArray[np.int64],
+    baseline: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    unit: NDArray[np.float64],
+    signal: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Fill rows of the signal from columns of the block, by the operations of ``wfdb``; sums of samples."""
+    sums = np.zeros(len(gain), dtype=np.int64)
+    for index in range(len(gain)):
+        digital = np.ascontiguousarray(block[:, places[0, index]])
+        row = signal[places[1, index]]
+        zero, per_unit, millivolts_per_unit = baseline[index], gain[index], unit[index]
+        total = 0
+        for i in range(len(digital)):
+            total += digital[i]
+        for i in range(len(digital)):
+            physical = (np.float64(digital[i]) - zero) / per_unit * millivolts_per_unit
+            row[i] = physical if digital[i] != _INVALID_16_BIT else np.nan
+        sums[index] = total
+    return sums
 
 
 def _read_through_wfdb(
-    content: bytes, channels: Sequence[Channel], columns: list[int], samples: int
-) -> NDArray[np.float32]:
+    content: bytes,
+    channels: Sequence[Channel],
+    columns: list[int],
+    signal: NDArray[np.float32],
+    rows: list[int],
+) -> None:
     """Any other format. ``wfdb`` sees the samples and a header written here, never the sender's text."""
     import wfdb  # noqa: PLC0415 - it takes seconds, and few archives need it
 
+    samples = signal.shape[1]
     with TemporaryDirectory(prefix="stence-") as folder:
         Path(folder, "ecg.dat").write_bytes(content)
         Path(folder, "ecg.hea").write_text(_header_text(channels, samples))
@@ -103,13 +134,13 @@ def _read_through_wfdb(
         )
     chosen = [channels[column] for column in columns]
     _verify(chosen, record.calc_checksum(expanded=True))
-    frames = [values.reshape(samples, -1).mean(axis=1) for values in record.dac(expanded=True)]
-    physical = np.stack(frames)
-    _to_millivolts(physical, chosen)
-    signal = physical.astype(np.float32)
-    for row, channel in zip(signal, chosen, strict=True):
-        shift(row, -channel.skew)
-    return signal
+    for row, channel, physical in zip(rows, chosen, record.dac(expanded=True), strict=True):
+        signal[row] = physical.reshape(samples, -1).mean(axis=1) * _millivolts(channel)
+        shift(signal[row], -channel.skew)
+
+
+def _millivolts(channel: Channel) -> float:
+    return millivolts(channel.unit, channel.name)
 
 
 def _header_text(channels: Sequence[Channel], samples: int) -> str:
@@ -131,10 +162,3 @@ def _verify(channels: Sequence[Channel], sums: Sequence[float]) -> None:
                 f"the samples of {channel.file_name} do not add up to the header's checksum",
                 lead_of_name(channel.name),
             )
-
-
-def _to_millivolts(physical: NDArray[np.float64], channels: Sequence[Channel]) -> None:
-    """In place, and untouched where the unit already is the millivolt."""
-    for row, channel in enumerate(channels):
-        if (unit := millivolts(channel.unit, channel.name)) != 1:
-            physical[row] *= unit

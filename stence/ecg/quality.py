@@ -1,0 +1,87 @@
+"""Is this recording fit to be scored? Typed findings, with the lead and the measured value."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.ecg.measures import Measures, measure
+from stence.ecg.reasons import Finding, Reason
+from stence.ecg.recording import LEADS, Recording
+
+MIN_SECONDS = 3.0
+"""A model's window."""
+MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 100.0, 32_000.0
+"""Hz. Less cannot hold a QRS complex (to 40 Hz), and no recorder takes more."""
+MAX_INVALID_SHARE = 0.05
+"""Invalid samples count as 0 afterwards; half a second of 10 hides no more than one beat."""
+MIN_SPAN = 0.05
+"""mV, half a millimetre on paper: no beat of any lead of 152 real recordings stays below 0.1."""
+MAX_FROZEN_SECONDS = 1.5
+"""Of one repeated value: an electrode is off. The longest in good recordings is 0.55 s, between two beats."""
+MAX_CLIPPED_SHARE, MIN_RAIL = 0.005, 0.5
+"""50 ms of 10 s at the rail, and the rail so far (mV) from the mean that it is no quiet baseline."""
+MAX_AMPLITUDE = 10.0
+"""mV from the mean. The largest QRS complexes of severe hypertrophy reach 8 to 9."""
+MAX_WANDER = 2.0
+"""mV, two large squares a second long; good recordings stay below 1."""
+MAX_MAINS = 0.1
+"""mV: a band 2 mm thick around the trace; good recordings stay below 0.04."""
+MIN_I_V6_CORRELATION = -0.5
+"""Exchanged arm electrodes turn lead I upside down and leave V6. Of 144 good recordings one lies below, with
+right axis deviation; with the arms exchanged, 92 % do."""
+
+
+def check(recording: Recording) -> list[Finding]:
+    """All findings, whether ``POLICY`` quarantines for them or only warns; none for a good recording."""
+    rate, seconds = recording.sampling_rate, recording.seconds
+    if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
+        return [Finding(Reason.IMPLAUSIBLE_SAMPLING_RATE, f"sampled at {rate:g} Hz", value=rate)]
+    if seconds < MIN_SECONDS:
+        detail = f"{seconds:.2f} s long; {MIN_SECONDS:g} s are needed"
+        return [Finding(Reason.TOO_SHORT, detail, value=seconds)]
+    measures = measure(recording, run=MAX_FROZEN_SECONDS, rail=MIN_RAIL)
+    return _check_leads(measures) + _check_reversal(measures.i_v6_correlation)
+
+
+def _check_leads(measures: Measures) -> list[Finding]:
+    invalid = measures.invalid_share > MAX_INVALID_SHARE
+    flat = (measures.span < MIN_SPAN) & ~invalid
+    clipped = measures.clipped_share > MAX_CLIPPED_SHARE
+    rules: tuple[tuple[Reason, NDArray[np.bool], NDArray[np.float64], str], ...] = (
+        (Reason.INVALID_SAMPLES, invalid, measures.invalid_share, "{:.1%} of the samples are invalid"),
+        (Reason.FLAT_LEAD, flat, measures.span, "flat: {:.3f} mV from lowest to highest sample"),
+        (
+            Reason.LEAD_OFF,
+            (measures.frozen_seconds > MAX_FROZEN_SECONDS) & ~flat,
+            measures.frozen_seconds,
+            "one value for {:.2f} s on end",
+        ),
+        (Reason.CLIPPING, clipped, measures.clipped_share, "{:.1%} of the samples are at the rail"),
+        (
+            Reason.IMPLAUSIBLE_AMPLITUDE,
+            measures.amplitude > MAX_AMPLITUDE,
+            measures.amplitude,
+            "{:.1f} mV from its mean",
+        ),
+        (Reason.MAINS_NOISE, measures.mains > MAX_MAINS, measures.mains, "mains hum of {:.2f} mV"),
+        (
+            Reason.BASELINE_WANDER,
+            measures.wander > MAX_WANDER,
+            measures.wander,
+            "baseline wanders over {:.1f} mV",
+        ),
+    )
+    return [
+        Finding(reason, f"{LEADS[lead]}: {text.format(values[lead])}", LEADS[lead], float(values[lead]))
+        for reason, found, values, text in rules
+        if found.any()
+        for lead in np.flatnonzero(found)
+    ]
+
+
+def _check_reversal(correlation: float) -> list[Finding]:
+    if correlation >= MIN_I_V6_CORRELATION:
+        return []
+    detail = f"lead I runs against V6 (correlation {correlation:.2f}): arm electrodes exchanged?"
+    return [Finding(Reason.LIMB_LEAD_REVERSAL, detail, "I", correlation)]
