@@ -114,8 +114,8 @@ class Run:
                 run_id=self.id,
                 model_version=self._scorer.model_version,
                 **counts,
-                refusals=dict(connection.execute(refusals.order_by("reason")).tuples().all()),
-                flagged=dict(connection.execute(flagged).tuples().all()),
+                refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
+                flagged=dict(tuple(row) for row in connection.execute(flagged)),
                 seconds=time.monotonic() - self._start,
                 seconds_by_stage=self._stopwatch.seconds(),
             )

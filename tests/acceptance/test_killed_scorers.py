@@ -75,7 +75,7 @@ def test_twenty_kills_of_two_scorers_change_nothing(engine: Engine, settings: Se
         scorers.append(start_scorer(settings, SECONDS_PER_BATCH))
     with engine.connect() as connection:
         states = select(worklist.c.state, func.count()).group_by(worklist.c.state)
-        half_way = dict(connection.execute(states).tuples().all())
+        half_way = dict(tuple(row) for row in connection.execute(states))
     for scorer in scorers:
         scorer.kill()
         scorer.wait()

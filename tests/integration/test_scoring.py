@@ -61,7 +61,7 @@ def in_quarantine(engine: Engine) -> dict[str, str]:
         select(objects.c.key, quarantine.c.reason).join(quarantine).where(quarantine.c.state == "open")
     )
     with engine.connect() as connection:
-        return dict(connection.execute(statement).tuples().all())
+        return dict(tuple(row) for row in connection.execute(statement))
 
 
 def give_patients(store: ObjectStore, *rows: tuple[str, str]) -> None:
