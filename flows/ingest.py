@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
-from flows.workplace import TASK_OPTIONS, Workplace, library_logs, open_workplace, unseen
+from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
 from stence import scoring
 
 
@@ -17,7 +17,7 @@ def index(place: Workplace) -> scoring.IndexSummary:
     return scoring.index(place.engine, place.store, place.settings)
 
 
-@flow(name="ingest", flow_run_name="ingest", persist_result=False)
+@flow(name="ingest", flow_run_name=dated("ingest"), persist_result=False)
 def ingest() -> dict[str, Any]:
     """Index the object store once; the ECGs then wait for the next score run."""
     with library_logs(), open_workplace() as place:

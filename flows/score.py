@@ -8,7 +8,7 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.ingest import index
-from flows.workplace import TASK_OPTIONS, Workplace, library_logs, open_workplace, unseen
+from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
 from stence import registry, scoring
 
 
@@ -24,7 +24,7 @@ def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
     return run.score(limit=place.settings.shard_size)
 
 
-@flow(name="score", flow_run_name="score", persist_result=False)
+@flow(name="score", flow_run_name=dated("score"), persist_result=False)
 def score() -> dict[str, Any]:
     """Index, then score until nothing is pending; the counts of the run."""
     with library_logs(), open_workplace() as place:

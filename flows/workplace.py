@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar, cast
 
 from prefect.cache_policies import NO_CACHE
@@ -59,9 +60,14 @@ def unseen(value: T) -> T:
     return cast(T, opaque(value))
 
 
+def dated(name: str) -> Callable[[], str]:
+    """Names a flow run by its flow and the minute it began, in UTC."""
+    return lambda: f"{name}-{datetime.now(UTC):%Y-%m-%d-%H%M}"
+
+
 @contextmanager
 def library_logs() -> Iterator[None]:
-    """Show the library's own log lines in the flow run's log."""
+    """Show the library's own log lines in the flow run's log, and there only."""
     run_logger = get_run_logger()
 
     class Relay(logging.Handler):
@@ -69,8 +75,13 @@ def library_logs() -> Iterator[None]:
             run_logger.log(record.levelno, record.getMessage())
 
     library, relay = logging.getLogger("stence"), Relay(logging.INFO)
+    before = library.level, library.propagate
     library.addHandler(relay)
+    library.setLevel(min(logging.INFO, library.getEffectiveLevel()))
+    library.propagate = False
     try:
         yield
     finally:
         library.removeHandler(relay)
+        library.setLevel(before[0])
+        library.propagate = before[1]

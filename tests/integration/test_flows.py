@@ -1,0 +1,208 @@
+"""The flows on a real Prefect server: what they do, what they leave there, and what they must not."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+
+from stence import scoring
+from stence.errors import ConfigurationError, DatabaseUnavailableError, StoreUnavailableError
+from stence.objects import ObjectStore, open_store
+from stence.settings import Settings
+from support.champion import crown
+from support.ecgs import heartbeats, manifest, store_ecg
+from support.processes import environment
+
+PATIENTS = [f"PAT-{number:08}" for number in range(70_000_001, 70_000_009)]
+
+
+@pytest.fixture(scope="module")
+def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Prefect server of these tests' own; the file of its database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        patch.setenv("DO_NOT_TRACK", "1")
+        from prefect.settings import get_current_settings
+        from prefect.testing.utilities import prefect_test_harness
+
+        with prefect_test_harness(server_startup_timeout=120):
+            url = get_current_settings().server.database.connection_url
+            assert url is not None
+            yield Path(url.get_secret_value().removeprefix("sqlite+aiosqlite:///"))
+
+
+@pytest.fixture
+def client(prefect_database: Path) -> Iterator[Any]:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def store(
+    engine: Engine, settings: Settings, prefect_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> ObjectStore:
+    """A store with eight ECGs, one of them flat, that the flows find by their settings."""
+    for name, value in environment(settings).items():
+        if name.startswith("STENCE_"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STENCE_OUTAGE_SECONDS", "0")
+    monkeypatch.setenv("STENCE_SHARD_SIZE", "3")
+    store = open_store(settings.resolved_store_url, settings)
+    for number, patient in enumerate(PATIENTS):
+        signal = heartbeats(number) if number else np.zeros((12, 5000), np.int16)
+        store_ecg(store, f"ecg/{patient}/rest.hea", signal)
+    rows = [(patient, "2026-03-01 08:30:00", f"{patient}/rest") for patient in PATIENTS]
+    store.put("ecg/record_list.csv", manifest(rows))
+    return store
+
+
+def last_run(client: Any, flow_name: str) -> Any:
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    (run,) = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[flow_name])),
+        sort=FlowRunSort.START_TIME_DESC,
+        limit=1,
+    )
+    return run
+
+
+def task_runs(client: Any, run: Any) -> list[Any]:
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+
+
+def artifacts(client: Any, run: Any) -> dict[str, Any]:
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    found = client.read_artifacts(
+        artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+    )
+    return {artifact.key: artifact.data for artifact in found}
+
+
+def everything_prefect_holds(database: Path) -> str:
+    """The whole database as SQL text, once Prefect's log lines have arrived."""
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler().flush()
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def test_a_score_run(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path
+) -> None:
+    from flows.score import score
+
+    version = crown(engine, store, settings)
+    counts = score()
+    assert counts == {"indexed": 8, "scored": 7, "quarantined": 1, "pending": 0}
+
+    run = last_run(client, "score")
+    assert run.state.is_completed()
+    assert run.name.startswith("score-20")
+    names = sorted(task.name for task in task_runs(client, run))
+    assert names == ["index", "load-model", *(f"score-batch-{number}" for number in range(1, 5))]
+    left = artifacts(client, run)
+    assert left.keys() == {"score-counts", "score-run"}
+    assert '"indexed"' in left["score-counts"]
+    assert version in left["score-run"]
+
+    assert score() == counts
+    held = everything_prefect_holds(prefect_database)
+    assert "indexed 8 = scored 7" in held
+    assert "PAT-" not in held
+    assert "rest.hea" not in held
+
+
+def test_an_ingest_run(client: Any, store: ObjectStore, prefect_database: Path) -> None:
+    from flows.ingest import ingest
+
+    assert ingest()["new"] == 8
+    run = last_run(client, "ingest")
+    assert run.name.startswith("ingest-20")
+    assert artifacts(client, run).keys() == {"ingest-counts"}
+    assert "PAT-" not in everything_prefect_holds(prefect_database)
+
+
+def test_a_run_without_a_champion_says_what_to_do_and_is_not_tried_again(
+    client: Any, store: ObjectStore
+) -> None:
+    from flows.score import score
+    from stence.errors import RegistryError
+
+    with pytest.raises(RegistryError, match="stence models promote"):
+        score()
+    run = last_run(client, "score")
+    assert run.state.is_failed()
+    assert {task.name: task.run_count for task in task_runs(client, run)} == {"index": 1, "load-model": 1}
+
+
+@pytest.mark.parametrize(
+    ("fault", "tries"),
+    [
+        (StoreUnavailableError("the store does not answer"), 2),
+        (DatabaseUnavailableError("Postgres does not answer"), 2),
+        (ConfigurationError("the secret key is wrong"), 1),
+        (ZeroDivisionError("a bug"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_outages_are_tried_again(
+    client: Any, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, fault: Exception, tries: int
+) -> None:
+    from flows.ingest import index, ingest
+
+    faults = [fault]
+    really_index = scoring.index
+
+    def index_with_fault(*arguments: Any) -> scoring.IndexSummary:
+        if faults:
+            raise faults.pop()
+        return really_index(*arguments)
+
+    monkeypatch.setattr(scoring, "index", index_with_fault)
+    monkeypatch.setattr(index, "retry_delay_seconds", [0.1, 0.1, 0.1])
+    if tries == 1:
+        with pytest.raises(type(fault)):
+            ingest()
+    else:
+        assert ingest()["new"] == 8
+    (task,) = task_runs(client, last_run(client, "ingest"))
+    assert task.run_count == tries
+
+
+def test_an_outage_of_the_store_leaves_no_identifier_in_prefect(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from flows.score import score, score_batch
+
+    crown(engine, store, settings)
+    monkeypatch.setattr(score_batch, "retries", 0)
+    root = settings.data_dir / "store"
+    fetch = type(store).get
+
+    def get_from_a_lost_store(self: Any, key: str, limit_bytes: int | None = None) -> bytes:
+        if key.endswith(".dat"):
+            root.rename(root.with_name("unmounted"))
+        return fetch(self, key, limit_bytes)
+
+    monkeypatch.setattr(type(store), "get", get_from_a_lost_store)
+    with pytest.raises(StoreUnavailableError):
+        score()
+    assert last_run(client, "score").state.is_failed()
+    assert "PAT-" not in everything_prefect_holds(prefect_database)
