@@ -8,8 +8,8 @@ from stence.ecg.reasons import Reason, refuse
 
 MAX_CHANNELS = 64
 """Body surface maps aside, no resting ECG has more."""
-MAX_SAMPLES = 2**24
-"""Over all channels: 12 leads for 23 minutes at 1000 Hz."""
+MAX_SAMPLES = 2**22
+"""Over all channels: 12 leads for almost 6 minutes at 1000 Hz."""
 
 
 def check_size(channels: int, samples: int) -> None:

@@ -1,0 +1,91 @@
+"""Whatever the bytes, reading ends in a sound recording or in UnusableEcgError, which names its reason."""
+
+from __future__ import annotations
+
+import contextlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydicom.data import get_testdata_file
+
+from stence import ecg
+from stence.ecg import UnusableEcgError
+
+DATA = Path(__file__).parents[1] / "data" / "wfdb"
+HEADER, SAMPLES = (DATA / "00001_lr.hea").read_bytes(), (DATA / "00001_lr.dat").read_bytes()
+
+fuzzed = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def small_dicom() -> bytes:
+    """pydicom's example with one second of signal, no annotations and no private elements."""
+    dataset = pydicom.dcmread(str(get_testdata_file("waveform_ecg.dcm")))
+    dataset.remove_private_tags()
+    del dataset.WaveformAnnotationSequence
+    for group in dataset.WaveformSequence:
+        group.NumberOfWaveformSamples = 100
+        group.WaveformData = group.WaveformData[:2400]
+    content = BytesIO()
+    dataset.save_as(content)
+    return content.getvalue()
+
+
+DICOM = small_dicom()
+
+
+def mutations(content: bytes, dense_until: int | None = None) -> st.SearchStrategy[bytes]:
+    """Up to eight edits: overwritten, removed, doubled or inserted stretches; then perhaps a cut."""
+    place = st.integers(0, dense_until or len(content))
+    edit = st.tuples(place, st.integers(0, 12), st.binary(max_size=12))
+    words = st.sampled_from(
+        [b"0", b"-1", b"99999999999", b"1e308", b"nan", b"16x4", b"212", b"516", b"../", b"\xff\xff"]
+    )
+    word = st.tuples(place, st.integers(0, 6), words)
+    cut = st.one_of(st.none(), place)
+
+    def apply(edits: list[tuple[int, int, bytes]], end: int | None) -> bytes:
+        mutated = bytearray(content)
+        for at, length, new in edits:
+            mutated[at : at + length] = new
+        return bytes(mutated[:end])
+
+    return st.builds(apply, st.lists(edit | word, min_size=1, max_size=8), cut)
+
+
+def assert_read_or_refused(name: str, files: dict[str, bytes]) -> None:
+    with contextlib.suppress(UnusableEcgError):
+        recording = ecg.decode(name, files)
+        assert recording.signal.shape[0] == 12
+        assert recording.signal.dtype == np.float32
+        assert recording.sampling_rate > 0
+        assert len(recording.content_hash) == 32
+        ecg.check(recording)
+
+
+@fuzzed
+@given(header=mutations(HEADER), samples=mutations(SAMPLES) | st.just(SAMPLES))
+def test_wfdb(header: bytes, samples: bytes):
+    with contextlib.suppress(UnusableEcgError):
+        ecg.companions("ecg.hea", header)
+    assert_read_or_refused("ecg.hea", {"ecg.hea": header, "00001_lr.dat": samples})
+
+
+@fuzzed
+@given(content=mutations(DICOM, dense_until=2500) | mutations(DICOM))
+def test_dicom(content: bytes):
+    assert_read_or_refused("ecg.dcm", {"ecg.dcm": content})
+
+
+@fuzzed
+@given(
+    content=st.binary(max_size=300),
+    mark=st.booleans(),
+    name=st.sampled_from(["a.hea", "a.dcm", "a", "a.xml"]),
+)
+def test_noise(content: bytes, mark: bool, name: str):
+    content = bytes(128) + b"DICM" + content if mark else content
+    assert_read_or_refused(name, {name: content})

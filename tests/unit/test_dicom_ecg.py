@@ -1,0 +1,235 @@
+"""DICOM waveforms: the rhythm group in millivolts, whatever its units, order and extras."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta, timezone
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, GeneralECGWaveformStorage
+
+from stence import ecg
+from stence.ecg import Reason, Recording, UnusableEcgError
+
+ORIGINAL = Path(str(get_testdata_file("waveform_ecg.dcm")))
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return copy.deepcopy(pydicom.dcmread(ORIGINAL))
+
+
+def decode(dataset: Dataset) -> Recording:
+    content = BytesIO()
+    dataset.save_as(content)
+    return ecg.decode("ecg.dcm", {"ecg.dcm": content.getvalue()})
+
+
+def reason_of(dataset: Dataset) -> Reason:
+    with pytest.raises(UnusableEcgError) as caught:
+        decode(dataset)
+    return caught.value.finding.reason
+
+
+def rhythm(dataset: Dataset) -> Dataset:
+    return dataset.WaveformSequence[0]
+
+
+def channel(dataset: Dataset, index: int) -> Dataset:
+    return rhythm(dataset).ChannelDefinitionSequence[index]
+
+
+def test_rhythm_group_equals_pydicom():
+    recording = ecg.read(ORIGINAL)
+    expected = pydicom.dcmread(ORIGINAL).waveform_array(0).T / 1000  # microvolts
+    np.testing.assert_allclose(recording.signal, expected, atol=1e-6)
+    assert recording.signal.shape == (12, 10000)
+    assert recording.signal.dtype == np.float32
+    assert recording.sampling_rate == 1000
+
+
+def test_patient_time_and_device():
+    recording = ecg.read(ORIGINAL)
+    assert recording.patient_id == "642341"
+    assert recording.acquired_at == datetime(2013, 1, 25, 10, 59, 19)
+    assert recording.device == "Mortara Instrument, Inc. el250"
+    assert (recording.sex, recording.age) == ("F", 42)
+
+
+def test_time_zone_is_honoured_where_it_is_named(dataset: Dataset):
+    dataset.TimezoneOffsetFromUTC = "+0100"
+    moment = datetime(2013, 1, 25, 10, 59, 19, tzinfo=timezone(timedelta(hours=1)))
+    assert decode(dataset).acquired_at == moment
+    dataset.AcquisitionDateTime = "20130125105919.5+0000"
+    assert decode(dataset).acquired_at == datetime(2013, 1, 25, 10, 59, 19, 500000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["", "2013", "20130125", "20131325105919"])
+def test_incomplete_times_are_no_times(dataset: Dataset, text: str):
+    dataset.AcquisitionDateTime = text
+    assert decode(dataset).acquired_at is None
+
+
+def test_missing_particulars_are_none(dataset: Dataset):
+    for keyword in ("PatientID", "PatientSex", "PatientAge", "Manufacturer", "ManufacturerModelName"):
+        delattr(dataset, keyword)
+    recording = decode(dataset)
+    assert (recording.patient_id, recording.sex, recording.age, recording.device) == (None,) * 4
+
+
+def test_median_beat_is_passed_over_wherever_it_stands(dataset: Dataset):
+    dataset.WaveformSequence.reverse()
+    assert decode(dataset).signal.shape == (12, 10000)
+    del dataset.WaveformSequence[1]
+    assert reason_of(dataset) is Reason.MISSING_LEADS
+
+
+def test_units_correction_and_baseline_are_honoured(dataset: Dataset):
+    plain = decode(dataset).signal
+    second = channel(dataset, 1)
+    second.ChannelSensitivityUnitsSequence[0].CodeValue = "mV"
+    second.ChannelSensitivity = "0.001"
+    second.ChannelSensitivityCorrectionFactor = "2.5"
+    second.ChannelBaseline = "0.2"
+    signal = decode(dataset).signal
+    np.testing.assert_allclose(signal[1], plain[1] * 2 + 0.2, atol=1e-5)
+    np.testing.assert_array_equal(signal[2], plain[2])
+
+
+@pytest.mark.parametrize("keyword", ["ChannelSensitivity", "ChannelSensitivityUnitsSequence"])
+def test_leads_without_scale_are_refused(dataset: Dataset, keyword: str):
+    delattr(channel(dataset, 4), keyword)
+    assert reason_of(dataset) is Reason.UNKNOWN_UNIT
+
+
+def test_units_that_are_no_voltage_are_refused(dataset: Dataset):
+    channel(dataset, 4).ChannelSensitivityUnitsSequence[0].CodeValue = "mm[Hg]"
+    assert reason_of(dataset) is Reason.UNKNOWN_UNIT
+
+
+def test_codes_decide_before_labels(dataset: Dataset):
+    plain = decode(dataset).signal
+    for index in (0, 1):
+        channel(dataset, index).ChannelSourceSequence[0].CodeMeaning = "Lead V9"
+        channel(dataset, index).ChannelLabel = "V9"
+    channel(dataset, 0).ChannelSourceSequence[0].CodeValue = "2:2"
+    channel(dataset, 1).ChannelSourceSequence[0].CodeValue = "2:1"
+    np.testing.assert_array_equal(decode(dataset).signal[:2], plain[[1, 0]])
+
+
+def test_labels_do_where_there_are_no_codes(dataset: Dataset):
+    for index, lead in enumerate(ecg.LEADS):
+        del channel(dataset, index).ChannelSourceSequence
+        channel(dataset, index).ChannelLabel = lead
+    np.testing.assert_array_equal(decode(dataset).signal, ecg.read(ORIGINAL).signal)
+
+
+def test_eight_stored_leads_give_twelve(dataset: Dataset):
+    plain = decode(dataset).signal
+    group = rhythm(dataset)
+    stored = [0, 1, 6, 7, 8, 9, 10, 11]
+    samples = np.frombuffer(group.WaveformData, "<i2").reshape(-1, 12)[:, stored]
+    group.WaveformData = samples.tobytes()
+    group.ChannelDefinitionSequence = [group.ChannelDefinitionSequence[index] for index in stored]
+    group.NumberOfWaveformChannels = 8
+    signal = decode(dataset).signal
+    np.testing.assert_array_equal(signal[stored], plain[stored])
+    np.testing.assert_allclose(signal[2:6], plain[2:6], atol=0.003)  # the machine rounded its own
+
+
+def test_skew_shifts_a_channel(dataset: Dataset):
+    plain = decode(dataset).signal
+    channel(dataset, 6).ChannelSampleSkew = "2"
+    del channel(dataset, 7).ChannelSampleSkew
+    channel(dataset, 7).ChannelTimeSkew = "-0.003"
+    signal = decode(dataset).signal
+    np.testing.assert_array_equal(signal[6, 2:], plain[6, :-2])
+    np.testing.assert_array_equal(signal[7, :-3], plain[7, 3:])
+    assert np.argwhere(np.isnan(signal)).tolist() == [[6, 0], [6, 1], [7, 9997], [7, 9998], [7, 9999]]
+
+
+def test_padding_is_invalid(dataset: Dataset):
+    samples = np.frombuffer(rhythm(dataset).WaveformData, "<i2").reshape(-1, 12).copy()
+    samples[100:200, 3] = -32768
+    rhythm(dataset).WaveformData = samples.tobytes()
+    rhythm(dataset).add_new("WaveformPaddingValue", "OW", b"\x00\x80")
+    assert np.isnan(decode(dataset).signal).sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("interpretation", "dtype", "bits"), [("SL", "<i4", 32), ("US", "<u2", 16), ("SB", "i1", 8)]
+)
+def test_other_sample_sizes(dataset: Dataset, interpretation: str, dtype: str, bits: int):
+    samples = np.clip(np.frombuffer(rhythm(dataset).WaveformData, "<i2"), 0, 127).astype(dtype)
+    rhythm(dataset).WaveformData = samples.tobytes()
+    rhythm(dataset).WaveformSampleInterpretation = interpretation
+    rhythm(dataset).WaveformBitsAllocated = bits
+    dataset.SOPClassUID = GeneralECGWaveformStorage
+    np.testing.assert_allclose(decode(dataset).signal, samples.reshape(-1, 12).T * 0.00125, atol=1e-6)
+
+
+def test_companded_samples_are_unsupported(dataset: Dataset):
+    rhythm(dataset).WaveformSampleInterpretation = "MB"
+    rhythm(dataset).WaveformBitsAllocated = 8
+    assert reason_of(dataset) is Reason.UNSUPPORTED_FORMAT
+
+
+def test_big_endian(dataset: Dataset):
+    for group in dataset.WaveformSequence:
+        group.WaveformData = np.frombuffer(group.WaveformData, "<i2").astype(">i2").tobytes()
+    dataset.remove_private_tags()
+    content = BytesIO()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    pydicom.dcmwrite(content, dataset, little_endian=False, implicit_vr=False)
+    signal = ecg.decode("ecg.dcm", {"ecg.dcm": content.getvalue()}).signal
+    np.testing.assert_array_equal(signal, ecg.read(ORIGINAL).signal)
+
+
+def test_deflated_files_are_not_inflated(dataset: Dataset):
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    assert reason_of(dataset) is Reason.UNSUPPORTED_FORMAT
+
+
+def test_other_objects_are_unsupported(dataset: Dataset):
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.12.1"  # X-ray angiography
+    assert reason_of(dataset) is Reason.UNSUPPORTED_FORMAT
+
+
+def test_files_without_the_dicom_mark_are_not_guessed_at():
+    with pytest.raises(UnusableEcgError) as caught:
+        ecg.decode("ecg.dcm", {"ecg.dcm": ORIGINAL.read_bytes()[132:]})
+    assert caught.value.finding.reason is Reason.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "reason"),
+    [
+        ("NumberOfWaveformSamples", 10001, Reason.TRUNCATED),
+        ("NumberOfWaveformSamples", 2**31, Reason.IMPLAUSIBLE_SIZE),
+        ("NumberOfWaveformSamples", 0, Reason.IMPLAUSIBLE_SIZE),
+        ("NumberOfWaveformChannels", 11, Reason.BROKEN_HEADER),
+        ("SamplingFrequency", "0", Reason.BROKEN_HEADER),
+    ],
+)
+def test_contradictions_are_refused(dataset: Dataset, keyword: str, value: object, reason: Reason):
+    setattr(rhythm(dataset), keyword, value)
+    assert reason_of(dataset) is reason
+
+
+def test_extension_does_not_matter():
+    content = ORIGINAL.read_bytes()
+    assert ecg.decode("IM000001", {"IM000001": content}).signal.shape == (12, 10000)
+    assert ecg.companions("IM000001", content) == ()
+
+
+@pytest.mark.shared
+def test_angiograms_are_unsupported(shared: Path):
+    with pytest.raises(UnusableEcgError) as caught:
+        ecg.read(shared / "data/xa/phantom_IM1.dcm")
+    assert caught.value.finding.reason is Reason.UNSUPPORTED_FORMAT

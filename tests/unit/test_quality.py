@@ -1,0 +1,178 @@
+"""Each fault is found in the lead that has it, and good recordings of several archives pass."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.data import get_testdata_file
+
+from stence.ecg import LEADS, POLICY, Action, Finding, Reason, Recording, check, read
+
+DATA = Path(__file__).parents[1] / "data" / "wfdb"
+SIGNAL = read(DATA / "1.hea").signal
+TIME = np.arange(SIGNAL.shape[1], dtype=np.float32) / 500
+
+
+def quarantines(recording: Recording) -> bool:
+    return any(POLICY[finding.reason] is Action.QUARANTINE for finding in check(recording))
+
+
+def findings(change: Callable[[np.ndarray], object], lead: str = "V2") -> list[Finding]:
+    signal = SIGNAL.copy()
+    change(signal[LEADS.index(lead)])
+    return check(Recording(signal, 500.0))
+
+
+def flatten(lead: np.ndarray) -> None:
+    lead[:] = 0.3
+
+
+def unplug(lead: np.ndarray) -> None:
+    lead[1000:2000] = lead[1000]
+
+
+def invalidate(lead: np.ndarray) -> None:
+    lead[:500] = np.nan
+
+
+def saturate(lead: np.ndarray) -> None:
+    lead *= 3
+    np.clip(lead, -1.0, 1.0, out=lead)
+
+
+def burst(lead: np.ndarray) -> None:
+    lead[700] = 14.0
+
+
+def hum(lead: np.ndarray) -> None:
+    lead += np.float32(0.2) * np.sin(2 * np.pi * np.float32(50.03) * TIME)
+
+
+def american_hum(lead: np.ndarray) -> None:
+    lead += np.float32(0.2) * np.sin(2 * np.pi * np.float32(60.02) * TIME)
+
+
+def drift(lead: np.ndarray) -> None:
+    lead += 3 * np.sin(2 * np.pi * np.float32(0.1) * TIME)
+
+
+FAULTS = [
+    (flatten, Reason.FLAT_LEAD, 0.0),
+    (unplug, Reason.LEAD_OFF, 2.0),
+    (invalidate, Reason.INVALID_SAMPLES, 0.1),
+    (burst, Reason.IMPLAUSIBLE_AMPLITUDE, 14.0),
+    (hum, Reason.MAINS_NOISE, 0.2),
+    (american_hum, Reason.MAINS_NOISE, 0.2),
+    (drift, Reason.BASELINE_WANDER, 5.9),
+]
+
+
+@pytest.mark.parametrize(("change", "reason", "value"), FAULTS)
+@pytest.mark.parametrize("lead", ["aVL", "V6"])
+def test_each_fault_is_found_with_its_lead_and_value(
+    change: Callable[[np.ndarray], None], reason: Reason, value: float, lead: str
+):
+    found = [finding for finding in findings(change, lead) if finding.reason is not Reason.LIMB_LEAD_REVERSAL]
+    assert [(finding.reason, finding.lead) for finding in found] == [(reason, lead)]
+    assert found[0].value == pytest.approx(value, rel=0.1, abs=0.01)
+    assert found[0].detail.startswith(f"{lead}: ")
+    assert POLICY[reason] is Action.QUARANTINE
+
+
+def test_clipping():
+    (found,) = findings(saturate, "V4")
+    assert (found.reason, found.lead) == (Reason.CLIPPING, "V4")
+
+
+def test_a_few_invalid_samples_are_borne():
+    assert findings(lambda lead: lead.__setitem__(slice(100, 200), np.nan)) == []
+
+
+def test_infinite_samples_are_no_amplitude():
+    (found,) = findings(lambda lead: lead.__setitem__(9, np.inf))
+    assert (found.reason, found.value) == (Reason.IMPLAUSIBLE_AMPLITUDE, np.inf)
+
+
+def test_a_lead_without_any_valid_sample_is_only_invalid():
+    (found,) = findings(lambda lead: lead.fill(np.nan))
+    assert (found.reason, found.value) == (Reason.INVALID_SAMPLES, 1.0)
+
+
+def test_exchanged_arm_electrodes_are_warned_of():
+    swapped = SIGNAL.copy()
+    swapped[0] *= -1
+    swapped[[1, 2]] = swapped[[2, 1]]
+    swapped[[3, 4]] = swapped[[4, 3]]
+    (found,) = check(Recording(swapped, 500.0))
+    assert (found.reason, found.lead) == (Reason.LIMB_LEAD_REVERSAL, "I")
+    assert POLICY[found.reason] is Action.WARN
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "reason"),
+    [
+        (1499, 500.0, Reason.TOO_SHORT),
+        (5000, 50.0, Reason.IMPLAUSIBLE_SAMPLING_RATE),
+        (5000, 1e6, Reason.IMPLAUSIBLE_SAMPLING_RATE),
+        (1, 500.0, Reason.TOO_SHORT),
+    ],
+)
+def test_length_and_rate(samples: int, rate: float, reason: Reason):
+    (found,) = check(Recording(SIGNAL[:, :samples], rate))
+    assert found.reason is reason
+
+
+def test_shortest_recording_is_enough():
+    assert check(Recording(SIGNAL[:, :1500], 500.0)) == []
+
+
+@pytest.mark.parametrize("rate", [100.0, 128.0, 249.7, 1000.0])
+def test_any_rate_is_judged(rate: float):
+    hummed = SIGNAL.copy()
+    hummed[7] += 20
+    hummed[7, 300] = -20
+    assert {finding.reason for finding in check(Recording(hummed, rate))} == {Reason.IMPLAUSIBLE_AMPLITUDE}
+
+
+def test_views_are_judged_like_copies():
+    recording = Recording(SIGNAL, 500.0)
+    assert check(replace(recording, signal=np.asfortranarray(SIGNAL))) == check(recording)
+
+
+def test_shipped_records_are_good():
+    for name in ("1", "E00271", "00001_lr"):
+        assert check(read(DATA / name)) == []
+    assert check(read(str(get_testdata_file("waveform_ecg.dcm")))) == []
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("folder", "records"), [("ludb", 100), ("cinc2021", 40)])
+def test_clinical_archives_are_accepted(shared: Path, folder: str, records: int):
+    headers = sorted((shared / "data" / folder).glob("*.hea"))
+    refused = [header.stem for header in headers if quarantines(read(header))]
+    assert (len(headers), refused) == (records, [])
+
+
+@pytest.mark.shared
+def test_zeros_are_flat_in_every_lead(shared: Path):
+    found = check(read(shared / "data/reduced_leads/bad-ecg"))
+    assert [(finding.reason, finding.lead) for finding in found] == [
+        (Reason.FLAT_LEAD, lead) for lead in LEADS
+    ]
+
+
+@pytest.mark.shared
+def test_agrees_with_people_who_judged_set_a(shared: Path):
+    """PhysioNet/CinC Challenge 2011: of those that people accepted all pass, of the others 1 of 14."""
+    folder = shared / "data/set_a"
+    counts = {"acceptable": [0, 0], "unacceptable": [0, 0]}
+    with (folder / "labels.csv").open() as labels:
+        for row in csv.DictReader(labels):
+            samples = np.loadtxt(folder / f"{row['record']}.txt", delimiter=",", dtype=np.float32)
+            counts[row["quality"]][quarantines(Recording(samples[:, 1:].T / 1000, 500.0))] += 1
+    assert counts == {"acceptable": [8, 0], "unacceptable": [1, 13]}
