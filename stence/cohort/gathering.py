@@ -1,0 +1,139 @@
+"""Opening a planned cohort's ECGs: checked as for scoring, paired with a study, used once, kept on disk."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.cohort.dataset import RAW_SAMPLES, Cohort, CohortWriter, Example, is_written, read_cohort
+from stence.cohort.pairing import NOT_BEFORE_STUDY, Candidate, Plan
+from stence.cohort.splits import Split, split_of
+from stence.ecg import LEADS, Reason, Recording, UnusableEcgError, resample
+from stence.models.targets import labels
+from stence.objects import ObjectStore
+from stence.progress import Progress
+from stence.scoring.reading import Identity, UsableEcg, fetch, model_input, take_in
+from stence.settings import Settings
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TIME_UNKNOWN = "ecg_time_unknown"
+DUPLICATE = "ecg_duplicate"
+PATIENT_CONFLICT = f"ecg_{Reason.PATIENT_CONFLICT}"
+STUDY_WITHOUT_ECG = "study_without_ecg"
+
+
+def gather(plan: Plan, store: ObjectStore, settings: Settings, folder: Path, tell: Progress) -> Cohort:
+    """Open the plan's ECGs and keep those that can be used in ``folder``; done only once for a folder.
+
+    An ECG that was sent twice is used once, one that came under two patients not at all. ECGs of patients
+    without a study, opened only to learn whose they are, are none of the cohort's and not counted.
+    Raises StoreUnavailableError.
+    """
+    if not is_written(folder):
+        _Gathering(plan, settings).run(store, CohortWriter(folder), tell)
+    return read_cohort(folder, settings.windows_per_ecg)
+
+
+class _Gathering:
+    """What is known of the ECGs that were opened so far."""
+
+    def __init__(self, plan: Plan, settings: Settings) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._left_out = Counter(plan.left_out)
+        self._kept: dict[str, tuple[str, str]] = {}
+        """Patient and study by content."""
+        self._conflicts: set[str] = set()
+
+    def run(self, store: ObjectStore, writer: CohortWriter, tell: Progress) -> None:
+        opened = in_order(
+            lambda candidate: self._open(store, candidate),
+            self._plan.candidates,
+            self._settings.fetch_threads,
+        )
+        total = len(self._plan.candidates)
+        for done, outcome in enumerate(opened, start=1):
+            if isinstance(outcome, Example):
+                self._take(outcome, writer)
+            elif outcome:
+                self._left_out[outcome] += 1
+            tell("cohort", done, total)
+        used = {study for content, (_, study) in self._kept.items() if content not in self._conflicts}
+        self._left_out[STUDY_WITHOUT_ECG] = len(self._plan.studies) - len(used)
+        writer.finish(self._conflicts, +self._left_out)
+
+    def _take(self, example: Example, writer: CohortWriter) -> None:
+        if example.content not in self._kept:
+            self._kept[example.content] = (example.patient_id, example.study_id)
+            writer.add(example)
+        elif example.content in self._conflicts:
+            self._left_out[PATIENT_CONFLICT] += 1
+        elif self._kept[example.content][0] != example.patient_id:
+            self._left_out[PATIENT_CONFLICT] += 2
+            self._conflicts.add(example.content)
+        else:
+            self._left_out[DUPLICATE] += 1
+
+    def _open(self, store: ObjectStore, candidate: Candidate) -> Example | str | None:
+        """The example, or why there is none, or None where the ECG has no part in the cohort."""
+        given = Identity(candidate.patient_id, candidate.acquired_at)
+        try:
+            files = fetch(store, candidate.key, self._settings.max_object_bytes)
+            ecg = take_in(candidate.key, files, given, ZoneInfo(self._settings.timezone))
+        except UnusableEcgError as error:
+            return f"ecg_{error.finding.reason}"
+        if not self._plan.pairing.has_study(ecg.patient_id):
+            return None
+        return self._example(ecg)
+
+    def _example(self, ecg: UsableEcg) -> Example | str:
+        if ecg.acquired_at is None:
+            return TIME_UNKNOWN
+        study = self._plan.pairing.study_of(ecg.patient_id, ecg.acquired_at)
+        if study is None:
+            return NOT_BEFORE_STUDY
+        split = split_of(ecg.patient_id)
+        if split is Split.TRAIN:
+            samples, signal = _raw(ecg.recording)
+        else:
+            signal = model_input(ecg, self._settings.windows_per_ecg)
+            samples = signal.shape[-1]
+        return Example(
+            ecg.content_hash.hex(),
+            ecg.patient_id,
+            study.study_id,
+            split,
+            labels(study.degrees),
+            samples,
+            signal,
+        )
+
+
+def _raw(recording: Recording) -> tuple[int, NDArray[np.float32]]:
+    """The first 10 s at 500 Hz, (12, RAW_SAMPLES) in mV, and how many samples of them are there."""
+    start = resample(recording.signal, recording.sampling_rate)[:, :RAW_SAMPLES]
+    signal = np.full((len(LEADS), RAW_SAMPLES), np.nan, dtype=np.float32)
+    signal[:, : start.shape[1]] = start
+    return start.shape[1], signal
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Results in the order of the items, worked on by some threads that never run far ahead."""
+    remaining = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque(
+            pool.submit(function, item) for item in islice(remaining, 2 * threads)
+        )
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))

@@ -1,0 +1,17 @@
+"""Which device torch works on."""
+
+from __future__ import annotations
+
+import torch
+
+from stence.errors import ConfigurationError
+from stence.settings import Settings
+
+
+def device_of(settings: Settings) -> str:
+    """``cpu`` or ``cuda``. Raises ConfigurationError where a GPU is demanded and torch sees none."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(
+            "STENCE_DEVICE is cuda, but torch sees no GPU: check the driver and the torch build."
+        )
+    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"

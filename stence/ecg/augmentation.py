@@ -1,0 +1,68 @@
+"""Random changes to prepared training windows, as in StenCE's pretraining.
+
+They act after ``preprocess``, on the unitless windows that the encoder sees.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from stence.ecg.resampling import SAMPLING_RATE
+
+
+class Augmentation(BaseModel):
+    """How strongly, and with which probability for each window."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roll_seconds: float = Field(1.0, ge=0, description="Rotated in time by up to this much either way.")
+    amplitude: tuple[float, float] = Field((0.6, 1.3), description="Range of one factor for all leads.")
+    amplitude_probability: float = Field(0.8, ge=0, le=1)
+    noise: float = Field(0.03, ge=0, description="Standard deviation of the white noise added.")
+    noise_probability: float = Field(0.3, ge=0, le=1)
+    gaps: int = Field(5, ge=0, description="Stretches set to zero in all leads.")
+    gap_seconds: float = Field(0.3, ge=0)
+    gap_probability: float = Field(0.5, ge=0, le=1)
+
+    def apply(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        """Changed copies of windows (n, 12, samples), drawn with a ``generator`` on the same device."""
+        windows = self._rolled(windows, generator)
+        windows = windows * self._factors(windows, generator)
+        windows = windows + self._noise(windows, generator)
+        return windows * self._kept(windows, generator)
+
+    def _rolled(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        count, _, samples = windows.shape
+        reach = round(self.roll_seconds * SAMPLING_RATE)
+        shifts = torch.randint(-reach, reach + 1, (count, 1), generator=generator, device=windows.device)
+        source = (torch.arange(samples, device=windows.device) - shifts) % samples
+        return windows.gather(2, source[:, None].expand_as(windows))
+
+    def _factors(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        low, high = self.amplitude
+        factors = low + (high - low) * _uniform(windows, generator)
+        return torch.where(_chosen(windows, self.amplitude_probability, generator), factors, 1.0)
+
+    def _noise(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(windows.shape, generator=generator, device=windows.device)
+        return noise * self.noise * _chosen(windows, self.noise_probability, generator)
+
+    def _kept(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+        """1 where a sample stays, 0 inside a gap: (n, 1, samples)."""
+        count, _, samples = windows.shape
+        width = round(self.gap_seconds * SAMPLING_RATE)
+        last = max(samples - width, 0)
+        starts = torch.randint(last + 1, (count, self.gaps, 1), generator=generator, device=windows.device)
+        place = torch.arange(samples, device=windows.device)
+        inside = ((place >= starts) & (place < starts + width)).any(dim=1, keepdim=True)
+        return (~(inside & _chosen(windows, self.gap_probability, generator))).to(windows.dtype)
+
+
+def _uniform(windows: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand((len(windows), 1, 1), generator=generator, device=windows.device)
+
+
+def _chosen(windows: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    return _uniform(windows, generator) < probability

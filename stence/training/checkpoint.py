@@ -1,0 +1,71 @@
+"""Checkpoints that outlast a kill: one safetensors file, its state in the header, replaced atomically.
+
+Nothing is pickled. Random numbers need no checkpoint: each epoch draws its own from the seed and its number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, optim
+
+from stence.errors import StenceError
+
+STATE = "state"
+
+
+def write(path: Path, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+    """Write named groups of tensors and a JSON ``state``; after a crash the old or the new file is there."""
+    tensors = {
+        f"{group}/{name}": tensor.detach().cpu().contiguous()
+        for group, members in groups.items()
+        for name, tensor in members.items()
+    }
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
+        file.write(save(tensors, metadata={STATE: json.dumps(state)}))
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def read(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """What ``write`` wrote, None where there is no checkpoint.
+
+    Raises StenceError if the file is not a checkpoint.
+    """
+    if not path.exists():
+        return None
+    groups: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads(file.metadata()[STATE])
+            for key in file.keys():  # noqa: SIM118 (not a mapping)
+                group, _, name = key.partition("/")
+                groups.setdefault(group, {})[name] = file.get_tensor(key)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StenceError(
+            f"{path} is not a training checkpoint ({error}): delete it to start anew"
+        ) from error
+    return groups, state
+
+
+def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:
+    """An optimizer's moments by ``index.name``; all of AdamW's state are tensors."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor for index, moments in state.items() for name, tensor in moments.items()}
+
+
+def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put moments back; learning rates and the like stay as the optimizer was built."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,239 @@
+"""Loss, augmentation, checkpoints and figures of a training."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stence import encoders
+from stence.ecg.augmentation import Augmentation
+from stence.errors import StenceError
+from stence.models import TARGET_NAMES, Sensitivity, Threshold
+from stence.training import PRESETS, TrainingConfig, checkpoint
+from stence.training.evaluation import Assessed, auroc, calibration_line, evaluate, figures
+from stence.training.losses import tree_loss
+
+NAN = math.nan
+NOTHING = Augmentation(roll_seconds=0, amplitude_probability=0, noise_probability=0, gap_probability=0)
+
+
+def windows(count: int = 4) -> torch.Tensor:
+    return torch.randn(count, 12, 1500, generator=torch.Generator().manual_seed(1))
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# --- loss ---------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_is_the_trees_negative_log_likelihood() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.5, 9.0, 9.0, 9.0]])
+    answers = torch.tensor([[1.0, 1.0, 0.0, NAN, NAN, NAN]])
+    p = torch.sigmoid(logits[0])
+    wanted = -(p[0].log() + p[1].log() + (1 - p[2]).log())
+    torch.testing.assert_close(tree_loss(logits, answers, torch.ones(1), smoothing=0), wanted)
+
+
+def test_an_ecg_weighs_what_it_is_given_and_nothing_if_it_was_asked_nothing() -> None:
+    logits = torch.zeros(3, 6)
+    logits[0, 0] = 3
+    answers = torch.full((3, 6), NAN)
+    answers[0, 0], answers[1, 0] = 0, 0
+    loss = tree_loss(logits, answers, torch.tensor([0.25, 0.75, 5.0]), smoothing=0)
+    expected = 0.25 * math.log1p(math.exp(3)) + 0.75 * math.log(2)
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_a_batch_that_was_asked_nothing_has_no_loss_and_no_gradient() -> None:
+    logits = torch.zeros(2, 6, requires_grad=True)
+    loss = tree_loss(logits, torch.full((2, 6), NAN), torch.ones(2), smoothing=0.1)
+    loss.backward()
+    assert loss.item() == 0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_smoothing_wants_less_than_certainty() -> None:
+    logits = torch.full((1, 6), math.log(0.95 / 0.05), requires_grad=True)
+    answers = torch.tensor([[1.0, NAN, NAN, NAN, NAN, NAN]])
+    tree_loss(logits, answers, torch.ones(1), smoothing=0.1).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0].item() == pytest.approx(0, abs=1e-6)
+
+
+# --- augmentation -------------------------------------------------------------------------------------------
+
+
+def test_without_any_chance_of_change_nothing_changes() -> None:
+    torch.testing.assert_close(NOTHING.apply(windows(), seeded()), windows())
+
+
+def test_rolling_keeps_the_leads_together() -> None:
+    rolled = NOTHING.model_copy(update={"roll_seconds": 1.0}).apply(windows(), seeded())
+    for before, after in zip(windows(), rolled, strict=True):
+        shifts = [s for s in range(-500, 501) if torch.equal(before.roll(s, dims=-1), after)]
+        assert len(shifts) == 1
+
+
+def test_one_factor_within_its_range_scales_all_leads_of_a_window() -> None:
+    changed = NOTHING.model_copy(update={"amplitude_probability": 1.0}).apply(windows(), seeded())
+    factors = changed / windows()
+    assert (factors.amax((1, 2)) - factors.amin((1, 2))).max() < 1e-4
+    assert factors.min() >= 0.6
+    assert factors.max() <= 1.3
+
+
+def test_noise_has_the_standard_deviation_asked_for() -> None:
+    changed = NOTHING.model_copy(update={"noise_probability": 1.0}).apply(windows(), seeded())
+    assert (changed - windows()).std().item() == pytest.approx(0.03, rel=0.02)
+
+
+def test_gaps_are_zero_in_all_leads_and_no_longer_than_asked_for() -> None:
+    changed = NOTHING.model_copy(update={"gap_probability": 1.0}).apply(windows(), seeded())
+    zero = changed == 0
+    assert torch.equal(zero.any(dim=1), zero.all(dim=1))
+    lengths = zero.all(dim=1).sum(dim=1)
+    assert ((lengths >= 150) & (lengths <= 5 * 150)).all()
+    assert torch.equal(changed[~zero], windows()[~zero])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**63 - 1), st.integers(1, 3), st.integers(1, 1500))
+def test_any_window_comes_out_finite_and_the_same_for_the_same_seed(
+    seed: int, count: int, samples: int
+) -> None:
+    given_windows = torch.ones(count, 12, samples)
+    first, second = (Augmentation().apply(given_windows, seeded(seed)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.shape == given_windows.shape
+    assert first.isfinite().all()
+
+
+# --- presets ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_survives_the_manifest_and_builds_its_encoder(name: str) -> None:
+    config = PRESETS[name]
+    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
+    assert encoders.build(config.encoder, **config.encoder_config).window_samples == 1500
+
+
+# --- checkpoint ---------------------------------------------------------------------------------------------
+
+
+def test_an_optimizer_goes_on_from_a_checkpoint_as_if_it_never_stopped(tmp_path: Path) -> None:
+    def step(model: torch.nn.Linear, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        model(torch.arange(3.0)).square().sum().backward()
+        optimizer.step()
+
+    def fresh() -> tuple[torch.nn.Linear, torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 2)
+        return model, torch.optim.AdamW(model.parameters(), lr=0.1)
+
+    model, optimizer = fresh()
+    step(model, optimizer)
+    groups = {"model": model.state_dict(), "optimizer": checkpoint.optimizer_tensors(optimizer)}
+    checkpoint.write(tmp_path / "c.safetensors", groups, {"epochs": 1})
+    step(model, optimizer)
+
+    found = checkpoint.read(tmp_path / "c.safetensors")
+    assert found is not None
+    groups_read, state = found
+    other, its_optimizer = fresh()
+    other.load_state_dict(groups_read["model"])
+    checkpoint.restore_optimizer(its_optimizer, groups_read["optimizer"])
+    step(other, its_optimizer)
+    assert state == {"epochs": 1}
+    assert torch.equal(model.weight, other.weight)
+
+
+def test_a_pickle_in_place_of_a_checkpoint_is_refused_unopened(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[type[Path.touch], tuple[Path]]:  # type: ignore[valid-type]
+            return Path.touch, (tmp_path / "sprung",)
+
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(StenceError, match="is not a training checkpoint"):
+        checkpoint.read(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_there_may_be_no_checkpoint(tmp_path: Path) -> None:
+    assert checkpoint.read(tmp_path / "none.safetensors") is None
+
+
+# --- figures ------------------------------------------------------------------------------------------------
+
+
+def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
+    found = figures(np.array([0.9, 0.6, 0.4, 0.1]), np.array([1, 0, 1, 0], np.float32), threshold=0.6)
+    assert found["auroc"] == pytest.approx(3 / 4)
+    assert found["auprc"] == pytest.approx((1 + 2 / 3) / 2)
+    assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+    assert found["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.1) / 4)
+    assert (found["sensitivity"], found["specificity"], found["positive_predictive_value"]) == (0.5, 0.5, 0.5)
+    assert (found["prevalence"], found["alerts_per_1000"]) == (0.5, 500)
+
+
+def test_the_calibration_line_of_true_probabilities_is_one_and_zero() -> None:
+    rng = np.random.default_rng(0)
+    probability = rng.uniform(0.02, 0.98, 40_000)
+    label = (rng.uniform(size=len(probability)) < probability).astype(np.float32)
+    slope, intercept = calibration_line(probability, label)
+    assert slope == pytest.approx(1, abs=0.05)
+    assert intercept == pytest.approx(0, abs=0.05)
+
+
+def assessed(patients: int, ecgs_each: int) -> Assessed:
+    rng = np.random.default_rng(0)
+    owner = np.repeat(np.arange(patients), ecgs_each)
+    truth = rng.uniform(size=patients)
+    labels = (rng.uniform(size=(patients, 6)) < truth[:, None]).astype(np.float32)[owner]
+    return Assessed(np.repeat(truth[owner, None], 6, axis=1), labels, owner)
+
+
+THRESHOLDS = {name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES}
+
+
+def test_more_ecgs_of_the_same_patients_do_not_make_intervals_narrower() -> None:
+    few, many = (evaluate(assessed(100, each), THRESHOLDS, 200)["stenosis_70"]["auroc"] for each in (1, 10))
+    assert few["lower"] < few["value"] < few["upper"]
+    assert many == few
+
+
+def test_figures_go_into_json_and_are_null_where_they_mean_nothing() -> None:
+    case = assessed(40, 2)
+    case.labels[:, 3] = 0
+    case.labels[:, 4] = np.nan
+    report = json.loads(json.dumps(evaluate(case, THRESHOLDS, 100), allow_nan=False))
+    assert list(report) == list(TARGET_NAMES)
+    nothing = {"value": None, "lower": None, "upper": None}
+    assert report["stenosis_100"]["auroc"] == nothing
+    assert report["stenosis_100"]["prevalence"]["value"] == 0
+    assert report["rca_70"]["ecgs"] == 0
+    assert report["rca_70"]["brier"] == nothing
+
+
+def test_the_mean_auroc_skips_targets_without_cases() -> None:
+    labels = np.array([[1, 0], [0, 0], [NAN, NAN]], np.float32)
+    assert auroc(np.array([[0.9, 0.5], [0.1, 0.5], [0.0, 0.0]]), labels) == 1.0
+    assert math.isnan(auroc(np.array([[0.5]]), np.array([[0]], np.float32)))
+
+
+def test_a_threshold_rule_keeps_its_kind_in_json() -> None:
+    config = PRESETS["practice"].model_copy(update={"threshold": Sensitivity(0.8)})
+    assert TrainingConfig.model_validate_json(config.model_dump_json()).threshold == Sensitivity(0.8)
