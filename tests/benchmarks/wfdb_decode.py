@@ -5,11 +5,6 @@ python tests/benchmarks/wfdb_decode.py
 
 from __future__ import annotations
 
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # one core each: set before numpy is imported
-    os.environ[name] = "1"
-
 import shutil
 import statistics
 import time

@@ -173,6 +173,15 @@ def test_record_without_extension_is_read():
     assert recording.sampling_rate == 500
 
 
+def test_missing_files_are_named(tmp_path: Path):
+    with pytest.raises(UnusableEcgError, match="nowhere"):
+        ecg.read(tmp_path / "nowhere")
+    shutil.copy(DATA / "1.hea", tmp_path)
+    with pytest.raises(UnusableEcgError, match=r"1\.dat is missing") as caught:
+        ecg.read(tmp_path / "1.hea")
+    assert caught.value.finding.reason is Reason.OBJECT_MISSING
+
+
 def test_patient_time_sex_and_age_are_taken_from_the_header():
     files = edited(" 250 1000", " 250 1000 10:16:05.25 23/05/2177")
     files["small.hea"] += b"\n# <subject_id>: 10000032\n#<age>: 52\n#<sex>: F\n"

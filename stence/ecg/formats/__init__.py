@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -65,16 +66,19 @@ def read(path: str | Path) -> Recording:
 
     Raises UnusableEcgError if it cannot be read.
     """
-    main = Path(path)
-    if not main.is_file() and (header := main.with_name(f"{main.name}.hea")).is_file():
-        main = header
-    if not main.is_file():
-        raise refuse(Reason.OBJECT_MISSING, f"there is no file {path}")
-    files = {main.name: main.read_bytes()}
-    for name in companions(main.name, files[main.name]):
-        if (companion := main.with_name(name)).is_file():
-            files[name] = companion.read_bytes()
+    main, content = _main_file(Path(path))
+    files = {main.name: content}
+    for name in companions(main.name, content):
+        with suppress(FileNotFoundError):  # decode names what is missing
+            files[name] = main.with_name(name).read_bytes()
     return decode(main.name, files)
+
+
+def _main_file(path: Path) -> tuple[Path, bytes]:
+    for candidate in (path, path.with_name(f"{path.name}.hea")):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            return candidate, candidate.read_bytes()
+    raise refuse(Reason.OBJECT_MISSING, f"there is no file {path}")
 
 
 def _decode(name: str, files: Mapping[str, bytes]) -> Recording:
