@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import logging
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -28,14 +27,15 @@ from typing import IO
 import psutil
 from psycopg.pq import PGconn, Ping
 
+from stence.database import account
 from stence.errors import DatabaseUnavailableError
 
 logger = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
-SYSTEM_USER = "stence_postgres"
-"""The account that runs the server where we are root, which Postgres refuses to be."""
-START_SECONDS = 60
+START_SECONDS = 300
+"""A killed server that had much to write needs minutes to recover."""
+START_ATTEMPTS = 20
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 100
 """A little below what the systems allow (108 bytes on Linux, 104 on macOS)."""
@@ -125,22 +125,24 @@ class Server:
         """Return when the server answers. Raises DatabaseUnavailableError with the log's last lines."""
         if self._ping() is Ping.OK:
             return
+        account.let_through(self.data_dir, programs())
         if not (self.cluster / "PG_VERSION").exists():
             self._create()
-        _make_socket_folder(self.socket_folder)
+        account.make_private_folder(self.socket_folder)
         deadline = time.monotonic() + START_SECONDS
+        attempts = START_ATTEMPTS  # more than one: the children of a killed server need a moment to leave
         while self._ping() is not Ping.OK:
-            if time.monotonic() > deadline:
+            alive = self._is_alive()  # starting up, recovering, or shutting down
+            if time.monotonic() > deadline or not (alive or attempts):
                 raise DatabaseUnavailableError(f"The embedded Postgres did not start. {self._last_words()}")
-            if self._is_alive():
-                time.sleep(0.05)  # it is starting up or shutting down
-            else:
+            if not alive:
+                attempts -= 1
                 self._start_once()
+            time.sleep(0.05)
 
     def _start_once(self) -> None:
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
         options = f"-k {self.socket_folder}"
-        # A failure is seen by the next ping: the children of a killed server need a moment to leave.
         self._run(
             "pg_ctl", "-D", self.cluster, "-l", self.log, "-o", options, "-t", str(START_SECONDS), "-w",
             "start", check=False,
@@ -153,10 +155,8 @@ class Server:
         shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir(mode=0o700)
         self.log.touch(mode=0o600)
-        if account := _account():
-            _let_through(self.data_dir)
-            for path in (growing, self.log):
-                os.chown(path, account.pw_uid, account.pw_gid)
+        for path in (growing, self.log):
+            account.give(path)
         settings = [part for name, value in CONFIGURATION.items() for part in ("-c", f"{name}={value}")]
         self._run(
             "initdb", "-D", growing, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--no-locale",
@@ -176,7 +176,7 @@ class Server:
             return False
 
     def _run(self, program: str, *arguments: str | Path, check: bool = True) -> None:
-        account = _account()
+        owner = account.server_account()
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(  # noqa: S603 - the wheel's own programs, no shell
                 [programs() / program, *arguments],
@@ -184,9 +184,9 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                user=account.pw_uid if account else None,
-                group=account.pw_gid if account else None,
-                extra_groups=[] if account else None,
+                user=owner.pw_uid if owner else None,
+                group=owner.pw_gid if owner else None,
+                extra_groups=[] if owner else None,
                 check=False,
             )
             output.seek(0)
@@ -207,47 +207,8 @@ def _is_only_user(users: IO[str]) -> bool:
     return True
 
 
-def _account() -> pwd.struct_passwd | None:
-    """The account the server runs under where we are root; made when it is first needed."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if useradd is not None:
-        subprocess.run([useradd, "--system", "--no-create-home", SYSTEM_USER], check=False)  # noqa: S603
-    try:
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        raise DatabaseUnavailableError(
-            f"Postgres does not run as root, and the account {SYSTEM_USER} could not be made for it: "
-            "make it, or run stence as another user."
-        ) from None
-
-
-def _let_through(folder: Path) -> None:
-    """Let the server's account pass (not list) the folders above its own, and above its programs."""
-    for path in (folder, *folder.parents, programs(), *programs().parents):
-        mode = path.stat().st_mode
-        if not mode & 0o001:
-            logger.info("letting other accounts pass through %s, for the embedded Postgres", path)
-            path.chmod(mode | 0o001)
-
-
 def _fits(folder: Path) -> bool:
     return (
         len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES
         and PLAIN_PATH.fullmatch(str(folder)) is not None
     )
-
-
-def _make_socket_folder(folder: Path) -> None:
-    """Make a folder that only the server's account enters; DatabaseUnavailableError if it is another's."""
-    account = _account()
-    owner = account.pw_uid if account else os.geteuid()
-    if not folder.exists():
-        folder.mkdir(mode=0o700)
-        os.chown(folder, owner, -1)
-    if folder.is_symlink() or folder.stat().st_uid != owner:
-        raise DatabaseUnavailableError(f"{folder} belongs to someone else: remove it.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import SecretStr
@@ -16,10 +18,21 @@ from stence.settings import Settings
 NUMBERS = itertools.count(1)
 
 
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A data folder for an embedded server.
+
+    Outside pytest's own temporary folder: where that is root's, every pytest that starts closes it to other
+    accounts, and the server runs under one.
+    """
+    with TemporaryDirectory(prefix="stence-test-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def postgres() -> Iterator[Engine]:
     """An engine on the server's own database, for creating others; ``template`` is migrated."""
-    with database.connect(Settings(data_dir=tmp_path_factory.mktemp("postgres"))) as engine:
+    with server_folder() as folder, database.connect(Settings(data_dir=folder)) as engine:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             # Many small databases; none of them has to survive a power cut.
             connection.execute(text("ALTER SYSTEM SET fsync = off"))

@@ -1,0 +1,199 @@
+"""Ready queries answer the same in psql and in ``stence query``, and the views they ask tell the truth."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine, make_url, select, text
+
+from stence.cli import main
+from stence.database import queries
+from stence.database.embedded import programs
+from stence.database.tables import LISTED_FLAG_STATES, flags
+from stence.errors import ConfigurationError
+from stence.resources import sql_folder
+from stence.settings import Settings
+from support.synthetic import load
+
+CALLS: list[tuple[str, dict[str, str]]] = [
+    ("flagged_patients", {}),
+    ("flagged_patients", {"limit": "3"}),
+    ("flagged_patients", {"target": "stenosis_70", "since": "2020-01-02 12:00+00"}),
+    ("flagged_patients", {"target": "'; DROP TABLE flags; --"}),
+    ("highest_risk", {"limit": "7"}),
+    ("model_decisions", {}),
+    ("model_history", {}),
+    ("patient_history", {"patient": "p7"}),
+    ("patient_history", {"patient": "p7", "limit": "1"}),
+    ("quarantine_by_reason", {}),
+    ("quarantine_open", {}),
+    ("quarantine_open", {"reason": "flat_lead", "limit": "2"}),
+    ("recent_runs", {}),
+    ("run_metrics", {}),
+    ("run_metrics", {"run": "00000000-0000-0000-0000-000000000001"}),
+    ("trace_flag", {"flag": "1"}),
+    ("worklist", {}),
+]
+EMPTY = {"'; DROP TABLE flags; --"}
+
+
+@pytest.fixture
+def hospital(engine: Engine) -> Engine:
+    """An engine on a database with 2,000 scored ECGs of 300 patients."""
+    load(engine, ecgs=2000, patients=300)
+    return engine
+
+
+def ask(engine: Engine, name: str, **params: str) -> list[dict[str, Any]]:
+    with engine.connect() as connection:
+        columns, rows = queries.run(connection, name, params)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def in_psql(settings: Settings, name: str, params: dict[str, str]) -> list[dict[str, str]]:
+    assert settings.database_url is not None
+    url = make_url(settings.database_url.get_secret_value())
+    command = [programs() / "psql", "-X", "-q", "--csv", "-v", "ON_ERROR_STOP=1", "-d", str(url)]
+    command += [part for key, value in params.items() for part in ("-v", f"{key}={value}")]
+    done = subprocess.run(
+        [*command, "-f", sql_folder() / "queries" / f"{name}.sql"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def as_printed(value: str, like: Any) -> Any:
+    """A cell of psql's as the type that the driver made of the same cell."""
+    if like is None:
+        return value or None
+    if isinstance(like, datetime):
+        return datetime.fromisoformat(value)
+    if isinstance(like, list):
+        return [part for part in value.strip("{}").split(",") if part]
+    return type(like)(value)
+
+
+@pytest.mark.parametrize(("name", "params"), CALLS)
+def test_psql_and_stence_answer_the_same(
+    hospital: Engine, settings: Settings, name: str, params: dict[str, str]
+) -> None:
+    ours, theirs = ask(hospital, name, **params), in_psql(settings, name, params)
+    assert bool(ours) != bool(EMPTY & set(params.values()))
+    read = [
+        {column: as_printed(cell, mine[column]) for column, cell in row.items()}
+        for row, mine in zip(theirs, ours, strict=True)
+    ]
+    assert read == ours
+
+
+def test_every_ready_query_is_tried_and_says_what_it_answers() -> None:
+    assert {name for name, _ in queries.available()} == {name for name, _ in CALLS}
+    for _, answers in queries.available():
+        assert "?" in answers
+
+
+def test_each_flagged_patient_is_led_by_the_flag_of_highest_probability(hospital: Engine) -> None:
+    listed = defaultdict(list)
+    with hospital.connect() as connection:
+        for flag in connection.execute(select(flags).where(flags.c.state.in_(LISTED_FLAG_STATES))):
+            listed[flag.patient_id].append(flag)
+    leading = [
+        max(of_patient, key=lambda flag: (flag.probability, flag.id)) for of_patient in listed.values()
+    ]
+    leading.sort(key=lambda flag: (flag.probability, flag.id), reverse=True)
+
+    found = ask(hospital, "flagged_patients", limit="1000")
+    assert [row["flag_id"] for row in found] == [flag.id for flag in leading]
+    assert {row["patient_id"]: row["targets"] for row in found} == {
+        patient: sorted({flag.target for flag in of_patient}) for patient, of_patient in listed.items()
+    }
+
+
+def test_a_patient_leaves_the_list_when_the_last_flag_is_dismissed(hospital: Engine) -> None:
+    [first, *_] = ask(hospital, "flagged_patients")
+    with hospital.begin() as connection:
+        dismiss = flags.update().values(state="dismissed").where(flags.c.patient_id == first["patient_id"])
+        connection.execute(dismiss)
+    assert first["patient_id"] not in {row["patient_id"] for row in ask(hospital, "flagged_patients")}
+
+
+def test_the_worklist_adds_up(hospital: Engine) -> None:
+    [row] = ask(hospital, "worklist")
+    assert row["indexed"] == 2000 == row["scored"] + row["quarantined"] + row["pending"]
+
+
+def test_the_summary_of_the_quarantine_shows_no_object_key(hospital: Engine) -> None:
+    found = {row["reason"]: row["example"] for row in ask(hospital, "quarantine_by_reason")}
+    assert found == {"flat_lead": "lead V1 of … is flat; look at the electrode", "too_short": "2.1 s"}
+
+
+def test_a_flag_is_traced_to_file_model_run_and_threshold(hospital: Engine) -> None:
+    [row] = ask(hospital, "trace_flag", flag="1")
+    assert row["object_key"].endswith(".hea")
+    assert row["model_folder"] == "models/synthetic-2/"
+    assert row["code_version"] == "0"
+    assert row["probability"] >= row["threshold"]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("nothing", {}, "no query 'nothing'; there are: flagged_patients"),
+        ("../views/ecg_risk", {}, "no query"),
+        ("flagged_patients", {"limits": "3"}, "no parameter limits; it has: target, since, limit"),
+        ("patient_history", {}, "--param patient="),
+        ("flagged_patients", {"limit": "three"}, 'type bigint: "three"'),
+        ("flagged_patients", {"since": "yesterdays"}, "yesterdays"),
+    ],
+)
+def test_a_wrong_call_is_told_in_words(
+    engine: Engine, name: str, params: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message), engine.connect() as connection:
+        queries.run(connection, name, params)
+
+
+@pytest.fixture
+def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The command line on the test's database."""
+    assert settings.database_url is not None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STENCE_DATABASE_URL", settings.database_url.get_secret_value())
+    return lambda *arguments: CliRunner().invoke(main, list(arguments))
+
+
+def test_the_command_line_lists_runs_and_exports_queries(hospital: Engine, stence: Any) -> None:
+    assert "Who is flagged?" in stence("query").output
+    first, second = ask(hospital, "flagged_patients", limit="2")
+    shown = stence("query", "flagged_patients", "--param", "limit=1").output
+    assert first["object_key"] in shown
+    assert second["object_key"] not in shown
+    exported = stence("query", "flagged_patients", "--csv", "--param", "limit=2").output
+    assert [row["patient_id"] for row in csv.DictReader(io.StringIO(exported))] == [
+        first["patient_id"],
+        second["patient_id"],
+    ]
+    assert "synthetic-2" in stence("models", "list").output
+
+
+def test_the_command_line_tells_of_a_wrong_call(engine: Engine, stence: Any) -> None:
+    result = stence("query", "trace_flag")
+    assert result.exit_code == 1
+    assert result.output == "Error: Query trace_flag needs a value: --param flag=…\n"
+
+
+def test_a_text_column_is_never_taken_for_a_statement(hospital: Engine) -> None:
+    ask(hospital, "flagged_patients", target="'; DROP TABLE flags; --")
+    with hospital.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) > 0 FROM flags"))

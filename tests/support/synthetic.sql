@@ -1,0 +1,66 @@
+-- Scored ECGs of many patients, with flags in every state, two models, a run and some in quarantine.
+-- The same every time for the same number of ECGs and patients.
+SELECT setseed(0.5);
+
+INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest) VALUES
+    ('synthetic-1', 'retired', 'models/synthetic-1/', repeat('1', 64), 'p1', '{}'),
+    ('synthetic-2', 'champion', 'models/synthetic-2/', repeat('2', 64), 'p1',
+     '{"created_at": "2026-01-02T03:04:05Z", "metrics": {"stenosis_70": {"auroc": {"value": 0.79}}},
+       "thresholds": {"stenosis_50": {"value": 0.6, "rule": "at most 50 alerts per 1,000 ECGs"}}}');
+INSERT INTO model_events (version, from_state, to_state, changed_by, reason, changed_at) VALUES
+    ('synthetic-1', NULL, 'candidate', 'trainer', 'trained', '2026-01-01Z'),
+    ('synthetic-1', 'candidate', 'champion', 'someone', 'the first', '2026-01-02Z'),
+    ('synthetic-2', NULL, 'candidate', 'trainer', 'trained', '2026-01-03Z'),
+    ('synthetic-1', 'champion', 'retired', 'someone', 'a better one', '2026-01-04Z'),
+    ('synthetic-2', 'candidate', 'champion', 'someone', 'a better one', '2026-01-04Z');
+INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host, started_at,
+                  finished_at, indexed, scored, quarantined, pending, scored_by_run, quarantined_by_run)
+VALUES ('00000000-0000-0000-0000-000000000001', 'synthetic-2', 'p1', 'finished', '0', 'cpu', 'here',
+        '2026-02-01 00:00Z', '2026-02-01 00:01:40Z', 1010, 1000, 10, 0, 990, 10);
+
+INSERT INTO objects (key, record_key, etag, size_bytes)
+SELECT format('ecg/p%s/%s.hea', n % :patients, n), format('ecg/p%s/%s', n % :patients, n), md5(n::text), 120000
+FROM generate_series(1, :ecgs) AS n;
+
+INSERT INTO ecgs (content_hash, patient_id, acquired_at, device, sampling_rate, seconds, object_id)
+SELECT sha256(record_key::bytea), 'p' || id % :patients, timestamptz '2020-01-01Z' + id * interval '3 minutes',
+       'device ' || id % 20, 500, 10, id
+FROM objects;
+
+INSERT INTO scores (content_hash, model_version, preprocessing_version, stenosis_50, stenosis_70, stenosis_90,
+                    stenosis_100, rca_70, lca_70, run_id, scored_at)
+SELECT content_hash, 'synthetic-2', 'p1', p, p * 0.8, p * 0.5, p * 0.2, p * 0.4, p * 0.6,
+       '00000000-0000-0000-0000-000000000001', '2026-02-01 00:01Z'
+FROM (SELECT content_hash, round(random()::numeric ^ 2, 6)::double precision AS p FROM ecgs) AS drawn;
+
+-- About one flag in ten ECGs; half of them open.
+INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state, raised_at)
+SELECT scores.content_hash, model_version, target, patient_id, probability, threshold, 'chosen for the example',
+       (ARRAY['open', 'open', 'open', 'open', 'open', 'reviewed', 'confirmed', 'dismissed', 'dismissed',
+              'withdrawn'])[1 + floor(random() * 10)::int],
+       acquired_at + interval '1 hour'
+FROM scores
+JOIN ecgs USING (content_hash)
+CROSS JOIN LATERAL (VALUES ('stenosis_50', stenosis_50, 0.9), ('stenosis_70', stenosis_70, 0.74),
+                           ('lca_70', lca_70, 0.58)) AS t (target, probability, threshold)
+WHERE probability >= threshold;
+
+INSERT INTO worklist (object_id, model_version, etag, state)
+SELECT id, 'synthetic-2', etag, CASE id % 100 WHEN 1 THEN 'quarantined' WHEN 2 THEN 'pending' ELSE 'scored' END
+FROM objects;
+
+INSERT INTO quarantine (object_id, etag, reason, detail, lead, value, state, run_id, entered_at)
+SELECT id, etag, (ARRAY['flat_lead', 'too_short'])[1 + id / 100 % 2],
+       CASE id / 100 % 2 WHEN 0 THEN format('lead V1 of %s is flat; look at the electrode', key) ELSE '2.1 s' END,
+       CASE id / 100 % 2 WHEN 0 THEN 'V1' END, 0,
+       (ARRAY['open', 'open', 'resolved', 'dismissed', 'retried'])[1 + id / 200 % 5],
+       '00000000-0000-0000-0000-000000000001', timestamptz '2026-02-01Z' + id * interval '1 second'
+FROM objects
+WHERE id % 100 = 1;
+
+INSERT INTO monitoring_metrics (run_id, model_version, name, slice_key, slice_value, value, window_start, window_end)
+SELECT '00000000-0000-0000-0000-000000000001', 'synthetic-2', 'stage_seconds', 'stage', stage, seconds,
+       '2026-02-01 00:00Z', '2026-02-01 00:01:40Z'
+FROM (VALUES ('fetch', 3.25), ('decode', 20), ('infer', 71.5)) AS measured (stage, seconds);
+
+ANALYZE;
