@@ -44,19 +44,20 @@ def train(
 
     A killed training goes on where it stopped when it is started again on the same data and configuration;
     its working copy of the signals lies in ``data_dir/training`` until the model is registered.
-    Raises StenceError where too few patients have labels, StoreUnavailableError, DatabaseUnavailableError.
+    Raises StenceError where too few patients have labels or the same training is at work already,
+    StoreUnavailableError, DatabaseUnavailableError, and ConfigurationError for a device that is not there.
     """
-    started = time.monotonic()
+    started, device = time.monotonic(), device_of(settings)
     plan = plan_cohort(engine, store, settings, config.days_before_study, tell)
     with _workplace(settings, config, plan.fingerprint) as folder:
         cohort = gather(plan, store, settings, folder / "cohort", tell)
         _check_size(cohort, config)
-        fitted = _fit(cohort, config, device_of(settings), folder, tell)
+        fitted = _fit(cohort, config, device, folder, tell)
         fitted.run["seconds"] = round(time.monotonic() - started, 1)
         artefact = artefact_of(fitted, config, cohort, settings.windows_per_ecg)
         published = publish(store, settings.model_prefix, artefact)
         patiently(lambda: _register(engine, published, artefact, cohort), settings.outage_seconds)
-    shutil.rmtree(folder)
+        shutil.rmtree(folder)
     return artefact.manifest.model_version
 
 
