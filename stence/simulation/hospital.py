@@ -1,0 +1,118 @@
+"""Writes the practice hospital into an object store, patient by patient; same seed, same bytes."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from stence.models.targets import labels
+from stence.objects import ObjectStore
+from stence.progress import Progress
+from stence.settings import Settings
+from stence.simulation.faults import SENT_AGAIN, WRONG_PATIENT, spoil_files
+from stence.simulation.files import Ecg, write
+from stence.simulation.ledger import Ledger
+from stence.simulation.patients import Patient, draw_patient, subject_id
+from stence.simulation.summary import SimulationSummary, Tally
+from stence.simulation.truth import IdealObserver
+from stence.simulation.visits import Visit, draw_angiography_time, draw_visits, study_id
+
+_COPY, _ANGIOGRAPHY = 8, 15
+"""Study numbers: copies sent under another key start at 8, angiography is 15; ECGs count from 0."""
+
+_UNWRITTEN = 32
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalConfig:
+    """``patients`` and ``seed`` make the hospital, ``end`` is its last moment.
+
+    A patient depends on seed, number and end alone: more patients add to a hospital and change nobody.
+    """
+
+    patients: int = 3000
+    seed: int = 7
+    end: datetime = datetime(2026, 6, 30, 18)
+
+
+def simulate(
+    store: ObjectStore, settings: Settings, config: HospitalConfig, tell: Progress
+) -> SimulationSummary:
+    """Write ECGs and their manifest, cath reports, and the truth aside below ``simulation/``.
+
+    Memory holds a few dozen files at a time, and the tables. Raises StoreUnavailableError with the store.
+    """
+    with ThreadPoolExecutor(settings.fetch_threads) as pool:
+        hospital = _Hospital(_Writer(pool, store), settings, config)
+        for number in range(config.patients):
+            hospital.admit(number)
+            tell("simulate", number + 1, config.patients)
+        hospital.writer.finish()
+    for key, content in hospital.ledger.objects():
+        store.put(key, content)
+    return hospital.tally.summary()
+
+
+class _Writer:
+    """Puts objects while the next ones are made; at most ``_UNWRITTEN`` of them wait in memory."""
+
+    def __init__(self, pool: ThreadPoolExecutor, store: ObjectStore) -> None:
+        self._pool, self._store = pool, store
+        self._waiting: deque[Future[None]] = deque()
+
+    def put(self, key: str, content: bytes) -> None:
+        """Start to put; raises what an earlier put raised."""
+        if len(self._waiting) >= _UNWRITTEN:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._store.put, key, content))
+
+    def finish(self) -> None:
+        """Return when every object is written."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+
+class _Hospital:
+    def __init__(self, writer: _Writer, settings: Settings, config: HospitalConfig) -> None:
+        self.writer, self.ledger, self.tally = writer, Ledger(settings), Tally()
+        self._config = config
+        self._observer = IdealObserver()
+
+    def admit(self, number: int) -> None:
+        """Write one patient's ECGs and take down the report and the truth."""
+        rng = np.random.default_rng(np.random.SeedSequence(self._config.seed, spawn_key=(number,)))
+        patient = draw_patient(rng, number)
+        self.ledger.note_patient(patient)
+        angiography = draw_angiography_time(rng, self._config.end) if patient.sent else None
+        if angiography is not None:
+            self.ledger.note_angiography(patient, study_id(number, _ANGIOGRAPHY), angiography)
+        answers = labels(patient.degrees.tolist())
+        for visit in draw_visits(rng, patient, angiography, self._config.end):
+            key = self._write(rng, visit.ecg, visit.fault)
+            if visit.fault is not None:
+                self.ledger.note_fault(key, visit.fault)
+                self._send_again(rng, patient, visit, key)
+            log_odds = self._observer.log_odds(visit.evidence)
+            self.ledger.note_ecg(key, visit, log_odds)
+            self.tally.add(patient, visit, log_odds, answers)
+
+    def _send_again(self, rng: np.random.Generator, patient: Patient, visit: Visit, key: str) -> None:
+        """The same recording a second time: under a new study, or under the patient admitted before."""
+        if visit.fault not in (SENT_AGAIN, WRONG_PATIENT):
+            return
+        copy = replace(visit.ecg, study_id=study_id(patient.number, _COPY + visit.number))
+        if visit.fault == WRONG_PATIENT:
+            copy = replace(copy, subject_id=subject_id(patient.number - 1))
+        self.ledger.note_fault(self._write(rng, copy, None), visit.fault, copy_of=key)
+
+    def _write(self, rng: np.random.Generator, ecg: Ecg, fault: str | None) -> str:
+        """Put the recording's files; returns the key of the main one."""
+        folder = self.ledger.note_file(ecg)
+        files = spoil_files(rng, write(ecg), fault)
+        for name, content in files.items():
+            self.writer.put(folder + name, content)
+        return folder + next(iter(files))

@@ -1,0 +1,111 @@
+"""The hospital's tables while they fill: what the product may read, and the truth kept aside."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import datetime
+from io import StringIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.models.targets import TARGET_NAMES
+from stence.settings import Settings
+from stence.simulation.coronaries import TERRITORIES
+from stence.simulation.faults import EXPECTED
+from stence.simulation.files import Ecg
+from stence.simulation.patients import RISK_FACTORS, Patient
+from stence.simulation.visits import Visit
+
+TRUTH_PREFIX = "simulation/"
+"""Where the latent truth lies: outside of all that the product reads."""
+
+
+class Table:
+    """Rows under fixed column names."""
+
+    def __init__(self, *columns: str) -> None:
+        self.columns = columns
+        self.rows: list[tuple[object, ...]] = []
+
+    def csv(self) -> bytes:
+        """The table as UTF-8 CSV with a header line."""
+        text = StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows)
+        return text.getvalue().encode()
+
+
+class Ledger:
+    """Takes down patients, angiographies and ECGs, and gives the files that say so."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.manifest = Table("subject_id", "study_id", "file_name", "ecg_time", "path")
+        self.cath = Table("study_id", "patient_id", "performed_at", "segment", "degree")
+        segments = (f"segment_{segment}" for segment in range(1, 17))
+        self.patients = Table("patient_id", "age", "sex", *RISK_FACTORS, "hypertrophy", "sent", *segments)
+        signs = (f"{sign}_{artery.lower()}" for sign in ("ischaemia", "scar") for artery in TERRITORIES)
+        log_odds = (f"log_odds_{target}" for target in TARGET_NAMES)
+        self.ecgs = Table(
+            "key", "patient_id", "model", "heart_rate", "fibrillation", "conduction", *signs, *log_odds
+        )
+        self.faults = Table("key", "fault", "expected", "copy_of")
+        self._settings = settings
+
+    def objects(self) -> Iterator[tuple[str, bytes]]:
+        """Key and content of every table's file."""
+        yield self._settings.ecg_prefix + "record_list.csv", self.manifest.csv()
+        yield self._settings.report_prefix + "cath.csv", self.cath.csv()
+        yield TRUTH_PREFIX + "truth.csv", self.patients.csv()
+        yield TRUTH_PREFIX + "ecgs.csv", self.ecgs.csv()
+        yield TRUTH_PREFIX + "faults.csv", self.faults.csv()
+
+    def note_patient(self, patient: Patient) -> None:
+        """The person's truth."""
+        self.patients.rows.append(
+            (
+                patient.subject_id,
+                patient.age,
+                patient.sex,
+                *map(int, patient.risk_factors),
+                round(patient.hypertrophy, 3),
+                int(patient.sent),
+                *patient.degrees.tolist(),
+            )
+        )
+
+    def note_angiography(self, patient: Patient, study_id: int, performed_at: datetime) -> None:
+        """The report: a row a narrowed segment; a study without any has one row of degree 0."""
+        narrowed = [(number, degree) for number, degree in enumerate(patient.degrees.tolist(), 1) if degree]
+        for segment, degree in narrowed or [(1, 0)]:
+            self.cath.rows.append((study_id, patient.subject_id, performed_at.isoformat(), segment, degree))
+
+    def note_file(self, ecg: Ecg) -> str:
+        """The manifest's row; returns the folder's key."""
+        subject, study = str(ecg.subject_id), str(ecg.study_id)
+        folder = f"files/p{subject[:4]}/p{subject}/s{study}/"
+        self.manifest.rows.append((subject, study, study, f"{ecg.taken_at}", folder + study))
+        return self._settings.ecg_prefix + folder
+
+    def note_fault(self, key: str, fault: str, copy_of: str = "") -> None:
+        """What is wrong with the ECG under ``key``, and what should become of it."""
+        self.faults.rows.append((key, fault, EXPECTED[fault], copy_of))
+
+    def note_ecg(self, key: str, visit: Visit, log_odds: NDArray[np.float64]) -> None:
+        """The ECG's truth: what the ideal observer sees in it, and concludes."""
+        ecg, evidence = visit.ecg, visit.evidence
+        self.ecgs.rows.append(
+            (
+                key,
+                ecg.subject_id,
+                ecg.device.model,
+                round(visit.rhythm.heart_rate, 1),
+                int(visit.rhythm.fibrillating),
+                visit.heart.conduction,
+                *evidence.ischaemia.round(3).tolist(),
+                *evidence.scar.round(3).tolist(),
+                *log_odds.round(3).tolist(),
+            )
+        )

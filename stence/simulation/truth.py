@@ -1,0 +1,79 @@
+"""The best that any reader of these ECGs could do: the exact posterior given all that shapes an ECG.
+
+The ideal observer sees age, sex and the noise-free beat, hence each territory's manifest ischaemia and scar
+(``cardiac_dipole.Manifest``) and every confounder's share in them. It cannot see the arteries. Its posterior
+is computed by importance sampling over a bank of coronary trees (Robert & Casella 2004, section 3.3):
+
+    P(target | e, age, sex) = sum_t w_t y_t / sum_t w_t,
+    w_t = p(e | tree t) * p(burden_t | age, sex) / q(burden_t) [* P(referral | tree t)]
+
+with the referral term for patients who had angiography, because those are the ones with labels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, rankdata
+
+from stence.models.targets import labels
+from stence.simulation.cardiac_dipole import ISCHAEMIA_SPREAD, SCAR_SPREAD
+from stence.simulation.coronaries import draw_trees, ischaemia
+from stence.simulation.patients import expected_burden, referral
+
+_BANK_SIZE = 8192
+_PROPOSAL = norm(loc=-0.3, scale=1.7)
+
+
+class Evidence(NamedTuple):
+    """What an ideal observer reads from an ECG: ischaemia and scar by territory (3,) less all confounders."""
+
+    age: float
+    sex: str
+    sent: bool
+    ischaemia: NDArray[np.float64]
+    scar: NDArray[np.float64]
+
+
+class IdealObserver:
+    """Posterior log-odds of the six targets."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        burden = _PROPOSAL.rvs(_BANK_SIZE, random_state=rng)
+        self._trees = draw_trees(rng, burden)
+        self._shortage = ischaemia(self._trees.degrees)
+        self._signs = np.hstack([self._shortage / ISCHAEMIA_SPREAD, self._trees.scar / SCAR_SPREAD])
+        self._log_proposal = _PROPOSAL.logpdf(burden)
+        answers = np.array([labels(degrees) for degrees in self._trees.degrees.tolist()])
+        self._answers = np.hstack([answers == 1, answers == 0]).astype(np.float64)
+
+    def log_odds(self, evidence: Evidence) -> NDArray[np.float64]:
+        """Log-odds (6,) of the targets, among those whose report settles them."""
+        seen = np.concatenate([evidence.ischaemia / ISCHAEMIA_SPREAD, evidence.scar / SCAR_SPREAD])
+        risk = self._trees.burden - expected_burden(evidence.age, evidence.sex)
+        log_weight = -0.5 * ((seen - self._signs) ** 2).sum(axis=1) - 0.5 * risk**2 - self._log_proposal
+        weight = np.exp(log_weight - log_weight.max())
+        if evidence.sent:
+            weight *= referral(self._shortage, risk)
+        yes, no = np.split(weight @ self._answers, 2)
+        smallest = np.finfo(np.float64).tiny
+        return np.log(np.maximum(yes, smallest)) - np.log(np.maximum(no, smallest))
+
+
+def auroc(score: NDArray[np.float64], answer: NDArray[np.float32]) -> float:
+    """Area under the ROC curve (Mann-Whitney). NaN answers are left out; NaN without both classes."""
+    asked = ~np.isnan(answer)
+    yes = answer[asked] == 1
+    cases, controls = int(yes.sum()), int((~yes).sum())
+    if not cases or not controls:
+        return float("nan")
+    ranks = rankdata(score[asked])
+    return float((ranks[yes].sum() - cases * (cases + 1) / 2) / (cases * controls))
+
+
+def best_auroc(log_odds: NDArray[np.float64], answers: NDArray[np.float32]) -> tuple[float, ...]:
+    """The ideal observer's AUROC for each target from its ``log_odds`` (n, 6) and the ``answers`` (n, 6)."""
+    return tuple(auroc(log_odds[:, column], answers[:, column]) for column in range(answers.shape[1]))
