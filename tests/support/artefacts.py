@@ -1,0 +1,39 @@
+"""Real artefacts of a tiny, untrained model."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+import torch
+
+from stence.ecg import PREPROCESSING_VERSION
+from stence.encoders import build
+from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
+from stence.registry import Artefact, Manifest, weights_of
+from stence.registry.artefact import WEIGHTS
+from stence.registry.manifest import Architecture, Code, Preprocessing, TrainingData
+
+TINY = {"width": 16, "depth": 1, "heads": 2}
+
+
+def make_artefact(version: str = "tiny-1", seed: int = 1) -> Artefact:
+    """A model version as training would publish it."""
+    torch.manual_seed(seed)
+    weights = weights_of(RiskModel(build("otis", **TINY)))
+    manifest = Manifest(
+        model_version=version,
+        created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        architecture=Architecture(encoder="otis", config=TINY),
+        preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=2),
+        targets=TARGET_NAMES,
+        calibration=Calibration(),
+        thresholds={name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES},
+        training_data=TrainingData(fingerprint="0" * 64, ecgs={}, patients={}, left_out={}),
+        training_config={},
+        training_run={},
+        metrics={"stenosis_70": {"auroc": {"value": 0.75, "lower": float("nan"), "upper": 0.8}}},
+        code=Code(stence="0", git_commit=None, libraries={}),
+        files={WEIGHTS: hashlib.sha256(weights).hexdigest()},
+    )
+    return Artefact(manifest, weights)
