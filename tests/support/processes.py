@@ -1,36 +1,54 @@
-"""Scorers as processes of their own."""
+"""Slow scorers in processes of their own, to be killed."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import multiprocessing
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
-from pydantic import SecretStr
+import numpy as np
+from numpy.typing import NDArray
 
+from stence import database, scoring
+from stence.objects import open_store
 from stence.settings import Settings
+from support.models import ShapeScorer
 
-TESTS = Path(__file__).resolve().parents[1]
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The environment in which another process has these settings."""
-    values = {name: getattr(settings, name) for name in settings.model_fields_set}
-    plain = {n: v.get_secret_value() if isinstance(v, SecretStr) else v for n, v in values.items()}
-    stence = {f"STENCE_{name.upper()}": str(value) for name, value in plain.items() if value is not None}
-    return {**os.environ, **stence, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+# Forked from a server that has imported everything, so that a scorer is at work a moment after its start.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([__name__])
 
 
-def start_scorer(settings: Settings, seconds_per_batch: float) -> subprocess.Popen[str]:
+class SlowScorer(ShapeScorer):
+    """Takes its time over every batch, as a large network would."""
+
+    def __init__(self, seconds_per_batch: float) -> None:
+        super().__init__()
+        self._seconds = seconds_per_batch
+
+    def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """As ShapeScorer, later."""
+        time.sleep(self._seconds)
+        return super().score(ecgs)
+
+
+def start_scorer(settings: Settings, seconds_per_batch: float) -> BaseProcess:
     """Start a slow scorer and return once it scores."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "support.scorer_process", str(seconds_per_batch)],
-        env=environment(settings),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    assert said == "scoring\n", f"the scorer did not start: {said!r}"
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_score, args=(settings, seconds_per_batch, theirs), daemon=True)
+    process.start()
+    assert ours.poll(60), "the scorer did not start"
+    ours.recv()
     return process
+
+
+def _score(settings: Settings, seconds_per_batch: float, started: Connection) -> None:
+    store = open_store(settings.resolved_store_url, settings)
+    with (
+        database.connect(settings) as engine,
+        scoring.open_run(engine, store, settings, SlowScorer(seconds_per_batch)) as run,
+    ):
+        started.send("scoring")
+        while run.score(limit=settings.shard_size):
+            pass
