@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -97,18 +97,28 @@ class Server:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep the server running for the time of the context; the last to leave stops it."""
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        with (self.data_dir / "postgres.users").open("a+") as users:
-            with self._gate():
-                fcntl.flock(users, fcntl.LOCK_SH)
-                self._start()
+        """Keep the server running for the time of the context; the last to leave stops it.
+
+        Raises DatabaseUnavailableError where the folder cannot be used, or the server does not start.
+        """
+        with ExitStack() as held:
+            try:
+                self.data_dir.mkdir(parents=True, exist_ok=True)
+                users = held.enter_context((self.data_dir / "postgres.users").open("a+"))
+                with self._gate():
+                    fcntl.flock(users, fcntl.LOCK_SH)
+                    self._start()
+            except OSError as error:
+                raise DatabaseUnavailableError(
+                    f"The embedded Postgres cannot use its folder: {error}. "
+                    "Set STENCE_DATA_DIR to a folder of the user that runs stence."
+                ) from error
             try:
                 yield
             finally:
                 with self._gate():
                     if _is_only_user(users):
-                        self._run("pg_ctl", "-D", self.cluster, "-m", "fast", "-w", "stop", check=False)
+                        self._stop()
 
     def bring_back(self) -> None:
         """Start the server if it has died; for those who are inside ``in_use``."""
@@ -122,7 +132,7 @@ class Server:
             yield
 
     def _start(self) -> None:
-        """Return when the server answers. Raises DatabaseUnavailableError with the log's last lines."""
+        """Return when the server answers."""
         if self._ping() is Ping.OK:
             return
         account.let_through(self.data_dir, programs())
@@ -147,6 +157,11 @@ class Server:
             "pg_ctl", "-D", self.cluster, "-l", self.log, "-o", options, "-t", str(START_SECONDS), "-w",
             "start", check=False,
         )  # fmt: skip
+
+    def _stop(self) -> None:
+        self._run("pg_ctl", "-D", self.cluster, "-m", "fast", "-w", "stop", check=False)
+        if self.socket_folder != self.cluster:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def _create(self) -> None:
         """Make the cluster beside its place and move it there whole."""

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
 from stence import database
 from stence.database import migrate
+from stence.errors import DatabaseUnavailableError
 from stence.settings import Settings
 from support.database import server_folder
 
@@ -145,6 +147,27 @@ def test_a_creation_that_was_cut_off_is_begun_anew(own: Settings) -> None:
 def test_any_folder_will_do(own: Settings, name: str) -> None:
     with database.connect(Settings(data_dir=own.data_dir / name)) as engine:
         assert ask(engine) == 7
+        socket_folder = Path(str(engine.url.query["host"]))
+        assert socket_folder.is_dir()
+    assert own.data_dir not in socket_folder.parents
+    assert not socket_folder.exists()
+
+
+def test_a_folder_that_cannot_be_is_told(own: Settings) -> None:
+    (own.data_dir / "file").touch()
+    with (
+        pytest.raises(DatabaseUnavailableError, match="STENCE_DATA_DIR"),
+        database.connect(Settings(data_dir=own.data_dir / "file" / "folder")),
+    ):
+        pass
+
+
+def test_a_server_that_cannot_start_is_told_with_its_last_words(own: Settings) -> None:
+    with database.connect(own):
+        pass
+    (own.data_dir / "postgres" / "postgresql.conf").write_text("shared_buffers = 'plenty'\n")
+    with pytest.raises(DatabaseUnavailableError, match="shared_buffers"), database.connect(own):
+        pass
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_server(own: Settings) -> None:
