@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.simulation.files import Ecg
+from stence.simulation.files import INVALID, Ecg
 
 SHARE = 0.03
 """Share of recordings with a fault."""
@@ -42,10 +42,10 @@ def _too_short(rng: np.random.Generator, counts: Counts) -> Counts:
 
 
 def _invalid_stretch(rng: np.random.Generator, counts: Counts) -> Counts:
-    """Samples that the machine could not take are coded as -32768."""
+    """Samples that the machine could not take have a code of their own."""
     half = counts.shape[1] // 2
     start = rng.integers(half)
-    counts[rng.choice(12, 4, replace=False), start : start + half] = -32768
+    counts[rng.choice(12, 4, replace=False), start : start + half] = INVALID
     return counts
 
 

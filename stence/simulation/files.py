@@ -13,6 +13,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, TwelveLeadECGWaveformStorag
 
 from stence.simulation.devices import LEADS, Device
 
+INVALID = -32768
+"""Count of a sample that was not taken, in both formats."""
 _MDC_LEADS = dict(zip(LEADS, ("1", "2", "61", "62", "63", "64", "3", "4", "5", "6", "7", "8"), strict=True))
 """Lead codes 2:n of the ISO/IEEE 11073-10101 nomenclature (DICOM PS3.16 CID 3001)."""
 
@@ -96,6 +98,7 @@ def _rhythm(ecg: Ecg) -> Dataset:
     group.ChannelDefinitionSequence = [_channel(lead, ecg.device) for lead in LEADS[: len(ecg.counts)]]
     group.WaveformBitsAllocated = 16
     group.WaveformSampleInterpretation = "SS"
+    group.WaveformPaddingValue = INVALID.to_bytes(2, "little", signed=True)
     group.WaveformData = ecg.counts.T.astype("<i2").tobytes()
     return group
 

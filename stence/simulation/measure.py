@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,8 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 
 INDEPENDENT = [0, 1, 6, 7, 8, 9, 10, 11]
 """Rows of I, II, V1-V6: the other four leads add nothing to a vector magnitude."""
-BEFORE, AFTER = 0.30, 0.60
-"""Seconds of the averaged beat before and after the R peak."""
+BEFORE, AFTER, SLACK = 0.30, 0.60, 0.03
+"""Seconds of the averaged beat before and after the R peak, and how far beats are shifted to align."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,38 @@ class Measurements:
     wander: float
 
 
+class Delineation(NamedTuple):
+    """The averaged beat (12, samples) in mV from the level at QRS onset; QRS limits, R peaks (samples)."""
+
+    beat: NDArray[np.float64]
+    onset: int
+    offset: int
+    r_peaks: NDArray[np.int64]
+
+
+def delineate(signal: NDArray[np.float32], rate: float) -> Delineation | None:
+    """Find and average the beats of ``signal`` (12, n) at ``rate`` Hz; None with fewer than three."""
+    filtered = _without_wander(signal, rate)
+    peaks = r_peaks(filtered, rate)
+    whole = _whole(peaks, filtered.shape[1], rate)
+    if len(whole) < 3:
+        return None
+    beat, origin = averaged_beat(filtered, whole, rate)
+    onset, offset = _qrs_limits(beat, origin, rate)
+    level = beat[:, max(onset - 4, 0) : onset + 1].mean(axis=1, keepdims=True)
+    return Delineation(beat - level, onset, offset, peaks)
+
+
 def measure(signal: NDArray[np.float32], rate: float) -> Measurements | None:
     """Measure ``signal`` (12, n) in mV at ``rate`` Hz; None where fewer than three beats are found."""
-    clean = np.nan_to_num(signal).astype(np.float64)
-    filtered = sosfiltfilt(butter(2, 0.5, "highpass", fs=rate, output="sos"), clean)
-    peaks = r_peaks(filtered, rate)
-    if len(peaks) < 3:
+    found = delineate(signal, rate)
+    if found is None:
         return None
-    beat, origin = averaged_beat(filtered, peaks, rate)
-    onset, offset = _qrs_limits(beat, origin, rate)
+    beat, onset, offset, peaks = found
     rr = np.diff(peaks) / rate
-    beat = beat - beat[:, max(onset - 4, 0) : onset + 1].mean(axis=1, keepdims=True)
     t_peak, t_end = _t_limits(beat, offset, float(np.median(rr)), rate)
     qrs = beat[:, onset : offset + 1]
+    wander = np.nan_to_num(signal) - _without_wander(signal, rate)
     return Measurements(
         heart_rate=float(60 / np.median(rr)),
         rr_variation=float(1000 * rr.std()),
@@ -50,9 +70,14 @@ def measure(signal: NDArray[np.float32], rate: float) -> Measurements | None:
         r=np.maximum(qrs.max(axis=1), 0),
         s=np.maximum(-qrs.min(axis=1), 0),
         t=beat[:, t_peak],
-        noise=_noise(clean, peaks, rate),
-        wander=float(1000 * np.median((clean - filtered).std(axis=1))),
+        noise=_noise(signal, peaks, rate),
+        wander=float(1000 * np.median(wander.std(axis=1))),
     )
+
+
+def _without_wander(signal: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
+    high_pass = butter(2, 0.5, "highpass", fs=rate, output="sos")
+    return np.asarray(sosfiltfilt(high_pass, np.nan_to_num(signal).astype(np.float64)))
 
 
 def r_peaks(filtered: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
@@ -64,21 +89,25 @@ def r_peaks(filtered: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
     return peaks.astype(np.int64)
 
 
+def _whole(peaks: NDArray[np.int64], samples: int, rate: float) -> NDArray[np.int64]:
+    """R peaks far enough from both ends for a whole beat, shifted or not."""
+    first, last = (BEFORE + SLACK) * rate, samples - (AFTER + SLACK) * rate
+    return peaks[(peaks >= first) & (peaks < last)]
+
+
 def averaged_beat(
     filtered: NDArray[np.float64], peaks: NDArray[np.int64], rate: float
 ) -> tuple[NDArray[np.float64], int]:
     """Median of the beats (12, samples) after one round of alignment, and the R peak's sample in it."""
-    before, after, slack = round(BEFORE * rate), round(AFTER * rate), round(0.03 * rate)
-    whole = peaks[(peaks >= before + slack) & (peaks < filtered.shape[1] - after - slack)]
-    template = np.median([filtered[:, p - before : p + after] for p in whole], axis=0)
+    before, after, slack = round(BEFORE * rate), round(AFTER * rate), int(SLACK * rate)
+    template = np.median([filtered[:, p - before : p + after] for p in peaks], axis=0)
     core = template[:, before - 3 * slack : before + 3 * slack]
     shifts = range(-slack, slack + 1)
     aligned = []
-    for peak in whole:
-        p = int(peak)
-        around = filtered[:, p - 4 * slack : p + 4 * slack]
+    for peak in peaks:
+        around = filtered[:, peak - 4 * slack : peak + 4 * slack]
         fit = [np.sum(core * around[:, slack + d : slack + d + core.shape[1]]) for d in shifts]
-        p += shifts[int(np.argmax(fit))]
+        p = peak + shifts[int(np.argmax(fit))]
         aligned.append(filtered[:, p - before : p + after])
     return np.median(aligned, axis=0), before
 
@@ -117,10 +146,10 @@ def _t_limits(beat: NDArray[np.float64], offset: int, rr: float, rate: float) ->
     return peak, round(peak + steepest + min(run, 0.1 * rate))
 
 
-def _noise(clean: NDArray[np.float64], peaks: NDArray[np.int64], rate: float) -> float:
+def _noise(signal: NDArray[np.float32], peaks: NDArray[np.int64], rate: float) -> float:
     """Median over leads of the robust deviation above 40 Hz, away from the QRS complexes."""
-    fast = sosfiltfilt(butter(3, 40, "highpass", fs=rate, output="sos"), clean)
-    quiet = np.ones(clean.shape[1], dtype=bool)
+    fast = sosfiltfilt(butter(3, 40, "highpass", fs=rate, output="sos"), np.nan_to_num(signal))
+    quiet = np.ones(signal.shape[1], dtype=bool)
     for peak in peaks:
         quiet[max(peak - round(0.1 * rate), 0) : peak + round(0.1 * rate)] = False
     return float(1000 * np.median(1.4826 * np.median(np.abs(fast[:, quiet]), axis=1)))

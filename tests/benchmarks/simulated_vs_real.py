@@ -123,7 +123,7 @@ def print_leads(
         a, b = spread([quantity(m) for m in real]), spread([quantity(m) for m in mine])
         apart += sum(outside(a[:, lead], b[:, lead]) for lead in range(len(LEADS)))
         cells[name] = [
-            f"{a[2, lead]:.2f} ({a[1, lead]:.2f}-{a[3, lead]:.2f}) → **{b[2, lead]:.2f}**"
+            f"{a[2, lead]:.2f} ({a[1, lead]:.2f} to {a[3, lead]:.2f}) → **{b[2, lead]:.2f}**"
             for lead in range(len(LEADS))
         ]
     for lead, name in enumerate(LEADS):
