@@ -1,4 +1,5 @@
--- A file was replaced by another ECG: unreviewed flags of the one it held before are void, unless another file holds it.
+-- A file was replaced by another ECG: unreviewed flags of the one it held before are void, unless another
+-- file holds it.
 UPDATE flags AS f
 SET state = 'withdrawn', reviewed_at = now(), reviewed_by = 'stence', note = 'its file was replaced'
 FROM objects AS o JOIN staged_results AS s ON s.object_id = o.id

@@ -27,7 +27,7 @@ def resample(signal: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
         return signal
     ratio = Fraction(SAMPLING_RATE / rate).limit_denominator(LARGEST_FACTOR)
     whole = np.nan_to_num(signal, nan=0.0)
-    resampled = resample_poly(
+    resampled = resample_poly(  # type: ignore[call-overload]  # scipy's stubs lack this padtype
         whole, ratio.numerator, ratio.denominator, axis=1, window=FILTER_WINDOW, padtype="antireflect"
     )
     return np.ascontiguousarray(resampled, dtype=np.float32)
