@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
@@ -19,6 +21,9 @@ from stence.errors import ConfigurationError
 from stence.resources import deployments_folder
 from stence.settings import Settings
 
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+
 START_SECONDS = 180
 
 
@@ -27,29 +32,35 @@ START_SECONDS = 180
 @click.option("--port", default=4200, show_default=True, help="Port of the Prefect server.")
 def up(host: str, port: int) -> None:
     """Serve the scheduled deployments with a Prefect UI until stopped with Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both stop everything in good order
+    with suppress(KeyboardInterrupt):
+        serve_until_stopped(Settings(), host, port)
+
+
+def serve_until_stopped(settings: Settings, host: str, port: int) -> None:
+    """Start the embedded Postgres and the Prefect server, and serve; all of it ends with this call."""
     from stence import database
 
-    settings = Settings()
     with database.connect(settings) as engine:
         url = database.create_database(engine, "prefect")
         with prefect_server(settings, url, host, port) as api_url:
             prefect_home.prepare(settings)
+            from prefect import serve
+
+            deployments = described_deployments()
             click.echo(f"Prefect UI: {api_url.removesuffix('/api')}   (Ctrl-C stops)")
-            serve_deployments()
+            # Schedules outlive this process: the next `stence up` goes on with them.
+            serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 
 
 @contextmanager
 def prefect_server(settings: Settings, database_url: str, host: str, port: int) -> Iterator[str]:
     """Run a Prefect server whose own database is ``database_url``; yields its API address.
 
-    Raises:
-        ConfigurationError: another server holds the port, or this one did not come up.
+    Raises ConfigurationError where the port is taken, or the server did not come up.
     """
+    _check_free(host, port)
     api_url = f"http://{host}:{port}/api"
-    if prefect_home.is_healthy(api_url):
-        raise ConfigurationError(
-            f"a Prefect server already answers at {api_url}; stop it or choose another --port"
-        )
     home = prefect_home.folder(settings)
     home.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -81,6 +92,16 @@ def prefect_server(settings: Settings, database_url: str, host: str, port: int) 
             server.kill()
 
 
+def _check_free(host: str, port: int) -> None:
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"a server cannot listen on {host} port {port} ({os.strerror(error.errno or 0)}); "
+            "stop what listens there, or choose another --host or --port"
+        ) from error
+
+
 def _wait(server: subprocess.Popen[bytes], api_url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not prefect_home.is_healthy(api_url):
@@ -89,15 +110,13 @@ def _wait(server: subprocess.Popen[bytes], api_url: str, log: Path) -> None:
         time.sleep(0.5)
 
 
-def serve_deployments() -> None:
-    """Serve what ``deployments/prefect.yaml`` lists; schedules outlive this process."""
-    from prefect import serve
-
-    described = yaml.safe_load((deployments_folder() / "prefect.yaml").read_text())["deployments"]
-    serve(*(deployment(entry) for entry in described), pause_on_shutdown=False, print_starting_message=False)
+def described_deployments() -> list[RunnerDeployment]:
+    """What ``deployments/prefect.yaml`` lists."""
+    described = yaml.safe_load((deployments_folder() / "prefect.yaml").read_text(encoding="utf-8"))
+    return [deployment(entry) for entry in described["deployments"]]
 
 
-def deployment(entry: dict[str, Any]) -> Any:
+def deployment(entry: dict[str, Any]) -> RunnerDeployment:
     """A deployment of Prefect's Runner from one entry of ``prefect.yaml``."""
     from importlib import import_module
 
