@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
@@ -35,13 +37,14 @@ class InferenceForm(nn.Module):
     """A trained risk model with its encoder folded: ECGs (n, windows, 12, window_length) -> (n, 6) logits.
 
     An ECG's logits are the mean of its windows': the head is linear, so it may act on the mean embedding.
+    The model itself is left as it is, and may be trained on.
     """
 
     def __init__(self, model: RiskModel) -> None:
         super().__init__()
         self.encoder = model.encoder.folded()
-        self.normalise = model.normalise
-        self.answer = model.answer
+        self.normalise = deepcopy(model.normalise)
+        self.answer = deepcopy(model.answer)
         self.eval()
 
     @torch.inference_mode()

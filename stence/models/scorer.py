@@ -14,9 +14,10 @@ from stence.models.risk import InferenceForm, RiskModel
 from stence.models.targets import TARGET_NAMES
 from stence.models.thresholds import DECIMALS, Threshold
 
-BLOCK = {"cpu": 8, "cuda": 256}
-"""ECGs that go through the network together. Always exactly so many, the last block padded with zeros: matrix
-products of one shape round alike, so an ECG's score does not depend on its neighbours."""
+BLOCK = {"cpu": 1, "cuda": 256}
+"""ECGs that go through the network together. Always exactly so many, the last block padded with zeros,
+because products of matrices of another shape round differently. On a CPU even the place in the block would
+matter (its threads share out the rows), and one ECG at a time fits the caches best."""
 
 
 class RiskScorer:
