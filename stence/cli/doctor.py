@@ -7,6 +7,8 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 LOW_DISK_GIB = 5
 CLOCK_LIMIT_SECONDS = 5.0
+BREAK_PREFECT = {
+    "fastapi": ("0.155", "keep the Prefect 3.8 server from starting"),
+    "sqlalchemy": ("2.1", "keep Prefect 3.8 from planning scheduled runs"),
+}
 
 
 class Unwell(Exception):
@@ -34,22 +40,16 @@ def doctor() -> None:
     from stence import database
 
     settings = Settings()
-    checks = [
-        _check("packages", packages),
-        _check("data folder", lambda: data_folder(settings)),
-        _check("device", lambda: device(settings)),
-        _check("object store", lambda: object_store(settings)),
-    ]
-
-    def with_database(check: Callable[[Engine], str]) -> Callable[[], str]:
-        def run() -> str:
-            with database.connect(settings) as engine:
-                return check(engine)
-
-        return run
-
-    checks.append(_check("database", with_database(postgres)))
-    checks.append(_check("champion", with_database(lambda engine: champion(engine, settings))))
+    with ExitStack() as until_the_end:
+        engine = cache(lambda: until_the_end.enter_context(database.connect(settings)))
+        checks = [
+            _check("packages", packages),
+            _check("data folder", lambda: data_folder(settings)),
+            _check("device", lambda: device(settings)),
+            _check("object store", lambda: object_store(settings)),
+            _check("database", lambda: postgres(engine())),
+            _check("champion", lambda: champion(engine(), settings)),
+        ]
     if not all(checks):
         raise click.ClickException("some parts need attention, see above")
 
@@ -65,18 +65,26 @@ def _check(name: str, run: Callable[[], str]) -> bool:
 
 def packages() -> str:
     """The versions that matter, and combinations known to break."""
-    fastapi = tuple(int(part) for part in version("fastapi").split(".")[:2])
-    if fastapi >= (0, 155):
-        raise Unwell(
-            "fastapi 0.155 and later break Prefect 3.8; pip install -c deployments/constraints.txt ."
-        )
+    for name, (limit, harm) in BREAK_PREFECT.items():
+        if _numbers(version(name)) >= _numbers(limit):
+            raise Unwell(
+                f"{name} {version(name)}: {limit} and later {harm}; "
+                "pip install -c deployments/constraints.txt ."
+            )
     names = ("stence", "torch", "prefect", "sqlalchemy", "wfdb", "pydicom")
     return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in names)
 
 
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in release.split(".")[:2])
+
+
 def data_folder(settings: Settings) -> str:
     """Free space of the data folder."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unwell(f"{settings.data_dir} cannot be made ({error.strerror}); set STENCE_DATA_DIR") from error
     free = shutil.disk_usage(settings.data_dir).free / 2**30
     if free < LOW_DISK_GIB:
         raise Unwell(f"only {free:.1f} GiB free in {settings.data_dir}; free some or set STENCE_DATA_DIR")

@@ -18,7 +18,7 @@ from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.champion import crown
 from support.ecgs import heartbeats, manifest, store_ecg
-from support.processes import environment
+from support.environment import set_environment
 
 PATIENTS = [f"PAT-{number:08}" for number in range(70_000_001, 70_000_009)]
 
@@ -52,9 +52,7 @@ def store(
     engine: Engine, settings: Settings, prefect_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ObjectStore:
     """A store with eight ECGs, one of them flat, that the flows find by their settings."""
-    for name, value in environment(settings).items():
-        if name.startswith("STENCE_"):
-            monkeypatch.setenv(name, value)
+    set_environment(monkeypatch, settings)
     monkeypatch.setenv("STENCE_OUTAGE_SECONDS", "0")
     monkeypatch.setenv("STENCE_SHARD_SIZE", "3")
     store = open_store(settings.resolved_store_url, settings)
@@ -107,7 +105,7 @@ def test_a_score_run(
 ) -> None:
     from flows.score import score
 
-    version = crown(engine, store, settings)
+    crown(engine, store, settings, "model-7")
     counts = score()
     assert counts == {"indexed": 8, "scored": 7, "quarantined": 1, "pending": 0}
 
@@ -119,7 +117,7 @@ def test_a_score_run(
     left = artifacts(client, run)
     assert left.keys() == {"score-counts", "score-run"}
     assert '"indexed"' in left["score-counts"]
-    assert version in left["score-run"]
+    assert "model-7" in left["score-run"]
 
     assert score() == counts
     held = everything_prefect_holds(prefect_database)

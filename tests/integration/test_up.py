@@ -20,6 +20,7 @@ from psycopg import sql
 
 from stence.database.embedded import Server
 from stence.objects import LocalStore
+from support.database import server_folder
 from support.ecgs import heartbeats, manifest, store_ecg
 
 STENCE = Path(sys.executable).with_name("stence")
@@ -104,14 +105,14 @@ def state_of(up: Up, run: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir() -> Iterator[Path]:
     """A data folder with three ECGs of one patient in its store."""
-    folder = tmp_path_factory.mktemp("up")
-    store = LocalStore(folder / "store")
-    for number in range(3):
-        store_ecg(store, f"ecg/{PATIENT}/{number}.hea", heartbeats(number))
-    store.put("ecg/record_list.csv", manifest([(PATIENT, "2026-03-01 08:30:00", f"{PATIENT}/1")]))
-    return folder
+    with server_folder() as folder:
+        store = LocalStore(folder / "store")
+        for number in range(3):
+            store_ecg(store, f"ecg/{PATIENT}/{number}.hea", heartbeats(number))
+        store.put("ecg/record_list.csv", manifest([(PATIENT, "2026-03-01 08:30:00", f"{PATIENT}/1")]))
+        yield folder
 
 
 @pytest.fixture

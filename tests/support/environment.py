@@ -1,0 +1,16 @@
+"""Settings where commands and flows look for them."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from stence.settings import Settings
+
+
+def set_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Make ``Settings()`` equal to ``settings`` for the time of the test."""
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        patch.setenv(f"STENCE_{name.upper()}", str(plain))
