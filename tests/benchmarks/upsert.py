@@ -1,4 +1,4 @@
-"""Writing scores: a scorer's whole transaction (COPY, fence, ECGs, scores, flags, worklist) beside plain upserts.
+"""Writing scores: a scorer's whole transaction (COPY, fence, ECGs, scores, flags) beside plain upserts.
 
 python tests/benchmarks/upsert.py [SCORES]
 """
