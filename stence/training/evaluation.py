@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, logit
-from torchmetrics.functional.classification import (
-    binary_auroc,
-    binary_average_precision,
-    binary_calibration_error,
-)
+from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from stence.models.targets import TARGET_NAMES
 from stence.models.thresholds import Threshold
@@ -24,6 +19,7 @@ from stence.models.thresholds import Threshold
 Figures = dict[str, float]
 
 CALIBRATION_BINS = 10
+NEWTON_STEPS = 8
 INTERVAL = (2.5, 97.5)
 """Percentiles of the resamples."""
 
@@ -98,14 +94,13 @@ def calibration_line(probability: NDArray[np.float64], label: NDArray[np.float32
     if not _both_classes(label):
         return float("nan"), float("nan")
     x = logit(np.clip(probability, 1e-6, 1 - 1e-6))
-
-    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = line[0] * x + line[1]
-        pull = expit(z) - label
-        return float(np.mean(np.logaddexp(0, z) - label * z)), np.array([np.mean(pull * x), np.mean(pull)])
-
-    best = minimize(loss, x0=(1.0, 0.0), jac=True, method="L-BFGS-B").x
-    return float(best[0]), float(best[1])
+    design = np.stack([x, np.ones_like(x)])
+    line = np.array([0.0, logit(label.mean(dtype=np.float64))])
+    for _ in range(NEWTON_STEPS):
+        fitted = expit(line @ design)
+        curvature = (design * (fitted * (1 - fitted))) @ design.T
+        line = line + np.linalg.solve(curvature + 1e-9 * np.eye(2), design @ (label - fitted))
+    return float(line[0]), float(line[1])
 
 
 def _with_intervals(
@@ -147,10 +142,11 @@ def _auprc(probability: NDArray[np.float64], label: NDArray[np.float32]) -> floa
 
 
 def _calibration_error(probability: NDArray[np.float64], label: NDArray[np.float32]) -> float:
+    """Expected calibration error (Naeini et al. 2015), bins of equal width, the last one with 1.0."""
     if not label.size:
         return float("nan")
-    tensors = _tensors(probability, label)
-    return float(binary_calibration_error(*tensors, n_bins=CALIBRATION_BINS, validate_args=False))
+    bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return float(np.abs(np.bincount(bins, label - probability)).sum() / len(label))
 
 
 def _tensors(

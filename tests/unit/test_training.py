@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.functional.classification import binary_calibration_error
 
 from stence import encoders
 from stence.ecg.augmentation import Augmentation
@@ -187,6 +188,21 @@ def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
     assert found["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.1) / 4)
     assert (found["sensitivity"], found["specificity"], found["positive_predictive_value"]) == (0.5, 0.5, 0.5)
     assert (found["prevalence"], found["alerts_per_1000"]) == (0.5, 500)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_calibration_error_is_torchmetrics(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probability, label = rng.uniform(size=300), rng.integers(0, 2, 300).astype(np.float32)
+    expected = binary_calibration_error(
+        torch.from_numpy(probability), torch.from_numpy(label).int(), n_bins=10
+    )
+    assert figures(probability, label, 0.5)["calibration_error"] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_certain_probabilities_are_in_the_last_bin() -> None:
+    found = figures(np.array([1.0, 0.95]), np.array([1, 0], np.float32), 0.5)
+    assert found["calibration_error"] == pytest.approx(0.95 / 2)
 
 
 def test_the_calibration_line_of_true_probabilities_is_one_and_zero() -> None:
