@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,8 +14,16 @@ __all__ = ["s3_bucket", "s3_server", "s3_settings", "shared"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
-for name in [name for name in os.environ if name.startswith("STENCE_")]:
+for name in [name for name in os.environ if name.startswith(("STENCE_", "PREFECT_"))]:
     del os.environ[name]
+
+# Before anything imports Prefect, which reads its settings then and writes into its home.
+PREFECT_HOME = TemporaryDirectory(prefix="stence-test-prefect-")
+os.environ |= {
+    "PREFECT_HOME": PREFECT_HOME.name,
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
 
 
 @pytest.fixture(scope="session")

@@ -24,19 +24,15 @@ PATIENTS = [f"PAT-{number:08}" for number in range(70_000_001, 70_000_009)]
 
 
 @pytest.fixture(scope="module")
-def prefect_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def prefect_database() -> Iterator[Path]:
     """A Prefect server of these tests' own; the file of its database."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
-        patch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-        patch.setenv("DO_NOT_TRACK", "1")
-        from prefect.settings import get_current_settings
-        from prefect.testing.utilities import prefect_test_harness
+    from prefect.settings import get_current_settings
+    from prefect.testing.utilities import prefect_test_harness
 
-        with prefect_test_harness(server_startup_timeout=120):
-            url = get_current_settings().server.database.connection_url
-            assert url is not None
-            yield Path(url.get_secret_value().removeprefix("sqlite+aiosqlite:///"))
+    with prefect_test_harness(server_startup_timeout=120):
+        url = get_current_settings().server.database.connection_url
+        assert url is not None
+        yield Path(url.get_secret_value().removeprefix("sqlite+aiosqlite:///"))
 
 
 @pytest.fixture
