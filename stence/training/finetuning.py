@@ -19,7 +19,7 @@ from stence.ecg import LEADS, WINDOW_SAMPLES, preprocess
 from stence.models import RiskModel
 from stence.models.coherence import answers, probabilities
 from stence.models.risk import InferenceForm
-from stence.models.scorer import forward_in_blocks
+from stence.models.scorer import forward
 from stence.progress import Progress
 from stence.training import checkpoint
 from stence.training.evaluation import auroc
@@ -62,7 +62,7 @@ def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]
     """Logits (n, 6) of a part that is kept as models read it, computed as the scorer does."""
     network = InferenceForm(model).to(device)
     blocks = [
-        forward_in_blocks(network, part.signals[part.rows[start : start + ECGS_READ_TOGETHER]], device)
+        forward(network, part.signals[part.rows[start : start + ECGS_READ_TOGETHER]], device)
         for start in range(0, len(part), ECGS_READ_TOGETHER)
     ]
     return np.concatenate(blocks)

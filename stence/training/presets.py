@@ -30,6 +30,7 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    cpu_threads: int | None = Field(None, ge=1, description="Threads of torch on a CPU; none: its choice.")
     augmentation: Augmentation = Augmentation()
     threshold: Rule = Field(Workload(100), description="How each target's threshold is chosen.")
     bootstrap_resamples: int = Field(1000, ge=100, description="Resamples of patients behind an interval.")
@@ -37,8 +38,9 @@ class TrainingConfig(BaseModel):
 
 PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
     {
-        # A minute on two cores, from scratch: in a single block only the class token needs to attend, with
-        # many small heads, each of which learns to look for one kind of patch.
+        # A minute or so on a CPU, from scratch. In a single block only the class token needs to attend, with
+        # many small heads, each of which learns to look for one kind of patch. The steps are so short that a
+        # second thread saves little, and costs much where others use the cores.
         "practice": TrainingConfig(
             encoder_config={"width": 64, "depth": 1, "heads": 8},
             epochs=20,
@@ -47,6 +49,7 @@ PRESETS: Mapping[str, TrainingConfig] = MappingProxyType(
             batch_size=32,
             encoder_rate=3e-3,
             head_rate=3e-3,
+            cpu_threads=1,
             bootstrap_resamples=500,
         ),
         # As StenCE was fine-tuned; its rates are not published, these are the defaults of its earlier code.

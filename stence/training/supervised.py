@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from sqlalchemy import Engine
 
 from stence import __version__, registry
@@ -52,7 +53,8 @@ def train(
     with _workplace(settings, config, plan.fingerprint) as folder:
         cohort = gather(plan, store, settings, folder / "cohort", tell)
         _check_size(cohort, config)
-        fitted = _fit(cohort, config, device, folder, tell)
+        with _torch_threads(config.cpu_threads):
+            fitted = _fit(cohort, config, device, folder, tell)
         fitted.run["seconds"] = round(time.monotonic() - started, 1)
         artefact = artefact_of(fitted, config, cohort, settings.windows_per_ecg)
         published = publish(store, settings.model_prefix, artefact)
@@ -76,6 +78,17 @@ def _workplace(settings: Settings, config: TrainingConfig, plan: str) -> Iterato
                 f"This very training is already at work in {folder}: wait for its end."
             ) from None
         yield folder
+
+
+@contextmanager
+def _torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads, where a number is given, for the time of the context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_size(cohort: Cohort, config: TrainingConfig) -> None:
