@@ -11,6 +11,10 @@ class ConfigurationError(StenceError):
     """A setting is missing, malformed or contradicts another."""
 
 
+class ObjectForbiddenError(ConfigurationError):
+    """This object may not be read or written; others may be open."""
+
+
 class ObjectNotFoundError(StenceError):
     """The object store holds no object under that key."""
 

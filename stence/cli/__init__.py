@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from importlib import import_module
 from typing import Any
 
@@ -62,6 +63,7 @@ def _settings_message(error: ValidationError) -> str:
 @click.option("-v", "--verbose", is_flag=True, help="Show the library's detailed log.")
 def main(verbose: bool) -> None:
     """Finds people with severe coronary stenosis from the ECGs a hospital already has."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops in good order, as Ctrl-C does
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("stence").setLevel(level)

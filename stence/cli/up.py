@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +31,6 @@ START_SECONDS = 180
 @click.option("--port", default=4200, show_default=True, help="Port of the Prefect server.")
 def up(host: str, port: int) -> None:
     """Serve the scheduled deployments with a Prefect UI until stopped with Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both stop everything in good order
     with suppress(KeyboardInterrupt):
         serve_until_stopped(Settings(), host, port)
 

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     # the object in the store
     OBJECT_MISSING = auto()
     OBJECT_TOO_LARGE = auto()
+    OBJECT_FORBIDDEN = auto()
     # the file
     UNSUPPORTED_FORMAT = auto()
     BROKEN_HEADER = auto()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,10 +15,9 @@ from stence.models.risk import InferenceForm, RiskModel
 from stence.models.targets import TARGET_NAMES
 from stence.models.thresholds import DECIMALS, Threshold
 
-BLOCK = {"cpu": 1, "cuda": 256}
-"""ECGs that go through the network together. Always exactly so many, the last block padded with zeros,
-because products of matrices of another shape round differently. On a CPU even the place in the block would
-matter (its threads share out the rows), and one ECG at a time fits the caches best."""
+BLOCK = 256
+"""ECGs that go through the network together on a GPU. Always exactly so many, the last block padded with
+zeros, because products of matrices of another shape round differently."""
 
 
 class RiskScorer:
@@ -51,18 +51,40 @@ class RiskScorer:
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
-        logits = forward_in_blocks(self._network, ecgs, self.device)
+        logits = forward(self._network, ecgs, self.device)
         return np.round(probabilities(self._calibration.apply(logits)), DECIMALS)
 
 
-def forward_in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
-    """Logits (n, 6) of ECGs (n, windows, 12, samples), a fixed number of ECGs at a time."""
-    size = BLOCK[torch.device(device).type]
-    block = np.zeros((size, *ecgs.shape[1:]), dtype=np.float32)
+def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
+    """Logits (n, 6) of ECGs (n, windows, 12, samples); those of an ECG do not depend on the others."""
+    return _one_by_one(network, ecgs) if device == "cpu" else _in_blocks(network, ecgs, device)
+
+
+def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> NDArray[np.float64]:
+    """On a CPU every thread has an ECG to itself.
+
+    Threads that share one would wait for each other in every layer, the longer the more else runs; and how
+    they share out its rows would show in the last digits.
+    """
+
+    def logits_of(ecg: NDArray[np.floating]) -> NDArray[np.float32]:
+        return network(torch.from_numpy(ecg[None].astype(np.float32)))[0].numpy()
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            rows = list(pool.map(logits_of, ecgs))
+    finally:
+        torch.set_num_threads(threads)
+    return np.array(rows, dtype=np.float64).reshape(len(ecgs), len(TARGET_NAMES))
+
+
+def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
+    block = np.zeros((BLOCK, *ecgs.shape[1:]), dtype=np.float32)
     logits = np.empty((len(ecgs), len(TARGET_NAMES)))
-    for start in range(0, len(ecgs), size):
-        part = ecgs[start : start + size]
+    for start in range(0, len(ecgs), BLOCK):
+        part = ecgs[start : start + BLOCK]
         block[: len(part)] = part
         block[len(part) :] = 0
-        logits[start : start + size] = network(torch.from_numpy(block).to(device))[: len(part)].cpu().numpy()
+        logits[start : start + BLOCK] = network(torch.from_numpy(block).to(device))[: len(part)].cpu().numpy()
     return logits

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from stence.errors import (
     ConfigurationError,
+    ObjectForbiddenError,
     ObjectNotFoundError,
     ObjectTooLargeError,
     StenceError,
@@ -149,7 +150,7 @@ class LocalStore:
 
     def _meaning(self, key: str, error: OSError, writing: bool) -> StenceError:
         if error.errno in FORBIDDEN:
-            return ConfigurationError(f"{self.url}: {key} is closed to this user; grant it the right")
+            return ObjectForbiddenError(f"{self.url}: {key} is closed to this user; grant it the right")
         if writing and error.errno in MISPLACED:
             return ConfigurationError(f"{self.url} cannot hold {key}: {error.strerror}")
         if not writing and error.errno in ABSENT and self._is_mounted():

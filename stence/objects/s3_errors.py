@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from botocore import exceptions as failures
 
-from stence.errors import ConfigurationError, ObjectNotFoundError, StenceError, StoreUnavailableError
+from stence.errors import (
+    ConfigurationError,
+    ObjectForbiddenError,
+    ObjectNotFoundError,
+    StenceError,
+    StoreUnavailableError,
+)
 
 
 class BrokenTransferError(StoreUnavailableError):
@@ -70,6 +76,8 @@ def _answer(failure: failures.ClientError, place: str, key: str | None) -> Stenc
     """The meaning of an answer of the service that is an error."""
     code = failure.response["Error"].get("Code", "")
     status = failure.response["ResponseMetadata"].get("HTTPStatusCode", 500)
+    if ADVICE.get(code) == MAY_NOT and key is not None:
+        return ObjectForbiddenError(f"{place}: {MAY_NOT}")
     if code in ADVICE:
         return ConfigurationError(f"{place}: {ADVICE[code]}")
     if code in NOT_FOUND and key is not None:

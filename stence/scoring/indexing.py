@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import groupby, islice
+from itertools import islice
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -92,14 +92,31 @@ def record_key(key: str) -> str:
 def ecg_files(listing: Iterable[StoredObject]) -> Iterator[EcgFile]:
     """The ECGs among the objects of a sorted ``listing``.
 
-    Files of one name but different extensions form a record; sorted, they follow each other. A signal file
-    without a header beside it is listed by itself, so that it ends in quarantine and not in silence.
+    Files of one name but different extensions form a record. A signal file without a header beside it is
+    listed by itself, so that it ends in quarantine and not in silence.
     """
-    for stem, group in groupby(listing, key=lambda item: record_key(item.key)):
-        members = list(group)
+    for stem, members in _records(listing):
         signals = [item for item in members if is_companion(item.key)]
         for main in [item for item in members if is_main_file(item.key)] or signals:
             yield _ecg_file(stem, main, [main, *(signal for signal in signals if signal is not main)])
+
+
+def _records(listing: Iterable[StoredObject]) -> Iterator[tuple[str, list[StoredObject]]]:
+    """Record keys and their files, with only those records in memory that later keys may still belong to.
+
+    Those are the ones whose name, with a dot, begins the present key: ``a.b.hea`` comes between ``a.a`` and
+    ``a.z``.
+    """
+    begun: list[tuple[str, list[StoredObject]]] = []
+    for item in listing:
+        while begun and not item.key.startswith(f"{begun[-1][0]}."):
+            yield begun.pop()
+        stem = record_key(item.key)
+        if begun and begun[-1][0] == stem:
+            begun[-1][1].append(item)
+        else:
+            begun.append((stem, [item]))
+    yield from reversed(begun)
 
 
 def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> EcgFile:

@@ -23,7 +23,7 @@ from stence.ecg import (
     decode,
     prepare,
 )
-from stence.errors import ObjectNotFoundError, ObjectTooLargeError
+from stence.errors import ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
 from stence.objects import ObjectStore
 
 
@@ -65,6 +65,9 @@ def _get(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
     except ObjectNotFoundError:
         detail = f"{key} is not in the store; put it there, the next index takes it up"
         raise UnusableEcgError(Finding(Reason.OBJECT_MISSING, detail)) from None
+    except ObjectForbiddenError:
+        detail = f"{key} is closed to stence; grant it the right to read, then retry"
+        raise UnusableEcgError(Finding(Reason.OBJECT_FORBIDDEN, detail)) from None
     except ObjectTooLargeError as error:
         raise UnusableEcgError(Finding(Reason.OBJECT_TOO_LARGE, str(error))) from None
 

@@ -20,6 +20,7 @@ from stence.database.tables import (
     scores,
     worklist,
 )
+from stence.errors import ObjectForbiddenError
 from stence.objects import ObjectStore, open_store
 from stence.scoring import RunSummary
 from stence.settings import Settings
@@ -325,3 +326,32 @@ def test_the_metrics_of_a_run_can_be_had_by_sql(
     assert figures["ecgs_pending", None] == 0
     assert {part for name, part in figures if name == "stage_seconds"} == set(summary.seconds_by_stage)
     assert sum(value for (name, _), value in figures.items() if name == "ecgs_refused") == 1
+
+
+def test_records_whose_names_begin_alike_keep_their_own_signals(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for number, name in enumerate(("rec", "rec.foo", "rec.foo.bar", "rec-1")):
+        store_ecg(store, f"ecg/{name}.hea", heartbeats(number), comments=("<subject_id>: 7",))
+    assert score_all().counts() == {"indexed": 4, "scored": 4, "quarantined": 0, "pending": 0}
+
+
+def test_a_file_that_may_not_be_read_stops_nobody_else(
+    engine: Engine,
+    settings: Settings,
+    store: ObjectStore,
+    score_all: ScoreAll,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    get = type(store).get
+
+    def guarded(self: Any, key: str, limit_bytes: int | None = None) -> bytes:
+        if key == "ecg/closed.hea":
+            raise ObjectForbiddenError("closed")
+        return get(self, key, limit_bytes)
+
+    monkeypatch.setattr(type(store), "get", guarded)
+    for number, name in enumerate(("open", "closed")):
+        store_ecg(store, f"ecg/{name}.hea", heartbeats(number), comments=("<subject_id>: 7",))
+    assert score_all().scored == 1
+    assert in_quarantine(engine) == {"ecg/closed.hea": "object_forbidden"}
