@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     timezone: str = Field("UTC", description="Time zone of file times that carry none.")
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one.")
-    batch_size: int = Field(128, ge=1, le=8192, description="ECGs claimed, inferred and written together.")
+    batch_size: int = Field(256, ge=1, le=8192, description="ECGs claimed, inferred and written together.")
     prefetch_batches: int = Field(2, ge=1, le=64, description="Batches that may wait between two stages.")
     fetch_threads: int = Field(8, ge=1, le=256, description="Threads that fetch objects.")
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode, check and prepare ECGs.")

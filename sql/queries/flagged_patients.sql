@@ -5,8 +5,8 @@
 \if :{?limit} \else \set limit 50 \endif
 \if :{?target} \else \set target '' \endif
 \if :{?since} \else \set since '' \endif
-SELECT patient_id, target, probability, threshold, targets, acquired_at, object_key, warnings, model_version,
-       flag_id, state
+SELECT patient_id, target, probability, threshold, targets, acquired_at,
+       model_version, flag_id, state
 FROM flagged_patients
 WHERE (:'target' = '' OR :'target' = ANY (targets))
   AND raised_at >= coalesce(CAST(nullif(:'since', '') AS timestamptz), '-infinity')

@@ -77,6 +77,8 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     if hasattr(value, "isoformat"):
         return str(value.isoformat(sep=" ", timespec="minutes")) if hasattr(value, "hour") else str(value)
     return str(value)

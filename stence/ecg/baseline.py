@@ -19,8 +19,9 @@ SMOOTHNESS = 1e7
 ASYMMETRY = 0.3
 REWEIGHTINGS = 5
 
-LANES = 32
-"""Signals solved side by side: enough of them to hide the latency of the divisions."""
+LANES = 40
+"""Signals solved side by side: enough to hide the latency of the divisions, and room for the 36 leads of an
+ECG's three windows."""
 GUARD = 2
 """Rows of zeros before the first sample and after the last, in place of special cases there."""
 ALIGNMENT = 64

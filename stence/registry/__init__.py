@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from sqlalchemy import Engine
 
-from stence.errors import ConfigurationError, RegistryError
+from stence.device import device_of
+from stence.errors import RegistryError
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.registry.artefact import Artefact, publish, read, scorer, weights_of
@@ -42,12 +42,4 @@ def load_champion(engine: Engine, store: ObjectStore, settings: Settings) -> Ris
             "No model is champion yet: train one (stence train), then "
             "stence models promote VERSION --by … --why …"
         )
-    return scorer(read(store, found.folder, found.sha256), _device(settings))
-
-
-def _device(settings: Settings) -> str:
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError(
-            "STENCE_DEVICE is cuda, but torch sees no GPU: check the driver and the torch build."
-        )
-    return "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+    return scorer(read(store, found.folder, found.sha256), device_of(settings))

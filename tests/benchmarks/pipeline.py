@@ -59,12 +59,14 @@ def main() -> None:
             memory: list[tuple[int, float]] = []
             with scoring.open_run(engine, store, settings, NoModel()) as run:
                 run.score(limit=256)  # compiles what is compiled on first use
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
                 done = run.score(
                     tell=lambda stage, n, *rest: memory.append((n, process.memory_info().rss / 2**20))
                 )
                 seconds = time.perf_counter() - start
+                cpu = sum(process.cpu_times()[:2]) - cpu
             print(f"pipeline   {done / seconds:8.0f} ECGs/s ({done} ECGs in {seconds:.1f} s)")
+            print(f"           {1000 * cpu / done:8.3f} ms of CPU an ECG, without Postgres")
             for stage, spent in sorted(run.summary().seconds_by_stage.items()):
                 print(f"  {stage:10} {1000 * spent / ecgs:7.3f} ms an ECG")
             late = [mib for n, mib in memory if n >= min(MEMORY_FROM, ecgs // 2)]

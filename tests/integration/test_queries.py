@@ -177,8 +177,8 @@ def test_the_command_line_lists_runs_and_exports_queries(hospital: Engine, stenc
     assert "Who is flagged?" in stence("query").output
     first, second = ask(hospital, "flagged_patients", limit="2")
     shown = stence("query", "flagged_patients", "--param", "limit=1").output
-    assert first["object_key"] in shown
-    assert second["object_key"] not in shown
+    assert first["patient_id"] in shown
+    assert second["patient_id"] not in shown
     exported = stence("query", "flagged_patients", "--csv", "--param", "limit=2").output
     assert [row["patient_id"] for row in csv.DictReader(io.StringIO(exported))] == [
         first["patient_id"],
