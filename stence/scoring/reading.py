@@ -97,11 +97,13 @@ def model_input(ecg: UsableEcg, windows: int) -> NDArray[np.float32]:
 
 
 def _summed_up(findings: list[Finding]) -> Finding:
+    """The first finding whole, of the others reason and leads only: a bad ECG is bad in many ways."""
     first, *others = findings
-    if not others:
-        return first
-    detail = "; also: ".join([first.detail, "; ".join(finding.detail for finding in others)])
-    return Finding(first.reason, detail, first.lead, first.value)
+    leads: dict[Reason, list[str]] = {}
+    for finding in others:
+        leads.setdefault(finding.reason, []).extend([finding.lead] if finding.lead else [])
+    also = [f"{reason} in {', '.join(named)}" if named else str(reason) for reason, named in leads.items()]
+    return Finding(first.reason, "; also ".join([first.detail, *also]), first.lead, first.value)
 
 
 def _patient(recording: Recording, given: Identity) -> str:

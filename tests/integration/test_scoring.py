@@ -355,3 +355,15 @@ def test_a_file_that_may_not_be_read_stops_nobody_else(
         store_ecg(store, f"ecg/{name}.hea", heartbeats(number), comments=("<subject_id>: 7",))
     assert score_all().scored == 1
     assert in_quarantine(engine) == {"ecg/closed.hea": "object_forbidden"}
+
+
+def test_what_else_is_wrong_with_an_ecg_is_told_in_short(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    signal = heartbeats(1)
+    signal[6:] = 0
+    store_ecg(store, "ecg/a.hea", signal, comments=("<subject_id>: 7",))
+    score_all()
+    ((detail, lead),) = all_rows(engine, quarantine.c.detail, quarantine.c.lead)
+    assert lead == "V1"
+    assert detail.endswith("; also flat_lead in V2, V3, V4, V5, V6")
