@@ -188,6 +188,9 @@ def test_a_killed_server_is_an_outage_and_nothing_acknowledged_is_lost(
     assert all(len(value) == 100_000 for value in content.values())
 
 
+ENOUGH_PUTS = 20
+
+
 def put_until_killed(store: ObjectStore, server: Any) -> dict[str, bytes]:
     """Put from four threads until the server is killed; what was acknowledged."""
     acknowledged: dict[str, bytes] = {}
@@ -200,7 +203,9 @@ def put_until_killed(store: ObjectStore, server: Any) -> dict[str, bytes]:
 
     with ThreadPoolExecutor(4) as pool:
         writers = [pool.submit(put, thread) for thread in range(4)]
-        time.sleep(1)
+        until = time.monotonic() + SOON_SECONDS
+        while len(acknowledged) < ENOUGH_PUTS and time.monotonic() < until:
+            time.sleep(0.05)
         server.kill()
         began = time.monotonic()
         for writer in writers:
