@@ -51,6 +51,7 @@ class Up:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=listen_to_ctrl_c,
             )
         wait_for(lambda: "Prefect UI" in self.said(), START_SECONDS, self)
 
@@ -69,6 +70,11 @@ class Up:
     def stop(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
         return self.process.wait(STOP_SECONDS)
+
+
+def listen_to_ctrl_c() -> None:
+    """As at a terminal; what a shell starts in the background inherits that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, up: Up) -> None:
