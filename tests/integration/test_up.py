@@ -43,6 +43,8 @@ class Up:
             "STENCE_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
         }
+        # What a shell starts in the background ignores Ctrl-C, and so would its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [STENCE, "up", "--port", str(self.port)],
@@ -51,7 +53,6 @@ class Up:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=listen_to_ctrl_c,
             )
         wait_for(lambda: "Prefect UI" in self.said(), START_SECONDS, self)
 
@@ -70,11 +71,6 @@ class Up:
     def stop(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
         return self.process.wait(STOP_SECONDS)
-
-
-def listen_to_ctrl_c() -> None:
-    """As at a terminal; what a shell starts in the background inherits that it is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, up: Up) -> None:
