@@ -33,7 +33,12 @@ class Settings(BaseSettings):
 
     ecg_prefix: str = Field("ecg/", description="Where ECGs and their record_list.csv lie in the store.")
     report_prefix: str = Field("reports/", description="Where cath reports lie in the store.")
+    angiogram_prefix: str = Field(
+        "angio/", description="Where coronary angiograms (XA DICOM) lie in the store."
+    )
     model_prefix: str = Field("models/", description="Where model artefacts lie in the store.")
+    feature_prefix: str = Field("features/", description="Where patch features of key frames are kept.")
+    weights_prefix: str = Field("weights/", description="Where imported published weights are kept.")
     timezone: str = Field("UTC", description="Time zone of file times that carry none.")
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one.")
@@ -51,12 +56,34 @@ class Settings(BaseSettings):
         64 * 2**20, ge=1, description="A larger ECG object is quarantined, not read."
     )
 
+    max_angiogram_bytes: int = Field(
+        512 * 2**20, ge=1, description="A larger angiogram is quarantined, not read."
+    )
+    decode_processes: int = Field(2, ge=1, le=64, description="Child processes that decode angiograms.")
+    decode_seconds: float = Field(60, gt=0, description="An angiogram that takes longer is quarantined.")
+    decode_memory_bytes: int = Field(
+        4 * 2**30, ge=2**28, description="An angiogram that needs more memory is quarantined."
+    )
+    min_new_pairs: int = Field(
+        50,
+        ge=0,
+        description="New ECG-angiogram pairs since the last training that make the next one worthwhile.",
+    )
+    training_processes: int = Field(1, ge=1, le=64, description="Processes of one training, one a GPU.")
+    shadow_days: float = Field(14, ge=0, description="How long a model that passed the gate runs in shadow.")
+    auto_promote: bool = Field(
+        False,
+        description="Whether a shadow becomes champion by itself after its days; else a person decides.",
+    )
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
-    @field_validator("ecg_prefix", "report_prefix", "model_prefix")
+    @field_validator(
+        "ecg_prefix", "report_prefix", "angiogram_prefix", "model_prefix", "feature_prefix", "weights_prefix"
+    )
     @classmethod
     def _folder(cls, value: str) -> str:
         return value.strip("/") + "/"
