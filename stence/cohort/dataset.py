@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from stence.cohort.splits import Split
 from stence.ecg import LEADS, SAMPLING_RATE, WINDOW_SAMPLES
+from stence.ecg.recording import Sex
 from stence.models.targets import TARGETS
 
 RAW_SAMPLES = 10 * SAMPLING_RATE
@@ -41,18 +42,23 @@ class Example:
     labels: NDArray[np.float32]
     samples: int
     signal: NDArray[np.float32]
+    sex: Sex | None = None
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """The ECGs of one split, as in Example; ECG ``i`` is ``signals[rows[i]]``, read from disk when asked for.
 
-    ``patients`` (n,) are numbers that only tell patients apart; ``labels`` (n, 6).
+    ``patients`` (n,) are numbers that only tell patients apart; ``labels`` (n, 6); ``sex`` (n,) is F, M or
+    empty, ``age`` (n,) in years or NaN, as the file says.
     """
 
     contents: tuple[str, ...]
     patients: NDArray[np.int64]
     labels: NDArray[np.float32]
+    sex: NDArray[np.str_]
+    age: NDArray[np.float64]
     samples: NDArray[np.int64]
     rows: NDArray[np.int64]
     signals: NDArray[np.float32]
@@ -98,6 +104,8 @@ class _Entry:
     row: int
     samples: int
     labels: list[float | None]
+    sex: Sex | None
+    age: float | None
 
 
 class CohortWriter:
@@ -123,6 +131,8 @@ class CohortWriter:
                 self._rows[example.split],
                 example.samples,
                 [None if np.isnan(label) else float(label) for label in example.labels],
+                example.sex,
+                example.age,
             )
         )
         self._rows[example.split] += 1
@@ -160,6 +170,8 @@ def _part(folder: Path, split: Split, entries: Sequence[_Entry], windows: int) -
         tuple(entry.content for entry in entries),
         np.array([entry.patient for entry in entries], dtype=np.int64),
         np.array(labels, dtype=np.float32).reshape(len(entries), len(TARGETS)),
+        np.array([entry.sex or "" for entry in entries], dtype="U1"),
+        np.array([np.nan if entry.age is None else entry.age for entry in entries], dtype=np.float64),
         np.array([entry.samples for entry in entries], dtype=np.int64),
         np.array([entry.row for entry in entries], dtype=np.int64),
         _mapped(_signal_file(folder, split), shape) if entries else np.empty((0, *shape), dtype=np.float32),

@@ -116,6 +116,8 @@ class _Gathering:
             labels(study.degrees),
             samples,
             signal,
+            ecg.recording.sex,
+            ecg.recording.age,
         )
 
 

@@ -203,7 +203,8 @@ def test_a_patient_without_study_has_none(reports: Folder) -> None:
 def example(content: str, patient: str, split: Split, value: float) -> Example:
     shape = (12, RAW_SAMPLES) if split is Split.TRAIN else (2, 12, 1500)
     labels = np.array([1, 0, 0, 0, 0, np.nan], dtype=np.float32)
-    return Example(content, patient, "S", split, labels, shape[-1], np.full(shape, value, dtype=np.float32))
+    signal = np.full(shape, value, dtype=np.float32)
+    return Example(content, patient, "S", split, labels, shape[-1], signal, sex="F", age=None)
 
 
 def test_a_cohort_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -226,6 +227,7 @@ def test_a_cohort_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert train.patient_count == 1
     assert test.signals.shape == (1, 2, 12, 1500)
     np.testing.assert_array_equal(test.labels, [[1, 0, 0, 0, 0, np.nan]])
+    assert (test.sex.tolist(), np.isnan(test.age).tolist()) == (["F"], [True])
     assert len(cohort.parts[Split.VALIDATION]) == 0
     assert cohort.left_out == {"ecg_patient_conflict": 2}
 
