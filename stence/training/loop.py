@@ -1,0 +1,236 @@
+"""The loop that every stage of training runs in: epochs of random batches, the best epoch kept.
+
+Whatever is random in an epoch comes from the seed and the epoch's number (and the process', where several
+train together), so a killed training that is started again goes on from its last whole epoch and ends with
+the very weights it would have had. Started by torchrun, processes share out each batch and average gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from stence.errors import StenceError
+from stence.progress import Progress
+from stence.training import checkpoint, distributed
+from stence.training.schedule import Schedule
+
+Batch = TypeVar("Batch")
+
+
+class Stage(Protocol[Batch]):
+    """What a stage of training tells the loop."""
+
+    name: str
+    module: nn.Module
+    """All that learns, on the device already; its weights are what a checkpoint keeps."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters that learn: ``{"params": [...], "rate": highest learning rate}`` each."""
+
+    def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """The rows of each batch of an epoch."""
+
+    def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        """Read and prepare a batch, on the CPU.
+
+        The next one is drawn in a thread of its own while the network is at work on the present one.
+        """
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The loss of a batch, with the module in training mode; ``generator`` is on the device.
+
+        On a GPU it runs in mixed precision: cast to float32 where digits matter.
+        """
+
+    def judge(self) -> float:
+        """How good the module is now, by patients it does not learn from; higher is better, AUROC mostly."""
+
+
+@dataclass(slots=True)
+class Course:
+    """How a training went so far: JSON for the checkpoint and the manifest.
+
+    ``training_losses`` has a mean an epoch, ``validation_aurocs`` a judgement for each of ``judged_epochs``.
+    """
+
+    epochs: int = 0
+    steps: int = 0
+    best_epoch: int = 0
+    best_validation_auroc: float = -math.inf
+    training_losses: list[float] = field(default_factory=list)
+    judged_epochs: list[int] = field(default_factory=list)
+    validation_aurocs: list[float] = field(default_factory=list)
+
+
+def run(stage: Stage[Any], schedule: Schedule, device: str, saved: Path, tell: Progress) -> Course:
+    """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's weights stay.
+
+    The same data, seed and machine give the same weights, also when training was interrupted. ``saved`` is
+    written after each epoch, by the first process alone; others read it when they go on, so it lies on a
+    disk they share. Raises StenceError where the loss is no number any more, or the judgement is none.
+    """
+    return _Loop(stage, schedule, device, saved).run(tell)
+
+
+class _Loop:
+    def __init__(self, stage: Stage[Any], schedule: Schedule, device: str, saved: Path) -> None:
+        self._stage, self._schedule, self._device, self._saved = stage, schedule, device, saved
+        groups = stage.parameter_groups()
+        self._optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
+        self._learning = [weight for group in groups for weight in group["params"]]
+        self._best = _copy(stage.module)
+        self._course = Course()
+        self._loss: nn.Module = _Loss(stage)
+
+    def run(self, tell: Progress) -> Course:
+        course, schedule = self._resumed(tell), self._schedule
+        if distributed.world() > 1:
+            self._loss = DistributedDataParallel(self._loss)
+        while not schedule.is_over(course.epochs, course.best_epoch):
+            self._learn()
+            note = f"epoch {course.epochs}: loss {course.training_losses[-1]:.4f}"
+            if schedule.is_judged(course.epochs):
+                self._judge()
+                note += f", validation {course.validation_aurocs[-1]:.3f}"
+            self._save()
+            tell(self._stage.name, course.epochs, schedule.epochs, note)
+        self._stage.module.load_state_dict(self._best)
+        self._stage.module.eval()
+        return course
+
+    def _learn(self) -> None:
+        """One epoch."""
+        seeds = (self._schedule.seed, self._course.epochs)
+        batches = self._stage.batches(np.random.default_rng(seeds))
+        rng = np.random.default_rng((*seeds, 1 + distributed.rank()))
+        generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
+        losses: list[Tensor] = []
+        with torch.random.fork_rng():
+            torch.manual_seed(int(rng.integers(2**63)))
+            self._stage.module.train()
+            drawn = self._drawn(batches, rng)
+            for first in range(0, len(batches), self._schedule.accumulation):
+                together = min(self._schedule.accumulation, len(batches) - first)
+                self._set_rates(self._course.epochs + (first + together) / len(batches))
+                losses += [self._add_gradient(next(drawn), generator, left) for left in _countdown(together)]
+                self._step(together)
+        self._course.training_losses.append(self._mean(losses))
+        self._course.epochs += 1
+
+    def _drawn(self, batches: list[NDArray[np.int64]], rng: np.random.Generator) -> Iterator[Any]:
+        """This process' share of each batch; one is drawn ahead."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead: Future[Any] | None = None
+            for rows in batches:
+                ready, ahead = ahead, pool.submit(self._stage.draw, distributed.shard(rows), rng)
+                if ready is not None:
+                    yield ready.result()
+            if ahead is not None:
+                yield ahead.result()
+
+    def _add_gradient(self, batch: Any, generator: torch.Generator, left: int) -> Tensor:
+        """Of one batch, ``left`` more of which belong to the same step."""
+        with self._unshared() if left else nullcontext():
+            with self._precision():
+                loss: Tensor = self._loss(batch, generator)
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _unshared(self) -> AbstractContextManager[None]:
+        """Gradients are averaged over processes once a step."""
+        if isinstance(self._loss, DistributedDataParallel):
+            return self._loss.no_sync()
+        return nullcontext()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        """Mixed precision pays on a GPU only; bfloat16 needs no scaling of the loss."""
+        return torch.autocast(self._device, torch.bfloat16, enabled=self._device == "cuda")
+
+    def _step(self, together: int) -> None:
+        if together > 1:
+            torch._foreach_div_([w.grad for w in self._learning if w.grad is not None], together)
+        nn.utils.clip_grad_norm_(self._learning, self._schedule.gradient_clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._course.steps += 1
+
+    def _set_rates(self, epochs_done: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._schedule.rate(group["rate"], epochs_done)
+
+    def _mean(self, losses: list[Tensor]) -> float:
+        mean = torch.stack(losses).double().mean().item()
+        if not math.isfinite(mean):
+            raise StenceError(
+                f"{self._stage.name}: the loss is no number any more in epoch {self._course.epochs + 1}; "
+                f"lower the learning rates and delete {self._saved} to start anew."
+            )
+        return mean
+
+    def _judge(self) -> None:
+        course = self._course
+        self._stage.module.eval()
+        judgement = distributed.from_first(self._stage.judge() if distributed.rank() == 0 else math.nan)
+        if math.isnan(judgement):
+            raise StenceError(
+                f"{self._stage.name}: no epoch can be judged the best, for the validation patients are all "
+                "with or all without stenosis; wait for more cath reports."
+            )
+        course.judged_epochs.append(course.epochs)
+        course.validation_aurocs.append(judgement)
+        if judgement > course.best_validation_auroc:
+            course.best_validation_auroc, course.best_epoch = judgement, course.epochs
+            self._best = _copy(self._stage.module)
+
+    def _save(self) -> None:
+        if distributed.rank() == 0:
+            groups = {
+                "model": self._stage.module.state_dict(),
+                "best": self._best,
+                "optimizer": checkpoint.optimizer_tensors(self._optimizer),
+            }
+            checkpoint.write(self._saved, groups, asdict(self._course))
+
+    def _resumed(self, tell: Progress) -> Course:
+        """The checkpoint's course, with all else that it holds put back; a new one where there is none."""
+        if found := checkpoint.read(self._saved):
+            groups, state = found
+            self._stage.module.load_state_dict(groups["model"])
+            self._best = groups["best"]
+            checkpoint.restore_optimizer(self._optimizer, groups["optimizer"])
+            self._course = Course(**state)
+            note = f"resumed at epoch {self._course.epochs} (step {self._course.steps})"
+            tell(self._stage.name, self._course.epochs, self._schedule.epochs, note)
+        return self._course
+
+
+class _Loss(nn.Module):
+    """A stage's loss as a module, for DistributedDataParallel sees its parameters' use in a forward call."""
+
+    def __init__(self, stage: Stage[Any]) -> None:
+        super().__init__()
+        self.module = stage.module
+        self._of = stage.loss
+
+    def forward(self, batch: Any, generator: torch.Generator) -> Tensor:
+        return self._of(batch, generator)
+
+
+def _countdown(count: int) -> range:
+    return range(count - 1, -1, -1)
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
