@@ -23,12 +23,13 @@ from stence.ecg import PREPROCESSING_VERSION
 from stence.errors import StenceError
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
 from stence.models.coherence import answers, probabilities
-from stence.models.thresholds import DECIMALS, Rule
+from stence.models.thresholds import Rule
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.registry.artefact import Artefact, publish
 from stence.settings import Settings
-from stence.training.evaluation import Assessed, evaluate
+from stence.training.assessment import Assessed
+from stence.training.evaluation import evaluate
 from stence.training.finetuning import ecg_logits, fit
 from stence.training.presets import TrainingConfig
 from stence.training.publishing import Fitted, artefact_of
@@ -130,8 +131,7 @@ def _calibrate(model: RiskModel, part: Part, device: str) -> Calibration:
 
 def _assess(model: RiskModel, line: Calibration, part: Part, device: str) -> Assessed:
     """Probabilities as the scorer would write them."""
-    calibrated = probabilities(line.apply(ecg_logits(model, part, device)))
-    return Assessed(np.round(calibrated, DECIMALS), part.labels, part.patients)
+    return Assessed.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
 
 
 def _choose_thresholds(validation: Assessed, rule: Rule) -> dict[str, Threshold]:

@@ -1,25 +1,21 @@
-"""Loss, augmentation, checkpoints and figures of a training."""
+"""Loss, augmentation, checkpoints and configuration of a training."""
 
 from __future__ import annotations
 
-import json
 import math
 import pickle
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchmetrics.functional.classification import binary_calibration_error
 
 from stence import encoders
 from stence.ecg.augmentation import Augmentation
 from stence.errors import StenceError
-from stence.models import TARGET_NAMES, Sensitivity, Threshold
+from stence.models import Sensitivity
 from stence.training import PRESETS, TrainingConfig, checkpoint
-from stence.training.evaluation import Assessed, auroc, calibration_line, evaluate, figures
 from stence.training.losses import tree_loss
 
 NAN = math.nan
@@ -177,77 +173,7 @@ def test_there_may_be_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoint.read(tmp_path / "none.safetensors") is None
 
 
-# --- figures ------------------------------------------------------------------------------------------------
-
-
-def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
-    found = figures(np.array([0.9, 0.6, 0.4, 0.1]), np.array([1, 0, 1, 0], np.float32), threshold=0.6)
-    assert found["auroc"] == pytest.approx(3 / 4)
-    assert found["auprc"] == pytest.approx((1 + 2 / 3) / 2)
-    assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
-    assert found["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.1) / 4)
-    assert (found["sensitivity"], found["specificity"], found["positive_predictive_value"]) == (0.5, 0.5, 0.5)
-    assert (found["prevalence"], found["alerts_per_1000"]) == (0.5, 500)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_calibration_error_is_torchmetrics(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    probability, label = rng.uniform(size=300), rng.integers(0, 2, 300).astype(np.float32)
-    expected = binary_calibration_error(
-        torch.from_numpy(probability), torch.from_numpy(label).int(), n_bins=10
-    )
-    assert figures(probability, label, 0.5)["calibration_error"] == pytest.approx(float(expected), abs=1e-6)
-
-
-def test_certain_probabilities_are_in_the_last_bin() -> None:
-    found = figures(np.array([1.0, 0.95]), np.array([1, 0], np.float32), 0.5)
-    assert found["calibration_error"] == pytest.approx(0.95 / 2)
-
-
-def test_the_calibration_line_of_true_probabilities_is_one_and_zero() -> None:
-    rng = np.random.default_rng(0)
-    probability = rng.uniform(0.02, 0.98, 40_000)
-    label = (rng.uniform(size=len(probability)) < probability).astype(np.float32)
-    slope, intercept = calibration_line(probability, label)
-    assert slope == pytest.approx(1, abs=0.05)
-    assert intercept == pytest.approx(0, abs=0.05)
-
-
-def assessed(patients: int, ecgs_each: int) -> Assessed:
-    rng = np.random.default_rng(0)
-    owner = np.repeat(np.arange(patients), ecgs_each)
-    truth = rng.uniform(size=patients)
-    labels = (rng.uniform(size=(patients, 6)) < truth[:, None]).astype(np.float32)[owner]
-    return Assessed(np.repeat(truth[owner, None], 6, axis=1), labels, owner)
-
-
-THRESHOLDS = {name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES}
-
-
-def test_more_ecgs_of_the_same_patients_do_not_make_intervals_narrower() -> None:
-    few, many = (evaluate(assessed(100, each), THRESHOLDS, 200)["stenosis_70"]["auroc"] for each in (1, 10))
-    assert few["lower"] < few["value"] < few["upper"]
-    assert many == few
-
-
-def test_figures_go_into_json_and_are_null_where_they_mean_nothing() -> None:
-    case = assessed(40, 2)
-    case.labels[:, 3] = 0
-    case.labels[:, 4] = np.nan
-    report = json.loads(json.dumps(evaluate(case, THRESHOLDS, 100), allow_nan=False))
-    assert list(report) == list(TARGET_NAMES)
-    nothing = {"value": None, "lower": None, "upper": None}
-    assert report["stenosis_100"]["auroc"] == nothing
-    assert report["stenosis_100"]["prevalence"]["value"] == 0
-    assert report["rca_70"]["ecgs"] == 0
-    assert report["rca_70"]["brier"] == nothing
-
-
-def test_the_mean_auroc_skips_targets_without_cases() -> None:
-    labels = np.array([[1, 0], [0, 0], [NAN, NAN]], np.float32)
-    assert auroc(np.array([[0.9, 0.5], [0.1, 0.5], [0.0, 0.0]]), labels) == 1.0
-    assert math.isnan(auroc(np.array([[0.5]]), np.array([[0]], np.float32)))
+# --- configuration ------------------------------------------------------------------------------------------
 
 
 def test_a_threshold_rule_keeps_its_kind_in_json() -> None:

@@ -1,0 +1,108 @@
+"""What a model says about ECGs whose truth is known: questions to it, and subgroups of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.cohort import Part
+from stence.models import TARGET_NAMES, TARGETS, Region, Threshold
+from stence.models.thresholds import DECIMALS
+from stence.training.figures import Question
+
+GREY_ZONES = ((0, 90), (50, 70))
+"""(low, high) in percent, for questions that leave out who is neither clearly well nor clearly ill."""
+SEXES = {"women": "F", "men": "M"}
+AGE_BANDS = ((0, 50), (50, 60), (60, 70), (70, 80), (80, math.inf))
+"""Years, the upper end left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessed:
+    """What a model says of ECGs, ``probabilities`` (n, 6), and the truth about them, ``labels`` (n, 6).
+
+    ``patients`` (n,) tell patients apart, ``degrees`` (n, 16) in percent, ``sex`` (n,) F, M or empty, ``age``
+    (n,) in years or NaN.
+    """
+
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.float32]
+    patients: NDArray[np.int64]
+    degrees: NDArray[np.float32]
+    sex: NDArray[np.str_]
+    age: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, part: Part, probabilities: NDArray[np.float64]) -> Assessed:
+        """What a model says of a part of the cohort; rounded as the scorer rounds what it writes."""
+        rounded = np.round(probabilities, DECIMALS)
+        return cls(rounded, part.labels, part.patients, part.degrees, part.sex, part.age)
+
+    def subgroups(self) -> dict[str, NDArray[np.bool_]]:
+        """Who belongs to each sex and age band, (n,); only those that anybody belongs to."""
+        sexes = {name: self.sex == code for name, code in SEXES.items()}
+        bands = {_band_name(*band): (self.age >= band[0]) & (self.age < band[1]) for band in AGE_BANDS}
+        return {name: members for name, members in (sexes | bands).items() if members.any()}
+
+    def grey_zone_labels(self, low: float, high: float) -> NDArray[np.float32]:
+        """1 where the worst segment, major or minor, is at least ``high``, 0 up to ``low``, else NaN."""
+        worst = self.degrees.max(axis=1)
+        return np.where(worst >= high, 1, np.where(worst <= low, 0, np.nan)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A named question to some ECGs: those of ``rows`` (m,), in the order of the question's."""
+
+    name: str
+    question: Question
+    rows: NDArray[np.intp]
+
+    def among(self, members: NDArray[np.bool_]) -> Asked:
+        """The same question to the members (n,) of a subgroup only."""
+        kept = members[self.rows]
+        of = self.question
+        question = Question(of.probability[kept], of.label[kept], of.threshold)
+        return Asked(self.name, question, self.rows[kept])
+
+
+def questions(assessed: Assessed, thresholds: Mapping[str, Threshold]) -> Iterator[Asked]:
+    """The six targets, then the grey zones, whose high degree is a target's; settled labels only."""
+    for column, name in enumerate(TARGET_NAMES):
+        yield _ask(assessed, name, column, assessed.labels[:, column], thresholds)
+    by_degree = {target.degree: i for i, target in enumerate(TARGETS) if target.region is Region.ANY}
+    for low, high in GREY_ZONES:
+        labels = assessed.grey_zone_labels(low, high)
+        yield _ask(assessed, grey_zone_name(low, high), by_degree[high], labels, thresholds)
+
+
+def ask(assessed: Assessed, target: str, thresholds: Mapping[str, Threshold]) -> Asked:
+    """The question of one target."""
+    return next(asked for asked in questions(assessed, thresholds) if asked.name == target)
+
+
+def grey_zone_name(low: float, high: float) -> str:
+    """What a grey zone's question is called in ``metrics``."""
+    return f"grey_zone_{low:g}_{high:g}"
+
+
+def _ask(
+    assessed: Assessed,
+    name: str,
+    column: int,
+    labels: NDArray[np.float32],
+    thresholds: Mapping[str, Threshold],
+) -> Asked:
+    rows = np.flatnonzero(~np.isnan(labels))
+    probability = assessed.probabilities[rows, column]
+    return Asked(name, Question(probability, labels[rows], thresholds[TARGET_NAMES[column]].value), rows)
+
+
+def _band_name(low: float, high: float) -> str:
+    if low == 0:
+        return f"under {high:g}"
+    return f"{low:g} and over" if math.isinf(high) else f"{low:g} to {high - 1:g}"
