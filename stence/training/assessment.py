@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort import Part
-from stence.models import TARGET_NAMES, TARGETS, Region, Threshold
+from stence.models import TARGET_NAMES, TARGETS, Region, RiskScorer, Threshold
 from stence.models.thresholds import DECIMALS
 from stence.training.figures import Question
 
@@ -19,6 +19,8 @@ GREY_ZONES = ((0, 90), (50, 70))
 SEXES = {"women": "F", "men": "M"}
 AGE_BANDS = ((0, 50), (50, 60), (60, 70), (70, 80), (80, math.inf))
 """Years, the upper end left out."""
+BATCH = 256
+"""ECGs in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,16 @@ class Assessed:
         """1 where the worst segment, major or minor, is at least ``high``, 0 up to ``low``, else NaN."""
         worst = self.degrees.max(axis=1)
         return np.where(worst >= high, 1, np.where(worst <= low, 0, np.nan)).astype(np.float32)
+
+
+def assess(scorer: RiskScorer, part: Part) -> Assessed:
+    """What a model version says of a part of the cohort; not of the training split, which is kept raw.
+
+    Raises ValueError where the ECGs were prepared with another number of windows than the model's.
+    """
+    batches = [part.rows[start : start + BATCH] for start in range(0, len(part), BATCH)]
+    scored = [scorer.score(part.signals[rows]) for rows in batches]
+    return Assessed.of(part, np.concatenate([np.empty((0, len(TARGET_NAMES))), *scored]))
 
 
 @dataclass(frozen=True, slots=True)
