@@ -40,4 +40,8 @@ class RegistryError(StenceError):
 
 
 class WeightsError(StenceError):
-    """Published weights do not have the names and shapes that the encoder has."""
+    """Published weights are missing, altered, unsafe to open, or not those of the model they are for."""
+
+
+class FeatureError(StenceError):
+    """Patch features in the store are not what was written there."""

@@ -1,0 +1,133 @@
+"""Key frames as a backbone reads them: square, of its size, and changed at random for training."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from stence.ecg.compiled import compiled_exactly
+
+AUGMENTATION_VERSION = "1"
+"""Changes whenever ``augmented`` gives other pixels; part of the key that features are kept under."""
+
+AREA = (0.5, 1.5)
+"""Share of the frame's area that the window has. Above 1 the window is larger than the frame, which then
+lies anywhere inside it, continued by its own border: black padding would look like contrast agent."""
+ASPECT = 4 / 3
+"""The window's aspect ratio differs from the frame's by at most this factor."""
+ROTATION = 10.0
+"""Degrees either way."""
+JITTER = 0.8
+"""Brightness and contrast are each multiplied by 1 +- this."""
+BLUR_RADIUS = 2
+BLUR_SIGMA = (1.0, 2.0)
+BLUR_SIDE = 518
+"""The blur's sigma is in pixels of a frame of this side: it takes away the same detail at every size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One draw of the training augmentation; width, height and centre of the window in parts of the frame's,
+    rotation in degrees, sigma in pixels of BLUR_SIDE."""
+
+    width: float
+    height: float
+    centre_x: float
+    centre_y: float
+    rotation: float
+    brightness: float
+    contrast: float
+    blur_sigma: float
+
+
+UNCHANGED = Changes(1, 1, 0.5, 0.5, rotation=0, brightness=1, contrast=1, blur_sigma=0)
+
+
+def augmented(
+    frame: NDArray[np.float32], side: int, version_number: int, seed_text: str
+) -> NDArray[np.float32]:
+    """A frame (rows, columns) in 0..1 as (side, side) in 0..1.
+
+    Number 0 is the whole frame, its aspect ratio not kept, as published. Each later number is one window of
+    it, rotated, brightened or darkened and blurred, the same whenever ``seed_text`` and number are.
+    """
+    changes = draw(version_number, seed_text) if version_number else UNCHANGED
+    image = _brightened(_warped(frame, side, changes), changes)
+    sigma = changes.blur_sigma * side / BLUR_SIDE
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(image, sigma, mode="mirror", radius=BLUR_RADIUS)
+    return blurred
+
+
+def draw(version_number: int, seed_text: str) -> Changes:
+    """The changes that belong to a number and a text."""
+    digest = hashlib.sha256(f"{version_number} {seed_text}".encode()).digest()
+    rng = np.random.default_rng(np.frombuffer(digest, dtype="<u4"))
+    length = math.sqrt(rng.uniform(*AREA))
+    stretch = math.sqrt(ASPECT) ** rng.uniform(-1, 1)
+    width, height = length * stretch, length / stretch
+    centre_x, centre_y = (0.5 + (1 - size) * rng.uniform(-0.5, 0.5) for size in (width, height))
+    return Changes(
+        width,
+        height,
+        centre_x,
+        centre_y,
+        rotation=rng.uniform(-ROTATION, ROTATION),
+        brightness=rng.uniform(1 - JITTER, 1 + JITTER),
+        contrast=rng.uniform(1 - JITTER, 1 + JITTER),
+        blur_sigma=rng.uniform(*BLUR_SIGMA),
+    )
+
+
+def _brightened(image: NDArray[np.float32], changes: Changes) -> NDArray[np.float32]:
+    """Brightness, then contrast about the mean, each cut off at black and white."""
+    image = np.clip(image * changes.brightness, 0, 1)
+    mean = image.mean()
+    return np.clip(mean + changes.contrast * (image - mean), 0, 1)
+
+
+def _warped(frame: NDArray[np.float32], side: int, changes: Changes) -> NDArray[np.float32]:
+    """Window, rotation and size in one interpolation.
+
+    Where a pixel of the result covers several of the frame, it is the mean of as many samples.
+    """
+    rows, columns = frame.shape
+    across, down = changes.width * columns / side, changes.height * rows / side
+    samples = max(1, round(max(across, down)))
+    cos, sin = math.cos(math.radians(changes.rotation)), math.sin(math.radians(changes.rotation))
+    steps = np.array([[cos * down, sin * across], [-sin * down, cos * across]]) / samples
+    centre = np.array([changes.centre_y * rows, changes.centre_x * columns])
+    first = centre - 0.5 - steps.sum(axis=1) * (side * samples - 1) / 2
+    return _sampled(np.ascontiguousarray(frame, dtype=np.float32), first, steps, side, samples)
+
+
+@compiled_exactly
+def _sampled(
+    frame: NDArray[np.float32],
+    first: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    side: int,
+    samples: int,
+) -> NDArray[np.float32]:
+    """Means of ``samples`` x ``samples`` interpolated values each, (side, side).
+
+    ``first`` is row and column of the first value in ``frame``; column j of ``steps`` is how they change
+    along axis j of the result.
+    """
+    last_row, last_column = frame.shape[0] - 1.0, frame.shape[1] - 1.0
+    result = np.zeros((side, side), dtype=np.float32)
+    for i in range(side * samples):
+        for j in range(side * samples):
+            y = min(max(first[0] + i * steps[0, 0] + j * steps[0, 1], 0.0), last_row)
+            x = min(max(first[1] + i * steps[1, 0] + j * steps[1, 1], 0.0), last_column)
+            top, left = int(y), int(x)
+            bottom, right = min(top + 1, int(last_row)), min(left + 1, int(last_column))
+            down, across = np.float32(y - top), np.float32(x - left)
+            above = frame[top, left] + across * (frame[top, right] - frame[top, left])
+            below = frame[bottom, left] + across * (frame[bottom, right] - frame[bottom, left])
+            result[i // samples, j // samples] += above + down * (below - above)
+    return result / np.float32(samples * samples)
