@@ -26,6 +26,7 @@ COMMANDS = {
     "quarantine": "quarantine",
     "models": "models",
     "review": "review",
+    "weights": "weights",
 }
 
 
