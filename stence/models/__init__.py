@@ -1,23 +1,30 @@
-"""Risk models: targets, the network, its calibration and thresholds, and the scorer that uses them."""
+"""Models: the risk model with its targets, calibration, thresholds and scorer; SegmentMIL; StenCE's pair."""
 
 from __future__ import annotations
 
+from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, angiographic_targets
 from stence.models.calibration import Calibration
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer
+from stence.models.segment_mil import SegmentMIL
+from stence.models.stence import StencePair
 from stence.models.targets import TARGET_NAMES, TARGETS, Region, Target, labels
 from stence.models.thresholds import Sensitivity, Threshold, Workload
 
 __all__ = [
+    "ANGIOGRAPHIC_TARGETS",
     "TARGETS",
     "TARGET_NAMES",
     "Calibration",
     "Region",
     "RiskModel",
     "RiskScorer",
+    "SegmentMIL",
     "Sensitivity",
+    "StencePair",
     "Target",
     "Threshold",
     "Workload",
+    "angiographic_targets",
     "labels",
 ]

@@ -1,0 +1,216 @@
+"""SegmentMIL: the views of an angiogram, each a bag of patch features, to a stenosis logit for 11 targets.
+
+Learned queries, one a target, attend to the patches of all views (arXiv 2606.02605). The names and shapes of
+the weights are those of the published files. Patches are never projected one by one: see CrossAttention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stence.encoders.base import Weights, check_fit
+from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, ARTERIES, ARTERY_OF_SEGMENT, MAJOR
+from stence.models.angle_embedding import angle_table, cells
+
+PATIENTS_HEAD = ("classifiers.0.0.", "classifier.0.")
+"""Published files hold the patient's head under both names; the first is this model's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What queries look at: projected patches ``tokens @ weight.T``, shifted by ``offsets`` of their views.
+
+    ``tokens`` (b, views * n, patch_dim), ``weight`` (d, patch_dim), ``offsets`` (b, views, d), ``hidden``
+    (b, views): true for padding.
+    """
+
+    tokens: Tensor
+    weight: Tensor
+    offsets: Tensor
+    hidden: Tensor
+
+
+class SegmentMIL(nn.Module):
+    """Patch features of the views of studies -> logits of ``ANGIOGRAPHIC_TARGETS`` (b, 11).
+
+    Raises ValueError where the dimensions do not go together.
+    """
+
+    pos_embeddings: Tensor
+    artery_of_segment: Tensor
+
+    def __init__(
+        self,
+        patch_dim: int = 384,
+        embed_dim: int = 512,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if embed_dim % heads or embed_dim % 4:
+            raise ValueError(f"embed_dim {embed_dim} must be a multiple of heads ({heads}) and of 4")
+        self.config = {
+            "patch_dim": patch_dim,
+            "embed_dim": embed_dim,
+            "layers": layers,
+            "heads": heads,
+            "dropout": dropout,
+        }
+        self.register_buffer("pos_embeddings", angle_table(embed_dim))
+        self.register_buffer("artery_of_segment", torch.tensor(ARTERY_OF_SEGMENT), persistent=False)
+        self.query = nn.Parameter(torch.randn(len(ANGIOGRAPHIC_TARGETS), embed_dim) / embed_dim**0.5)
+        self.projector = nn.Linear(patch_dim, embed_dim)
+        self.attention = Decoder(embed_dim, layers, heads, dropout)
+        self.classifiers = nn.ModuleList(nn.Sequential(nn.Linear(embed_dim, 1)) for _ in ANGIOGRAPHIC_TARGETS)
+
+    def forward(self, tokens: Tensor, views: Tensor, angulations: Tensor) -> Tensor:
+        """Logits of studies; the arguments are those of ``decode``."""
+        return self.classify(self.decode(tokens, views, angulations))
+
+    def decode(
+        self, tokens: Tensor, views: Tensor, angulations: Tensor, further: Tensor | None = None
+    ) -> Tensor:
+        """What the 11 queries have found, then what ``further`` ones (n, embed_dim): (b, 11 + n, embed_dim).
+
+        ``tokens`` (b, views, frames, n, patch_dim) in any precision, padded to the largest number of views;
+        ``views`` (b,) says how many there are, at least one; ``angulations`` (b, views, 2) are the primary
+        and secondary angles in degrees. What lies in padding has no effect, as long as it is finite.
+        """
+        batch, most_views = tokens.shape[:2]
+        flat = tokens.reshape(batch, -1, tokens.shape[-1]).to(_working_type(self.query))
+        primary, secondary = cells(angulations).unbind(dim=-1)
+        offsets = self.projector.bias + self.pos_embeddings[primary, secondary]
+        hidden = torch.arange(most_views, device=views.device) >= views[:, None]
+        queries = self.query if further is None else torch.cat((self.query, further))
+        memory = Memory(flat, self.projector.weight, offsets, hidden)
+        found: Tensor = self.attention(queries.expand(batch, -1, -1), memory)
+        return found
+
+    def classify(self, found: Tensor) -> Tensor:
+        """Logits (b, 11) of what the first 11 queries found (b, 11 or more, embed_dim).
+
+        A segment's logit comes on top of its artery's, and all of them on top of the patient's.
+        """
+        own = torch.cat([head(found[:, place]) for place, head in enumerate(self.classifiers)], dim=1).float()
+        patient, arteries, segments = own[:, :1], own[:, ARTERIES], own[:, MAJOR]
+        segments = segments + arteries[:, self.artery_of_segment]
+        return torch.cat((patient, patient + arteries, patient + segments), dim=1)
+
+    def load_published(self, weights: Weights) -> None:
+        """Take the weights of the authors' SegmentMIL, without its backbone.
+
+        Raises WeightsError, which names every weight that is missing, unexpected or misshapen; the model is
+        then unchanged.
+        """
+        own, given = self.state_dict(), _with_both_names(weights)
+        check_fit(given, _with_both_names(own), "SegmentMIL")
+        self.load_state_dict({name: given[name] for name in own})
+
+
+class Decoder(nn.Module):
+    """Pre-norm transformer decoder layers: queries (b, q, d) and a Memory -> (b, q, d)."""
+
+    def __init__(self, width: int, layers: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(width, heads, dropout) for _ in range(layers))
+
+    def forward(self, queries: Tensor, memory: Memory) -> Tensor:
+        for layer in self.layers:
+            queries = layer(queries, memory)
+        return queries
+
+
+class DecoderLayer(nn.Module):
+    """Queries attend to each other, then to the memory, then each goes through two layers with ReLU."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.multihead_attn = CrossAttention(width, heads, dropout)
+        self.linear1 = nn.Linear(width, 4 * width)
+        self.linear2 = nn.Linear(4 * width, width)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, queries: Tensor, memory: Memory) -> Tensor:
+        asked = self.norm1(queries)
+        queries = queries + self.dropout(self.self_attn(asked, asked, asked, need_weights=False)[0])
+        queries = queries + self.dropout(self.multihead_attn(self.norm2(queries), memory))
+        mapped = self.linear2(self.dropout(functional.relu(self.linear1(self.norm3(queries)))))
+        result: Tensor = queries + self.dropout(mapped)
+        return result
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of few queries (b, q, d) to thousands of tokens, as they come from the disk.
+
+    Attention is linear in the memory but for the softmax of its scores. So each head's query is carried back
+    through the key's projection and the memory's own to the space of the tokens, and the mean of tokens
+    that it attends to is carried forward through the value's. The result is that of
+    ``torch.nn.MultiheadAttention`` over the projected memory (whose key bias moves all scores of a query
+    alike, and so does nothing), at a fraction of the products: no token is multiplied with a square matrix.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, queries: Tensor, memory: Memory) -> Tensor:
+        batch, count, width = queries.shape
+        to_query, to_key, to_value = self.in_proj_weight.chunk(3)
+        query_bias, _, value_bias = self.in_proj_bias.chunk(3)
+        asked = functional.linear(queries, to_query, query_bias) * (width // self.heads) ** -0.5
+        asked = torch.einsum("bqhe,hed->bhqd", self._by_head(asked), self._rows_by_head(to_key)).flatten(1, 2)
+        weights = self.dropout(self._weights(asked, memory))
+        found = self._mean(weights, memory).view(batch, self.heads, count, width)
+        total = weights.sum(dim=-1).view(batch, self.heads, count, 1)
+        values = torch.einsum("bhqd,hed->bhqe", found, self._rows_by_head(to_value))
+        values = values + total * value_bias.view(self.heads, 1, -1)
+        mixed: Tensor = self.out_proj(values.transpose(1, 2).flatten(2))
+        return mixed
+
+    def _weights(self, asked: Tensor, memory: Memory) -> Tensor:
+        """Each token's share (b, heads * q, views * n) in what answers ``asked`` (b, heads * q, d)."""
+        of_views = (asked @ memory.offsets.mT).masked_fill(memory.hidden[:, None], -torch.inf)
+        of_tokens = (asked @ memory.weight) @ memory.tokens.mT
+        scores = of_tokens.view(*of_views.shape, -1) + of_views[..., None]
+        return scores.flatten(2).softmax(dim=-1)
+
+    def _mean(self, weights: Tensor, memory: Memory) -> Tensor:
+        """The memory's mean with these weights: (b, heads * q, d)."""
+        of_views = weights.view(*weights.shape[:2], memory.offsets.shape[1], -1).sum(dim=-1)
+        return functional.linear(weights @ memory.tokens, memory.weight) + of_views @ memory.offsets
+
+    def _by_head(self, rows: Tensor) -> Tensor:
+        return rows.view(*rows.shape[:2], self.heads, -1)
+
+    def _rows_by_head(self, weight: Tensor) -> Tensor:
+        return weight.view(self.heads, -1, weight.shape[1])
+
+
+def _working_type(weight: Tensor) -> Any:
+    """The precision in which products with ``weight`` are computed at the moment."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+
+
+def _with_both_names(weights: Weights) -> dict[str, Tensor]:
+    """The weights with the patient's head under its second name too, where one of the two is there."""
+    both = dict(weights)
+    for name, tensor in weights.items():
+        for prefix, other in (PATIENTS_HEAD, PATIENTS_HEAD[::-1]):
+            if name.startswith(prefix):
+                both.setdefault(other + name.removeprefix(prefix), tensor)
+    return both
