@@ -25,7 +25,7 @@ def angiographic_targets(degrees: NDArray[np.floating], threshold: float = THRES
     """
     if degrees.ndim != 2 or degrees.shape[1] != SEGMENTS:
         raise ValueError(f"expected degrees (n, {SEGMENTS}), got {degrees.shape}")
-    severe: NDArray[np.bool_] = np.asarray(degrees >= threshold)
+    severe = np.greater_equal(degrees, threshold)
     segments = severe[:, [segment - 1 for segment in MAJOR_SEGMENTS]]
     artery = np.array(ARTERY_OF_SEGMENT)
     arteries = np.stack([segments[:, artery == place].any(axis=1) for place in (0, 1)], axis=1)

@@ -13,7 +13,7 @@ HIGHEST = (110.0, 50.0)
 
 
 def cells(angulations: Tensor) -> Tensor:
-    """The grid's cells (..., 2) of angles (..., 2) in degrees, primary and secondary; outside it the nearest."""
+    """The grid's cells (..., 2) of angles (..., 2) in degrees, primary and secondary; outside the nearest."""
     low, high = (torch.tensor(ends, device=angulations.device) for ends in (LOWEST, HIGHEST))
     places = ((angulations.float() - low) / ((high - low) / CELLS)).floor()
     return places.clamp(0, CELLS - 1).long()

@@ -1,0 +1,187 @@
+"""StenCE's pretraining: each ECG is to find the angiogram of its study, and the angiogram its stenosis."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from stence.cohort import Cohort, Part, Split
+from stence.cohort.angiograms import Angiograms
+from stence.ecg.augmentation import Augmentation
+from stence.encoders import Encoder
+from stence.errors import StenceError
+from stence.models import SegmentMIL, StencePair
+from stence.models.angiographic import THRESHOLD
+from stence.models.stence import SHARED
+from stence.progress import Progress
+from stence.training.crops import random_crops
+from stence.training.distributed import gathered
+from stence.training.loop import Course, run
+from stence.training.losses import TEMPERATURE, pair_loss, stenosis_loss
+from stence.training.probe import PROBED, neighbours_auroc
+from stence.training.schedule import Schedule
+from stence.training.studies import Pairs, Views, angiogram_of, shuffled_batches, targets_of
+
+FEWEST_PAIRS = 2
+
+
+class PretrainingConfig(BaseModel):
+    """Everything that decides what pretraining learns from given pairs; the defaults are the paper's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shared: int = Field(SHARED, ge=1, description="Dimensions of the space of ECGs and angiograms.")
+    temperature: float = Field(TEMPERATURE, gt=0)
+    stenosis_weight: float = Field(0.3, ge=0, description="Of the stenosis loss beside the pairs'.")
+    threshold: float = Field(THRESHOLD, gt=0, le=100, description="Percent from which it is a stenosis.")
+    drop_views: float = Field(0.3, ge=0, lt=1, description="Up to so many of a study's views are left out.")
+    augmentation: Augmentation = Augmentation()
+    seed: int = Field(0, ge=0)
+    epochs: int = Field(500, ge=1)
+    warmup_epochs: float = Field(5, ge=0, description="The learning rates rise linearly for so long.")
+    batch_size: int = Field(128, ge=2, description="Pairs that are compared with each other.")
+    ecg_rate: float = Field(1e-5, gt=0, description="Learning rate on the ECG's side.")
+    angiogram_rate: float = Field(1e-4, gt=0, description="Learning rate on the angiogram's side.")
+    final_rate: float = Field(1e-6, ge=0, description="Both learning rates at the end.")
+    weight_decay: float = Field(1e-5, ge=0)
+    gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    probe_every: int = Field(10, ge=1, description="Epochs between two probes, which choose the best epoch.")
+    neighbours: int = Field(5, ge=1, description="ECGs that the probe asks.")
+
+    @property
+    def schedule(self) -> Schedule:
+        """The loop's part of it."""
+        return Schedule(
+            epochs=self.epochs,
+            warmup_epochs=self.warmup_epochs,
+            weight_decay=self.weight_decay,
+            gradient_clip=self.gradient_clip,
+            seed=self.seed,
+            final_rate=self.final_rate,
+            judge_every=self.probe_every,
+        )
+
+
+def pretrain(  # noqa: PLR0913
+    cohort: Cohort,
+    angiograms: Angiograms,
+    config: PretrainingConfig,
+    encoder: Encoder,
+    teacher: SegmentMIL,
+    device: str,
+    saved: Path,
+    tell: Progress,
+    *,
+    reports: NDArray[np.bool_] | None = None,
+) -> tuple[StencePair, Course]:
+    """Train a pair on the training split, going on from the checkpoint ``saved`` where there is one.
+
+    ``encoder`` and ``teacher`` are where it starts from; they stay as they are. ``reports`` (studies,) says
+    whose cath reports may be seen (None: all); pairs need none. Best is the epoch whose ECG embeddings tell
+    stenosis best on the validation split, by their nearest neighbours. Raises StenceError where there are
+    too few pairs.
+    """
+    pair = _pair(encoder, teacher, config).to(device)
+    stage = _Pretraining(cohort, angiograms, config, pair, device, reports)
+    course = run(stage, config.schedule, device, saved, tell)
+    return pair, course
+
+
+def _pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig) -> StencePair:
+    """What the seed decides is the query and the projectors."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return StencePair(deepcopy(encoder), deepcopy(teacher), config.shared)
+
+
+class _Batch(NamedTuple):
+    windows: Tensor
+    """Prepared (b, 12, 1500), not augmented."""
+    views: Views
+    targets: Tensor
+    patients: Tensor
+
+
+class _Pretraining:
+    """The stage, as ``stence.training.loop`` runs it."""
+
+    name = "pretraining"
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        angiograms: Angiograms,
+        config: PretrainingConfig,
+        pair: StencePair,
+        device: str,
+        reports: NDArray[np.bool_] | None,
+    ) -> None:
+        self._train, self._validation = cohort.parts[Split.TRAIN], cohort.parts[Split.VALIDATION]
+        self._angiograms, self._config, self._device = angiograms, config, device
+        self._targets = targets_of(angiograms, config.threshold, reports)
+        self._known = _known(self._train, angiograms, reports)
+        self._pairs = Pairs(self._train, angiograms)
+        if len(self._pairs.studies) < FEWEST_PAIRS:
+            raise StenceError(
+                f"{len(self._pairs.studies)} cath studies of the training patients have both an ECG before "
+                "them and usable angiograms: pretraining compares pairs, wait for more."
+            )
+        self._pair = pair
+        self.module: nn.Module = pair
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [
+            {"params": self._pair.ecg_parameters(), "rate": self._config.ecg_rate},
+            {"params": self._pair.angiogram_parameters(), "rate": self._config.angiogram_rate},
+        ]
+
+    def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Every study once, so that no batch holds two of its ECGs."""
+        return shuffled_batches(self._pairs.studies, self._config.batch_size, rng)
+
+    def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
+        """A random crop of one of each study's ECGs, a random version of some of its views."""
+        ecgs = self._pairs.ecgs(rows, rng)
+        return _Batch(
+            torch.from_numpy(random_crops(self._train, ecgs, rng)),
+            Views.of(self._angiograms.batch(rows, rng, self._config.drop_views)),
+            torch.from_numpy(self._targets[rows]),
+            torch.from_numpy(self._train.patients[ecgs]),
+        )
+
+    def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:
+        config, device = self._config, self._device
+        windows = config.augmentation.apply(batch.windows.to(device), generator)
+        of_ecgs = self._pair.ecg(windows).float()
+        of_angiograms, logits = self._pair.angiogram(*batch.views.to(device))
+        rows = gathered(torch.cat((of_ecgs, of_angiograms.float(), logits), dim=1))
+        of_ecgs, of_angiograms, logits = rows.tensor_split((config.shared, 2 * config.shared), dim=1)
+        targets, patients = gathered(batch.targets.to(device)), gathered(batch.patients.to(device))
+        pairs = pair_loss(of_ecgs, of_angiograms, patients, config.temperature)
+        return pairs + config.stenosis_weight * stenosis_loss(logits, targets)
+
+    def judge(self) -> float:
+        return neighbours_auroc(
+            self._pair.encoder,
+            self._train,
+            self._known,
+            self._validation,
+            self._config.neighbours,
+            self._device,
+        )
+
+
+def _known(train: Part, angiograms: Angiograms, reports: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+    """The training ECGs whose reports the probe may see, and that say whether there is stenosis."""
+    known = ~np.isnan(train.labels[:, PROBED])
+    if reports is not None:
+        places = angiogram_of(train, angiograms)
+        known &= (places >= 0) & reports[places]
+    return np.flatnonzero(known)

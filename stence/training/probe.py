@@ -1,0 +1,65 @@
+"""How well an ECG encoder's embeddings tell stenosis, asked of each ECG's nearest neighbours alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from stence.cohort import Part
+from stence.models import TARGET_NAMES
+from stence.training.crops import even_crops
+from stence.training.figures import auroc
+from stence.training.studies import in_groups
+
+PROBED = TARGET_NAMES.index("stenosis_70")
+ECGS_TOGETHER = 64
+
+
+@torch.inference_mode()
+def embeddings(encoder: nn.Module, part: Part, ecgs: NDArray[np.int64], windows: int, device: str) -> Tensor:
+    """The mean embedding (n, size) of each ECG's ``windows``, on the CPU.
+
+    ``part`` may be the training part, which is kept raw, or one that is kept as models read it, with as many
+    windows. ``encoder`` maps windows (n, 12, 1500) to (n, size).
+    """
+    return torch.cat(
+        [
+            _embedded(encoder, torch.from_numpy(_windows(part, some, windows)).to(device)).cpu()
+            for some in in_groups(ecgs, ECGS_TOGETHER)
+        ]
+    )
+
+
+def neighbours_auroc(
+    encoder: nn.Module,
+    train: Part,
+    known: NDArray[np.int64],
+    validation: Part,
+    neighbours: int,
+    device: str,
+) -> float:
+    """AUROC of stenosis >= 70 % on the validation ECGs, each rated by its nearest training ECGs.
+
+    Its rating is the share of cases among the ``neighbours`` that are nearest by cosine of those ``known``.
+    NaN where the validation ECGs are all cases or all controls.
+    """
+    windows = validation.signals.shape[1]
+    asked = np.flatnonzero(~np.isnan(validation.labels[:, PROBED]))
+    of_train = normalize(embeddings(encoder, train, known, windows, device), dim=1)
+    of_validation = normalize(embeddings(encoder, validation, asked, windows, device), dim=1)
+    nearest = (of_validation @ of_train.T).topk(min(neighbours, len(known)), dim=1).indices.numpy()
+    ratings = train.labels[known, PROBED][nearest].mean(axis=1, dtype=np.float64)
+    return auroc(ratings, validation.labels[asked, PROBED])
+
+
+def _windows(part: Part, ecgs: NDArray[np.int64], windows: int) -> NDArray[np.float32]:
+    if part.signals.ndim == 3:
+        return even_crops(part, ecgs, windows)
+    return part.signals[part.rows[ecgs]].astype(np.float32)
+
+
+def _embedded(encoder: nn.Module, ecgs: Tensor) -> Tensor:
+    return encoder(ecgs.flatten(0, 1)).view(*ecgs.shape[:2], -1).mean(dim=1).float()

@@ -1,0 +1,80 @@
+"""Whether ECGs find their own angiograms among all of a split's: what the shared space is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from stence.cohort import Part, Split
+from stence.cohort.angiograms import Angiograms
+from stence.errors import StenceError
+from stence.models import StencePair
+from stence.training.probe import embeddings
+from stence.training.studies import Views, angiogram_of, in_groups, rows_of
+
+WITHIN = (1, 5, 10)
+"""Ranks up to which an angiogram counts as found."""
+STUDIES_TOGETHER = 32
+
+
+def retrieval(
+    pair: StencePair, part: Part, angiograms: Angiograms, split: Split, windows: int, device: str
+) -> dict[str, Any]:
+    """How high each ECG of ``part``, the split's, ranks its own study among the split's angiograms: JSON.
+
+    ``recall`` is the share of ECGs whose own angiogram is among the first 1, 5 and 10 by cosine, ``chance``
+    the same for a blind guess. An ECG's place is the mean of its ``windows``'. Raises StenceError where no
+    ECG has an angiogram.
+    """
+    studies = rows_of(angiograms, split)
+    own = angiogram_of(part, angiograms)
+    ecgs = np.flatnonzero(own >= 0)
+    if not len(ecgs):
+        raise StenceError(f"No {split} ECG has an angiogram that it could find.")
+    pair.eval()
+    places = normalize(embeddings(_Way(pair), part, ecgs, windows, device), dim=1)
+    angiogram_places = normalize(_angiogram_places(pair, angiograms, studies, device), dim=1)
+    ranks = _ranks((places @ angiogram_places.T).numpy(), np.searchsorted(studies, own[ecgs]))
+    return {
+        "ecgs": len(ecgs),
+        "angiograms": len(studies),
+        "recall": {str(k): float((ranks <= k).mean()) for k in WITHIN},
+        "median_rank": float(np.median(ranks)),
+        "chance": {
+            "recall": {str(k): min(k / len(studies), 1.0) for k in WITHIN},
+            "median_rank": (len(studies) + 1) / 2,
+        },
+    }
+
+
+class _Way(torch.nn.Module):
+    """The ECG's way into the shared space, as a module of its own."""
+
+    def __init__(self, pair: StencePair) -> None:
+        super().__init__()
+        self._pair = pair
+
+    def forward(self, windows: Tensor) -> Tensor:
+        return normalize(self._pair.ecg(windows), dim=1)
+
+
+@torch.inference_mode()
+def _angiogram_places(
+    pair: StencePair, angiograms: Angiograms, studies: NDArray[np.int64], device: str
+) -> Tensor:
+    groups = [
+        Views.of(angiograms.batch(some, None, 0.0)).to(device)
+        for some in in_groups(studies, STUDIES_TOGETHER)
+    ]
+    return torch.cat([pair.angiogram(*views)[0].float().cpu() for views in groups])
+
+
+def _ranks(similarity: NDArray[np.float32], own: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The rank (n,) of column ``own[i]`` in row i, from 1; among equals the middle one."""
+    its = similarity[np.arange(len(own)), own][:, None]
+    return 1 + (similarity > its).sum(axis=1) + ((similarity == its).sum(axis=1) - 1) / 2

@@ -1,0 +1,85 @@
+"""Angiograms on their way into the network, and what their reports say."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stence.cohort import Part, Split
+from stence.cohort.angiograms import Angiograms, ViewBatch
+from stence.models import angiographic_targets
+
+
+class Views(NamedTuple):
+    """The views of studies as tensors: the arguments of ``SegmentMIL.decode``."""
+
+    tokens: Tensor
+    views: Tensor
+    angulations: Tensor
+
+    @classmethod
+    def of(cls, batch: ViewBatch) -> Views:
+        """Tensors that share the arrays' memory."""
+        arrays = (batch.tokens, batch.views, batch.angulations)
+        return cls(*(torch.from_numpy(array) for array in arrays))
+
+    def to(self, device: str) -> Views:
+        """On ``device``."""
+        return Views(*(tensor.to(device) for tensor in self))
+
+
+def targets_of(
+    angiograms: Angiograms, threshold: float, usable: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Targets (studies, 11), NaN where a study is neither case nor control or its report may not be seen."""
+    targets = angiographic_targets(angiograms.degrees, threshold)
+    if usable is not None:
+        targets[~usable] = np.nan
+    return targets
+
+
+def rows_of(angiograms: Angiograms, split: Split) -> NDArray[np.int64]:
+    """The studies of a split."""
+    return np.flatnonzero(np.array([own == split for own in angiograms.splits], dtype=bool))
+
+
+def shuffled_batches(rows: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Batches of one size; what does not fill the last one waits for another epoch."""
+    order = rng.permutation(rows)
+    size = min(size, len(order))
+    return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+
+
+def in_groups(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """The rows in order, ``size`` at a time."""
+    return np.split(rows, range(size, len(rows), size))
+
+
+def angiogram_of(part: Part, angiograms: Angiograms) -> NDArray[np.int64]:
+    """The place of each ECG's study among the angiograms (n,), -1 where it has none there."""
+    if not len(angiograms):
+        return np.full(len(part), -1, dtype=np.int64)
+    order = np.argsort(angiograms.study)
+    places = np.searchsorted(angiograms.study, part.studies, sorter=order)
+    places = order[np.minimum(places, len(order) - 1)]
+    return np.where(angiograms.study[places] == part.studies, places, -1)
+
+
+class Pairs:
+    """The studies that have both an angiogram and ECGs in ``part``: their places among the angiograms."""
+
+    def __init__(self, part: Part, angiograms: Angiograms) -> None:
+        self._ecgs = np.argsort(of_ecgs := angiogram_of(part, angiograms), kind="stable")
+        of_ecgs = of_ecgs[self._ecgs]
+        every = np.arange(len(angiograms))
+        self._first = np.searchsorted(of_ecgs, every)
+        self._count = np.searchsorted(of_ecgs, every, side="right") - self._first
+        self.studies = np.flatnonzero(self._count)
+
+    def ecgs(self, studies: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """One of the ECGs of each study, drawn anew every time: a patient with many weighs no more."""
+        return self._ecgs[self._first[studies] + rng.integers(self._count[studies])]

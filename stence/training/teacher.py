@@ -1,0 +1,152 @@
+"""The teacher: SegmentMIL, taught by cath reports to find stenosis on angiograms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import expit
+from torch import Tensor, nn
+
+from stence.cohort import Split
+from stence.cohort.angiograms import Angiograms
+from stence.errors import StenceError
+from stence.models import SegmentMIL
+from stence.models.angiographic import THRESHOLD
+from stence.progress import Progress
+from stence.training.distributed import gathered
+from stence.training.evaluation import auroc
+from stence.training.loop import Course, run
+from stence.training.losses import stenosis_loss
+from stence.training.schedule import Schedule
+from stence.training.studies import Views, in_groups, rows_of, shuffled_batches, targets_of
+
+STUDIES_READ_TOGETHER = 32
+
+
+class TeacherConfig(BaseModel):
+    """Everything that decides what the teacher learns from given angiograms; the defaults are the paper's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    embed_dim: int = Field(512, ge=4, description="Width of the decoder: a multiple of 4 and of its heads.")
+    layers: int = Field(2, ge=1)
+    heads: int = Field(4, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    threshold: float = Field(THRESHOLD, gt=0, le=100, description="Percent from which it is a stenosis.")
+    seed: int = Field(0, ge=0)
+    epochs: int = Field(100, ge=1)
+    warmup_epochs: float = Field(0, ge=0, description="The learning rate rises linearly for so long.")
+    patience: int = Field(25, ge=1, description="Epochs without a better validation AUROC before it stops.")
+    batch_size: int = Field(10, ge=1, description="Studies that go through the network together.")
+    accumulation: int = Field(6, ge=1, description="Batches in a step.")
+    rate: float = Field(1e-4, gt=0, description="Learning rate.")
+    weight_decay: float = Field(5e-4, ge=0)
+    gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+
+    @property
+    def schedule(self) -> Schedule:
+        """The loop's part of it."""
+        return Schedule(
+            epochs=self.epochs,
+            warmup_epochs=self.warmup_epochs,
+            weight_decay=self.weight_decay,
+            gradient_clip=self.gradient_clip,
+            seed=self.seed,
+            accumulation=self.accumulation,
+            patience=self.patience,
+        )
+
+    def build(self, patch_dim: int) -> SegmentMIL:
+        """A SegmentMIL for patches of ``patch_dim``, with first weights that the seed decides."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            return SegmentMIL(patch_dim, self.embed_dim, self.layers, self.heads, self.dropout)
+
+
+def train_teacher(
+    angiograms: Angiograms,
+    config: TeacherConfig,
+    device: str,
+    saved: Path,
+    tell: Progress,
+    usable: NDArray[np.bool_] | None = None,
+) -> tuple[SegmentMIL, Course]:
+    """Teach on the training studies, going on from the checkpoint ``saved`` where there is one.
+
+    ``usable`` (studies,) says whose reports may be seen (None: all). Best is the epoch of the highest mean
+    validation AUROC of the 11 targets. Raises StenceError where a split has no study with targets.
+    """
+    stage = _Teaching(angiograms, config, device, usable)
+    course = run(stage, config.schedule, device, saved, tell)
+    return stage.model, course
+
+
+@torch.inference_mode()
+def study_logits(
+    model: SegmentMIL, angiograms: Angiograms, rows: NDArray[np.int64], device: str
+) -> NDArray[np.float64]:
+    """Logits (n, 11) of these studies, from all their views without augmentation."""
+    logits = [
+        model(*Views.of(angiograms.batch(some, None, 0.0)).to(device)).double().cpu().numpy()
+        for some in in_groups(rows, STUDIES_READ_TOGETHER)
+    ]
+    return np.concatenate(logits)
+
+
+class _Batch(NamedTuple):
+    views: Views
+    targets: Tensor
+
+
+class _Teaching:
+    """The stage, as ``stence.training.loop`` runs it."""
+
+    name = "teacher"
+
+    def __init__(
+        self,
+        angiograms: Angiograms,
+        config: TeacherConfig,
+        device: str,
+        usable: NDArray[np.bool_] | None,
+    ) -> None:
+        self._angiograms, self._config, self._device = angiograms, config, device
+        self._targets = targets_of(angiograms, config.threshold, usable)
+        self._learned_from = self._with_targets(Split.TRAIN)
+        self._judged_by = self._with_targets(Split.VALIDATION)
+        self.model = config.build(angiograms.patch_dim).to(device)
+        self.module: nn.Module = self.model
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.model.parameters()), "rate": self._config.rate}]
+
+    def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        return shuffled_batches(self._learned_from, self._config.batch_size, rng)
+
+    def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
+        """A random augmented version of each view."""
+        views = Views.of(self._angiograms.batch(rows, rng, 0.0))
+        return _Batch(views, torch.from_numpy(self._targets[rows]))
+
+    def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:
+        logits = self.model(*batch.views.to(self._device))
+        return stenosis_loss(gathered(logits), gathered(batch.targets.to(self._device)))
+
+    def judge(self) -> float:
+        logits = study_logits(self.model, self._angiograms, self._judged_by, self._device)
+        return auroc(expit(logits), self._targets[self._judged_by])
+
+    def _with_targets(self, split: Split) -> NDArray[np.int64]:
+        rows = rows_of(self._angiograms, split)
+        rows = rows[~np.isnan(self._targets[rows]).any(axis=1)]
+        if not len(rows):
+            raise StenceError(
+                f"No angiogram of the {split} patients has a cath report that settles whether there is "
+                "stenosis: the teacher needs some in each split; wait for more."
+            )
+        return rows
