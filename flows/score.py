@@ -1,4 +1,7 @@
-"""Score every ECG the champion model has not scored yet: index, then batch after batch until none is left."""
+"""Score every ECG the champion model has not scored yet: index, then batch after batch until none is left.
+
+After it, models in shadow score the same ECGs without raising flags. Their failures are their own.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,42 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.ingest import index
 from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
 from stence import registry, scoring
+from stence.database.outage import patiently
+from stence.errors import StenceError
 
 
 @task(name="load-model", task_run_name="load-model", **TASK_OPTIONS)
 def load_champion(place: Workplace) -> registry.RiskScorer:
     """The champion as it is now; the run keeps this version to its end."""
     return registry.load_champion(place.engine, place.store, place.settings)
+
+
+@task(name="promote-due", task_run_name="promote-due", **TASK_OPTIONS)
+def promote_due(place: Workplace) -> str | None:
+    """Make the newest shadow whose days are over the champion; its version, where there is one."""
+
+    def action() -> str | None:
+        with place.engine.begin() as connection:
+            return registry.promote_due(connection, place.settings.shadow_days)
+
+    return patiently(action, place.settings.outage_seconds)
+
+
+@task(name="list-shadows", task_run_name="list-shadows", **TASK_OPTIONS)
+def list_shadows(place: Workplace) -> list[registry.Registered]:
+    """The models in shadow."""
+
+    def action() -> list[registry.Registered]:
+        with place.engine.connect() as connection:
+            return registry.shadows(connection)
+
+    return patiently(action, place.settings.outage_seconds)
+
+
+@task(name="load-shadow", task_run_name="load-shadow-{shadow.version}", **TASK_OPTIONS)
+def load_shadow(place: Workplace, shadow: registry.Registered) -> registry.RiskScorer:
+    """A model in shadow."""
+    return registry.load(shadow, place.store, place.settings)
 
 
 @task(name="score-batch", task_run_name="score-batch-{number}", **TASK_OPTIONS)
@@ -26,22 +59,43 @@ def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
 
 @flow(name="score", flow_run_name=dated("score"), persist_result=False)
 def score() -> dict[str, Any]:
-    """Index, then score until nothing is pending; the counts of the run."""
+    """Index, then score until nothing is pending, with the champion and then the shadows; its counts."""
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         index(shared)
-        scorer = load_champion(shared)
-        with scoring.open_run(place.engine, place.store, place.settings, scorer) as run:
-            number = 1
-            while score_batch(shared, unseen(run), number):
-                number += 1
-        summary = run.summary()
-    publish(summary)
+        if place.settings.auto_promote and (version := promote_due(shared)):
+            get_run_logger().warning("%s served its days in shadow and is champion now", version)
+        summary = score_all(place, load_champion(shared))
+        publish(summary, "score")
+        for shadow in list_shadows(shared):
+            score_in_shadow(place, shadow)
     return summary.counts()
 
 
-def publish(summary: scoring.RunSummary) -> None:
+def score_all(place: Workplace, scorer: registry.RiskScorer) -> scoring.RunSummary:
+    """One model's run, to its end."""
+    with scoring.open_run(place.engine, place.store, place.settings, scorer) as run:
+        number = 1
+        while score_batch(unseen(place), unseen(run), number):
+            number += 1
+    return run.summary()
+
+
+def score_in_shadow(place: Workplace, shadow: registry.Registered) -> None:
+    """One shadow's run. A failure is told, and stops neither what the champion did nor the next shadow."""
+    try:
+        summary = score_all(place, load_shadow(unseen(place), shadow))
+    except Exception as error:
+        said = f": {error}" if isinstance(error, StenceError) else ""
+        get_run_logger().error("shadow %s failed, %s%s", shadow.version, type(error).__name__, said)
+    else:
+        publish(summary, "shadow")
+
+
+def publish(summary: scoring.RunSummary, kind: str) -> None:
     """Leave the run's counts, and only counts, in Prefect."""
-    get_run_logger().info(summary.text())
-    create_table_artifact(key="score-counts", table=summary.table(), description="ECGs by where they ended")
-    create_markdown_artifact(key="score-run", markdown=summary.markdown(), description="The last score run")
+    get_run_logger().info(f"{kind}: {summary.text()}")
+    create_table_artifact(key=f"{kind}-counts", table=summary.table(), description="ECGs by where they ended")
+    create_markdown_artifact(
+        key=f"{kind}-run", markdown=summary.markdown(), description=f"The last {kind} run"
+    )

@@ -1,5 +1,7 @@
 -- A flag for every target whose probability reached its threshold. One that a person has judged keeps that
--- judgement; a withdrawn one comes back.
+-- judgement; a withdrawn one comes back. A shadow raises none, nor one that was rejected meanwhile. The row lock
+-- makes a promotion wait for this batch, or this batch for the promotion: one of the two raises its flags.
+WITH model AS (SELECT state FROM models WHERE version = :model_version FOR SHARE)
 INSERT INTO flags AS f (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
 SELECT DISTINCT ON (s.content_hash, t.target)
        s.content_hash, :model_version, t.target, s.patient_id, p.probability, t.threshold, t.rule, 'open'
@@ -11,6 +13,7 @@ CROSS JOIN LATERAL (VALUES
 JOIN unnest(CAST(:targets AS text[]), CAST(:thresholds AS double precision[]), CAST(:rules AS text[]))
     AS t (target, threshold, rule) ON t.target = p.target
 WHERE s.reason IS NULL AND p.probability >= t.threshold
+  AND (SELECT state FROM model) NOT IN ('shadow', 'rejected')
   AND s.content_hash NOT IN (SELECT content_hash FROM conflicts)
 ORDER BY s.content_hash, t.target, s.object_id
 ON CONFLICT (content_hash, model_version, target) DO UPDATE

@@ -10,21 +10,39 @@ from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.registry.artefact import Artefact, publish, read, scorer, weights_of
 from stence.registry.manifest import Manifest
-from stence.registry.versions import champion, promote, register, rollback
+from stence.registry.versions import (
+    Registered,
+    champion,
+    due_shadows,
+    promote,
+    promote_due,
+    register,
+    reject,
+    rollback,
+    shadow,
+    shadows,
+)
 from stence.settings import Settings
 
 __all__ = [
     "Artefact",
     "Manifest",
+    "Registered",
     "RiskScorer",
     "champion",
+    "due_shadows",
+    "load",
     "load_champion",
     "promote",
+    "promote_due",
     "publish",
     "read",
     "register",
+    "reject",
     "rollback",
     "scorer",
+    "shadow",
+    "shadows",
     "weights_of",
 ]
 
@@ -42,4 +60,9 @@ def load_champion(engine: Engine, store: ObjectStore, settings: Settings) -> Ris
             "No model is champion yet: train one (stence train), then "
             "stence models promote VERSION --by … --why …"
         )
+    return load(found, store, settings)
+
+
+def load(found: Registered, store: ObjectStore, settings: Settings) -> RiskScorer:
+    """A version, its files verified, ready to score. Raises ArtefactError and ConfigurationError as above."""
     return scorer(read(store, found.folder, found.sha256), device_of(settings))

@@ -1,25 +1,32 @@
-"""Model versions and their states: candidate -> shadow -> champion -> retired.
+"""Model versions and their states: candidate -> shadow -> champion -> retired, or else rejected.
 
 At most one is champion. Every change leaves a row in ``model_events``, in the transaction that makes it.
-A retired model comes back by ``rollback`` only.
+A retired model comes back by ``rollback`` only, a rejected one never. A shadow's scores raise no flags
+until it is promoted; then they do, in the same transaction.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, exists, func, insert, select, text, update
 
+from stence.database import queries
 from stence.database.tables import model_events, models
 from stence.errors import RegistryError
 from stence.registry.artefact import Artefact
 
 PROMOTABLE = ("candidate", "shadow")
+HINTS = {
+    "retired": "; stence models rollback brings a retired one back",
+    "rejected": "; stence query model_decisions says why, the next training makes another",
+}
 
 
-class Champion(NamedTuple):
-    """Where the champion's artefact lies, and its registered SHA-256."""
+class Registered(NamedTuple):
+    """Where a version's artefact lies, and its registered SHA-256."""
 
     version: str
     folder: str
@@ -44,19 +51,30 @@ def register(connection: Connection, artefact_folder: str, artefact: Artefact, *
     _record(connection, version, None, "candidate", by, why)
 
 
-def promote(connection: Connection, version: str, *, by: str, why: str) -> None:
+def shadow(connection: Connection, version: str, *, by: str, why: str) -> None:
+    """Let a candidate score beside the champion without raising flags. Raises RegistryError for any other."""
+    _one_change_at_a_time(connection)
+    _check(connection, version, ("candidate",), "go into shadow")
+    _change(connection, version, "shadow", by, why)
+
+
+def reject(connection: Connection, version: str, *, by: str, why: str) -> None:
+    """Rule out a candidate or shadow for good. Raises RegistryError for any other version."""
+    _one_change_at_a_time(connection)
+    _check(connection, version, PROMOTABLE, "be rejected")
+    _change(connection, version, "rejected", by, why)
+
+
+def promote(connection: Connection, version: str, *, by: str, why: str) -> int:
     """Make a candidate or shadow the champion; the champion before it retires.
 
-    Raises RegistryError for a version that is unknown, champion already, or retired.
+    Flags are raised for the ECGs that it scored as a shadow, as if it had been champion; how many.
+    Raises RegistryError for a version that is unknown, champion already, retired or rejected.
     """
     _one_change_at_a_time(connection)
-    state = _state(connection, version)
-    if state is None:
-        raise RegistryError(f"There is no model version {version}; stence models list shows them.")
-    if state not in PROMOTABLE:
-        hint = "; stence models rollback brings a retired one back" if state == "retired" else ""
-        raise RegistryError(f"Model version {version} is {state}: it cannot be promoted{hint}.")
+    _check(connection, version, PROMOTABLE, "be promoted")
     _make_champion(connection, version, by, why)
+    return connection.execute(queries.statement("flag_shadow_scores"), {"model_version": version}).rowcount
 
 
 def rollback(connection: Connection, *, by: str, why: str) -> str:
@@ -77,12 +95,46 @@ def rollback(connection: Connection, *, by: str, why: str) -> str:
     return previous
 
 
-def champion(connection: Connection) -> Champion | None:
+def champion(connection: Connection) -> Registered | None:
     """The champion, if there is one."""
-    found = connection.execute(
-        select(models.c.version, models.c.folder, models.c.sha256).where(models.c.state == "champion")
-    ).one_or_none()
-    return Champion(*found) if found else None
+    found = connection.execute(_REGISTERED.where(models.c.state == "champion")).one_or_none()
+    return Registered(*found) if found else None
+
+
+def shadows(connection: Connection) -> list[Registered]:
+    """The versions in shadow, oldest first."""
+    found = _REGISTERED.where(models.c.state == "shadow").order_by(models.c.created_at, models.c.version)
+    return [Registered(*row) for row in connection.execute(found)]
+
+
+def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
+    """The shadows that have served their days beside the present champion, newest first.
+
+    One that was judged against a champion before this one is for a person to promote.
+    """
+    e, later = model_events.c, model_events.alias().c
+    promoted_since = exists().where(later.to_state == "champion", later.id > e.id)
+    due = (
+        select(models.c.version)
+        .join(model_events, (e.version == models.c.version) & (e.to_state == "shadow"))
+        .where(models.c.state == "shadow", e.changed_at <= func.now() - timedelta(days=shadow_days))
+        .where(~promoted_since)
+        .order_by(e.id.desc())
+    )
+    return list(connection.scalars(due))
+
+
+def promote_due(connection: Connection, shadow_days: float) -> str | None:
+    """Promote the newest shadow that is due, if any; its version."""
+    _one_change_at_a_time(connection)
+    due = due_shadows(connection, shadow_days)
+    if not due:
+        return None
+    promote(connection, due[0], by="stence", why=f"{shadow_days:g} days in shadow are over")
+    return due[0]
+
+
+_REGISTERED = select(models.c.version, models.c.folder, models.c.sha256)
 
 
 def _one_change_at_a_time(connection: Connection) -> None:
@@ -91,6 +143,14 @@ def _one_change_at_a_time(connection: Connection) -> None:
 
 def _state(connection: Connection, version: str) -> str | None:
     return connection.scalar(select(models.c.state).where(models.c.version == version))
+
+
+def _check(connection: Connection, version: str, states: tuple[str, ...], change: str) -> None:
+    state = _state(connection, version)
+    if state is None:
+        raise RegistryError(f"There is no model version {version}; stence models list shows them.")
+    if state not in states:
+        raise RegistryError(f"Model version {version} is {state}: it cannot {change}{HINTS.get(state, '')}.")
 
 
 def _make_champion(connection: Connection, version: str, by: str, why: str) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from stence import scoring
+from stence.database.tables import flags, scores
 from stence.errors import ConfigurationError, DatabaseUnavailableError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
-from support.champion import crown
+from support.champion import crown, enshadow
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
 
@@ -109,7 +110,12 @@ def test_a_score_run(
     assert run.state.is_completed()
     assert run.name.startswith("score-20")
     names = sorted(task.name for task in task_runs(client, run))
-    assert names == ["index", "load-model", *(f"score-batch-{number}" for number in range(1, 5))]
+    assert names == [
+        "index",
+        "list-shadows",
+        "load-model",
+        *(f"score-batch-{number}" for number in range(1, 5)),
+    ]
     left = artifacts(client, run)
     assert left.keys() == {"score-counts", "score-run"}
     assert '"indexed"' in left["score-counts"]
@@ -120,6 +126,56 @@ def test_a_score_run(
     assert "indexed 8 = scored 7" in held
     assert "PAT-" not in held
     assert "rest.hea" not in held
+
+
+def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_nobody(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore
+) -> None:
+    from flows.score import score
+
+    crown(engine, store, settings, "model-7", threshold=0)
+    for version in ("broken", "shade"):
+        enshadow(engine, store, settings, version, threshold=0)
+    store.delete("models/broken/model.safetensors")
+
+    assert score() == {"indexed": 8, "scored": 7, "quarantined": 1, "pending": 0}
+
+    run = last_run(client, "score")
+    assert run.state.is_completed()
+    failed = {task.name for task in task_runs(client, run) if task.state.is_failed()}
+    assert failed == {"load-shadow-broken"}
+    assert scored_by(engine) == {"model-7": 7, "shade": 7}
+    assert flagged_by(engine) == {"model-7"}
+    left = artifacts(client, run)
+    assert "model-7" in left["score-run"]
+    assert "shade" in left["shadow-run"]
+
+
+def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.score import score
+
+    monkeypatch.setenv("STENCE_SHADOW_DAYS", "0")
+    crown(engine, store, settings, "model-7", threshold=0)
+    enshadow(engine, store, settings, "shade", threshold=0)
+    score()
+    assert flagged_by(engine) == {"model-7"}
+    monkeypatch.setenv("STENCE_AUTO_PROMOTE", "true")
+    score()
+    assert flagged_by(engine) == {"model-7", "shade"}
+    assert "shade" in artifacts(client, last_run(client, "score"))["score-run"]
+
+
+def scored_by(engine: Engine) -> dict[str, int]:
+    statement = select(scores.c.model_version, func.count()).group_by(scores.c.model_version)
+    with engine.connect() as connection:
+        return dict(tuple(row) for row in connection.execute(statement))
+
+
+def flagged_by(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.scalars(select(flags.c.model_version)))
 
 
 def test_an_ingest_run(client: Any, store: ObjectStore, prefect_database: Path) -> None:

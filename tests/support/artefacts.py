@@ -17,7 +17,7 @@ from stence.registry.manifest import Architecture, Code, Preprocessing, Training
 TINY = {"width": 16, "depth": 1, "heads": 2}
 
 
-def make_artefact(version: str = "tiny-1", seed: int = 1) -> Artefact:
+def make_artefact(version: str = "tiny-1", seed: int = 1, threshold: float = 0.5) -> Artefact:
     """A model version as training would publish it."""
     torch.manual_seed(seed)
     weights = weights_of(RiskModel(build("otis", **TINY)))
@@ -28,7 +28,7 @@ def make_artefact(version: str = "tiny-1", seed: int = 1) -> Artefact:
         preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=2),
         targets=TARGET_NAMES,
         calibration=Calibration(),
-        thresholds={name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES},
+        thresholds={name: Threshold(threshold, "chosen by the test") for name in TARGET_NAMES},
         training_data=TrainingData(fingerprint="0" * 64, ecgs={}, patients={}, left_out={}),
         training_config={},
         training_run={},
