@@ -125,7 +125,7 @@ def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
 
 def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
     (sql / "migrations" / "versions" / "9999_rename.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0001'\n"
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0002'\n"
         "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
     )
     migrate.upgrade(engine)
@@ -136,13 +136,13 @@ def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -
 def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql: Path) -> None:
     before = views(engine)
     (sql / "migrations" / "versions" / "9999_wrong.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0001'\n"
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0002'\n"
         "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
     )
     with pytest.raises(ConfigurationError, match="division by zero"):
         migrate.upgrade(engine)
     assert views(engine) == before
-    assert migrate.current_revision(engine) == "0001"
+    assert migrate.current_revision(engine) == "0002"
 
 
 def test_a_database_of_a_newer_version_is_refused_in_words(engine: Engine, settings: Settings) -> None:
@@ -189,4 +189,4 @@ def test_databases_of_one_server_do_not_wait_for_each_other(postgres: Engine) ->
     with postgres.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.LOCK})
         with database.connect(Settings(database_url=SecretStr(url_of(postgres, name)))) as engine:
-            assert migrate.current_revision(engine) == "0001"
+            assert migrate.current_revision(engine) == "0002"
