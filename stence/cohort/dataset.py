@@ -11,17 +11,18 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.cohort.splits import Split
+from stence.cohort.reports import Study
+from stence.cohort.splits import Split, split_of
 from stence.ecg import LEADS, SAMPLING_RATE, WINDOW_SAMPLES
 from stence.ecg.recording import Sex
-from stence.models.targets import TARGETS
+from stence.models.targets import SEGMENTS, TARGETS
 
 RAW_SAMPLES = 10 * SAMPLING_RATE
 INDEX = "cohort.json"
@@ -50,13 +51,16 @@ class Example:
 class Part:
     """The ECGs of one split, as in Example; ECG ``i`` is ``signals[rows[i]]``, read from disk when asked for.
 
-    ``patients`` (n,) are numbers that only tell patients apart; ``labels`` (n, 6); ``sex`` (n,) is F, M or
-    empty, ``age`` (n,) in years or NaN, as the file says.
+    ``patients`` (n,) are numbers that only tell patients apart; ``studies`` (n,) is the number of each ECG's
+    study in the cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M
+    or empty, ``age`` (n,) in years or NaN, as the file says.
     """
 
     contents: tuple[str, ...]
     patients: NDArray[np.int64]
+    studies: NDArray[np.int64]
     labels: NDArray[np.float32]
+    degrees: NDArray[np.float32]
     sex: NDArray[np.str_]
     age: NDArray[np.float64]
     samples: NDArray[np.int64]
@@ -79,27 +83,52 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyTable:
+    """The cath studies of a cohort, with and without ECGs; a study's number is its place.
+
+    ``patients`` (s,) are numbers as in Part; ``degrees`` (s, 16) in percent; ``angiograms`` holds a SHA-256 of
+    each study's usable angiograms, empty where it has none.
+    """
+
+    patients: NDArray[np.int64]
+    degrees: NDArray[np.float32]
+    splits: tuple[Split, ...]
+    angiograms: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+
+@dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled ECGs by split, and how many rows, studies and ECGs were left out, by reason."""
+    """Labelled ECGs by split, their studies, and how many rows, studies and ECGs were left out, by reason."""
 
     parts: Mapping[Split, Part]
     left_out: Mapping[str, int]
+    studies: StudyTable
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the sorted (content hash, labels, split) of all ECGs."""
-        lines = sorted(
-            f"{content} {labels.tolist()} {split}"
+        """SHA-256 over the sorted ECGs (content hash, labels, degrees, split) and studies with angiograms."""
+        ecgs = (
+            f"{content} {labels.tolist()} {degrees.tolist()} {split}"
             for split, part in self.parts.items()
-            for content, labels in zip(part.contents, part.labels, strict=True)
+            for content, labels, degrees in zip(part.contents, part.labels, part.degrees, strict=True)
         )
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        table = self.studies
+        studies = (
+            f"{angiograms} {degrees.tolist()} {split}"
+            for angiograms, degrees, split in zip(table.angiograms, table.degrees, table.splits, strict=True)
+            if angiograms
+        )
+        return hashlib.sha256("\n".join([*sorted(ecgs), *sorted(studies)]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     content: str
     patient: int
+    study: int
     split: str
     row: int
     samples: int
@@ -108,16 +137,38 @@ class _Entry:
     age: float | None
 
 
-class CohortWriter:
-    """Writes a cohort into ``folder``, which is emptied; the index goes last, so that half of one is none."""
+@dataclass(frozen=True, slots=True)
+class _StudyEntry:
+    patient: int
+    split: str
+    degrees: tuple[float, ...]
+    angiograms: str
 
-    def __init__(self, folder: Path) -> None:
+
+class CohortWriter:
+    """Writes a cohort into ``folder``, which is emptied; the index goes last, so that half of one is none.
+
+    ``angiograms`` is the SHA-256 of the usable angiograms by study id; ``windows`` are those of an ECG that
+    is kept prepared.
+    """
+
+    def __init__(
+        self, folder: Path, studies: Iterable[Study], angiograms: Mapping[str, str], windows: int
+    ) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
         self._folder = folder
+        self._windows = windows
         self._rows: Counter[Split] = Counter()
         self._patients: dict[str, int] = {}
         self._entries: list[_Entry] = []
+        self._numbers: dict[str, int] = {}
+        self._studies: list[_StudyEntry] = []
+        for study in studies:
+            self._numbers[study.study_id] = len(self._studies)
+            patient = self._patients.setdefault(study.patient_id, len(self._patients))
+            split, hashed = split_of(study.patient_id), angiograms.get(study.study_id, "")
+            self._studies.append(_StudyEntry(patient, split, study.degrees, hashed))
 
     def add(self, example: Example) -> None:
         """Append one ECG."""
@@ -126,7 +177,8 @@ class CohortWriter:
         self._entries.append(
             _Entry(
                 example.content,
-                self._patients.setdefault(example.patient_id, len(self._patients)),
+                self._patients[example.patient_id],
+                self._numbers[example.study_id],
                 example.split,
                 self._rows[example.split],
                 example.samples,
@@ -142,9 +194,14 @@ class CohortWriter:
         for split in self._rows:
             with _signal_file(self._folder, split).open("ab") as file:
                 os.fsync(file.fileno())
-        kept = [asdict(entry) for entry in self._entries if entry.content not in without]
+        index = {
+            "ecgs": [asdict(entry) for entry in self._entries if entry.content not in without],
+            "studies": [asdict(study) for study in self._studies],
+            "left_out": left_out,
+            "windows": self._windows,
+        }
         unfinished = self._folder / f"{INDEX}.unfinished"
-        unfinished.write_text(json.dumps({"ecgs": kept, "left_out": left_out}))
+        unfinished.write_text(json.dumps(index))
         unfinished.replace(self._folder / INDEX)
 
 
@@ -153,23 +210,40 @@ def is_written(folder: Path) -> bool:
     return (folder / INDEX).exists()
 
 
-def read_cohort(folder: Path, windows: int) -> Cohort:
-    """The finished cohort in ``folder``, which was prepared with ``windows`` an ECG."""
+def read_cohort(folder: Path) -> Cohort:
+    """The finished cohort in ``folder``."""
     index = json.loads((folder / INDEX).read_text())
     entries = [_Entry(**entry) for entry in index["ecgs"]]
+    studies = _study_table([_StudyEntry(**study) for study in index["studies"]])
     return Cohort(
-        {split: _part(folder, split, [e for e in entries if e.split == split], windows) for split in Split},
+        {
+            split: _part(folder, split, [e for e in entries if e.split == split], studies, index["windows"])
+            for split in Split
+        },
         index["left_out"],
+        studies,
     )
 
 
-def _part(folder: Path, split: Split, entries: Sequence[_Entry], windows: int) -> Part:
+def _study_table(entries: Sequence[_StudyEntry]) -> StudyTable:
+    return StudyTable(
+        np.array([entry.patient for entry in entries], dtype=np.int64),
+        np.array([entry.degrees for entry in entries], dtype=np.float32).reshape(len(entries), SEGMENTS),
+        tuple(Split(entry.split) for entry in entries),
+        tuple(entry.angiograms for entry in entries),
+    )
+
+
+def _part(folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTable, windows: int) -> Part:
     shape = (len(LEADS), RAW_SAMPLES) if split is Split.TRAIN else (windows, len(LEADS), WINDOW_SAMPLES)
     labels = [[np.nan if label is None else label for label in entry.labels] for entry in entries]
+    studies = np.array([entry.study for entry in entries], dtype=np.int64)
     return Part(
         tuple(entry.content for entry in entries),
         np.array([entry.patient for entry in entries], dtype=np.int64),
+        studies,
         np.array(labels, dtype=np.float32).reshape(len(entries), len(TARGETS)),
+        table.degrees[studies],
         np.array([entry.sex or "" for entry in entries], dtype="U1"),
         np.array([np.nan if entry.age is None else entry.age for entry in entries], dtype=np.float64),
         np.array([entry.samples for entry in entries], dtype=np.int64),

@@ -40,8 +40,9 @@ def gather(plan: Plan, store: ObjectStore, settings: Settings, folder: Path, tel
     Raises StoreUnavailableError.
     """
     if not is_written(folder):
-        _Gathering(plan, settings).run(store, CohortWriter(folder), tell)
-    return read_cohort(folder, settings.windows_per_ecg)
+        writer = CohortWriter(folder, plan.studies, {}, settings.windows_per_ecg)
+        _Gathering(plan, settings).run(store, writer, tell)
+    return read_cohort(folder)
 
 
 class _Gathering:

@@ -1,0 +1,81 @@
+"""The angiograms of a cohort: patch features of every view of every study, in one file that is mapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.cohort.splits import Split
+
+
+class ViewBatch(NamedTuple):
+    """The views of some studies, padded with zeros to the most that one of them has.
+
+    ``tokens`` (b, v, 1, t, patch_dim) float16, one frame a view; ``views`` (b,) says how many are real;
+    ``angulations`` (b, v, 2) in degrees.
+    """
+
+    tokens: NDArray[np.float16]
+    views: NDArray[np.int64]
+    angulations: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Angiograms:
+    """Studies that have usable views; features are read from disk when asked for.
+
+    Study ``i`` has the number ``study[i]`` in the cohort's StudyTable, and its views are the rows
+    ``first[i]`` to ``first[i] + count[i]`` of ``angles`` (v, 2), primary and secondary in degrees, and of
+    ``features`` (v, versions, t, patch_dim). Version 0 is the frame as it is, the others are augmented.
+    ``degrees`` (s, 16) are the study's in percent.
+    """
+
+    study: NDArray[np.int64]
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    angles: NDArray[np.float32]
+    degrees: NDArray[np.float32]
+    splits: tuple[Split, ...]
+    features: NDArray[np.float16]
+
+    def __len__(self) -> int:
+        return len(self.study)
+
+    @property
+    def patch_dim(self) -> int:
+        """Numbers a patch has."""
+        return self.features.shape[-1]
+
+    def batch(
+        self, studies: NDArray[np.int64], rng: np.random.Generator | None, drop_views: float
+    ) -> ViewBatch:
+        """The views of the studies at places ``studies`` (b,).
+
+        Without ``rng`` all views, not augmented. With it one of the augmented versions of each view, and from
+        every study a share of its views is left out, drawn from 0 to ``drop_views``; one at least is kept.
+        """
+        chosen = [self._rows(study, rng, drop_views) for study in studies]
+        views = np.array([len(rows) for rows in chosen], dtype=np.int64)
+        most = int(views.max(initial=0))
+        tokens = np.zeros((len(chosen), most, 1, *self.features.shape[2:]), dtype=np.float16)
+        angulations = np.zeros((len(chosen), most, 2), dtype=np.float32)
+        for number, rows in enumerate(chosen):
+            for place, row in enumerate(rows):
+                tokens[number, place, 0] = self.features[row, self._version(rng)]
+            angulations[number, : len(rows)] = self.angles[rows]
+        return ViewBatch(tokens, views, angulations)
+
+    def _rows(self, study: np.int64, rng: np.random.Generator | None, drop_views: float) -> NDArray[np.int64]:
+        first, count = int(self.first[study]), int(self.count[study])
+        rows = np.arange(first, first + count, dtype=np.int64)
+        if rng is None:
+            return rows
+        dropped = min(int(rng.uniform(0, drop_views) * count), count - 1)
+        return np.sort(rng.choice(rows, count - dropped, replace=False))
+
+    def _version(self, rng: np.random.Generator | None) -> int:
+        versions = self.features.shape[1]
+        return int(rng.integers(1, versions)) if rng is not None and versions > 1 else 0
