@@ -37,6 +37,7 @@ class Settings(BaseSettings):
         "angio/", description="Where coronary angiograms (XA DICOM) lie in the store."
     )
     model_prefix: str = Field("models/", description="Where model artefacts lie in the store.")
+    card_prefix: str = Field("cards/", description="Where model cards lie in the store.")
     feature_prefix: str = Field("features/", description="Where patch features of key frames are kept.")
     weights_prefix: str = Field("weights/", description="Where imported published weights are kept.")
     timezone: str = Field("UTC", description="Time zone of file times that carry none.")
@@ -82,7 +83,13 @@ class Settings(BaseSettings):
         return value.expanduser().resolve()
 
     @field_validator(
-        "ecg_prefix", "report_prefix", "angiogram_prefix", "model_prefix", "feature_prefix", "weights_prefix"
+        "ecg_prefix",
+        "report_prefix",
+        "angiogram_prefix",
+        "model_prefix",
+        "card_prefix",
+        "feature_prefix",
+        "weights_prefix",
     )
     @classmethod
     def _folder(cls, value: str) -> str:

@@ -1,6 +1,8 @@
-"""``stence models``: the versions, which one is champion, and changing that."""
+"""``stence models``: the versions, their cards, which one is champion, and changing that."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -32,12 +34,28 @@ def list_versions() -> None:
 @BY
 @WHY
 def promote(version: str, by: str, why: str) -> None:
-    """Make VERSION the champion; the one before it retires."""
+    """Make VERSION the champion; the one before it retires.
+
+    What it scored in shadow raises its flags now.
+    """
     from stence import database, registry
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        registry.promote(connection, version, by=by, why=why)
-    click.echo(f"{version} is champion.")
+        flags = registry.promote(connection, version, by=by, why=why)
+    click.echo(f"{version} is champion." + (f" It raised {flags} flags." if flags else ""))
+
+
+@models.command()
+@click.argument("version")
+@BY
+@WHY
+def reject(version: str, by: str, why: str) -> None:
+    """Rule out VERSION, a candidate or shadow, for good."""
+    from stence import database, registry
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        registry.reject(connection, version, by=by, why=why)
+    click.echo(f"{version} is rejected.")
 
 
 @models.command()
@@ -50,3 +68,28 @@ def rollback(by: str, why: str) -> None:
     with database.connect(Settings()) as engine, engine.begin() as connection:
         version = registry.rollback(connection, by=by, why=why)
     click.echo(f"{version} is champion again.")
+
+
+@models.command()
+@click.argument("version")
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the card into this folder, as Markdown with its pictures and as one HTML page.",
+)
+def card(version: str, save: Path | None) -> None:
+    """Print VERSION's model card, or save it."""
+    from stence import database, registry
+    from stence.objects import open_store
+
+    settings = Settings()
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, engine.connect() as connection:
+        files = registry.read_card(connection, store, version)
+    if save is None:
+        click.echo(files["card.md"].decode())
+        return
+    save.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (save / name).write_bytes(content)
+    click.echo(f"The card is in {save / 'card.html'}.")

@@ -9,6 +9,7 @@ from stence.errors import RegistryError
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.registry.artefact import Artefact, publish, read, scorer, weights_of
+from stence.registry.cards import publish_card, read_card
 from stence.registry.manifest import Manifest
 from stence.registry.versions import (
     Registered,
@@ -36,7 +37,9 @@ __all__ = [
     "promote",
     "promote_due",
     "publish",
+    "publish_card",
     "read",
+    "read_card",
     "register",
     "reject",
     "rollback",

@@ -65,5 +65,7 @@ class Manifest(Part):
     training_config: dict[str, Any]
     training_run: dict[str, Any] = Field(description="Seed, epochs, best epoch, seconds.")
     metrics: dict[str, Any] = Field(description="On the test patients, with 95 % intervals.")
+    gate: dict[str, Any] | None = Field(None, description="The gate's verdict, where it was judged.")
+    card: dict[str, str] = Field({}, description="Key and SHA-256 of each file of the model card.")
     code: Code
     files: dict[str, str] = Field(description="SHA-256 of each other file of the artefact.")

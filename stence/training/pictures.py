@@ -1,0 +1,120 @@
+"""A model card's pictures as PNG: how it ranks, how it is calibrated, what it is worth, how it learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stence.training import curves
+from stence.training.figures import Question
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INCHES = (4.6, 3.8)
+DOTS_PER_INCH = 110
+MODEL, OTHER, REFERENCE = "#1f5fa8", "#c4572e", "#8a8a8a"
+DECISION_THRESHOLDS = np.linspace(0.01, 0.8, 80)
+
+
+def pictures(question: Question) -> dict[str, bytes]:
+    """ROC, precision-recall, calibration and decision curve, by file name; none without cases or controls."""
+    if len(np.unique(question.label)) < 2:
+        return {}
+    return {
+        "roc.png": _curve(curves.roc(question), "1 - specificity", "sensitivity", reference=([0, 1], [0, 1])),
+        "precision_recall.png": _curve(
+            curves.precision_recall(question), "recall", "precision", reference=([0, 1], _level(question))
+        ),
+        "calibration.png": _calibration(question),
+        "decision_curve.png": _decision_curve(question),
+    }
+
+
+def courses(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Training loss and validation AUROC of each stage over its epochs, the best one marked.
+
+    ``stages``, at least one, are courses as the manifest keeps them (``stence.training.loop.Course``).
+    """
+    figure = _figure(len(stages))
+    for number, (name, course) in enumerate(stages.items(), start=1):
+        losses = figure.add_subplot(2, len(stages), number, title=name, ylabel="training loss")
+        losses.plot(range(1, course["epochs"] + 1), course["training_losses"], color=MODEL)
+        judged = figure.add_subplot(
+            2, len(stages), len(stages) + number, sharex=losses, xlabel="epoch", ylabel="validation AUROC"
+        )
+        judged.plot(course["judged_epochs"], course["validation_aurocs"], ".-", color=OTHER)
+        for axes in (losses, judged):
+            axes.axvline(course["best_epoch"], color=REFERENCE, linestyle=":")
+            axes.spines[["top", "right"]].set_visible(False)
+    return _png(figure)
+
+
+def _curve(
+    curve: curves.Curve, x_label: str, y_label: str, reference: tuple[list[float], list[float]]
+) -> bytes:
+    figure = _figure()
+    axes = _axes(figure, x_label, y_label)
+    axes.plot(*reference, color=REFERENCE, linestyle=":")
+    axes.plot(curve.x, curve.y, color=MODEL)
+    axes.plot(*curve.chosen, "o", color=OTHER, label="at the threshold")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.legend(frameon=False)
+    return _png(figure)
+
+
+def _calibration(question: Question) -> bytes:
+    found = curves.calibration(question)
+    figure = _figure()
+    axes = _axes(figure, "predicted probability", "share of cases")
+    axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle=":")
+    axes.plot([each.predicted for each in found], [each.observed for each in found], "o-", color=MODEL)
+    for each in found:
+        axes.annotate(
+            f"{each.ecgs}", (each.predicted, each.observed), (0, 6), textcoords="offset points", fontsize=8
+        )
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.08), aspect="equal")
+    axes.set_title("number of ECGs at each point", fontsize=9)
+    return _png(figure)
+
+
+def _decision_curve(question: Question) -> bytes:
+    by_model, by_all = curves.net_benefit(question, DECISION_THRESHOLDS)
+    figure = _figure()
+    axes = _axes(figure, "threshold probability", "net benefit per ECG")
+    axes.axhline(0, color=REFERENCE, label="flag nobody")
+    axes.plot(DECISION_THRESHOLDS, by_all, color=REFERENCE, linestyle=":", label="flag everybody")
+    axes.plot(DECISION_THRESHOLDS, by_model, color=MODEL, label="flag by the model")
+    axes.axvline(question.threshold, color=OTHER, linewidth=1, label="the threshold")
+    top = float(question.label.mean())
+    axes.set(xlim=(0, DECISION_THRESHOLDS[-1]), ylim=(-0.15 * top, 1.1 * top))
+    axes.legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
+def _level(question: Question) -> list[float]:
+    """The precision of flagging by chance, from end to end."""
+    return [float(question.label.mean())] * 2
+
+
+def _figure(width: int = 1) -> Figure:
+    # Seconds to import, and only wanted at the end of a training. No pyplot: nothing global, no window.
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    return Figure((INCHES[0] * width, INCHES[1]), DOTS_PER_INCH, layout="constrained")
+
+
+def _axes(figure: Figure, x_label: str, y_label: str) -> Axes:
+    axes = figure.add_subplot(xlabel=x_label, ylabel=y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
