@@ -13,6 +13,9 @@ from stence.models.targets import labels
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
+from stence.simulation import angiogram_faults
+from stence.simulation.angiogram_files import Study, angiogram_dataset, draw_syntax
+from stence.simulation.angiograms import draw_runs
 from stence.simulation.faults import SENT_AGAIN, WRONG_PATIENT, spoil_files
 from stence.simulation.files import Ecg, write
 from stence.simulation.ledger import Ledger
@@ -32,17 +35,19 @@ class HospitalConfig:
     """``patients`` and ``seed`` make the hospital, ``end`` is its last moment.
 
     A patient depends on seed, number and end alone: more patients add to a hospital and change nobody.
+    ``angiograms``: whether the runs are written, too; ECGs and reports are the same either way.
     """
 
     patients: int = 3000
     seed: int = 7
     end: datetime = datetime(2026, 6, 30, 18)
+    angiograms: bool = False
 
 
 def simulate(
     store: ObjectStore, settings: Settings, config: HospitalConfig, tell: Progress
 ) -> SimulationSummary:
-    """Write ECGs and their manifest, cath reports, and the truth aside below ``simulation/``.
+    """Write ECGs and their manifest, cath reports, angiograms, and the truth aside below ``simulation/``.
 
     Memory holds a few dozen files at a time, and the tables. Raises StoreUnavailableError with the store.
     """
@@ -78,7 +83,7 @@ class _Writer:
 
 class _Hospital:
     def __init__(self, writer: _Writer, settings: Settings, config: HospitalConfig) -> None:
-        self.writer, self.ledger, self.tally = writer, Ledger(settings), Tally()
+        self.writer, self.ledger, self.tally = writer, Ledger(settings, config.angiograms), Tally()
         self._config = config
         self._observer = IdealObserver()
 
@@ -89,7 +94,10 @@ class _Hospital:
         self.ledger.note_patient(patient)
         angiography = draw_angiography_time(rng, self._config.end) if patient.sent else None
         if angiography is not None:
-            self.ledger.note_angiography(patient, study_id(number, _ANGIOGRAPHY), angiography)
+            study = Study(patient, study_id(number, _ANGIOGRAPHY), angiography)
+            self.ledger.note_angiography(patient, study.study_id, angiography)
+            if self._config.angiograms:
+                self._image(study)
         answers = labels(patient.degrees.tolist())
         for visit in draw_visits(rng, patient, angiography, self._config.end):
             key = self._write(rng, visit.ecg, visit.fault)
@@ -99,6 +107,17 @@ class _Hospital:
             log_odds = self._observer.log_odds(visit.evidence)
             self.ledger.note_ecg(key, visit, log_odds)
             self.tally.add(patient, visit, log_odds, answers)
+
+    def _image(self, study: Study) -> None:
+        """Put the study's runs; a generator of their own leaves the patient's ECGs as they are."""
+        number = study.patient.number
+        rng = np.random.default_rng(np.random.SeedSequence(self._config.seed, spawn_key=(number, 1)))
+        for run in draw_runs(rng, study.patient, study.performed_at):
+            fault = angiogram_faults.draw_fault(rng)
+            file = angiogram_dataset(study, run, draw_syntax(rng))
+            key = self.ledger.note_run(study, run, fault)
+            self.writer.put(key, angiogram_faults.spoilt(rng, file, run, number, fault))
+            self.tally.add_run(fault)
 
     def _send_again(self, rng: np.random.Generator, patient: Patient, visit: Visit, key: str) -> None:
         """The same recording a second time: under a new study, or under the patient admitted before."""

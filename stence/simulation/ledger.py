@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from stence.models.targets import TARGET_NAMES
 from stence.settings import Settings
+from stence.simulation import angiogram_faults
+from stence.simulation.angiogram_files import Study
+from stence.simulation.angiograms import Run
 from stence.simulation.coronaries import TERRITORIES
 from stence.simulation.faults import EXPECTED
 from stence.simulation.files import Ecg
@@ -41,7 +44,7 @@ class Table:
 class Ledger:
     """Takes down patients, angiographies and ECGs, and gives the files that say so."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, angiograms: bool) -> None:
         self.manifest = Table("subject_id", "study_id", "file_name", "ecg_time", "path")
         self.cath = Table("study_id", "patient_id", "performed_at", "segment", "degree")
         segments = (f"segment_{segment}" for segment in range(1, 17))
@@ -52,7 +55,9 @@ class Ledger:
             "key", "patient_id", "model", "heart_rate", "fibrillation", "conduction", *signs, *log_odds
         )
         self.faults = Table("key", "fault", "expected", "copy_of")
-        self._settings = settings
+        self.runs = Table("key", "patient_id", "study_id", "artery", "primary_angle", "secondary_angle")
+        self.run_faults = Table("key", "fault", "expected", "reason")
+        self._settings, self._angiograms = settings, angiograms
 
     def objects(self) -> Iterator[tuple[str, bytes]]:
         """Key and content of every table's file."""
@@ -61,6 +66,9 @@ class Ledger:
         yield TRUTH_PREFIX + "truth.csv", self.patients.csv()
         yield TRUTH_PREFIX + "ecgs.csv", self.ecgs.csv()
         yield TRUTH_PREFIX + "faults.csv", self.faults.csv()
+        if self._angiograms:
+            yield TRUTH_PREFIX + "angiograms.csv", self.runs.csv()
+            yield TRUTH_PREFIX + "angiogram_faults.csv", self.run_faults.csv()
 
     def note_patient(self, patient: Patient) -> None:
         """The person's truth."""
@@ -81,6 +89,16 @@ class Ledger:
         narrowed = [(number, degree) for number, degree in enumerate(patient.degrees.tolist(), 1) if degree]
         for segment, degree in narrowed or [(1, 0)]:
             self.cath.rows.append((study_id, patient.subject_id, performed_at.isoformat(), segment, degree))
+
+    def note_run(self, study: Study, run: Run, fault: str | None) -> str:
+        """The run's truth, and what is wrong with its file; returns the file's key."""
+        subject, artery = str(study.patient.subject_id), "RCA" if run.right else "LCA"
+        folder = f"{self._settings.angiogram_prefix}p{subject[:4]}/p{subject}/s{study.study_id}/"
+        key = f"{folder}{run.number}.dcm"
+        self.runs.rows.append((key, subject, study.study_id, artery, run.primary, run.secondary))
+        if fault is not None:
+            self.run_faults.rows.append((key, fault, "quarantined", angiogram_faults.REASONS[fault]))
+        return key
 
     def note_file(self, ecg: Ecg) -> str:
         """The manifest's row; returns the folder's key."""

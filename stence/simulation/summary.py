@@ -16,13 +16,16 @@ from stence.simulation.visits import Visit
 
 @dataclass(frozen=True, slots=True)
 class SimulationSummary:
-    """Counts; by target the prevalence (all, angiographies) and the best possible AUROC among the latter."""
+    """Counts (``runs``: angiograms, where they were written); by target the prevalence (all, angiographies)
+    and the best possible AUROC among the latter."""
 
     patients: int
     angiographies: int
     ecgs: int
     dicom_ecgs: int
     faults: dict[str, int]
+    runs: int
+    run_faults: dict[str, int]
     prevalence: dict[str, float]
     cath_prevalence: dict[str, float]
     best_auroc: dict[str, float]
@@ -33,8 +36,10 @@ class SimulationSummary:
             f"{self.patients:,} patients, {self.angiographies:,} of them with angiography",
             f"{self.ecgs:,} ECGs: {self.ecgs - self.dicom_ecgs:,} WFDB, {self.dicom_ecgs:,} DICOM; "
             f"{sum(self.faults.values()):,} broken or odd",
-            "target          all   cath   best possible AUROC (cath)",
         ]
+        if self.runs:
+            lines.append(f"{self.runs:,} angiograms; {sum(self.run_faults.values()):,} broken or odd")
+        lines.append("target          all   cath   best possible AUROC (cath)")
         lines += [
             f"{name:13} {everyone:5.1%} {self.cath_prevalence[name]:6.1%}   {self.best_auroc[name]:.3f}"
             for name, everyone in self.prevalence.items()
@@ -48,6 +53,8 @@ class Tally:
     def __init__(self) -> None:
         self._formats: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
+        self._runs = 0
+        self._run_faults: Counter[str] = Counter()
         self._sent: list[bool] = []
         self._answers: list[NDArray[np.float32]] = []
         self._log_odds: list[NDArray[np.float64]] = []
@@ -64,6 +71,12 @@ class Tally:
             self._answers.append(answers)
             self._log_odds.append(log_odds)
 
+    def add_run(self, fault: str | None) -> None:
+        """One angiogram."""
+        self._runs += 1
+        if fault is not None:
+            self._run_faults[fault] += 1
+
     def summary(self) -> SimulationSummary:
         """The counts so far."""
         sent = np.array(self._sent, dtype=bool)
@@ -75,6 +88,8 @@ class Tally:
             ecgs=self._formats.total(),
             dicom_ecgs=self._formats["dicom"],
             faults=dict(self._faults),
+            runs=self._runs,
+            run_faults=dict(self._run_faults),
             prevalence=_prevalence(answers),
             cath_prevalence=_prevalence(answers[sent]),
             best_auroc=dict(zip(TARGET_NAMES, best_auroc(log_odds[sent], answers[sent]), strict=True)),
