@@ -56,7 +56,7 @@ class RiskScorer:
 
 
 def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
-    """Logits (n, 6) of ECGs (n, windows, 12, samples); those of an ECG do not depend on the others."""
+    """Logits (n, outputs) of ECGs (n, windows, 12, samples); an ECG's do not depend on the others."""
     return _one_by_one(network, ecgs) if device == "cpu" else _in_blocks(network, ecgs, device)
 
 
@@ -76,12 +76,12 @@ def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> NDArray[n
             rows = list(pool.map(logits_of, ecgs))
     finally:
         torch.set_num_threads(threads)
-    return np.array(rows, dtype=np.float64).reshape(len(ecgs), len(TARGET_NAMES))
+    return np.array(rows, dtype=np.float64).reshape(len(ecgs), network.outputs)
 
 
 def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
     block = np.zeros((BLOCK, *ecgs.shape[1:]), dtype=np.float32)
-    logits = np.empty((len(ecgs), len(TARGET_NAMES)))
+    logits = np.empty((len(ecgs), network.outputs))
     for start in range(0, len(ecgs), BLOCK):
         part = ecgs[start : start + BLOCK]
         block[: len(part)] = part

@@ -1,65 +1,109 @@
-"""Fitting a risk model to labelled ECGs: random 3 s crops, AdamW with two rates, the best epoch kept."""
+"""Fine-tuning a risk model on labelled ECGs: random 3 s crops, own learning rates for encoder and head."""
 
 from __future__ import annotations
 
-import math
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from stence import encoders
 from stence.cohort import Part
-from stence.ecg import LEADS, WINDOW_SAMPLES, preprocess
+from stence.ecg.augmentation import Augmentation
+from stence.errors import StenceError
 from stence.models import RiskModel
-from stence.models.coherence import answers, probabilities
 from stence.models.risk import InferenceForm
 from stence.models.scorer import forward
 from stence.progress import Progress
-from stence.training import checkpoint
-from stence.training.evaluation import auroc
-from stence.training.losses import tree_loss
-from stence.training.presets import TrainingConfig
+from stence.training.crops import random_crops
+from stence.training.distributed import gathered
+from stence.training.fractions import label_share
+from stence.training.loop import Course, run
+from stence.training.schedule import Schedule
+from stence.training.studies import shuffled_batches
+from stence.training.tasks import TREE, Task
 
 ECGS_READ_TOGETHER = 512
 
 
-@dataclass(slots=True)
-class Course:
-    """How a training went so far: JSON for the checkpoint and the manifest."""
+class TrainingConfig(BaseModel):
+    """Everything that decides what fine-tuning learns from given data."""
 
-    epochs: int = 0
-    best_epoch: int = 0
-    best_validation_auroc: float = -math.inf
-    training_losses: list[float] = field(default_factory=list)
-    validation_aurocs: list[float] = field(default_factory=list)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
+    encoder: str = Field("otis", description="Name in the registry of stence.encoders.")
+    encoder_config: dict[str, Any] = Field({}, description="Arguments of the encoder.")
+    weights: str | None = Field(None, description="Imported weights it starts from; none: random ones.")
+    frozen: bool = Field(False, description="A linear probe: the encoder stays as it is, the head learns.")
+    label_fraction: float = Field(1.0, gt=0, le=1, description="Training patients whose reports are used.")
+    seed: int = Field(0, ge=0)
+    epochs: int = Field(ge=1)
+    warmup_epochs: float = Field(5, ge=0, description="The learning rates rise linearly for so long.")
+    patience: int = Field(ge=1, description="Epochs without a better validation AUROC before it stops.")
+    batch_size: int = Field(80, ge=2, description="ECGs that go through the network together.")
+    accumulation: int = Field(1, ge=1, description="Batches in a step, where its ECGs do not fit at once.")
+    encoder_rate: float = Field(gt=0, description="Learning rate of the encoder.")
+    head_rate: float = Field(gt=0, description="Learning rate of the head.")
+    weight_decay: float = Field(0.05, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    augmentation: Augmentation = Augmentation()
 
-def build(config: TrainingConfig) -> RiskModel:
-    """The model of a configuration, with first weights that its seed decides."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return RiskModel(encoders.build(config.encoder, **config.encoder_config))
+    @property
+    def schedule(self) -> Schedule:
+        """The loop's part of it."""
+        return Schedule(
+            epochs=self.epochs,
+            warmup_epochs=self.warmup_epochs,
+            weight_decay=self.weight_decay,
+            gradient_clip=self.gradient_clip,
+            seed=self.seed,
+            accumulation=self.accumulation,
+            patience=self.patience,
+        )
 
 
 def fit(
-    config: TrainingConfig, train: Part, validation: Part, device: str, saved: Path, tell: Progress
+    config: TrainingConfig,
+    train: Part,
+    validation: Part,
+    device: str,
+    saved: Path,
+    tell: Progress,
+    start: Mapping[str, Tensor] | None = None,
+    task: Task = TREE,
 ) -> tuple[RiskModel, Course]:
-    """Train, going on from the checkpoint ``saved`` where there is one, and return the best epoch's model.
+    """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's model.
 
-    The best epoch is that of the highest mean validation AUROC of the six targets. The same data, seed and
-    machine give the same weights, also when training was interrupted.
+    ``start`` holds the weights of an encoder to begin with, pretrained or published; random ones without.
+    Where only a fraction of the training patients' reports is used, all of the validation patients' still
+    choose the best epoch, whatever the fraction: figures of two fractions differ by what was learned from.
+    Raises StenceError where too few ECGs have an answer, WeightsError for weights of another encoder.
     """
-    return _Fitting(config, train, validation, device, saved).run(tell)
+    stage = _Finetuning(config, train, validation, device, task, start)
+    course = run(stage, config.schedule, device, saved, tell)
+    return stage.model, course
+
+
+def build(config: TrainingConfig, outputs: int, start: Mapping[str, Tensor] | None = None) -> RiskModel:
+    """The model of a configuration; its seed decides the weights that ``start`` does not."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = RiskModel(encoders.build(config.encoder, **config.encoder_config), outputs)
+    if start is not None:
+        model.encoder.load_published(start)
+    if config.frozen:
+        model.freeze_encoder()
+    return model
 
 
 def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]:
-    """Logits (n, 6) of a part that is kept as models read it, computed as the scorer does."""
+    """Logits (n, outputs) of a part that is kept as models read it, computed as the scorer does."""
     network = InferenceForm(model).to(device)
     blocks = [
         forward(network, part.signals[part.rows[start : start + ECGS_READ_TOGETHER]], device)
@@ -68,123 +112,69 @@ def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]
     return np.concatenate(blocks)
 
 
-class _Fitting:
+class _Batch(NamedTuple):
+    windows: Tensor
+    """Prepared (b, 12, 1500), not augmented."""
+    ecgs: Tensor
+    """Numbers of their ECGs in the training part (b,)."""
+
+
+class _Finetuning:
+    """The stage, as ``stence.training.loop`` runs it."""
+
+    name = "finetuning"
+
     def __init__(
-        self, config: TrainingConfig, train: Part, validation: Part, device: str, saved: Path
+        self,
+        config: TrainingConfig,
+        train: Part,
+        validation: Part,
+        device: str,
+        task: Task,
+        start: Mapping[str, Tensor] | None,
     ) -> None:
         self._config, self._train, self._validation = config, train, validation
-        self._device, self._saved = device, saved
-        self._answers = torch.from_numpy(answers(train.labels)).to(device)
-        self._weights = torch.from_numpy(train.weights.astype(np.float32)).to(device)
-        self._model = build(config).to(device)
-        self._best = _copy(self._model)
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": list(self._model.encoder.parameters()), "rate": config.encoder_rate},
-                {"params": self._model.head_parameters(), "rate": config.head_rate},
-            ],
-            weight_decay=config.weight_decay,
+        self._device, self._task = device, task
+        answers = task.answers(train)
+        answers[~label_share(train.patients, config.label_fraction, config.seed)] = np.nan
+        self._asked = np.flatnonzero(~np.isnan(answers).all(axis=1))
+        _check_size(self._asked, config)
+        self._answers = torch.from_numpy(answers).to(device)
+        weights = task.weights(answers, train.patients).astype(np.float32)
+        self._weights = torch.from_numpy(weights).to(device)
+        self.model = build(config, len(task.outputs), start).to(device)
+        self.module: nn.Module = self.model
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        head = {"params": self.model.head_parameters(), "rate": self._config.head_rate}
+        if self._config.frozen:
+            return [head]
+        return [{"params": list(self.model.encoder.parameters()), "rate": self._config.encoder_rate}, head]
+
+    def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        return shuffled_batches(self._asked, self._config.batch_size, rng)
+
+    def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
+        """A random 3 s of each ECG."""
+        return _Batch(torch.from_numpy(random_crops(self._train, rows, rng)), torch.from_numpy(rows))
+
+    def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:
+        windows, ecgs = batch.windows.to(self._device), batch.ecgs.to(self._device)
+        logits = self.model(self._config.augmentation.apply(windows, generator)).float()
+        return self._task.loss(
+            gathered(logits),
+            gathered(self._answers[ecgs]),
+            gathered(self._weights[ecgs]),
+            self._config.label_smoothing,
         )
-        self._course = Course()
 
-    def run(self, tell: Progress) -> tuple[RiskModel, Course]:
-        self._resume()
-        course = self._course
-        while course.epochs < self._config.epochs and not self._is_stale():
-            self._learn()
-            self._judge()
-            self._save()
-            note = f"epoch {course.epochs}: validation AUROC {course.validation_aurocs[-1]:.3f}"
-            tell("train", course.epochs, self._config.epochs, note)
-        self._model.load_state_dict(self._best)
-        return self._model.eval(), course
+    def judge(self) -> float:
+        return self._task.figure(ecg_logits(self.model, self._validation, self._device), self._validation)
 
-    def _is_stale(self) -> bool:
-        return self._course.epochs - self._course.best_epoch >= self._config.patience
 
-    def _learn(self) -> None:
-        """One epoch. All its random numbers come from the seed and its number."""
-        epoch = self._course.epochs
-        rng = np.random.default_rng((self._config.seed, epoch))
-        generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
-        losses = []
-        with torch.random.fork_rng():
-            torch.manual_seed(int(rng.integers(2**63)))
-            self._model.train()
-            batches = self._batches(rng)
-            for number, rows in enumerate(batches):
-                self._set_rates(epoch + (number + 1) / len(batches))
-                windows = torch.from_numpy(self._crops(rows, rng)).to(self._device)
-                losses.append(self._step(self._config.augmentation.apply(windows, generator), rows))
-        self._course.training_losses.append(float(np.mean(losses)))
-        self._course.epochs += 1
-
-    def _batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Shuffled batches of one size; what does not fill the last one waits for another epoch."""
-        order = rng.permutation(len(self._train))
-        size = min(self._config.batch_size, len(order))
-        return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-
-    def _crops(self, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        """A random 3 s of each ECG, prepared."""
-        part = self._train
-        crops = np.empty((len(rows), len(LEADS), WINDOW_SAMPLES), dtype=np.float32)
-        starts = rng.integers(np.maximum(part.samples[rows] - WINDOW_SAMPLES, 0) + 1)
-        for crop, row, start in zip(crops, part.rows[rows], starts, strict=True):
-            crop[:] = part.signals[row, :, start : start + WINDOW_SAMPLES]
-        return preprocess(crops)
-
-    def _step(self, windows: Tensor, rows: NDArray[np.int64]) -> float:
-        chosen = torch.from_numpy(rows).to(self._device)
-        with self._precision():
-            logits = self._model(windows)
-        loss = tree_loss(
-            logits.float(), self._answers[chosen], self._weights[chosen], self._config.label_smoothing
+def _check_size(asked: NDArray[np.intp], config: TrainingConfig) -> None:
+    if len(asked) < 2:
+        raise StenceError(
+            f"{len(asked)} training ECGs have an answer to learn from, in {config.label_fraction:g} of the "
+            "patients: use a larger label_fraction, or wait for more cath reports."
         )
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._model.parameters(), self._config.gradient_clip)
-        self._optimizer.step()
-        return loss.item()
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        """Mixed precision pays on a GPU only; bfloat16 needs no scaling of the loss."""
-        return torch.autocast(self._device, torch.bfloat16, enabled=self._device == "cuda")
-
-    def _set_rates(self, epochs_done: float) -> None:
-        """Linear warm-up, then half a cosine down to zero."""
-        warmup, total = self._config.warmup_epochs, self._config.epochs
-        if epochs_done < warmup:
-            factor = epochs_done / warmup
-        else:
-            factor = 0.5 * (1 + math.cos(math.pi * (epochs_done - warmup) / max(total - warmup, 1e-9)))
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["rate"] * factor
-
-    def _judge(self) -> None:
-        course = self._course
-        logits = ecg_logits(self._model, self._validation, self._device)
-        course.validation_aurocs.append(auroc(probabilities(logits), self._validation.labels))
-        if course.validation_aurocs[-1] > course.best_validation_auroc:
-            course.best_validation_auroc, course.best_epoch = course.validation_aurocs[-1], course.epochs
-            self._best = _copy(self._model)
-
-    def _save(self) -> None:
-        groups = {
-            "model": self._model.state_dict(),
-            "best": self._best,
-            "optimizer": checkpoint.optimizer_tensors(self._optimizer),
-        }
-        checkpoint.write(self._saved, groups, asdict(self._course))
-
-    def _resume(self) -> None:
-        if found := checkpoint.read(self._saved):
-            groups, state = found
-            self._model.load_state_dict(groups["model"])
-            self._best = groups["best"]
-            checkpoint.restore_optimizer(self._optimizer, groups["optimizer"])
-            self._course = Course(**state)
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

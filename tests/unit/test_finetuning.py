@@ -1,0 +1,249 @@
+"""Fine-tuning: what it asks of whom, what may change, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stence import encoders
+from stence.cohort import Part
+from stence.ecg import preprocess
+from stence.encoders import Encoder
+from stence.errors import StenceError, WeightsError
+from stence.models import RiskModel
+from stence.models.targets import labels
+from stence.progress import silent
+from stence.training import TrainingConfig
+from stence.training.finetuning import build, ecg_logits, fit
+from stence.training.fractions import label_share
+from stence.training.loop import Course
+from stence.training.tasks import TREE, BinaryTask, Task
+from support.ecgs import heartbeats
+
+SEVERE = BinaryTask(70, 70)
+TINY = {"width": 16, "depth": 1, "heads": 1}
+CONFIG = TrainingConfig(
+    encoder_config=TINY,
+    epochs=3,
+    warmup_epochs=1,
+    patience=3,
+    batch_size=8,
+    encoder_rate=5e-3,
+    head_rate=5e-3,
+)
+
+
+def changed(**fields: object) -> TrainingConfig:
+    return TrainingConfig.model_validate(CONFIG.model_dump() | fields)
+
+
+def part_of(worst: list[float], patients: list[int], signals: NDArray[np.float32] | None = None) -> Part:
+    """ECGs of ``patients`` whose sixth segment, the proximal LAD, is narrowed by ``worst`` percent."""
+    n = len(worst)
+    degrees = np.zeros((n, 16), np.float32)
+    degrees[:, 5] = worst
+    return Part(
+        contents=tuple(map(str, range(n))),
+        patients=np.array(patients),
+        studies=np.arange(n),
+        labels=np.stack([labels(row.tolist()) for row in degrees]),
+        degrees=degrees,
+        sex=np.full(n, ""),
+        age=np.full(n, np.nan),
+        samples=np.full(n, 5000),
+        rows=np.arange(n),
+        signals=np.zeros((n, 12, 5000), np.float32) if signals is None else signals,
+    )
+
+
+def ecgs(seed: int, worst: list[float]) -> NDArray[np.float32]:
+    """In mV; stenosis turns the chest leads upside down."""
+    signals = np.stack([heartbeats(seed + number) for number in range(len(worst))]) / np.float32(1000)
+    signals[:, 6:] *= np.where(np.array(worst) >= 70, -1, 1)[:, None, None]
+    return signals.astype(np.float32)
+
+
+WORST = [10.0, 95.0] * 16
+
+
+@pytest.fixture(scope="module")
+def train() -> Part:
+    return part_of(WORST, [number // 4 * 2 + number % 2 for number in range(32)], ecgs(0, WORST))
+
+
+@pytest.fixture(scope="module")
+def validation() -> Part:
+    windows = preprocess(ecgs(100, WORST)[:16, None, :, :1500])
+    return part_of(WORST[:16], list(range(16)), windows)
+
+
+def fitted(
+    config: TrainingConfig, train: Part, validation: Part, saved: Path, task: Task = SEVERE
+) -> tuple[RiskModel, Course]:
+    return fit(config, train, validation, "cpu", saved / "checkpoint.safetensors", silent, task=task)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
+
+
+# --- questions ----------------------------------------------------------------------------------------------
+
+
+def test_at_a_threshold_everybody_is_asked_and_a_minor_segment_counts() -> None:
+    part = part_of([0, 69, 70, 71, 100, 0], list(range(6)))
+    part.degrees[5, 15] = 80  # segment 16 is no major one
+    np.testing.assert_array_equal(SEVERE.answers(part)[:, 0], [0, 0, 1, 1, 1, 1])
+
+
+def test_in_the_grey_zone_nobody_is_asked() -> None:
+    part = part_of([0, 50, 51, 69, 70, 90], list(range(6)))
+    np.testing.assert_array_equal(BinaryTask(50, 70).answers(part)[:, 0], [0, 0, np.nan, np.nan, 1, 1])
+
+
+@pytest.mark.parametrize(("low", "high"), [(70, 50), (-1, 50), (0, 0), (50, 101)])
+def test_thresholds_that_mean_nothing_are_refused(low: float, high: float) -> None:
+    with pytest.raises(ValueError, match="0 <= low <= high <= 100"):
+        BinaryTask(low, high)
+
+
+def test_classes_weigh_by_the_root_of_their_rarity_and_patients_share_theirs_among_their_ecgs() -> None:
+    task, part = BinaryTask(50, 70), part_of([95, 95, 95, 0, 0, 0, 60], [1, 1, 1, 2, 3, 4, 5])
+    weights = task.weights(task.answers(part), part.patients)
+    ill, well = np.sqrt(4 / 1) / 3, np.sqrt(4 / 3)
+    np.testing.assert_allclose(weights, [ill, ill, ill, well, well, well, 0])
+
+
+def test_in_the_tree_every_patient_with_an_answer_weighs_the_same() -> None:
+    part = part_of([95, 95, 10, 10, 10], [1, 1, 1, 2, 3])
+    answers = TREE.answers(part)
+    answers[2] = np.nan
+    np.testing.assert_allclose(TREE.weights(answers, part.patients), [0.5, 0.5, 0, 1, 1])
+
+
+def test_the_network_answers_what_it_is_asked(train: Part, validation: Part, tmp_path: Path) -> None:
+    for task in (SEVERE, TREE):
+        folder = tmp_path / f"{len(task.outputs)}"
+        folder.mkdir()
+        model, course = fitted(changed(epochs=8, patience=8), train, validation, folder, task)
+        logits = ecg_logits(model, validation, "cpu")
+        assert logits.shape == (16, len(task.outputs))
+        assert task.figure(logits, validation) == course.best_validation_auroc > 0.9
+
+
+# --- fractions of the labels --------------------------------------------------------------------------------
+
+PATIENTS = np.repeat(np.arange(100, 150), 3)
+
+
+def test_a_fraction_of_the_labels_is_a_fraction_of_the_patients_with_all_their_ecgs() -> None:
+    taken = label_share(PATIENTS, 0.2, seed=0)
+    assert len(np.unique(PATIENTS[taken])) == 10
+    assert taken.sum() == 30
+    assert label_share(PATIENTS, 1.0, seed=0).all()
+
+
+def test_a_smaller_fraction_lies_within_a_larger_one_and_another_seed_draws_others() -> None:
+    fractions = [label_share(PATIENTS, fraction, seed=3) for fraction in (0.1, 0.2, 0.5, 0.9)]
+    for smaller, larger in pairwise(fractions):
+        assert not (smaller & ~larger).any()
+    assert (label_share(PATIENTS, 0.5, seed=4) != fractions[2]).any()
+
+
+def test_what_is_reported_of_the_other_patients_decides_nothing(
+    train: Part, validation: Part, tmp_path: Path
+) -> None:
+    config = changed(label_fraction=0.5)
+    other = part_of(WORST, train.patients.tolist(), train.signals)
+    hidden = ~label_share(train.patients, 0.5, config.seed)
+    assert 0 < hidden.sum() < len(hidden)
+    other.degrees[hidden] = 100 - other.degrees[hidden]
+    models = []
+    for number, part in enumerate((train, other)):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        models.append(fitted(config, part, validation, folder)[0])
+    assert same(*models)
+
+
+def test_a_fraction_without_patients_is_refused(train: Part, validation: Part, tmp_path: Path) -> None:
+    with pytest.raises(StenceError, match=r"0 training ECGs .* larger label_fraction"):
+        fitted(changed(label_fraction=0.01), train, validation, tmp_path)
+
+
+# --- what learns --------------------------------------------------------------------------------------------
+
+
+class Pooled(Encoder):
+    """Has all that could change in training: weights, running statistics, dropout."""
+
+    size, window_samples, config = 8, 1500, {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(nn.Conv1d(12, 8, 5), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU())
+
+    def forward(self, windows: Tensor) -> Tensor:
+        return self.mix(windows).mean(dim=2)
+
+    def load_published(self, weights: encoders.base.Weights) -> None:
+        self.load_state_dict(dict(weights))
+
+    def folded(self) -> nn.Module:
+        return self
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_encoder_stays_bit_for_bit_what_it_was(
+    train: Part, validation: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: bool
+) -> None:
+    monkeypatch.setitem(encoders.ENCODERS, "pooled", Pooled)
+    config = changed(encoder="pooled", encoder_config={}, frozen=frozen)
+    before = build(config, 1)
+    model, _ = fitted(config, train, validation, tmp_path)
+    assert same(before.encoder, model.encoder) == frozen
+    assert torch.equal(before.encoder.mix[1].running_mean, model.encoder.mix[1].running_mean) == frozen
+    assert not same(before.answer, model.answer)
+    assert not same(before.normalise, model.normalise)
+
+
+def test_training_starts_from_the_weights_it_is_given(train: Part, validation: Part, tmp_path: Path) -> None:
+    start = build(changed(seed=9), 6).encoder.state_dict()
+    saved = tmp_path / "checkpoint.safetensors"
+    model, _ = fit(changed(frozen=True), train, validation, "cpu", saved, silent, start, SEVERE)
+    assert all(torch.equal(tensor, start[name]) for name, tensor in model.encoder.state_dict().items())
+
+
+def test_weights_of_another_encoder_are_refused(train: Part, validation: Part, tmp_path: Path) -> None:
+    start = encoders.build("otis", **(TINY | {"width": 32})).state_dict()
+    with pytest.raises(WeightsError, match=r"cls_token has shape \(1, 1, 32\), not \(1, 1, 16\)"):
+        fit(CONFIG, train, validation, "cpu", tmp_path / "checkpoint.safetensors", silent, start)
+
+
+def test_accumulated_batches_make_one_step(train: Part, validation: Part, tmp_path: Path) -> None:
+    _, course = fitted(changed(accumulation=3), train, validation, tmp_path)
+    assert course.steps == 3 * 2  # of 4 batches of 8: one step of three, one of the last
+
+
+def test_a_killed_fine_tuning_ends_with_the_weights_it_would_have_had(
+    train: Part, validation: Part, tmp_path: Path
+) -> None:
+    undisturbed, _ = fitted(CONFIG, train, validation, tmp_path)
+    saved = tmp_path / "killed.safetensors"
+
+    def kill(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(CONFIG, train, validation, "cpu", saved, kill, task=SEVERE)
+    again, course = fit(CONFIG, train, validation, "cpu", saved, silent, task=SEVERE)
+    assert course.epochs == 3
+    assert same(undisturbed, again)
