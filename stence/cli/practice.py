@@ -24,9 +24,9 @@ def simulate(patients: int, seed: int) -> None:
 
 
 @click.command()
-@click.option("--preset", default="practice", show_default=True, help="Training configuration by name.")
+@click.option("--preset", default="small", show_default=True, help="Configuration: a name, or a YAML file.")
 def train(preset: str) -> None:
-    """Train a first supervised model on the cath reports in the store; it becomes a candidate."""
+    """Train a model on the cath reports in the store, without angiograms; it becomes a candidate."""
     click.echo(
         f"Candidate {_train(Settings(), preset)}. Promote it: stence models promote VERSION --by … --why …"
     )
@@ -43,7 +43,7 @@ def practice(patients: int, seed: int) -> None:
     settings = Settings()
     with database.connect(settings) as engine:
         _simulate(settings, patients, seed)
-        version = _train(settings, "practice")
+        version = _train(settings, "small")
         with engine.begin() as connection:
             registry.promote(
                 connection, version, by=PRACTICE_AUTHOR, why="first model of the practice hospital"
@@ -68,10 +68,11 @@ def _simulate(settings: Settings, patients: int, seed: int) -> None:
 def _train(settings: Settings, preset: str) -> str:
     from stence import database, scoring
     from stence.objects import open_store
-    from stence.training import PRESETS
+    from stence.training import load_preset
     from stence.training import train as fit
 
+    config = load_preset(preset).supervised
     store = open_store(settings.resolved_store_url, settings)
     with database.connect(settings) as engine, progress() as tell:
         scoring.index(engine, store, settings, tell)
-        return fit(engine, store, settings, PRESETS[preset], tell)
+        return fit(engine, store, settings, config, tell)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from stence.training.presets import PRESETS, TrainingConfig
+from stence.training.config import RetrainConfig, SupervisedConfig, load_preset, preset_names
+from stence.training.finetuning import TrainingConfig
 from stence.training.supervised import train
 
-__all__ = ["PRESETS", "TrainingConfig", "train"]
+__all__ = [
+    "RetrainConfig",
+    "SupervisedConfig",
+    "TrainingConfig",
+    "load_preset",
+    "preset_names",
+    "train",
+]

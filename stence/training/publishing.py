@@ -1,4 +1,4 @@
-"""From a fitted model to a candidate in the registry."""
+"""From a fitted model to a candidate in the registry: calibrated, measured, and its origin recorded."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ import hashlib
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from sqlalchemy import Connection
+
 import stence
-from stence.cohort import Cohort
+from stence import registry
+from stence.cohort import Cohort, Part, Split
 from stence.ecg import PREPROCESSING_VERSION
-from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
+from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
+from stence.models.coherence import answers, probabilities
+from stence.models.thresholds import Rule
+from stence.progress import Progress
 from stence.registry.artefact import WEIGHTS, Artefact, weights_of
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
-from stence.training.presets import TrainingConfig
+from stence.training.assessment import Assessed
+from stence.training.config import SupervisedConfig
+from stence.training.evaluation import evaluate
+from stence.training.finetuning import ecg_logits
+from stence.training.loop import Course
 
 LIBRARIES = ("numpy", "numba", "scipy", "torch")
 """Those that a score's digits depend on."""
@@ -35,15 +46,55 @@ class Fitted:
     run: dict[str, Any]
 
 
-def artefact_of(fitted: Fitted, config: TrainingConfig, cohort: Cohort, windows: int) -> Artefact:
+def finish(
+    model: RiskModel,
+    courses: Mapping[str, Course],
+    cohort: Cohort,
+    config: SupervisedConfig,
+    device: str,
+    tell: Progress,
+) -> Fitted:
+    """Calibrate a fitted model, choose its thresholds and measure it; ``courses`` are those of its stages."""
+    tell("evaluate", 0, 1)
+    line = calibrate(model, cohort.parts[Split.CALIBRATION], device)
+    on_validation = assess(model, line, cohort.parts[Split.VALIDATION], device)
+    thresholds = choose_thresholds(on_validation, config.threshold)
+    on_test = assess(model, line, cohort.parts[Split.TEST], device)
+    metrics = evaluate(on_test, thresholds, config.bootstrap_resamples)
+    tell("evaluate", 1, 1)
+    stages = {stage: asdict(course) for stage, course in courses.items()}
+    return Fitted(model, line, thresholds, metrics, {"device": device, "stages": stages})
+
+
+def calibrate(model: RiskModel, part: Part, device: str) -> Calibration:
+    """Fit the lines that make probabilities of the model's logits."""
+    return calibration.fit(ecg_logits(model, part, device), answers(part.labels), part.weights)
+
+
+def assess(model: RiskModel, line: Calibration, part: Part, device: str) -> Assessed:
+    """Probabilities as the scorer would write them."""
+    return Assessed.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
+
+
+def choose_thresholds(validation: Assessed, rule: Rule) -> dict[str, Threshold]:
+    """Each target's threshold, on the validation patients."""
+    on = f"{len(validation.labels)} ECGs of {len(np.unique(validation.patients))} validation patients"
+    return {
+        name: rule.choose(validation.probabilities[:, column], validation.labels[:, column], on)
+        for column, name in enumerate(TARGET_NAMES)
+    }
+
+
+def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, windows: int) -> Artefact:
     """The artefact of a fitted model; its version is the encoder, the second and 8 digits of its weights."""
+    encoder = config.finetuning.encoder
     weights = weights_of(fitted.model)
     sha256 = hashlib.sha256(weights).hexdigest()
     now = datetime.now(UTC)
     manifest = Manifest(
-        model_version=f"{config.encoder}-{now:%Y%m%dT%H%M%S}-{sha256[:8]}",
+        model_version=f"{encoder}-{now:%Y%m%dT%H%M%S}-{sha256[:8]}",
         created_at=now,
-        architecture=Architecture(encoder=config.encoder, config=config.encoder_config),
+        architecture=Architecture(encoder=encoder, config=fitted.model.encoder.config),
         preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=windows),
         targets=TARGET_NAMES,
         calibration=fitted.calibration,
@@ -61,6 +112,13 @@ def artefact_of(fitted: Fitted, config: TrainingConfig, cohort: Cohort, windows:
         files={WEIGHTS: sha256},
     )
     return Artefact(manifest, weights)
+
+
+def register(connection: Connection, folder: str, artefact: Artefact, *, by: str) -> None:
+    """Record the published artefact in ``folder`` as a candidate."""
+    patients = sum(artefact.manifest.training_data.patients.values())
+    why = f"trained on cath reports of {patients} patients"
+    registry.register(connection, folder, artefact, by=by, why=why)
 
 
 def libraries() -> dict[str, str]:

@@ -22,20 +22,22 @@ from stence.progress import Progress
 from stence.registry.artefact import Artefact, read, scorer
 from stence.registry.manifest import Manifest
 from stence.settings import Settings
-from stence.training import TrainingConfig, train
+from stence.training import SupervisedConfig, TrainingConfig, train
 from stence.training.evaluation import auroc
 from support.ecgs import heartbeats, manifest, store_ecg
 
 STUDY = datetime(2026, 3, 20, 10)
 PATIENTS = 240
-CONFIG = TrainingConfig(
-    encoder_config={"width": 16, "depth": 1, "heads": 1},
-    epochs=4,
-    warmup_epochs=1,
-    patience=4,
-    batch_size=16,
-    encoder_rate=5e-3,
-    head_rate=5e-3,
+CONFIG = SupervisedConfig(
+    finetuning=TrainingConfig(
+        encoder_config={"width": 16, "depth": 1, "heads": 1},
+        epochs=4,
+        warmup_epochs=1,
+        patience=4,
+        batch_size=16,
+        encoder_rate=5e-3,
+        head_rate=5e-3,
+    ),
     bootstrap_resamples=100,
 )
 
@@ -146,8 +148,10 @@ def check_manifest(manifest: Manifest, settings: Settings) -> None:
     assert manifest.training_data.ecgs == manifest.training_data.patients
     assert manifest.training_data.left_out == {}
     assert manifest.preprocessing.windows == settings.windows_per_ecg
-    assert TrainingConfig.model_validate(manifest.training_config) == CONFIG
-    assert manifest.training_run["best_epoch"] <= manifest.training_run["epochs"] == CONFIG.epochs
+    assert SupervisedConfig.model_validate(manifest.training_config) == CONFIG
+    assert manifest.training_run["encoder_start"] == "random weights"
+    course = manifest.training_run["stages"]["finetuning"]
+    assert course["best_epoch"] <= course["epochs"] == CONFIG.finetuning.epochs
     figure = manifest.metrics["stenosis_70"]["auroc"]
     assert 0.9 < figure["lower"] <= figure["value"] <= figure["upper"] <= 1
     tested = manifest.training_data.patients["validation"]
@@ -161,13 +165,13 @@ def test_the_same_data_and_seed_give_the_same_weights_also_after_a_kill(
     ToyHospital(store).write()
     undisturbed = trained(engine, store, settings)
     with pytest.raises(KilledError):
-        train(engine, store, settings, CONFIG, killing_at("train", 2))
+        train(engine, store, settings, CONFIG, killing_at("finetuning", 2))
     assert len(registered(engine)) == 1
     store.delete("ecg/3.dat")  # an ECG that was read before the kill is not read again
 
     told: list[tuple[str, int]] = []
     version = train(engine, store, settings, CONFIG, lambda stage, done, *_, **__: told.append((stage, done)))
-    assert [done for stage, done in told if stage == "train"] == [3, 4]
+    assert [done for stage, done in told if stage == "finetuning"] == [2, 3, 4]
     assert artefact_of(engine, store, version).weights == undisturbed.weights
 
 
@@ -285,7 +289,7 @@ def test_the_same_training_is_not_run_twice_at_once(
     scoring.index(engine, store, settings)
 
     def start_another(stage: str, done: int, total: int | None = None, note: str = "") -> None:
-        if (stage, done) == ("train", 1):
+        if (stage, done) == ("finetuning", 1):
             with pytest.raises(StenceError, match="already at work"):
                 train(engine, store, settings, CONFIG)
 

@@ -1,4 +1,4 @@
-"""Loss, augmentation, checkpoints and configuration of a training."""
+"""Loss, augmentation and checkpoints of a training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stence import encoders
 from stence.ecg.augmentation import Augmentation
 from stence.errors import StenceError
-from stence.models import Sensitivity
-from stence.training import PRESETS, TrainingConfig, checkpoint
+from stence.training import checkpoint
 from stence.training.losses import tree_loss
 
 NAN = math.nan
@@ -116,16 +114,6 @@ def test_any_window_comes_out_finite_and_the_same_for_the_same_seed(
     assert first.isfinite().all()
 
 
-# --- presets ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_survives_the_manifest_and_builds_its_encoder(name: str) -> None:
-    config = PRESETS[name]
-    assert TrainingConfig.model_validate_json(config.model_dump_json()) == config
-    assert encoders.build(config.encoder, **config.encoder_config).window_samples == 1500
-
-
 # --- checkpoint ---------------------------------------------------------------------------------------------
 
 
@@ -171,11 +159,3 @@ def test_a_pickle_in_place_of_a_checkpoint_is_refused_unopened(tmp_path: Path) -
 
 def test_there_may_be_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoint.read(tmp_path / "none.safetensors") is None
-
-
-# --- configuration ------------------------------------------------------------------------------------------
-
-
-def test_a_threshold_rule_keeps_its_kind_in_json() -> None:
-    config = PRESETS["practice"].model_copy(update={"threshold": Sensitivity(0.8)})
-    assert TrainingConfig.model_validate_json(config.model_dump_json()).threshold == Sensitivity(0.8)

@@ -1,0 +1,34 @@
+"""What an ECG encoder starts from: published weights that were imported, or random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from stence import weights
+from stence.objects import ObjectStore
+from stence.settings import Settings
+from stence.training.finetuning import TrainingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Weights to start from, None for random ones, and in words where they come from."""
+
+    origin: str
+    weights: Mapping[str, Tensor] | None
+
+
+def find_start(store: ObjectStore, settings: Settings, config: TrainingConfig) -> Start:
+    """The weights that a configuration names, from the store.
+
+    Raises WeightsError, which says how to import them, where they are not there: rates that suit trained
+    weights teach random ones little.
+    """
+    if config.weights is None:
+        return Start("random weights", None)
+    imported = weights.read_manifest(store, settings, config.weights)
+    origin = f"{config.weights}, SHA-256 {imported.sha256}"
+    return Start(origin, weights.read(store, settings, config.weights))
