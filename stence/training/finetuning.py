@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from stence import encoders
 from stence.cohort import Part
 from stence.ecg.augmentation import Augmentation
+from stence.encoders import Encoder
+from stence.encoders.base import Weights
 from stence.errors import StenceError
 from stence.models import RiskModel
 from stence.models.risk import InferenceForm
@@ -75,28 +77,38 @@ def fit(
     device: str,
     saved: Path,
     tell: Progress,
-    start: Mapping[str, Tensor] | None = None,
+    start: Encoder | None = None,
     task: Task = TREE,
 ) -> tuple[RiskModel, Course]:
     """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's model.
 
-    ``start`` holds the weights of an encoder to begin with, pretrained or published; random ones without.
-    Where only a fraction of the training patients' reports is used, all of the validation patients' still
+    It begins with a copy of the encoder ``start``, pretrained or published, else with a random one. Where only a fraction of the training patients' reports is used, all of the validation patients' still
     choose the best epoch, whatever the fraction: figures of two fractions differ by what was learned from.
-    Raises StenceError where too few ECGs have an answer, WeightsError for weights of another encoder.
+    Raises StenceError where too few ECGs have an answer.
     """
     stage = _Finetuning(config, train, validation, device, task, start)
     course = run(stage, config.schedule, device, saved, tell)
     return stage.model, course
 
 
-def build(config: TrainingConfig, outputs: int, start: Mapping[str, Tensor] | None = None) -> RiskModel:
-    """The model of a configuration; its seed decides the weights that ``start`` does not."""
+def first_encoder(config: TrainingConfig, published: Weights | None = None) -> Encoder:
+    """A new encoder with published weights, or with random ones that the seed decides.
+
+    Raises WeightsError for published weights of another encoder.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = RiskModel(encoders.build(config.encoder, **config.encoder_config), outputs)
-    if start is not None:
-        model.encoder.load_published(start)
+        encoder = encoders.build(config.encoder, **config.encoder_config)
+    if published is not None:
+        encoder.load_published(published)
+    return encoder
+
+
+def first_model(config: TrainingConfig, encoder: Encoder, outputs: int) -> RiskModel:
+    """A copy of an encoder under a new head, whose weights the seed decides."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = RiskModel(deepcopy(encoder), outputs)
     if config.frozen:
         model.freeze_encoder()
     return model
@@ -131,7 +143,7 @@ class _Finetuning:
         validation: Part,
         device: str,
         task: Task,
-        start: Mapping[str, Tensor] | None,
+        start: Encoder | None,
     ) -> None:
         self._config, self._train, self._validation = config, train, validation
         self._device, self._task = device, task
@@ -142,7 +154,7 @@ class _Finetuning:
         self._answers = torch.from_numpy(answers).to(device)
         weights = task.weights(answers, train.patients).astype(np.float32)
         self._weights = torch.from_numpy(weights).to(device)
-        self.model = build(config, len(task.outputs), start).to(device)
+        self.model = first_model(config, start or first_encoder(config), len(task.outputs)).to(device)
         self.module: nn.Module = self.model
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from stence.progress import Progress, silent
 from stence.registry.artefact import Artefact, publish
 from stence.settings import Settings
 from stence.training.config import SupervisedConfig
-from stence.training.finetuning import fit
+from stence.training.finetuning import first_encoder, fit
 from stence.training.folder import training_folder
 from stence.training.publishing import Fitted, artefact_of, finish, register
 from stence.training.start import Start, find_start
@@ -95,10 +95,9 @@ def _patients_by_answer(part: Part) -> tuple[int, int]:
 def _fit(
     cohort: Cohort, config: SupervisedConfig, start: Start, device: str, folder: Path, tell: Progress
 ) -> Fitted:
-    parts, saved = cohort.parts, folder / "checkpoint.safetensors"
-    model, course = fit(
-        config.finetuning, parts[Split.TRAIN], parts[Split.VALIDATION], device, saved, tell, start.weights
-    )
+    train, validation = (cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
+    encoder, saved = first_encoder(config.finetuning, start.weights), folder / "checkpoint.safetensors"
+    model, course = fit(config.finetuning, train, validation, device, saved, tell, encoder)
     fitted = finish(model, {"finetuning": course}, cohort, config, device, tell)
     fitted.run["encoder_start"] = start.origin
     return fitted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from stence.models import RiskModel
 from stence.models.targets import labels
 from stence.progress import silent
 from stence.training import TrainingConfig
-from stence.training.finetuning import build, ecg_logits, fit
+from stence.training.finetuning import ecg_logits, first_encoder, first_model, fit
 from stence.training.fractions import label_share
 from stence.training.loop import Course
 from stence.training.tasks import TREE, BinaryTask, Task
@@ -206,25 +207,30 @@ def test_a_frozen_encoder_stays_bit_for_bit_what_it_was(
 ) -> None:
     monkeypatch.setitem(encoders.ENCODERS, "pooled", Pooled)
     config = changed(encoder="pooled", encoder_config={}, frozen=frozen)
-    before = build(config, 1)
+    before = first_model(config, first_encoder(config), 1)
     model, _ = fitted(config, train, validation, tmp_path)
     assert same(before.encoder, model.encoder) == frozen
-    assert torch.equal(before.encoder.mix[1].running_mean, model.encoder.mix[1].running_mean) == frozen
+    assert same(before.encoder.mix[1], model.encoder.mix[1]) == frozen
     assert not same(before.answer, model.answer)
     assert not same(before.normalise, model.normalise)
 
 
 def test_training_starts_from_the_weights_it_is_given(train: Part, validation: Part, tmp_path: Path) -> None:
-    start = build(changed(seed=9), 6).encoder.state_dict()
-    saved = tmp_path / "checkpoint.safetensors"
+    published = encoders.build("otis", **TINY, mlp="swiglu").state_dict()
+    start, saved = first_encoder(CONFIG, published), tmp_path / "checkpoint.safetensors"
+    before = deepcopy(start)
     model, _ = fit(changed(frozen=True), train, validation, "cpu", saved, silent, start, SEVERE)
-    assert all(torch.equal(tensor, start[name]) for name, tensor in model.encoder.state_dict().items())
+    assert same(model.encoder, before)
+    assert model.encoder.config["mlp"] == "swiglu", "the manifest would describe another network"
+
+    fit(CONFIG, train, validation, "cpu", tmp_path / "other.safetensors", silent, start, SEVERE)
+    assert same(start, before), "the caller's encoder was trained"
 
 
-def test_weights_of_another_encoder_are_refused(train: Part, validation: Part, tmp_path: Path) -> None:
-    start = encoders.build("otis", **(TINY | {"width": 32})).state_dict()
+def test_weights_of_another_encoder_are_refused() -> None:
+    published = encoders.build("otis", **(TINY | {"width": 32})).state_dict()
     with pytest.raises(WeightsError, match=r"cls_token has shape \(1, 1, 32\), not \(1, 1, 16\)"):
-        fit(CONFIG, train, validation, "cpu", tmp_path / "checkpoint.safetensors", silent, start)
+        first_encoder(CONFIG, published)
 
 
 def test_accumulated_batches_make_one_step(train: Part, validation: Part, tmp_path: Path) -> None:
