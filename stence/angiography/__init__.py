@@ -1,0 +1,16 @@
+"""Coronary angiograms: what a file says of a run, its key frame, and the patch features of it."""
+
+from __future__ import annotations
+
+from stence.angiography.dicom import IncompleteHeaderError, View, read_view
+from stence.angiography.reasons import REMEDIES, Reason, UnusableAngiogramError, refuse
+
+__all__ = [
+    "REMEDIES",
+    "IncompleteHeaderError",
+    "Reason",
+    "UnusableAngiogramError",
+    "View",
+    "read_view",
+    "refuse",
+]

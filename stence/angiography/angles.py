@@ -1,0 +1,72 @@
+"""Where the C-arm stood: one pair of angles for a run (DICOM PS3.3 C.8.7.5, C.8.19.6.10)."""
+
+from __future__ import annotations
+
+import math
+
+from pydicom.dataset import Dataset
+
+from stence.angiography.reasons import Reason, refuse
+
+STATIC_DEGREES = 2.0
+"""A C-arm that turns no further during a run than this stands still; reports give whole degrees."""
+_AXES = {
+    "primary": ("PositionerPrimaryAngle", "PositionerPrimaryAngleIncrement", 180.0),
+    "secondary": ("PositionerSecondaryAngle", "PositionerSecondaryAngleIncrement", 90.0),
+}
+
+
+def c_arm_angles(dataset: Dataset, frames: int) -> tuple[float, float]:
+    """Primary (LAO positive) and secondary (cranial positive) angle in degrees, of the first frame.
+
+    Raises UnusableAngiogramError where they are missing, out of range, or change during the run.
+    """
+    items = _positions(dataset) or [dataset]
+    primary, secondary = (_angle(items, axis, frames) for axis in _AXES)
+    return primary, secondary
+
+
+def _positions(dataset: Dataset) -> list[Dataset]:
+    """The positioner's macro of each frame, or of all: only enhanced objects have it."""
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    for groups in (per_frame, shared):
+        found = [position for group in groups for position in group.get("PositionerPositionSequence") or []]
+        if found:
+            return found
+    return []
+
+
+def _angle(items: list[Dataset], axis: str, frames: int) -> float:
+    keyword, increment_keyword, limit = _AXES[axis]
+    angles = [_number(item.get(keyword), axis) for item in items]
+    if len(angles) == 1:
+        offsets = _offsets(items[0].get(increment_keyword), axis, frames)
+        angles = [angles[0] + offset for offset in offsets]
+    if max(angles) - min(angles) > STATIC_DEGREES:
+        turn = max(angles) - min(angles)
+        raise refuse(Reason.ROTATING, f"the C-arm turns by {turn:.0f} degrees during the run ({axis} angle)")
+    if abs(angles[0]) > limit:
+        what = f"the C-arm's {axis} angle is out of range: {angles[0]:g} degrees"
+        raise refuse(Reason.ANGLES_MISSING, what)
+    return angles[0]
+
+
+def _offsets(increment: object, axis: str, frames: int) -> list[float]:
+    """Change against the stated angle, a frame (C.8.7.5.1.3): one value is a step, many are offsets."""
+    if increment is None or increment == "":
+        return [0.0]
+    if isinstance(increment, (str, int, float)):
+        return [0.0, _number(increment, axis) * (frames - 1)]
+    return [_number(value, axis) for value in list(increment)] or [0.0]  # type: ignore[call-overload]
+
+
+def _number(value: object, axis: str) -> float:
+    """The number a decimal string holds. Raises UnusableAngiogramError for none."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise refuse(Reason.ANGLES_MISSING, f"the file does not give the C-arm's {axis} angle")
+    return number

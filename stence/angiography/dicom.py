@@ -1,0 +1,254 @@
+"""X-ray angiograms in DICOM: what a header says of a run (PS3.3 A.14, A.47), read without its pixels."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+
+import pydicom
+from pydicom import uid
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
+from pydicom.valuerep import DT
+
+from stence.angiography.angles import c_arm_angles
+from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
+from stence.errors import StenceError
+
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+"""Odd values are judged here; pydicom's warnings would quote patient data."""
+
+MAX_HEAD_BYTES = 4 * 2**20
+"""A header longer than this is no angiogram's; what a parser builds from it may be 200 times larger."""
+MAX_PIXELS_BYTES = 2 * 2**30
+"""Of one run, uncompressed: more than a minute of 1024 x 1024 pixels of 16 bits, 15 times a second."""
+MAX_SIDE = 4096
+
+_BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"  # retired
+_XA_CLASSES = (uid.XRayAngiographicImageStorage, uid.EnhancedXAImageStorage, _BIPLANE)
+_SYNTAXES = frozenset(
+    [
+        uid.ImplicitVRLittleEndian,
+        uid.ExplicitVRLittleEndian,
+        uid.ExplicitVRBigEndian,
+        uid.JPEGBaseline8Bit,
+        uid.JPEGExtended12Bit,
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEGLSNearLossless,
+        uid.JPEG2000Lossless,
+        uid.JPEG2000,
+        uid.RLELossless,
+    ]
+)
+_ELSEWHERE = re.compile(r"SPINE|HEAD|SKULL|BRAIN|NECK|CAROTID|ABDOM|PELVI|RENAL|LEG|KNEE|FOOT|ARM|HAND|HIP")
+_KEYWORDS = (
+    "SpecificCharacterSet",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "AccessionNumber",
+    "StudyID",
+    "PatientID",
+    "Modality",
+    "BodyPartExamined",
+    "TimezoneOffsetFromUTC",
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ContentDate",
+    "ContentTime",
+    "SeriesDate",
+    "SeriesTime",
+    "StudyDate",
+    "StudyTime",
+    "FrameTime",
+    "FrameTimeVector",
+    "CineRate",
+    "PositionerPrimaryAngle",
+    "PositionerSecondaryAngle",
+    "PositionerPrimaryAngleIncrement",
+    "PositionerSecondaryAngleIncrement",
+    "BiPlaneAcquisitionSequence",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+)
+_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
+
+
+class IncompleteHeaderError(StenceError):
+    """The bytes end before the pixel data; more of the file is needed to judge it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One run: all that is kept of its header. No name, date of birth or other particulars of a person."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    accession_number: str
+    study_id: str
+    patient_id: str
+    """For pairing; never in an error's text. Empty where the file has none."""
+    acquired_at: datetime | None
+    """Without a zone where the file names none."""
+    primary_angle: float
+    """Degrees; LAO positive."""
+    secondary_angle: float
+    """Degrees; cranial positive."""
+    frames: int
+    rows: int
+    columns: int
+    frame_seconds: float | None
+    transfer_syntax: str
+
+
+def read_view(head: bytes, *, whole: bool = False) -> View:
+    """What the beginning of a file says, which must reach as far as the pixel data.
+
+    Raises IncompleteHeaderError if it does not reach so far, unless these are the ``whole`` file's bytes, and
+    UnusableAngiogramError if this is no run of coronary angiography, or its header is broken.
+    """
+    dataset = _parsed(head[:MAX_HEAD_BYTES], whole=whole or len(head) >= MAX_HEAD_BYTES)
+    try:
+        return _view(dataset)
+    except UnusableAngiogramError:
+        raise
+    except Exception:  # whatever pydicom makes of a hostile value; its text could quote the patient
+        raise refuse(Reason.BROKEN_HEADER, "a value in the DICOM header cannot be read") from None
+
+
+def _parsed(head: bytes, *, whole: bool) -> FileDataset:
+    if len(head) < 132 and not whole:
+        raise IncompleteHeaderError("the bytes end within the DICOM preamble")
+    if head[128:132] != b"DICM":
+        raise refuse(Reason.NOT_DICOM, "the file does not carry the DICOM mark")
+    if uid.DeflatedExplicitVRLittleEndian.encode() in head:  # a few kB could inflate without bound
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "DICOM in the deflated transfer syntax")
+    last: list[int] = []
+
+    def is_past_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        last[:] = [tag]
+        return tag >= 0x7FE00008
+
+    dataset = None
+    try:
+        dataset = read_partial(BytesIO(head), is_past_header, specific_tags=_TAGS)
+    except (EOFError, UnboundLocalError, struct.error):  # as pydicom fails on bytes that end too early
+        last.clear()
+    except Exception:  # see read_view
+        raise refuse(Reason.BROKEN_HEADER, "the DICOM header cannot be parsed") from None
+    if dataset is None or not last or last[0] < 0x7FE00008:
+        if not whole:
+            raise IncompleteHeaderError("the bytes end before the pixel data")
+        raise refuse(Reason.TRUNCATED, "the file ends before its pixel data, or has none")
+    return dataset
+
+
+def _view(dataset: FileDataset) -> View:
+    syntax = _checked_kind(dataset)
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    frames = _checked_frames(dataset, rows, columns)
+    primary, secondary = c_arm_angles(dataset, frames)
+    return View(
+        _identifier(dataset, "SOPInstanceUID"),
+        _identifier(dataset, "StudyInstanceUID"),
+        _text(dataset, "AccessionNumber"),
+        _text(dataset, "StudyID"),
+        _text(dataset, "PatientID"),
+        _acquired_at(dataset),
+        primary,
+        secondary,
+        frames,
+        rows,
+        columns,
+        _frame_seconds(dataset),
+        syntax,
+    )
+
+
+def _checked_kind(dataset: FileDataset) -> str:
+    """The transfer syntax of what is a coronary run in it."""
+    if dataset.get("SOPClassUID") not in _XA_CLASSES or _text(dataset, "Modality") not in ("XA", ""):
+        raise refuse(Reason.NOT_XA, "a DICOM file, but not an X-ray angiogram")
+    if dataset.get("BiPlaneAcquisitionSequence"):
+        raise refuse(Reason.TWO_PLANES, "one object holds both planes of a biplane run")
+    if _ELSEWHERE.search(_text(dataset, "BodyPartExamined").upper()):
+        raise refuse(Reason.NOT_CORONARY, "an angiogram of another part of the body")
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax not in _SYNTAXES:
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are in a transfer syntax that is not read")
+    if _whole(dataset, "SamplesPerPixel") != 1:
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are in colour")
+    if _text(dataset, "PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are not plain grey values")
+    if _whole(dataset, "BitsAllocated") not in (8, 16):
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "a pixel is neither 8 nor 16 bits")
+    return str(syntax)
+
+
+def _checked_frames(dataset: FileDataset, rows: int, columns: int) -> int:
+    """The number of frames, which fit in memory and are more than one."""
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    if not (0 < rows <= MAX_SIDE and 0 < columns <= MAX_SIDE and frames > 0):
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{frames} frames of {rows} x {columns} pixels")
+    size = frames * rows * columns * _whole(dataset, "BitsAllocated") // 8
+    if size > MAX_PIXELS_BYTES:
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{frames} frames of {rows} x {columns} pixels")
+    if frames == 1:
+        raise refuse(Reason.NOT_A_RUN, "a single still, not a run of frames")
+    return frames
+
+
+def _whole(dataset: FileDataset, keyword: str) -> int:
+    value = dataset.get(keyword)
+    if not isinstance(value, int):
+        raise refuse(Reason.BROKEN_HEADER, f"the DICOM header does not give {keyword}")
+    return value
+
+
+def _identifier(dataset: FileDataset, keyword: str) -> str:
+    text = _text(dataset, keyword)
+    if not re.fullmatch(r"[0-9.]{1,64}", text):
+        raise refuse(Reason.BROKEN_HEADER, f"the DICOM header has no valid {keyword}")
+    return text
+
+
+def _text(dataset: FileDataset, keyword: str) -> str:
+    value = dataset.get(keyword)
+    return "" if value is None else str(value).strip(" \0")
+
+
+def _acquired_at(dataset: FileDataset) -> datetime | None:
+    """From the most exact date and time there are; None unless they are exact to the minute."""
+    levels = ("Acquisition", "Content", "Series", "Study")
+    moments = [_text(dataset, f"{level}Date") + _text(dataset, f"{level}Time") for level in levels]
+    moments.insert(0, _text(dataset, "AcquisitionDateTime"))
+    text = next((moment for moment in moments if re.match(r"\d{12}", moment)), "")
+    offset = "" if re.search(r"[-+]\d{4}$", text) else _text(dataset, "TimezoneOffsetFromUTC")
+    try:
+        moment = DT(text + offset)
+        return datetime.combine(moment.date(), moment.timetz())
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
+def _frame_seconds(dataset: FileDataset) -> float | None:
+    """Mean time between frames."""
+    vector = [float(value) for value in list(dataset.get("FrameTimeVector") or [])[1:]]
+    rate = float(dataset.get("CineRate") or 0)
+    milliseconds = dataset.get("FrameTime") or (sum(vector) / len(vector) if vector else 0)
+    seconds = float(milliseconds) / 1000 or (1 / rate if rate else 0)
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
