@@ -82,8 +82,9 @@ def fit(
 ) -> tuple[RiskModel, Course]:
     """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's model.
 
-    It begins with a copy of the encoder ``start``, pretrained or published, else with a random one. Where only a fraction of the training patients' reports is used, all of the validation patients' still
-    choose the best epoch, whatever the fraction: figures of two fractions differ by what was learned from.
+    It begins with a copy of the encoder ``start``, pretrained or published, else with a random one. Where
+    only a fraction of the training patients' reports is used, all of the validation patients' still choose
+    the best epoch, whatever the fraction: figures of two fractions differ by what was learned from.
     Raises StenceError where too few ECGs have an answer.
     """
     stage = _Finetuning(config, train, validation, device, task, start)
