@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from stence.encoders.base import Encoder
+from stence.encoders.ecgfounder import ecgfounder
 from stence.encoders.otis import otis
 
 __all__ = ["ENCODERS", "Encoder", "build"]
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"otis": otis}
+ENCODERS: dict[str, Callable[..., Encoder]] = {"otis": otis, "ecgfounder": ecgfounder}
 
 
 def build(name: str, **config: Any) -> Encoder:

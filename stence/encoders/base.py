@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from torch import Tensor, nn
 
+from stence.ecg import LEADS
 from stence.errors import WeightsError
 
 Weights = Mapping[str, Tensor]
 
 
 class Encoder(nn.Module, ABC):
-    """Preprocessed windows (n, 12, ``window_samples``) float32 -> embeddings (n, ``size``)."""
+    """Windows (n, 12, ``window_samples``) float32, as a recipe leaves them -> embeddings (n, ``size``).
+
+    ``forward`` raises ValueError for another shape.
+    """
 
     size: int
     window_samples: int
@@ -32,9 +37,16 @@ class Encoder(nn.Module, ABC):
     def load_published(self, weights: Weights) -> None:
         """Take the weights of the encoder's authors. Raises WeightsError, which names all that do not fit."""
 
-    @abstractmethod
     def folded(self) -> nn.Module:
         """A copy for inference: same embeddings up to rounding, without what only training needs."""
+        return deepcopy(self).requires_grad_(False).eval()
+
+    def check(self, windows: Tensor) -> None:
+        """Raise ValueError unless ``windows`` has the shape that this encoder reads."""
+        if windows.shape[1:] != (len(LEADS), self.window_samples):
+            raise ValueError(
+                f"this encoder reads (n, {len(LEADS)}, {self.window_samples}), got {tuple(windows.shape)}"
+            )
 
 
 def check_fit(weights: Weights, expected: Weights, model: str) -> None:

@@ -6,7 +6,6 @@ tokens there (random masking at ratio 0) does not change the result and is left 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -65,7 +64,7 @@ def otis(variant: str = "base", **changes: Any) -> Otis:
 class Otis(Encoder):
     """Windows (n, 12, ``window_samples``) -> the class token after the final norm (n, width).
 
-    Samples after the last whole patch are not seen. ``forward`` raises ValueError for another shape.
+    Samples after the last whole patch are not seen.
     """
 
     pos_embed_x: Tensor
@@ -98,10 +97,7 @@ class Otis(Encoder):
 
     def forward(self, windows: Tensor) -> Tensor:
         """One embedding a window."""
-        if windows.shape[1:] != (len(LEADS), self.window_samples):
-            raise ValueError(
-                f"this encoder reads (n, {len(LEADS)}, {self.window_samples}), got {tuple(windows.shape)}"
-            )
+        self.check(windows)
         tokens = self._tokens(windows)
         for block in self.blocks[:-1]:
             tokens = block(tokens)
@@ -142,11 +138,11 @@ class Otis(Encoder):
 
     def folded(self) -> nn.Module:
         """A copy for inference, with each block's two projections in and two out folded into one and one."""
-        copy = deepcopy(self)
+        copy = super().folded()
         for module in list(copy.modules()):
             if isinstance(module, Block):
                 module.fold()
-        return copy.requires_grad_(False).eval()
+        return copy.requires_grad_(False)
 
     def _replace_mlps(self, architecture: Architecture) -> None:
         self.architecture = architecture

@@ -178,7 +178,7 @@ def test_windows_of_another_shape_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [
-        ("otos", {}, "no encoder 'otos'; known: otis"),
+        ("otos", {}, "no encoder 'otos'; known: .*otis"),
         ("otis", {"variant": "tiny"}, "no OTiS 'tiny'; published: base, large, huge"),
         ("otis", {"width": 30, "heads": 4}, "width 30 must be a multiple"),
         ("otis", {"mlp": "relu"}, "mlp 'relu' must be one of gelu, swiglu"),
