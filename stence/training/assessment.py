@@ -16,6 +16,8 @@ from stence.training.figures import Question
 
 GREY_ZONES = ((0, 90), (50, 70))
 """(low, high) in percent, for questions that leave out who is neither clearly well nor clearly ill."""
+DECISIVE = "stenosis_70"
+"""The target that a model is judged by."""
 SEXES = {"women": "F", "men": "M"}
 AGE_BANDS = ((0, 50), (50, 60), (60, 70), (70, 80), (80, math.inf))
 """Years, the upper end left out."""

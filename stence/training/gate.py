@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from stence.models import Threshold
-from stence.training.assessment import Asked, Assessed, ask
+from stence.training.assessment import DECISIVE, Asked, Assessed, ask
 from stence.training.figures import figures, ranking
 from stence.training.resampling import INTERVAL, resamples
 
@@ -25,7 +25,7 @@ class GateConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: str = Field("stenosis_70", description="The decisive target.")
+    target: str = Field(DECISIVE, description="The target that decides.")
     auroc_floor: float = Field(0.5, description="Its AUROC's lower bound must be above this.")
     auroc_margin: float = Field(
         0.01, ge=0, description="The AUROC difference's lower bound may be so far below 0."
@@ -153,13 +153,13 @@ def _calibrated(new: Asked, old: Asked | None, config: GateConfig) -> Iterator[C
     yield Check(
         "calibration error",
         error <= highest,
-        f"expected calibration error {error:.3f}, at most {highest:.3f}{because}",
+        f"expected calibration error {error:.3f}, must be at most {highest:.3f}{because}",
     )
     low, high = config.calibration_slope
     yield Check(
         "calibration slope",
         low <= slope <= high,
-        f"calibration slope {slope:.2f}, within {low:g} to {high:g}",
+        f"calibration slope {slope:.2f}, must be within {low:g} to {high:g}",
     )
 
 
@@ -174,7 +174,7 @@ def _fair(new: Asked, old: Asked | None, challenger: Assessed, config: GateConfi
             continue
         area, _ = _area(group, None, challenger.patients, config)
         passed = bool(area >= config.subgroup_floor)
-        text = f"{name}: AUROC {area:.3f}, at least {config.subgroup_floor:g}"
+        text = f"{name}: AUROC {area:.3f}, must be at least {config.subgroup_floor:g}"
         if old is not None:
             difference, spread = _area(group, old.among(members), challenger.patients, config)
             passed &= bool(spread[1] >= -config.subgroup_margin)
@@ -184,7 +184,7 @@ def _fair(new: Asked, old: Asked | None, challenger: Assessed, config: GateConfi
 
 def _bearable(new: Asked, config: GateConfig) -> Check:
     alerts, (low, high) = figures(new.question)["alerts_per_1000"], config.alerts_per_1000
-    finding = f"{alerts:.0f} alerts per 1,000 ECGs at the threshold, within {low:g} to {high:g}"
+    finding = f"{alerts:.0f} alerts per 1,000 ECGs at the threshold, must be within {low:g} to {high:g}"
     return Check("workload", low <= alerts <= high, finding)
 
 

@@ -1,0 +1,85 @@
+"""A model card from a manifest: Markdown by the template beside this file, and the same as one HTML page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from markdown import markdown
+
+from stence.registry import Manifest
+from stence.training.assessment import DECISIVE
+from stence.training.model_card import tables
+from stence.training.model_card.tables import plain
+
+TEMPLATE = Path(__file__).with_name("card.md")
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 64em; margin: 2em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; display: block; overflow-x: auto }
+th, td { border-bottom: 1px solid #ddd; padding: .25em .6em; text-align: left; vertical-align: top }
+img { max-width: 100% } code { overflow-wrap: anywhere }
+"""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""The page may load nothing: its pictures are in it."""
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+COURSES = "courses.png"
+
+
+def model_card(manifest: Manifest, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
+    """``card.md``, ``card.html`` and the pictures (PNG, by file name) that the former shows.
+
+    ``courses.png`` stands with the training, the others with the figures of the decisive target.
+    """
+    text = _text(manifest, pictures)
+    return {"card.md": text.encode(), "card.html": _page(manifest, text, pictures).encode(), **pictures}
+
+
+def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
+    measured, run = manifest.metrics, manifest.training_run
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        version=plain(manifest.model_version),
+        created_at=f"{manifest.created_at:%Y-%m-%d %H:%M} UTC",
+        summary=tables.summary(manifest),
+        splits=tables.splits(manifest.training_data),
+        left_out=tables.listed(manifest.training_data.left_out),
+        stages=tables.stages(run.get("stages", {})),
+        courses=_image(COURSES) if COURSES in pictures else "",
+        weights=tables.weights(run.get("weights", {})),
+        ranking=tables.ranking(measured),
+        decisions=tables.decisions(measured),
+        decisive=DECISIVE,
+        pictures="\n".join(_image(name) for name in pictures if name != COURSES),
+        subgroups=tables.subgroups(measured.get(DECISIVE, {})),
+        retrieval=tables.retrieval(measured.get("retrieval")),
+        gate=tables.gate(manifest.gate),
+        thresholds=tables.thresholds(manifest.thresholds),
+        origin=tables.origin(manifest),
+    )
+
+
+def _image(name: str) -> str:
+    return f"![{name.removesuffix('.png').replace('_', ' ')}]({name})"
+
+
+def _page(manifest: Manifest, text: str, pictures: Mapping[str, bytes]) -> str:
+    """The Markdown as HTML with every picture inside."""
+    body = markdown(text, extensions=["tables"])
+    for name, content in pictures.items():
+        inside = f'src="data:image/png;base64,{base64.b64encode(content).decode()}"'
+        body = re.sub(f'src="{re.escape(name)}"', inside, body)
+    return PAGE.format(policy=POLICY, title=plain(manifest.model_version), style=STYLE, body=body)

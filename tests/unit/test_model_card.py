@@ -1,0 +1,195 @@
+"""The model card: it says what was measured, and its page asks nothing of a network."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import expit
+
+from stence.models import TARGET_NAMES, Threshold
+from stence.registry import Manifest
+from stence.training import curves
+from stence.training.figures import Question, figures
+from stence.training.model_card import model_card
+from stence.training.pictures import courses, pictures
+from support.artefacts import make_artefact
+
+PNG = b"\x89PNG\r\n\x1a\n"
+COURSE = {
+    "epochs": 3,
+    "steps": 30,
+    "best_epoch": 2,
+    "best_validation_auroc": 0.6543,
+    "training_losses": [0.7, 0.6, 0.5678],
+    "judged_epochs": [1, 2, 3],
+    "validation_aurocs": [0.6, 0.6543, 0.61],
+}
+
+
+def measured(value: float, lower: float, upper: float) -> dict[str, float]:
+    return {"value": value, "lower": lower, "upper": upper}
+
+
+METRICS = {
+    "stenosis_70": {
+        "ecgs": 345,
+        "patients": 321,
+        "cases": 123,
+        "auroc": measured(0.7012, 0.6511, 0.7519),
+        "alerts_per_1000": measured(97.2, 70.1, 120.4),
+        "subgroups": {
+            "women": {"ecgs": 167, "patients": 160, "cases": 49, "auroc": measured(0.6897, 0.6, 0.77)},
+        },
+    },
+    "grey_zone_0_90": {"ecgs": 99, "auroc": measured(0.8123, 0.75, 0.87)},
+    "retrieval": {
+        "ecgs": 300,
+        "angiograms": 111,
+        "recall": {"1": 0.0456},
+        "median_rank": 17.5,
+        "chance": {"recall": {"1": 0.009}, "median_rank": 56},
+    },
+}
+GATE = {
+    "passed": False,
+    "checks": [
+        {"name": "workload", "passed": False, "finding": "400 alerts per 1,000 ECGs, must be within 250"}
+    ],
+}
+
+
+def manifest(**changes: Any) -> Manifest:
+    given = {
+        "metrics": METRICS,
+        "gate": GATE,
+        "thresholds": {name: Threshold(0.4321, "at most 100 alerts") for name in TARGET_NAMES},
+        "training_run": {"stages": {"teacher": COURSE}, "weights": {"patch features": "ridges-1"}},
+    }
+    return make_artefact("model-7").manifest.model_copy(update=given | changes)
+
+
+def question(count: int = 400) -> Question:
+    rng = np.random.default_rng(0)
+    risk = rng.normal(-0.5, 1, count)
+    label = (rng.uniform(size=count) < expit(risk)).astype(np.float32)
+    return Question(np.round(expit(risk), 6), label, 0.45)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "# Model card: model-7",
+        "0.701 (0.651 to 0.752)",
+        "97 (70 to 120)",
+        "| women | 167 | 160 | 49 |",
+        "0.690 (0.600 to 0.770)",
+        "| grey_zone_0_90 | 99 |",
+        "0.812 (0.750 to 0.870)",
+        "| teacher | 3 | 30 | 2 | 0.654 | 0.5678 |",
+        "| patch features | ridges-1 |",
+        "| this model | 0.046 | 17.5 |",
+        "It **failed**.",
+        "400 alerts per 1,000 ECGs, must be within 250",
+        "| stenosis_70 | 0.4321 | at most 100 alerts |",
+        "0" * 64,
+    ],
+)
+def test_a_card_says_what_was_measured(said: str) -> None:
+    assert said in model_card(manifest(), {})["card.md"].decode()
+
+
+def test_what_is_not_there_is_said_and_no_placeholder_is_left() -> None:
+    card = model_card(manifest(metrics={}, gate=None, training_run={}), {})["card.md"].decode()
+    assert "It was not judged by the gate." in card
+    assert "it was trained without angiograms" in card
+    assert not re.search(r"\$\w", card)
+
+
+class Loaded(HTMLParser):
+    """Collects whatever a browser would fetch."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.urls: list[str] = []
+        self.pictures = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.pictures += tag == "img"
+        self.urls += [value or "" for name, value in attributes if name in {"src", "href", "data"}]
+
+
+def test_the_page_holds_its_pictures_and_loads_nothing() -> None:
+    found = pictures(question()) | {"courses.png": courses({"teacher": COURSE})}
+    page = model_card(manifest(), found)["card.html"].decode()
+    loaded = Loaded(page)
+    assert loaded.pictures == len(found) == 5
+    assert all(url.startswith("data:image/png;base64,") for url in loaded.urls)
+    assert "url(" not in page
+    assert "<script" not in page
+    assert page.count("<table>") >= 8
+
+
+def test_text_from_outside_stays_text() -> None:
+    nasty = {name: Threshold(0.5, "a|b <script>alert(1)</script>") for name in TARGET_NAMES}
+    page = model_card(manifest(thresholds=nasty), {})["card.html"].decode()
+    assert "<script" not in page
+    assert "a&#124;b" in page
+
+
+def test_a_card_is_the_same_for_the_same_measurements() -> None:
+    cards = [model_card(manifest(), pictures(question())) for _ in range(2)]
+    assert cards[0] == cards[1]
+
+
+# --- pictures -----------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_small_pngs() -> None:
+    for name, content in (
+        pictures(question()) | {"courses.png": courses({"a": COURSE, "b": COURSE})}
+    ).items():
+        assert content.startswith(PNG), name
+        assert len(content) < 200_000
+        assert Image.open(BytesIO(content)).size[0] > 300
+
+
+def test_there_is_nothing_to_draw_without_cases() -> None:
+    assert pictures(Question(np.array([0.1, 0.2]), np.zeros(2, np.float32), 0.5)) == {}
+
+
+def test_the_area_under_the_drawn_roc_is_the_auroc_and_the_threshold_lies_on_it() -> None:
+    case = question()
+    curve, found = curves.roc(case), figures(case)
+    assert np.trapezoid(curve.y, curve.x) == pytest.approx(found["auroc"])
+    assert curve.chosen == pytest.approx((1 - found["specificity"], found["sensitivity"]))
+    assert np.min(np.abs(curve.x - curve.chosen[0]) + np.abs(curve.y - curve.chosen[1])) < 1e-6
+
+
+def test_the_precision_recall_curve_holds_the_threshold() -> None:
+    case = question()
+    curve, found = curves.precision_recall(case), figures(case)
+    assert curve.chosen == pytest.approx((found["sensitivity"], found["positive_predictive_value"]))
+    assert np.min(np.abs(curve.x - curve.chosen[0]) + np.abs(curve.y - curve.chosen[1])) < 1e-6
+
+
+def test_every_ecg_is_in_a_calibration_bin() -> None:
+    case = Question(np.array([0.0, 0.05, 0.55, 1.0]), np.array([0, 1, 1, 1], np.float32), 0.5)
+    assert [tuple(each) for each in curves.calibration(case)] == [
+        (pytest.approx(0.025), 0.5, 2),
+        (0.55, 1.0, 1),
+        (1.0, 1.0, 1),
+    ]
+
+
+def test_net_benefit_weighs_false_alarms_by_the_odds_of_the_threshold() -> None:
+    case = Question(np.array([0.9, 0.6, 0.3, 0.1]), np.array([1, 0, 1, 0], np.float32), 0.5)
+    by_model, by_all = curves.net_benefit(case, np.array([0.2, 0.5]))
+    assert by_model == pytest.approx([2 / 4 - 0.25 * 1 / 4, 1 / 4 - 1 / 4])
+    assert by_all == pytest.approx([2 / 4 - 0.25 * 2 / 4, 0])
