@@ -63,6 +63,12 @@ def gathered(own: Tensor) -> Tensor:
     return rows
 
 
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if world() > 1:
+        distributed.barrier()
+
+
 def from_first(value: float) -> float:
     """The first process' ``value``, for all."""
     if world() == 1:

@@ -205,6 +205,7 @@ class _Loop:
 
     def _resumed(self, tell: Progress) -> Course:
         """The checkpoint's course, with all else that it holds put back; a new one where there is none."""
+        distributed.wait_for_all()  # one may still be writing
         if found := checkpoint.read(self._saved):
             groups, state = found
             self._stage.module.load_state_dict(groups["model"])
@@ -213,6 +214,10 @@ class _Loop:
             self._course = Course(**state)
             note = f"resumed at epoch {self._course.epochs} (step {self._course.steps})"
             tell(self._stage.name, self._course.epochs, self._schedule.epochs, note)
+        if distributed.from_first(self._course.epochs) != self._course.epochs:
+            raise StenceError(
+                f"The processes do not see the same {self._saved}: put it on a disk they share."
+            )
         return self._course
 
 

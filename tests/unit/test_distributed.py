@@ -1,0 +1,66 @@
+"""Two processes that train together do what one would do with the whole batch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from stence.training import checkpoint, distributed
+from support import two_processes
+
+TESTS = Path(__file__).parents[1]
+
+
+def in_two_processes(command: str, folder: Path) -> None:
+    """Run a command of tests/support/two_processes.py."""
+    subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+            str(TESTS / "support/two_processes.py"), command, str(folder),
+        ],
+        env=os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        check=True,
+        timeout=300,
+    )  # fmt: skip
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_loss_and_gradients_are_those_of_one_process_with_all_rows(tmp_path: Path) -> None:
+    model = two_processes.Both()
+    loss = model(*two_processes.batch())
+    loss.backward()
+    in_two_processes("losses", tmp_path)
+    for rank in ("0", "1"):
+        found = load_file(tmp_path / rank)
+        torch.testing.assert_close(found.pop("loss"), loss.detach())
+        torch.testing.assert_close(found, {name: weight.grad for name, weight in model.named_parameters()})
+
+
+def test_two_processes_share_a_training_and_go_on_from_its_checkpoint(tmp_path: Path) -> None:
+    in_two_processes("training", tmp_path)
+    saved = checkpoint.read(tmp_path / "whole")
+    assert saved is not None
+    groups, course = saved
+    assert (course["epochs"], course["steps"], course["judged_epochs"]) == (4, 12, [2, 4])
+    for rank in ("0", "1"):
+        for way in ("whole", "killed"):
+            assert same(groups["best"], load_file(tmp_path / rank / f"{way}.safetensors"))
+
+
+def test_one_process_alone_needs_no_others() -> None:
+    assert (distributed.rank(), distributed.world()) == (0, 1)
+    rows = np.arange(5)
+    assert distributed.shard(rows).tolist() == rows.tolist()
+    own = torch.ones(2, 3)
+    assert distributed.gathered(own) is own
+    assert distributed.from_first(0.5) == 0.5
