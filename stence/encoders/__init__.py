@@ -7,11 +7,16 @@ from typing import Any
 
 from stence.encoders.base import Encoder
 from stence.encoders.ecgfounder import ecgfounder
+from stence.encoders.echoing_ecg import echoing_ecg
 from stence.encoders.otis import otis
 
 __all__ = ["ENCODERS", "Encoder", "build"]
 
-ENCODERS: dict[str, Callable[..., Encoder]] = {"otis": otis, "ecgfounder": ecgfounder}
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "otis": otis,
+    "echoing_ecg": echoing_ecg,
+    "ecgfounder": ecgfounder,
+}
 
 
 def build(name: str, **config: Any) -> Encoder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -37,7 +37,7 @@ class Encoder(nn.Module, ABC):
     def load_published(self, weights: Weights) -> None:
         """Take the weights of the encoder's authors. Raises WeightsError, which names all that do not fit."""
 
-    def folded(self) -> nn.Module:
+    def folded(self) -> Self:
         """A copy for inference: same embeddings up to rounding, without what only training needs."""
         return deepcopy(self).requires_grad_(False).eval()
 

@@ -7,7 +7,7 @@ tokens there (random masking at ratio 0) does not change the result and is left 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -136,7 +136,7 @@ class Otis(Encoder):
             self._replace_mlps(architecture)
         self.load_state_dict(own)
 
-    def folded(self) -> nn.Module:
+    def folded(self) -> Self:
         """A copy for inference, with each block's two projections in and two out folded into one and one."""
         copy = super().folded()
         for module in list(copy.modules()):

@@ -16,6 +16,7 @@ from stence.errors import WeightsError
 SMALL: dict[str, dict[str, Any]] = {
     "otis": {"width": 32, "depth": 2, "heads": 2, "window_samples": 240},
     "ecgfounder": {"stem": 16, "widths": [16, 32], "blocks": [1, 2], "window_samples": 230},
+    "echoing_ecg": {"stem": 8, "widths": [8, 16], "blocks": [1, 2], "embedding": 8, "window_samples": 230},
 }
 
 
