@@ -78,7 +78,7 @@ def set_frames(file: FileDataset, frames: NDArray[np.float32]) -> None:
     """Put frames (n, rows, columns) of 0-1 into the file, the way its transfer syntax has them."""
     syntax = file.file_meta.TransferSyntaxUID
     bits = 12 if syntax == ExplicitVRLittleEndian else 8
-    counts = np.round(frames * np.float32(2**bits - 1)).astype(np.uint8 if bits == 8 else "<u2")
+    counts = (frames * np.float32(2**bits - 1) + np.float32(0.5)).astype(np.uint8 if bits == 8 else "<u2")
     file.NumberOfFrames, file.Rows, file.Columns = counts.shape
     file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
     file.BitsAllocated, file.BitsStored, file.HighBit = 8 * counts.itemsize, bits, bits - 1

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from stence.simulation.chest import draw_chest
 from stence.simulation.coronary_tree import STEP_MM, TO_APEX, Tree, draw_tree
-from stence.simulation.fluoroscopy import SIZE, CArm, Detector, Image, add_thickness, draw_chest
+from stence.simulation.fluoroscopy import SIZE, CArm, Detector, Image, add_thickness
 from stence.simulation.patients import Patient
 
 _LEFT_VIEWS = ((-25.0, -22.0), (42.0, 24.0), (-20.0, 28.0), (2.0, 32.0), (42.0, -24.0))
@@ -114,7 +115,7 @@ def _contracted(points: NDArray[np.float64], systole: float) -> NDArray[np.float
 
 
 def _catheter(rng: np.random.Generator, ostium: NDArray[np.float64], right: bool) -> NDArray[np.float64]:
-    """Points (n, 3), ``STEP_MM`` apart: from the ostium (1, 3) to the aorta's far wall and up out of sight."""
+    """Points (n, 3), ``STEP_MM`` apart: from the ostium (1, 3) to the aorta's far wall, then up and away."""
     far = np.array([14.0, 4.0, 0.0]) if right else np.array([-16.0, -6.0, 0.0])
     bends = np.array([0.5 * far, far, 0.8 * far, (18, 25, 0), (30, 45, 0)])
     bends[:, 2] = 3, 16, 55, 95, 130

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
 from stence.simulation.coronaries import RCA_SEGMENTS
@@ -207,11 +206,20 @@ def _lay(
 
 def _resampled(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
     """Smoothly through the places (k, 3), in steps of ``STEP_MM``."""
-    course = PchipInterpolator(np.arange(len(places)), places)
-    coarse = np.linspace(0, len(places) - 1, 20 * len(places))
-    along = np.cumsum(np.linalg.norm(np.diff(_in_space(course(coarse), axes), axis=0), axis=1))
-    steps = int(np.ceil(along[-1] / STEP_MM))
-    return course(np.interp(np.linspace(0, along[-1], steps + 1), np.insert(along, 0, 0), coarse))
+    course = _smooth(places)
+    steps = np.linalg.norm(np.diff(_in_space(course, axes), axis=0), axis=1)
+    along = np.append(0, np.cumsum(steps))
+    at = np.linspace(0, along[-1], int(np.ceil(along[-1] / STEP_MM)) + 1)
+    return np.column_stack([np.interp(at, along, column) for column in course.T])
+
+
+def _smooth(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Catmull and Rom's spline through places (k, 3), 16 points from each to the next."""
+    slope = np.gradient(places, axis=0)
+    t = (np.arange(16) / 16)[:, None]
+    before = places[:-1, None] * (2 * t**3 - 3 * t**2 + 1) + slope[:-1, None] * (t**3 - 2 * t**2 + t)
+    after = places[1:, None] * (3 * t**2 - 2 * t**3) + slope[1:, None] * (t**3 - t**2)
+    return np.vstack([(before + after).reshape(-1, 3), places[-1:]])
 
 
 def _wound(rng: np.random.Generator, places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,11 +236,8 @@ def _in_space(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray
     theta, phi, lift = np.radians(places[:, 0]), np.radians(places[:, 1]), places[:, 2]
     width = lift * np.cos(phi)
     sideways = np.where(np.sin(theta) > 0, axes[2], axes[3]) * np.sin(theta) * width
-    return (
-        np.outer(axes[0] * np.sin(phi) * lift, TO_APEX)
-        + np.outer(axes[1] * np.cos(theta) * width, TO_GROOVE)
-        + np.outer(sideways, TO_RIGHT)
-    )
+    along, upwards = axes[0] * np.sin(phi) * lift, axes[1] * np.cos(theta) * width
+    return np.column_stack([along, upwards, sideways]) @ np.array([TO_APEX, TO_GROOVE, TO_RIGHT])
 
 
 def _bump(along: NDArray[np.float64], narrowing: _Narrowing) -> NDArray[np.float64]:

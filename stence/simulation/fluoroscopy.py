@@ -1,4 +1,4 @@
-"""The X-ray side: how a C-arm sees vessels, chest and catheter. Beer and Lambert's law, photons, detector."""
+"""The X-ray side: how a C-arm sees vessels. Projection, Beer and Lambert's law, photons, display."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from stence.ecg.compiled import compiled
 
@@ -15,8 +16,13 @@ SIZE = 256
 PIXEL_MM = 0.48
 """Of the image at the isocentre."""
 SOURCE_TO_PATIENT_MM = 750.0
-IODINE_PER_MM, WATER_PER_MM = 0.17, 0.019
+_IODINE_PER_MM, _WATER_PER_MM = 0.17, 0.019
 """Attenuation of undiluted contrast medium, and of soft tissue."""
+
+_LEVELS = 4096
+"""Of the display."""
+_NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
+"""The normal distribution's quantiles: 16 random bits become a normal number quickly."""
 
 Image = NDArray[np.float32]
 
@@ -78,62 +84,6 @@ def add_thickness(
                 image[row, column] += height * min(max(reach - far, 0.0), 1.0)
 
 
-def draw_chest(rng: np.random.Generator, arm: CArm) -> Image:
-    """Tissue in mm of water (SIZE, SIZE): lungs, heart, diaphragm, spine and ribs at the C-arm's angles."""
-    axes = arm.axes
-    spine = axes @ (np.array([-8.0, 70.0, 0.0]) - arm.centre)
-    numbers = np.array(
-        [
-            spine[0],
-            rng.normal(0, 0.06),
-            rng.uniform(0, 30),
-            *(axes @ (np.array([12.0, -18.0, -20.0]) - arm.centre))[:2],
-            rng.normal(55, 9) + arm.secondary * 0.5,
-            rng.normal(0, 25),
-            rng.uniform(0, 34),
-            rng.normal(0.25, 0.1) * (1 if arm.primary < 0 else -1),
-            rng.normal(150, 15),
-        ]
-    )
-    clouds = rng.normal(0, 5, (12, 12)).astype(np.float32)
-    chest = np.empty((SIZE, SIZE), dtype=np.float32)
-    _chest(chest, numbers, clouds)
-    return chest
-
-
-@compiled
-def _chest(chest: Image, numbers: NDArray[np.float64], clouds: Image) -> None:
-    spine_x, tilt, disc, heart_x, heart_y, diaphragm, dome, rib, slope, body = numbers
-    for row in range(SIZE):
-        v = (row - (SIZE - 1) / 2) * PIXEL_MM
-        for column in range(SIZE):
-            u = (column - (SIZE - 1) / 2) * PIXEL_MM
-            depth = body
-            off = abs(u - spine_x - tilt * v)
-            vertebra = 0.8 + 0.2 * math.cos((v - disc) * 2 * math.pi / 30)
-            depth += 62 * vertebra / (1 + math.exp((off - 19) / 1.6))
-            wide = ((u - heart_x) / 58) ** 2 + ((v - heart_y) / 52) ** 2
-            depth += 45 / (1 + math.exp((wide - 1) * 5))
-            edge = diaphragm + 0.004 * (u - dome) ** 2
-            depth += 55 / (1 + math.exp((edge - v) / 1.5))
-            across = (v - rib - slope * u - 0.0025 * u * u) / 34
-            across = abs(across - round(across)) * 34
-            depth += 7 / (1 + math.exp((across - 4.5) / 0.7)) + 5 * math.exp(-(((across - 4.2) / 0.9) ** 2))
-            depth += _between(clouds, row * 10.9 / SIZE, column * 10.9 / SIZE)
-            chest[row, column] = depth
-
-
-@compiled
-def _between(grid: Image, y: float, x: float) -> float:
-    """The grid's value at a place between its points, smoothly."""
-    top, left = int(y), int(x)
-    down, right = y - top, x - left
-    down, right = down * down * (3 - 2 * down), right * right * (3 - 2 * right)
-    above = grid[top, left] * (1 - right) + grid[top, left + 1] * right
-    below = grid[top + 1, left] * (1 - right) + grid[top + 1, left + 1] * right
-    return above * (1 - down) + below * down
-
-
 @dataclass(frozen=True, slots=True)
 class Detector:
     """photons: a pixel's quanta behind 200 mm of water; scatter: share of what arrives that carries no image;
@@ -146,46 +96,60 @@ class Detector:
 
     def expose(self, rng: np.random.Generator, chest: Image, contrast: Image) -> Image:
         """Grey values 0-1 (frames, SIZE, SIZE) behind chest (SIZE, SIZE) and contrast (frames, ...) in mm."""
-        quanta = self.photons * np.exp(np.float32(WATER_PER_MM) * (200 - chest))
-        veil = self.scatter * float(quanta.mean())
-        quanta *= np.float32(1 - self.scatter)
-        white = 1.1 * (float(np.quantile(quanta, 0.96)) + veil)
+        quanta = (
+            np.float32(1 - self.scatter) * self.photons * np.exp(np.float32(_WATER_PER_MM) * (200 - chest))
+        )
+        veil = np.float32(self.scatter / (1 - self.scatter) * quanta.mean())
+        quanta += veil
+        level = np.float32((_LEVELS - 1) / (1.1 * np.quantile(quanta, 0.96)))
         display = np.linspace(0, 1, _LEVELS, dtype=np.float32) ** np.float32(self.gamma)
-        noise = rng.standard_normal(contrast.shape, dtype=np.float32)
-        _blur(noise)
-        _expose(contrast, noise, quanta, veil, white, display, _aperture(self.corner))
+        bits = rng.integers(0, 2**16, contrast.shape, dtype=np.uint16)
+        _expose(contrast, bits, quanta, veil, level, display, _NORMAL)
+        contrast *= _aperture(self.corner)
         return contrast
-
-
-_LEVELS = 4096
-
-
-@compiled
-def _blur(noise: Image) -> None:
-    """Spread each pixel (frames, SIZE, SIZE) over its neighbours, as the scintillator does; in place."""
-    for frame in noise:
-        for row in range(SIZE):
-            for column in range(SIZE - 1):
-                frame[row, column] = 0.7 * frame[row, column] + 0.3 * frame[row, column + 1]
-        for row in range(SIZE - 1):
-            for column in range(SIZE):
-                frame[row, column] = 0.7 * frame[row, column] + 0.3 * frame[row + 1, column]
 
 
 @compiled
 def _expose(
-    contrast: Image, noise: Image, quanta: Image, veil: float, white: float, display: Image, aperture: Image
+    contrast: Image,
+    bits: NDArray[np.uint16],
+    quanta: Image,
+    veil: np.float32,
+    level: np.float32,
+    display: Image,
+    normal: Image,
 ) -> None:
-    """Depths of contrast become greys, in place: absorption, scatter, photons, display, collimator."""
+    """Depths of contrast become greys, in place: absorption, photons, display.
+
+    quanta (SIZE, SIZE): expected without contrast, ``veil`` of them scattered; level: what a quantum is
+    worth in the table ``display``; bits (frames, SIZE, SIZE): random, for the table ``normal``.
+    """
+    deviation, noise = np.sqrt(quanta), np.empty_like(quanta)
     for frame in range(len(contrast)):
         for row in range(SIZE):
             for column in range(SIZE):
+                noise[row, column] = normal[bits[frame, row, column]]
+        _spread(noise)
+        for row in range(SIZE):
+            for column in range(SIZE):
+                expected, error = quanta[row, column], deviation[row, column]
                 depth = contrast[frame, row, column]
-                through = math.exp(-IODINE_PER_MM * depth) if depth > 0 else 1.0
-                mean = quanta[row, column] * through + veil
-                count = mean + noise[frame, row, column] * math.sqrt(mean)
-                level = int(min(max(count / white, 0.0), 1.0) * (_LEVELS - 1) + 0.5)
-                contrast[frame, row, column] = display[level] * aperture[row, column]
+                if depth > 0:
+                    expected = veil + (expected - veil) * math.exp(-_IODINE_PER_MM * depth)
+                    error = math.sqrt(expected)
+                value = int((expected + noise[row, column] * error) * level)
+                contrast[frame, row, column] = display[min(max(value, 0), len(display) - 1)]
+
+
+@compiled
+def _spread(noise: Image) -> None:
+    """Share each pixel (SIZE, SIZE) with its neighbours, as the scintillator does; in place."""
+    for row in range(SIZE):
+        for column in range(SIZE - 1):
+            noise[row, column] = 0.7 * noise[row, column] + 0.3 * noise[row, column + 1]
+    for row in range(SIZE - 1):
+        for column in range(SIZE):
+            noise[row, column] = 0.7 * noise[row, column] + 0.3 * noise[row + 1, column]
 
 
 def _aperture(corner: float) -> Image:
