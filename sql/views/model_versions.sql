@@ -5,10 +5,12 @@ SELECT models.version,
        CAST(models.manifest ->> 'created_at' AS timestamptz) AS trained_at,
        models.created_at AS registered_at,
        CASE WHEN models.state = 'champion' THEN last.changed_at END AS champion_since,
+       CASE WHEN models.state = 'shadow' THEN last.changed_at END AS shadow_since,
        last.changed_by,
        last.changed_at,
        last.reason,
        CAST(models.manifest #>> '{metrics,stenosis_70,auroc,value}' AS double precision) AS auroc_stenosis_70,
+       CAST(models.manifest #>> '{gate,passed}' AS boolean) AS gate_passed,
        models.manifest -> 'metrics' AS metrics,
        models.manifest -> 'thresholds' AS thresholds,
        models.manifest #>> '{architecture,encoder}' AS encoder,
@@ -26,14 +28,16 @@ LEFT JOIN LATERAL (
 
 COMMENT ON VIEW model_versions IS 'Model versions: state, the last decision about each, and their quality.';
 COMMENT ON COLUMN model_versions.version IS 'Name of the model version.';
-COMMENT ON COLUMN model_versions.state IS 'candidate, shadow, champion or retired.';
+COMMENT ON COLUMN model_versions.state IS 'candidate, shadow, champion, retired or rejected.';
 COMMENT ON COLUMN model_versions.trained_at IS 'When it was trained.';
 COMMENT ON COLUMN model_versions.registered_at IS 'When it was registered.';
 COMMENT ON COLUMN model_versions.champion_since IS 'Since when it is champion; empty if it is not.';
+COMMENT ON COLUMN model_versions.shadow_since IS 'Since when it scores in shadow; empty if it does not.';
 COMMENT ON COLUMN model_versions.changed_by IS 'Who last changed its state.';
 COMMENT ON COLUMN model_versions.changed_at IS 'When.';
 COMMENT ON COLUMN model_versions.reason IS 'Why.';
 COMMENT ON COLUMN model_versions.auroc_stenosis_70 IS 'AUROC for a stenosis of at least 70 %, on its test patients.';
+COMMENT ON COLUMN model_versions.gate_passed IS 'Whether it passed the gate; empty if it was not judged.';
 COMMENT ON COLUMN model_versions.metrics IS 'All that was measured on its test patients.';
 COMMENT ON COLUMN model_versions.thresholds IS 'By target: the probability from which on it flags, and the rule.';
 COMMENT ON COLUMN model_versions.encoder IS 'Its ECG encoder.';

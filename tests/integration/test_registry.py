@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from sqlalchemy import Engine, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from stence import registry
 from stence.cli import main
@@ -23,6 +24,7 @@ from stence.errors import ArtefactError, RegistryError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.artefacts import make_artefact
+from support.environment import set_environment
 
 
 @pytest.fixture
@@ -109,6 +111,101 @@ def test_two_who_promote_at_the_same_time_take_turns(engine: Engine) -> None:
     second.join(10)
     assert states(engine) == {"a": "retired", "b": "retired", "c": "champion"}
     assert rollback(engine) == "b"
+
+
+# --- shadow, rejection --------------------------------------------------------------------------------------
+
+
+def enshadow(engine: Engine, version: str) -> None:
+    with engine.begin() as connection:
+        registry.shadow(connection, version, by="gate", why="passed the gate")
+
+
+def reject(engine: Engine, version: str) -> None:
+    with engine.begin() as connection:
+        registry.reject(connection, version, by="gate", why="failed the gate")
+
+
+def last_event(engine: Engine) -> tuple[Any, ...]:
+    e = model_events.c
+    with engine.connect() as connection:
+        statement = select(e.version, e.from_state, e.to_state, e.changed_by, e.reason)
+        return tuple(connection.execute(statement.order_by(e.id.desc()).limit(1)).one())
+
+
+def test_a_candidate_goes_into_shadow_and_from_there_becomes_champion(engine: Engine) -> None:
+    register(engine, "a", "b")
+    promote(engine, "a")
+    enshadow(engine, "b")
+    assert last_event(engine) == ("b", "candidate", "shadow", "gate", "passed the gate")
+    with engine.connect() as connection:
+        assert [shadow.version for shadow in registry.shadows(connection)] == ["b"]
+    promote(engine, "b")
+    assert states(engine) == {"a": "retired", "b": "champion"}
+    assert rollback(engine) == "a"
+
+
+@pytest.mark.parametrize("in_shadow", [False, True])
+def test_a_rejected_model_never_comes_back(engine: Engine, in_shadow: bool) -> None:
+    register(engine, "a")
+    if in_shadow:
+        enshadow(engine, "a")
+    reject(engine, "a")
+    before = "shadow" if in_shadow else "candidate"
+    assert last_event(engine) == ("a", before, "rejected", "gate", "failed the gate")
+    for change in (promote, enshadow, reject):
+        with pytest.raises(RegistryError, match=r"a is rejected: it cannot .*model_decisions says why"):
+            change(engine, "a")
+
+
+@pytest.mark.parametrize("change", [enshadow, reject])
+def test_neither_champion_nor_retired_nor_unknown_goes_into_shadow_or_is_rejected(
+    engine: Engine, change: Any
+) -> None:
+    register(engine, "a", "b")
+    promote(engine, "a")
+    promote(engine, "b")
+    for version, message in (("a", "a is retired"), ("b", "b is champion"), ("c", "no model version c")):
+        with pytest.raises(RegistryError, match=message):
+            change(engine, version)
+
+
+def due(engine: Engine, days: float) -> list[str]:
+    with engine.connect() as connection:
+        return registry.due_shadows(connection, days)
+
+
+def test_a_shadow_is_due_after_its_days_and_the_newest_goes_first(engine: Engine) -> None:
+    register(engine, "a", "b", "c")
+    promote(engine, "a")
+    enshadow(engine, "c")
+    enshadow(engine, "b")
+    assert due(engine, 14) == []
+    assert due(engine, 0) == ["b", "c"]
+    with engine.begin() as connection:
+        assert registry.promote_due(connection, 14) is None
+        assert registry.promote_due(connection, 0) == "b"
+    assert states(engine) == {"a": "retired", "b": "champion", "c": "shadow"}
+    assert last_event(engine) == ("b", "shadow", "champion", "stence", "0 days in shadow are over")
+
+
+def test_a_shadow_judged_against_an_earlier_champion_is_not_promoted_by_itself(engine: Engine) -> None:
+    register(engine, "a", "b", "c")
+    promote(engine, "a")
+    enshadow(engine, "b")
+    promote(engine, "c")
+    assert due(engine, 0) == []
+    promote(engine, "b")
+
+
+def test_the_history_cannot_be_rewritten(engine: Engine) -> None:
+    register(engine, "a")
+    for change in ("UPDATE model_events SET reason = 'x'", "DELETE FROM model_events"):
+        with pytest.raises(DBAPIError, match="append"), engine.begin() as connection:
+            connection.execute(text(change))
+
+
+# --- rollback -----------------------------------------------------------------------------------------------
 
 
 def test_rollback_goes_back_the_way_the_promotions_came(engine: Engine) -> None:
@@ -261,16 +358,74 @@ def test_the_view_shows_what_the_manifest_says(engine: Engine, champion_folder: 
     assert (row["changed_by"], row["reason"]) == ("ada", "the first")
 
 
-def test_the_command_line_promotes_and_rolls_back(
-    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+# --- model cards --------------------------------------------------------------------------------------------
+
+CARD = {"card.md": b"# Model card: tiny-1", "card.html": b"<!doctype html>", "roc.png": b"PNG"}
+
+
+@pytest.fixture
+def card(engine: Engine, store: ObjectStore, settings: Settings) -> dict[str, str]:
+    """Keys and hashes of the card of a registered model."""
+    artefact = make_artefact()
+    keys = registry.publish_card(store, settings.card_prefix, "tiny-1", CARD)
+    with_card = registry.Artefact(artefact.manifest.model_copy(update={"card": keys}), artefact.weights)
+    with engine.begin() as connection:
+        registry.register(connection, "models/tiny-1/", with_card, by="trainer", why="trained")
+    return keys
+
+
+def test_a_card_comes_back_as_it_was_published(
+    engine: Engine, store: ObjectStore, card: dict[str, str]
 ) -> None:
-    assert settings.database_url is not None
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STENCE_DATABASE_URL", settings.database_url.get_secret_value())
+    assert set(card) == {f"cards/tiny-1/{name}" for name in CARD}
+    with engine.connect() as connection:
+        assert registry.read_card(connection, store, "tiny-1") == CARD
 
-    def stence(*arguments: str) -> str:
-        return CliRunner().invoke(main, ["models", *arguments]).output
 
+def test_an_altered_card_is_refused_by_name(engine: Engine, store: ObjectStore, card: dict[str, str]) -> None:
+    store.put("cards/tiny-1/card.html", b"better figures")
+    with (
+        pytest.raises(ArtefactError, match=r"cards/tiny-1/card\.html was altered"),
+        engine.connect() as connection,
+    ):
+        registry.read_card(connection, store, "tiny-1")
+
+
+@pytest.mark.parametrize(("version", "message"), [("b", "no model version b"), ("a", "a was .* without a")])
+def test_a_card_that_is_not_there_is_told(
+    engine: Engine, store: ObjectStore, version: str, message: str
+) -> None:
+    register(engine, "a")
+    with pytest.raises(RegistryError, match=message), engine.connect() as connection:
+        registry.read_card(connection, store, version)
+
+
+# --- the command line ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What ``stence models …`` prints."""
+    set_environment(monkeypatch, settings)
+    return lambda *arguments: CliRunner().invoke(main, ["models", *arguments]).output
+
+
+def test_the_command_line_shows_and_saves_a_card(
+    card: dict[str, str], stence: Callable[..., str], tmp_path: Path
+) -> None:
+    assert stence("card", "tiny-1") == "# Model card: tiny-1\n"
+    saved = tmp_path / "kept" / "card"
+    assert stence("card", "tiny-1", "--save", str(saved)) == f"The card is in {saved / 'card.html'}.\n"
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == CARD
+
+
+def test_the_command_line_rejects(engine: Engine, stence: Callable[..., str]) -> None:
+    register(engine, "a")
+    assert stence("reject", "a", "--by", "ada", "--why", "odd") == "a is rejected.\n"
+    assert states(engine) == {"a": "rejected"}
+
+
+def test_the_command_line_promotes_and_rolls_back(engine: Engine, stence: Callable[..., str]) -> None:
     register(engine, "a", "b")
     assert stence("promote", "a", "--by", "ada", "--why", "first") == "a is champion.\n"
     assert stence("promote", "b", "--by", "ada", "--why", "better") == "b is champion.\n"

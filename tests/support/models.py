@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def register(engine: Engine, scorer: ShapeScorer, state: str = "candidate") -> N
         "folder": "models/none/",
         "sha256": "0" * 64,
         "preprocessing_version": scorer.preprocessing_version,
-        "manifest": {},
+        "manifest": {"thresholds": {name: asdict(chosen) for name, chosen in scorer.thresholds.items()}},
     }
     with engine.begin() as connection:
         connection.execute(insert(models).values(row).on_conflict_do_nothing())
