@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     decode_memory_bytes: int = Field(
         4 * 2**30, ge=2**28, description="An angiogram that needs more memory is quarantined."
     )
+    preset: str = Field(
+        "paper", description="Configuration of the retrain flow: a preset's name, or a YAML file of your own."
+    )
     min_new_pairs: int = Field(
         50,
         ge=0,

@@ -20,6 +20,7 @@ COMMANDS = {
     "up": "up",
     "ingest": "runs",
     "score": "runs",
+    "retrain": "runs",
     "simulate": "practice",
     "train": "practice",
     "query": "query",

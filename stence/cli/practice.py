@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from stence.cli.runs import run_score_flow
+from stence.cli.runs import run_retrain_flow, run_score_flow
 from stence.cli.terminal import print_table, progress
+from stence.errors import StenceError
 from stence.settings import Settings
 
 PATIENTS = click.option(
@@ -13,14 +14,16 @@ PATIENTS = click.option(
 )
 SEED = click.option("--seed", default=7, show_default=True, help="The same seed gives the same hospital.")
 PRACTICE_AUTHOR = "stence practice"
+PRACTICE_PRESET = "small"
 
 
 @click.command()
 @PATIENTS
 @SEED
-def simulate(patients: int, seed: int) -> None:
-    """Write a practice hospital into the store: ECGs, manifest, cath reports."""
-    _simulate(Settings(), patients, seed)
+@click.option("--angiograms/--no-angiograms", default=True, show_default=True, help="XA runs as well.")
+def simulate(patients: int, seed: int, angiograms: bool) -> None:
+    """Write a practice hospital into the store: ECGs, manifest, cath reports, angiograms."""
+    _simulate(Settings(), patients, seed, angiograms=angiograms)
 
 
 @click.command()
@@ -35,15 +38,16 @@ def train(preset: str) -> None:
 @click.command()
 @PATIENTS
 @SEED
-def practice(patients: int, seed: int) -> None:
+@click.option("--retrain", is_flag=True, help="Learn from angiograms too, by the retrain flow: ~20 minutes.")
+def practice(patients: int, seed: int, retrain: bool) -> None:
     """The main job on a practice hospital: simulate, train, promote, score, and show who is flagged."""
     from stence import database, registry
     from stence.database import queries
 
     settings = Settings()
     with database.connect(settings) as engine:
-        _simulate(settings, patients, seed)
-        version = _train(settings, "small")
+        _simulate(settings, patients, seed, angiograms=retrain)
+        version = _retrain(settings) if retrain else _train(settings, PRACTICE_PRESET)
         with engine.begin() as connection:
             registry.promote(
                 connection, version, by=PRACTICE_AUTHOR, why="first model of the practice hospital"
@@ -54,14 +58,14 @@ def practice(patients: int, seed: int) -> None:
     print_table("Flagged patients, highest risk first (stence query flagged_patients)", columns, rows)
 
 
-def _simulate(settings: Settings, patients: int, seed: int) -> None:
+def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool) -> None:
     from stence.objects import open_store
     from stence.simulation import HospitalConfig
     from stence.simulation import simulate as write_hospital
 
-    store = open_store(settings.resolved_store_url, settings)
+    config = HospitalConfig(patients=patients, seed=seed, angiograms=angiograms)
     with progress() as tell:
-        summary = write_hospital(store, settings, HospitalConfig(patients=patients, seed=seed), tell)
+        summary = write_hospital(open_store(settings.resolved_store_url, settings), settings, config, tell)
     click.echo(summary.text())
 
 
@@ -71,8 +75,15 @@ def _train(settings: Settings, preset: str) -> str:
     from stence.training import load_preset
     from stence.training import train as fit
 
-    config = load_preset(preset).supervised
     store = open_store(settings.resolved_store_url, settings)
     with database.connect(settings) as engine, progress() as tell:
         scoring.index(engine, store, settings, tell)
-        return fit(engine, store, settings, config, tell)
+        return fit(engine, store, settings, load_preset(preset).supervised, tell)
+
+
+def _retrain(settings: Settings) -> str:
+    """The version that the retrain flow made. Raises StenceError where the gate rejected it."""
+    outcome = run_retrain_flow(settings, PRACTICE_PRESET)
+    if outcome["outcome"] != "shadow":
+        raise StenceError(f"The model did not pass the gate: {'; '.join(outcome['reasons'])}")
+    return str(outcome["version"])

@@ -1,6 +1,8 @@
-"""``stence ingest`` and ``stence score``: the flows, run once, without a server of yours."""
+"""``stence ingest``, ``score`` and ``retrain``: the flows, run once, without a server of yours."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -23,6 +25,24 @@ def ingest() -> None:
 def score() -> None:
     """Score every ECG the champion has not scored yet, and raise the flags."""
     run_score_flow(Settings())
+
+
+@click.command()
+@click.option("--preset", help="Configuration: a name, or a YAML file; by default STENCE_PRESET.")
+def retrain(preset: str | None) -> None:
+    """Learn from what the cath lab added since; the model goes into shadow or is rejected."""
+    run_retrain_flow(Settings(), preset)
+
+
+def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
+    """Run the retrain flow in this process and print what came of it; that."""
+    prefect_home.prepare(settings)
+    from flows.retrain import retrain as flow
+
+    outcome = flow(preset)
+    shown = {name: "; ".join(value) if isinstance(value, list) else value for name, value in outcome.items()}
+    print_table("Retraining", list(shown), [list(shown.values())])
+    return outcome
 
 
 def run_score_flow(settings: Settings) -> None:

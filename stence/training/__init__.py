@@ -1,16 +1,21 @@
-"""Training: from cath reports and ECGs in the store to a candidate in the registry."""
+"""Training: from cath reports, angiograms and ECGs in the store to a judged model in the registry."""
 
 from __future__ import annotations
 
 from stence.training.config import RetrainConfig, SupervisedConfig, load_preset, preset_names
 from stence.training.finetuning import TrainingConfig
+from stence.training.retrain import Retraining, open_retraining
+from stence.training.stages import STAGES
 from stence.training.supervised import train
 
 __all__ = [
+    "STAGES",
     "RetrainConfig",
+    "Retraining",
     "SupervisedConfig",
     "TrainingConfig",
     "load_preset",
+    "open_retraining",
     "preset_names",
     "train",
 ]

@@ -1,0 +1,127 @@
+"""Retrain: new angiograms and ECGs become a judged model version, which goes into shadow or is rejected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from flows.ingest import index
+from flows.workplace import TASK_OPTIONS, dated, library_logs, open_workplace, unseen
+from stence.training import STAGES, Retraining, load_preset, open_retraining
+from stence.training.gate import Verdict
+from stence.training.loop import Course
+
+
+@task(name="prepare-angiograms", task_run_name="prepare-angiograms", **TASK_OPTIONS)
+def prepare(training: Retraining) -> None:
+    """Key frames and patch features of angiograms that have none yet."""
+    training.prepare()
+
+
+@task(name="gather", task_run_name="gather", **TASK_OPTIONS)
+def gather(training: Retraining) -> None:
+    """Pair ECGs with studies and bring both to this machine."""
+    training.gather()
+
+
+@task(name="train", task_run_name="train-{stage}", **TASK_OPTIONS)
+def train(training: Retraining, stage: str) -> Course:
+    """One stage, from its last checkpoint where a run before this one left some."""
+    return training.train(stage)
+
+
+@task(name="judge", task_run_name="judge", **TASK_OPTIONS)
+def judge(training: Retraining) -> Verdict:
+    """Measure the model on the test patients and hold it against the champion."""
+    return training.judge()
+
+
+@task(name="publish", task_run_name="publish", **TASK_OPTIONS)
+def publish(training: Retraining) -> str:
+    """Store and register the model; its version."""
+    return training.publish()
+
+
+@flow(name="retrain", flow_run_name=dated("retrain"), persist_result=False)
+def retrain(preset: str | None = None) -> dict[str, Any]:
+    """Train on what the cath lab added, unless that is too little; what came of it.
+
+    ``preset`` is by default that of the settings.
+    """
+    with library_logs(), open_workplace() as place:
+        index(unseen(place))
+        name = preset or place.settings.preset
+        config = load_preset(name)
+        with open_retraining(place.engine, place.store, place.settings, name, config, Bar()) as training:
+            if reason := training.skip_reason():
+                return skipped(reason)
+            shared = unseen(training)
+            prepare(shared)
+            gather(shared)
+            for stage in STAGES:
+                show_course(stage, train(shared, stage))
+            verdict = judge(shared)
+            return decided(publish(shared), verdict)
+
+
+class Bar:
+    """The progress of the stage at work, as an artifact that Prefect's UI follows."""
+
+    def __init__(self) -> None:
+        self._artifacts: dict[str, Any] = {}
+        self._shown: dict[str, int] = {}
+
+    def __call__(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        if note:
+            get_run_logger().info("%s %d/%s %s", stage, done, total or "?", note)
+        if not total:
+            return
+        percent = 100 * done // total
+        if stage not in self._artifacts:
+            self._artifacts[stage] = create_progress_artifact(
+                percent, key=f"retrain-{stage}", description=stage
+            )
+        elif percent != self._shown[stage]:
+            update_progress_artifact(
+                self._artifacts[stage], percent, description=f"{stage}: {note}".strip(": ")
+            )
+        self._shown[stage] = percent
+
+
+def show_course(stage: str, course: Course) -> None:
+    """A stage's losses and validation figures, epoch by epoch."""
+    judged = dict(zip(course.judged_epochs, course.validation_aurocs, strict=True))
+    rows = [
+        {
+            "epoch": epoch,
+            "loss": round(loss, 4),
+            "validation": round(judged[epoch], 4) if epoch in judged else "",
+        }
+        for epoch, loss in enumerate(course.training_losses, start=1)
+    ]
+    create_table_artifact(
+        key=f"retrain-{stage}-course", table=rows, description=f"{stage}: best epoch {course.best_epoch}"
+    )
+
+
+def skipped(reason: str) -> dict[str, Any]:
+    """Say why there was no training."""
+    get_run_logger().info("No training: %s", reason)
+    create_markdown_artifact(key="retrain-outcome", markdown=f"**Skipped**: {reason}")
+    return {"outcome": "skipped", "reason": reason}
+
+
+def decided(version: str, verdict: Verdict) -> dict[str, Any]:
+    """Show the gate's checks."""
+    outcome = "shadow" if verdict.passed else "rejected"
+    lines = [f"- {'passed' if check.passed else '**failed**'}: {check.finding}" for check in verdict.checks]
+    markdown = "\n".join([f"**{version}: {outcome}**", "", *lines])
+    create_markdown_artifact(key="retrain-outcome", markdown=markdown, description="The last retraining")
+    return {"outcome": outcome, "version": version, "reasons": verdict.reasons}

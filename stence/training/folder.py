@@ -1,0 +1,53 @@
+"""A training's own folder: its data, checkpoints and results, held by one training at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from stence.errors import StenceError
+from stence.settings import Settings
+
+ABANDONED_SECONDS = 14 * 24 * 3600
+"""An unfinished training that nobody went on with for so long is given up: its folder holds signals."""
+
+
+@contextmanager
+def training_folder(settings: Settings, *decisive: object) -> Iterator[Path]:
+    """The folder ``data_dir/training/<hash>`` of the training that ``decisive`` describes in full.
+
+    The same description gives the same folder, so that a killed training is gone on with.
+    Raises StenceError where the same training is at work.
+    """
+    root = settings.data_dir / "training"
+    folder = root / hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    remove_abandoned(root)
+    with (folder / "lock").open("w") as lock:
+        if not _locked(lock):
+            raise StenceError(f"This very training is already at work in {folder}: wait for its end.")
+        yield folder
+
+
+def remove_abandoned(root: Path) -> None:
+    """Remove the folders of trainings that stopped long ago and are not at work."""
+    for lock_file in root.glob("*/lock"):
+        if time.time() - lock_file.stat().st_mtime < ABANDONED_SECONDS:
+            continue
+        with lock_file.open("r+") as lock:
+            if _locked(lock):
+                shutil.rmtree(lock_file.parent, ignore_errors=True)
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

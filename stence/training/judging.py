@@ -1,0 +1,124 @@
+"""The end of a retraining: the model is measured, meets the champion at the gate, and is described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine
+
+from stence import registry
+from stence.cohort import Part, Split
+from stence.database.outage import patiently
+from stence.errors import StenceError
+from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
+from stence.objects import ObjectStore
+from stence.progress import Progress
+from stence.registry import Artefact
+from stence.settings import Settings
+from stence.training import stages
+from stence.training.assessment import DECISIVE, Assessed, ask, assess
+from stence.training.figures import auroc
+from stence.training.gate import Verdict, judge
+from stence.training.model_card import model_card
+from stence.training.pictures import courses, pictures
+from stence.training.publishing import Fitted, artefact_of, finish
+from stence.training.publishing import assess as assess_fitted
+from stence.training.retrieval import retrieval
+from stence.training.stages import Bench
+from stence.training.studies import rows_of, targets_of
+from stence.training.teacher import study_logits
+
+
+def find_champion(engine: Engine, store: ObjectStore, settings: Settings) -> RiskScorer | None:
+    """The champion, ready to be compared with; None where there is none.
+
+    Raises ArtefactError for one that is broken, StenceError for one that reads other windows.
+    """
+
+    def find() -> registry.Registered | None:
+        with engine.connect() as connection:
+            return registry.champion(connection)
+
+    found = patiently(find, settings.outage_seconds)
+    if found is None:
+        return None
+    champion = registry.load(found, store, settings)
+    if champion.windows != settings.windows_per_ecg:
+        raise StenceError(
+            f"The champion {champion.model_version} reads {champion.windows} windows of an ECG, but "
+            f"STENCE_WINDOWS_PER_ECG is {settings.windows_per_ecg}, so the two cannot be compared: make it "
+            f"{champion.windows}."
+        )
+    return champion
+
+
+def measured(bench: Bench, weights: Mapping[str, str], windows: int, device: str, tell: Progress) -> Fitted:
+    """The model calibrated and measured on the test patients, and what the stages before it reached.
+
+    ``weights`` says in words what each network started from.
+    """
+    model, courses = bench.risk_model(), {stage: bench.course(stage) for stage in stages.STAGES}
+    fitted = finish(model, courses, bench.cohort, bench.config, device, tell)
+    test, pair = bench.cohort.parts[Split.TEST], bench.pair().to(device)
+    further = {
+        "teacher": teacher_figures(bench, device),
+        "retrieval": retrieval(pair, test, bench.angiograms, Split.TEST, windows, device),
+    }
+    run = fitted.run | {"weights": dict(weights)}
+    return replace(fitted, metrics={**fitted.metrics, **further}, run=run)
+
+
+def teacher_figures(bench: Bench, device: str) -> dict[str, Any]:
+    """AUROC of the teacher for each of its 11 targets on the test patients' angiograms."""
+    rows = rows_of(bench.angiograms, Split.TEST)
+    targets = targets_of(bench.angiograms, bench.config.teacher.threshold, None)[rows]
+    logits = study_logits(bench.teacher().to(device), bench.angiograms, rows, device)
+    settled = ~np.isnan(targets).any(axis=1)
+    areas = [auroc(logits[settled, i], targets[settled, i]) for i in range(len(ANGIOGRAPHIC_TARGETS))]
+    named = zip(ANGIOGRAPHIC_TARGETS, areas, strict=True)
+    return {
+        "studies": int(settled.sum()),
+        "auroc": {name: None if np.isnan(area) else round(area, 4) for name, area in named},
+    }
+
+
+def on_test(fitted: Fitted, bench: Bench, device: str) -> Assessed:
+    """What the model says of the test patients."""
+    return assess_fitted(fitted.model, fitted.calibration, bench.cohort.parts[Split.TEST], device)
+
+
+def verdict_on(challenger: Assessed, fitted: Fitted, bench: Bench, champion: RiskScorer | None) -> Verdict:
+    """The gate's verdict, on the same test patients for both."""
+    parts = bench.cohort.parts
+    return judge(
+        challenger,
+        _assessed(champion, parts[Split.TEST]),
+        fitted.thresholds,
+        bench.config.gate,
+        learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
+    )
+
+
+def _assessed(champion: RiskScorer | None, test: Part) -> Assessed | None:
+    return assess(champion, test) if champion else None
+
+
+def described(
+    fitted: Fitted, bench: Bench, verdict: Verdict, champion: RiskScorer | None, windows: int
+) -> Artefact:
+    """The artefact; its manifest holds the verdict and says which champion it was held against."""
+    artefact = artefact_of(fitted, bench.config, bench.cohort, windows)
+    gate = verdict.as_json() | {"champion": champion.model_version if champion else None}
+    return Artefact(artefact.manifest.model_copy(update={"gate": gate}), artefact.weights)
+
+
+def with_card(artefact: Artefact, challenger: Assessed, store: ObjectStore, prefix: str) -> Artefact:
+    """Write the model card below ``prefix``; the artefact, whose manifest knows the card's files."""
+    manifest = artefact.manifest
+    question = ask(challenger, DECISIVE, manifest.thresholds).question
+    drawn = pictures(question) | {"courses.png": courses(manifest.training_run["stages"])}
+    card = registry.publish_card(store, prefix, manifest.model_version, model_card(manifest, drawn))
+    return Artefact(manifest.model_copy(update={"card": card}), artefact.weights)

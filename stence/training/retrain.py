@@ -1,0 +1,196 @@
+"""Retraining: what the cath lab added since becomes a judged model version, step by step, unattended.
+
+    worthwhile? -> prepare views -> gather -> teacher -> pretraining -> finetuning -> judge -> publish
+
+Each step goes on where it was killed, when the same training is started again: views are ready in Postgres
+one by one, stages have checkpoints. A model exists once its row does, which is written last and together with
+its state and the end of the run; files of one that was killed before that are of a version nobody knows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from safetensors.torch import save_file
+from sqlalchemy import Engine, func
+
+from stence import __version__, registry
+from stence.angiography import open_backbone, prepare_views
+from stence.cohort import gather, gather_angiograms, new_pairs, plan_cohort
+from stence.database.outage import patiently
+from stence.device import device_of
+from stence.ecg import PREPROCESSING_VERSION
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.settings import Settings
+from stence.training import judging, stages
+from stence.training.config import RetrainConfig
+from stence.training.folder import training_folder
+from stence.training.gate import Verdict
+from stence.training.journal import Journal, entered
+from stence.training.loop import Course
+from stence.training.processes import run_in_processes
+from stence.training.publishing import register
+from stence.training.start import find_start
+from stence.training.supervised import check_size, torch_threads
+
+BY = "stence retrain"
+
+
+class Retraining:
+    """One retraining, whose steps are called in the order in which they stand here."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        settings: Settings,
+        config: RetrainConfig,
+        journal: Journal,
+        tell: Progress,
+    ) -> None:
+        self._engine, self._store, self._settings, self._config = engine, store, settings, config
+        self._journal, self._tell = journal, tell
+        self._device = device_of(settings)
+        self._started = time.monotonic()
+        self._until_the_end = ExitStack()
+
+    def skip_reason(self) -> str | None:
+        """Why there is too little new to train on, in words; None where a training is worthwhile."""
+        fewest = self._settings.min_new_pairs
+        found = patiently(lambda: new_pairs(self._engine), self._settings.outage_seconds)
+        self._journal.note(new_pairs=found, data_as_of=func.now())
+        if found >= fewest:
+            return None
+        reason = (
+            f"{found} new pairs of an ECG and an angiogram since the last training; "
+            f"STENCE_MIN_NEW_PAIRS asks for {fewest}"
+        )
+        self._journal.note(state="skipped", reasons=[reason], finished_at=func.now())
+        return reason
+
+    def prepare(self) -> None:
+        """Key frames and patch features of every angiogram that has a report."""
+        self._journal.note(stage="prepare")
+        backbone = open_backbone(self._config.backbone, self._store, self._settings, self._device)
+        versions = 1 + self._config.augmented_copies
+        prepare_views(self._engine, self._store, self._settings, backbone, versions, self._tell)
+        self._backbone = backbone
+
+    def gather(self) -> None:
+        """The cohort's ECGs and features, in a folder of this training's own."""
+        self._journal.note(stage="gather")
+        config, settings = self._config, self._settings
+        start = find_start(self._store, settings, config.finetuning)
+        plan = plan_cohort(self._engine, self._store, settings, config.days_before_study, self._tell)
+        made_by = (self._backbone.version, settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+        self._folder = self._until_the_end.enter_context(
+            training_folder(settings, plan.fingerprint, config, start.origin, *made_by)
+        )
+        if start.weights is not None:
+            save_file(dict(start.weights), self._folder / stages.START)
+        self._weights = {"ECG encoder": start.origin, "angiogram backbone": self._backbone.version}
+        cohort = gather(plan, self._store, settings, self._folder / stages.COHORT, self._tell)
+        gather_angiograms(cohort, self._store)
+        check_size(cohort, config)
+        self._bench = stages.set_up(self._folder, config, settings.windows_per_ecg)
+        self._journal.note(data_fingerprint=cohort.fingerprint)
+
+    def train(self, stage: str) -> Course:
+        """One of ``stages.STAGES``, in as many processes as the settings say."""
+        self._journal.note(stage=stage)
+        processes = self._settings.training_processes
+        if processes == 1 or stage == stages.FINETUNING:
+            stages.run(stage, self._folder, self._device, self._tell)
+        elif not self._bench.is_done(stage):
+            run_in_processes(stage, self._folder, self._device, processes, self._tell)
+        return self._bench.course(stage)
+
+    def judge(self) -> Verdict:
+        """Measure the model and hold it against the champion; its card is written."""
+        self._journal.note(stage="judge")
+        windows, bench = self._settings.windows_per_ecg, self._bench
+        with torch_threads(self._config.cpu_threads):
+            fitted = judging.measured(bench, self._weights, windows, self._device, self._tell)
+            champion = judging.find_champion(self._engine, self._store, self._settings)
+            challenger = judging.on_test(fitted, bench, self._device)
+            self._verdict = judging.verdict_on(challenger, fitted, bench, champion)
+        fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
+        artefact = judging.described(fitted, bench, self._verdict, champion, windows)
+        self._artefact = judging.with_card(artefact, challenger, self._store, self._settings.card_prefix)
+        return self._verdict
+
+    def publish(self) -> str:
+        """Write the model's files, then its state, shadow or rejected; the version."""
+        self._journal.note(stage="publish")
+        version = self._artefact.manifest.model_version
+        folder = registry.publish(self._store, self._settings.model_prefix, self._artefact)
+        patiently(lambda: self._enter(folder, version), self._settings.outage_seconds)
+        self._until_the_end.close()
+        shutil.rmtree(self._folder)
+        return version
+
+    def close(self) -> None:
+        """Let go of the folder; what lies in it stays, unless the model was published."""
+        self._until_the_end.close()
+
+    def _enter(self, folder: str, version: str) -> None:
+        """State and end of the run in one transaction: the registry never holds half a decision."""
+        verdict, outcome = self._verdict, "shadow" if self._verdict.passed else "rejected"
+        decide = registry.shadow if verdict.passed else registry.reject
+        with self._engine.begin() as connection:
+            register(connection, folder, self._artefact, by=BY)
+            decide(connection, version, by=BY, why=verdict.text())
+            self._journal.note_in(
+                connection,
+                state="finished",
+                model_version=version,
+                outcome=outcome,
+                reasons=verdict.reasons,
+                figures=self._artefact.manifest.metrics,
+                finished_at=func.now(),
+            )
+
+
+@contextmanager
+def open_retraining(
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    preset: str,
+    config: RetrainConfig,
+    tell: Progress = silent,
+) -> Iterator[Retraining]:
+    """A retraining with its row in ``training_runs``, which tells its end whatever that is.
+
+    Raises StenceError where another is at work in this database.
+    """
+    with entered(engine, preset, config.model_dump(mode="json"), settings.outage_seconds) as journal:
+        training = Retraining(engine, store, settings, config, journal, tell)
+        try:
+            yield training
+        finally:
+            training.close()
+
+
+def retrain(
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    preset: str,
+    config: RetrainConfig,
+    tell: Progress = silent,
+) -> str | None:
+    """All steps in order; the version of the model, None where too little is new."""
+    with open_retraining(engine, store, settings, preset, config, tell) as training:
+        if training.skip_reason():
+            return None
+        training.prepare()
+        training.gather()
+        for stage in stages.STAGES:
+            training.train(stage)
+        training.judge()
+        return training.publish()

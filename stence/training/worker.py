@@ -1,0 +1,45 @@
+"""One process of a training stage that runs in several: ``torchrun -m stence.training.worker FOLDER STAGE``.
+
+Its progress goes to standard output as lines of JSON, from the first process only. When the process that
+started them all is gone, its end of the pipe on standard input closes, and every worker ends at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from stence.training import distributed, stages
+
+
+def tell(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+    """A line for the process that started this one."""
+    if distributed.rank():
+        return
+    sys.stdout.write(json.dumps({"stage": stage, "done": done, "total": total, "note": note}) + "\n")
+    sys.stdout.flush()
+
+
+def end_with_parent() -> None:
+    """Leave without delay when standard input ends; checkpoints bear it."""
+
+    def wait() -> None:
+        while sys.stdin.buffer.raw.read(1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main(folder: str, stage: str, device: str) -> None:
+    """Do ``stage`` in ``folder`` as one of several processes."""
+    end_with_parent()
+    with distributed.joined(device):
+        stages.run(stage, Path(folder), device, tell)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
