@@ -9,6 +9,7 @@ from stence.encoders.base import Encoder
 from stence.encoders.ecgfounder import ecgfounder
 from stence.encoders.echoing_ecg import echoing_ecg
 from stence.encoders.otis import otis
+from stence.encoders.xecg import xecg
 
 __all__ = ["ENCODERS", "Encoder", "build"]
 
@@ -16,6 +17,7 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "otis": otis,
     "echoing_ecg": echoing_ecg,
     "ecgfounder": ecgfounder,
+    "xecg": xecg,
 }
 
 

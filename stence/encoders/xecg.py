@@ -1,0 +1,117 @@
+"""xECG (Lunelli et al., BenchECG, arXiv 2509.10151): extended LSTM blocks that read an ECG by turns forwards
+and backwards.
+
+Names, shapes and layouts of the weights are those of the published base model; no kernel of its authors'
+library is needed. A token that means a masked patch in their pre-training is left behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stence.ecg import LEADS, WINDOW_SAMPLES
+from stence.encoders.base import Encoder, Weights, check_fit
+from stence.encoders.xecg_mlstm import QKV_WIDTH, MLstmBlock
+from stence.encoders.xecg_slstm import SLstmBlock
+
+BLOCKS = "blocks."
+PUBLISHED_BLOCKS = "core.model.blocks."
+"""How the names of the blocks' weights begin, here and in the published file."""
+MASK_TOKEN = "mask_token"  # noqa: S105  # a weight's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Dimensions of an xECG, by default the published ones. Raises ValueError where they do not fit."""
+
+    width: int = 1024
+    heads: int = 4
+    hidden: int = 1344
+    """Of the MLP in an sLSTM block."""
+    blocks: str = "ssmmssmms"
+    """The kind of each: sLSTM or mLSTM."""
+    patch_samples: int = 25
+    window_samples: int = WINDOW_SAMPLES
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.width % QKV_WIDTH:
+            raise ValueError(
+                f"width {self.width} must be a multiple of heads ({self.heads}) and of {QKV_WIDTH}"
+            )
+        if not self.blocks or set(self.blocks) - set("sm"):
+            raise ValueError(f"blocks {self.blocks!r} must be a word of the letters s and m")
+        if self.window_samples % self.patch_samples:
+            raise ValueError(f"a window of {self.window_samples} is no multiple of {self.patch_samples}")
+
+    def new_block(self, kind: str) -> SLstmBlock | MLstmBlock:
+        """A block of the kind "s" or "m"."""
+        if kind == "s":
+            return SLstmBlock(self.width, self.heads, self.hidden)
+        return MLstmBlock(self.width, self.heads)
+
+
+def xecg(**dimensions: Any) -> XEcg:
+    """An xECG as published, or with other dimensions: see Architecture."""
+    return XEcg(Architecture(**dimensions))
+
+
+class PatchEmbedding(nn.Module):
+    """Leads (n, 12, samples) -> embedded patches of all leads (n, patches, width)."""
+
+    def __init__(self, width: int, samples: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(len(LEADS), width, samples, samples, bias=False)
+
+    def forward(self, leads: Tensor) -> Tensor:
+        embedded: Tensor = self.conv(leads).mT
+        return embedded
+
+
+class XEcg(Encoder):
+    """Windows (n, 12, ``window_samples``) -> the mean token (n, width).
+
+    Patches that begin with 0 in all leads count as padding and are not in the mean.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.size, self.window_samples = architecture.width, architecture.window_samples
+        self.patch_embedding = PatchEmbedding(architecture.width, architecture.patch_samples)
+        self.blocks = nn.ModuleList(architecture.new_block(kind) for kind in architecture.blocks)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments with which ``build`` makes this architecture again."""
+        return asdict(self.architecture)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """One embedding a window."""
+        self.check(windows)
+        tokens = self.patch_embedding(windows)
+        for number, block in enumerate(self.blocks):
+            backwards = number % 2 == 1
+            tokens = block(tokens.flip(1)).flip(1) if backwards else block(tokens)
+        counts = windows[..., :: self.architecture.patch_samples].any(dim=1)[..., None]
+        return (tokens * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)
+
+    def load_published(self, weights: Weights) -> None:
+        """Take the weights of the published ``model.safetensors``.
+
+        Raises WeightsError, which names every weight that is missing, unexpected or misshapen, an idle one
+        too; the model is then unchanged.
+        """
+        names = {name: _published(name) for name in self.state_dict()}
+        expected = {names[name]: tensor for name, tensor in self.state_dict().items()}
+        idle = {MASK_TOKEN: torch.empty(self.size, device="meta")}
+        check_fit(weights, expected | idle, "xECG")
+        self.load_state_dict({name: weights[published] for name, published in names.items()})
+
+
+def _published(name: str) -> str:
+    """What the published file calls the weight ``name``."""
+    return PUBLISHED_BLOCKS + name.removeprefix(BLOCKS) if name.startswith(BLOCKS) else name
