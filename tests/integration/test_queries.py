@@ -29,6 +29,7 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("flagged_patients", {"target": "stenosis_70", "since": "2020-01-02 12:00+00"}),
     ("flagged_patients", {"target": "'; DROP TABLE flags; --"}),
     ("highest_risk", {"limit": "7"}),
+    ("model_agreement", {}),
     ("model_decisions", {}),
     ("model_history", {}),
     ("patient_history", {"patient": "p7"}),
@@ -197,3 +198,19 @@ def test_a_text_column_is_never_taken_for_a_statement(hospital: Engine) -> None:
     ask(hospital, "flagged_patients", target="'; DROP TABLE flags; --")
     with hospital.connect() as connection:
         assert connection.scalar(text("SELECT count(*) > 0 FROM flags"))
+
+
+def test_models_are_compared_on_the_ecgs_that_both_have_scored(hospital: Engine) -> None:
+    [row] = ask(hospital, "model_agreement")
+    with hospital.connect() as connection:
+        risks = connection.execute(
+            text(
+                "SELECT o.stenosis_70, c.stenosis_70 FROM scores AS o JOIN scores AS c USING (content_hash) "
+                "WHERE o.model_version = 'synthetic-1' AND c.model_version = 'synthetic-2'"
+            )
+        ).all()
+    both = [(other >= 0.3, champion >= 0.74) for other, champion in risks]
+    counts = (len(both), *(sum(flagged) for flagged in zip(*both, strict=True)), sum(map(all, both)))
+    assert (row["version"], row["state"]) == ("synthetic-1", "retired")
+    assert (row["ecgs"], row["flagged"], row["flagged_by_champion"], row["flagged_by_both"]) == counts
+    assert row["correlation"] == 1

@@ -3,10 +3,12 @@
 SELECT setseed(0.5);
 
 INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest) VALUES
-    ('synthetic-1', 'retired', 'models/synthetic-1/', repeat('1', 64), 'p1', '{}'),
+    ('synthetic-1', 'retired', 'models/synthetic-1/', repeat('1', 64), 'p1',
+     '{"thresholds": {"stenosis_70": {"value": 0.3}}}'),
     ('synthetic-2', 'champion', 'models/synthetic-2/', repeat('2', 64), 'p1',
      '{"created_at": "2026-01-02T03:04:05Z", "metrics": {"stenosis_70": {"auroc": {"value": 0.79}}},
-       "thresholds": {"stenosis_50": {"value": 0.6, "rule": "at most 50 alerts per 1,000 ECGs"}}}');
+       "thresholds": {"stenosis_50": {"value": 0.6, "rule": "at most 50 alerts per 1,000 ECGs"},
+                      "stenosis_70": {"value": 0.74, "rule": "at most 50 alerts per 1,000 ECGs"}}}');
 INSERT INTO model_events (version, from_state, to_state, changed_by, reason, changed_at) VALUES
     ('synthetic-1', NULL, 'candidate', 'trainer', 'trained', '2026-01-01Z'),
     ('synthetic-1', 'candidate', 'champion', 'someone', 'the first', '2026-01-02Z'),
@@ -33,6 +35,13 @@ SELECT content_hash, 'synthetic-2', 'p1', p, p * 0.8, p * 0.5, p * 0.2, p * 0.4,
        '00000000-0000-0000-0000-000000000001', '2026-02-01 00:01Z'
 FROM (SELECT content_hash, round(random()::numeric ^ 2, 6)::double precision AS p FROM ecgs) AS drawn;
 
+-- The model before it had scored a few of them.
+INSERT INTO scores (content_hash, model_version, preprocessing_version, stenosis_50, stenosis_70, stenosis_90,
+                    stenosis_100, rca_70, lca_70, run_id, scored_at)
+SELECT content_hash, 'synthetic-1', 'p1', stenosis_50, stenosis_70 / 2, 0, 0, 0, 0, run_id, '2026-01-03Z'
+FROM scores
+WHERE get_byte(content_hash, 0) = 0;
+
 -- About one flag in ten ECGs; half of them open.
 INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state, raised_at)
 SELECT scores.content_hash, model_version, target, patient_id, probability, threshold, 'chosen for the example',
@@ -43,7 +52,7 @@ FROM scores
 JOIN ecgs USING (content_hash)
 CROSS JOIN LATERAL (VALUES ('stenosis_50', stenosis_50, 0.9), ('stenosis_70', stenosis_70, 0.74),
                            ('lca_70', lca_70, 0.58)) AS t (target, probability, threshold)
-WHERE probability >= threshold;
+WHERE probability >= threshold AND model_version = 'synthetic-2';
 
 INSERT INTO worklist (object_id, model_version, etag, state)
 SELECT id, 'synthetic-2', etag, CASE id % 100 WHEN 1 THEN 'quarantined' WHEN 2 THEN 'pending' ELSE 'scored' END
