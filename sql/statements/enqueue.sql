@@ -2,7 +2,7 @@
 INSERT INTO worklist AS w (object_id, model_version, etag, state)
 SELECT o.id, :model_version, o.etag, 'pending'
 FROM objects AS o
-WHERE NOT EXISTS (
+WHERE o.kind = 'ecg' AND NOT EXISTS (
     SELECT FROM worklist AS seen
     WHERE seen.object_id = o.id AND seen.model_version = :model_version AND seen.etag = o.etag
 )

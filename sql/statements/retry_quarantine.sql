@@ -1,4 +1,5 @@
--- Make open quarantine rows pending again, by id, by reason, or all; how many.
+-- Make open quarantine rows pending again, by id, by reason, or all; how many. ECGs go back to every worklist,
+-- angiograms are read anew.
 WITH retried AS (
     UPDATE quarantine SET state = 'retried', closed_at = now()
     WHERE state = 'open'
@@ -10,5 +11,10 @@ WITH retried AS (
     SET state = 'pending', attempt = w.attempt + 1, run_id = NULL, changed_at = now()
     FROM retried
     WHERE w.object_id = retried.object_id AND w.state = 'quarantined'
+), unread AS (
+    UPDATE angiogram_views AS v
+    SET state = 'pending', sop_instance_uid = NULL, key_frame = NULL, study_id = NULL, changed_at = now()
+    FROM retried
+    WHERE v.object_id = retried.object_id AND v.state = 'quarantined'
 )
 SELECT count(*) FROM retried

@@ -1,4 +1,4 @@
-"""``stence quarantine``: what could not be scored, why, and another try."""
+"""``stence quarantine``: what could not be used, why, and another try."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def retry(ids: tuple[int, ...], reason: str | None, everything: bool) -> None:
         raise click.UsageError("name ids, a --reason, or --all")
     with database.connect(Settings()) as engine, engine.begin() as connection:
         count = scoring.quarantine.retry(connection, ids=list(ids) or None, reason=reason)
-    click.echo(f"{count} ECGs are pending again; the next score run takes them.")
+    click.echo(f"{count} files are pending again; the next run takes them.")
 
 
 @quarantine.command()
 @click.argument("ids", nargs=-1, type=int, required=True)
 @click.option("--by", required=True, help="Who decides.")
 def dismiss(ids: tuple[int, ...], by: str) -> None:
-    """Leave rows for good: these objects are never scored and no longer count as a patient conflict."""
+    """Leave rows for good: these files are never used and no longer count as a patient conflict."""
     from stence import database, scoring
 
     with database.connect(Settings()) as engine, engine.begin() as connection:

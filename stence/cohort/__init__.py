@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from stence.cohort.dataset import Cohort, Part
+from stence.cohort.angiogram_gathering import gather_angiograms
+from stence.cohort.angiograms import Angiograms, ViewBatch, read_angiograms
+from stence.cohort.dataset import Cohort, Part, StudyTable, read_cohort
 from stence.cohort.gathering import gather
+from stence.cohort.intake import index_reports
 from stence.cohort.pairing import Pairing, Plan, plan_cohort
+from stence.cohort.pairs import new_pairs
+from stence.cohort.ready import FeatureSet
 from stence.cohort.reports import Reports, Study, read_reports
 from stence.cohort.splits import Split, split_of
 
 __all__ = [
+    "Angiograms",
     "Cohort",
+    "FeatureSet",
     "Pairing",
     "Part",
     "Plan",
     "Reports",
     "Split",
     "Study",
+    "StudyTable",
+    "ViewBatch",
     "gather",
+    "gather_angiograms",
+    "index_reports",
+    "new_pairs",
     "plan_cohort",
+    "read_angiograms",
+    "read_cohort",
     "read_reports",
     "split_of",
 ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort.splits import Split
+from stence.models.targets import SEGMENTS
+
+INDEX = "angiograms.json"
+FEATURES = "features.f16"
 
 
 class ViewBatch(NamedTuple):
@@ -79,3 +85,21 @@ class Angiograms:
     def _version(self, rng: np.random.Generator | None) -> int:
         versions = self.features.shape[1]
         return int(rng.integers(1, versions)) if rng is not None and versions > 1 else 0
+
+
+def read_angiograms(folder: Path) -> Angiograms:
+    """The angiograms that were gathered in ``folder``."""
+    index = json.loads((folder / INDEX).read_text())
+    studies, angles = index["studies"], index["angles"]
+    shape = (len(angles), *index["shape"])
+    return Angiograms(
+        np.array([study["number"] for study in studies], dtype=np.int64),
+        np.array([study["first"] for study in studies], dtype=np.int64),
+        np.array([study["count"] for study in studies], dtype=np.int64),
+        np.array(angles, dtype=np.float32).reshape(-1, 2),
+        np.array([study["degrees"] for study in studies], dtype=np.float32).reshape(-1, SEGMENTS),
+        tuple(Split(study["split"]) for study in studies),
+        np.memmap(folder / FEATURES, dtype=np.float16, mode="r", shape=shape)
+        if angles
+        else np.empty(shape, dtype=np.float16),
+    )

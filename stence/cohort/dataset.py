@@ -30,7 +30,7 @@ INDEX = "cohort.json"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An ECG with its labels (6,); ``content`` is its content hash in hexadecimal.
+    """An ECG with its labels (6,), ``days_before`` its study; ``content`` is its hash in hexadecimal.
 
     ``signal`` is (12, RAW_SAMPLES) in the training split, the first ``samples`` of it recorded, and
     (windows, 12, 1500) elsewhere.
@@ -43,6 +43,7 @@ class Example:
     labels: NDArray[np.float32]
     samples: int
     signal: NDArray[np.float32]
+    days_before: float
     sex: Sex | None = None
     age: float | None = None
 
@@ -86,8 +87,8 @@ class Part:
 class StudyTable:
     """The cath studies of a cohort, with and without ECGs; a study's number is its place.
 
-    ``patients`` (s,) are numbers as in Part; ``degrees`` (s, 16) in percent; ``angiograms`` holds a SHA-256 of
-    each study's usable angiograms, empty where it has none.
+    ``patients`` (s,) are numbers as in Part; ``degrees`` (s, 16) in percent; ``angiograms`` holds a SHA-256
+    of each study's usable angiograms, empty where it has none.
     """
 
     patients: NDArray[np.int64]

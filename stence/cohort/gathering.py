@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections import Counter
+from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Engine
 
 from stence.cohort.dataset import RAW_SAMPLES, Cohort, CohortWriter, Example, is_written, read_cohort
-from stence.cohort.pairing import NOT_BEFORE_STUDY, Candidate, Plan
+from stence.cohort.pairing import Candidate, Plan
+from stence.cohort.pairs import Pair, record_pairs
 from stence.cohort.splits import Split, split_of
+from stence.concurrency import in_order
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError, resample
 from stence.models.targets import labels
 from stence.objects import ObjectStore
@@ -23,25 +23,25 @@ from stence.progress import Progress
 from stence.scoring.reading import Identity, UsableEcg, fetch, model_input, take_in
 from stence.settings import Settings
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
 TIME_UNKNOWN = "ecg_time_unknown"
 DUPLICATE = "ecg_duplicate"
 PATIENT_CONFLICT = f"ecg_{Reason.PATIENT_CONFLICT}"
 STUDY_WITHOUT_ECG = "study_without_ecg"
 
 
-def gather(plan: Plan, store: ObjectStore, settings: Settings, folder: Path, tell: Progress) -> Cohort:
+def gather(
+    plan: Plan, engine: Engine, store: ObjectStore, settings: Settings, folder: Path, tell: Progress
+) -> Cohort:
     """Open the plan's ECGs and keep those that can be used in ``folder``; done only once for a folder.
 
     An ECG that was sent twice is used once, one that came under two patients not at all. ECGs of patients
-    without a study, opened only to learn whose they are, are none of the cohort's and not counted.
-    Raises StoreUnavailableError.
+    without a study, opened only to learn whose they are, are none of the cohort's and not counted. Which ECG
+    was paired with which study is in ``ecg_study_pairs`` afterwards.
+    Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     if not is_written(folder):
-        writer = CohortWriter(folder, plan.studies, {}, settings.windows_per_ecg)
-        _Gathering(plan, settings).run(store, writer, tell)
+        writer = CohortWriter(folder, plan.studies, plan.angiograms, settings.windows_per_ecg)
+        _Gathering(plan, settings).run(engine, store, writer, tell)
     return read_cohort(folder)
 
 
@@ -52,34 +52,35 @@ class _Gathering:
         self._plan = plan
         self._settings = settings
         self._left_out = Counter(plan.left_out)
-        self._kept: dict[str, tuple[str, str]] = {}
-        """Patient and study by content."""
+        self._kept: dict[str, Pair] = {}
+        """By content."""
         self._conflicts: set[str] = set()
 
-    def run(self, store: ObjectStore, writer: CohortWriter, tell: Progress) -> None:
+    def run(self, engine: Engine, store: ObjectStore, writer: CohortWriter, tell: Progress) -> None:
         opened = in_order(
             lambda candidate: self._open(store, candidate),
             self._plan.candidates,
             self._settings.fetch_threads,
         )
         total = len(self._plan.candidates)
-        for done, outcome in enumerate(opened, start=1):
+        for done, (candidate, outcome) in enumerate(zip(self._plan.candidates, opened, strict=True), start=1):
             if isinstance(outcome, Example):
-                self._take(outcome, writer)
+                self._take(candidate, outcome, writer)
             elif outcome:
                 self._left_out[outcome] += 1
             tell("cohort", done, total)
-        used = {study for content, (_, study) in self._kept.items() if content not in self._conflicts}
-        self._left_out[STUDY_WITHOUT_ECG] = len(self._plan.studies) - len(used)
+        used = [pair for content, pair in self._kept.items() if content not in self._conflicts]
+        self._left_out[STUDY_WITHOUT_ECG] = len(self._plan.studies) - len({pair.study_id for pair in used})
+        record_pairs(engine, used, self._settings.outage_seconds)
         writer.finish(self._conflicts, +self._left_out)
 
-    def _take(self, example: Example, writer: CohortWriter) -> None:
+    def _take(self, candidate: Candidate, example: Example, writer: CohortWriter) -> None:
         if example.content not in self._kept:
-            self._kept[example.content] = (example.patient_id, example.study_id)
+            self._kept[example.content] = Pair.of(candidate, example)
             writer.add(example)
         elif example.content in self._conflicts:
             self._left_out[PATIENT_CONFLICT] += 1
-        elif self._kept[example.content][0] != example.patient_id:
+        elif self._kept[example.content].patient_id != example.patient_id:
             self._left_out[PATIENT_CONFLICT] += 2
             self._conflicts.add(example.content)
         else:
@@ -101,8 +102,8 @@ class _Gathering:
         if ecg.acquired_at is None:
             return TIME_UNKNOWN
         study = self._plan.pairing.study_of(ecg.patient_id, ecg.acquired_at)
-        if study is None:
-            return NOT_BEFORE_STUDY
+        if isinstance(study, str):
+            return study
         split = split_of(ecg.patient_id)
         if split is Split.TRAIN:
             samples, signal = _raw(ecg.recording)
@@ -117,6 +118,7 @@ class _Gathering:
             labels(study.degrees),
             samples,
             signal,
+            (study.performed_at - ecg.acquired_at) / timedelta(days=1),
             ecg.recording.sex,
             ecg.recording.age,
         )
@@ -128,15 +130,3 @@ def _raw(recording: Recording) -> tuple[int, NDArray[np.float32]]:
     signal = np.full((len(LEADS), RAW_SAMPLES), np.nan, dtype=np.float32)
     signal[:, : start.shape[1]] = start
     return start.shape[1], signal
-
-
-def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Results in the order of the items, worked on by some threads that never run far ahead."""
-    remaining = iter(items)
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque(
-            pool.submit(function, item) for item in islice(remaining, 2 * threads)
-        )
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))

@@ -1,4 +1,7 @@
-"""Which ECGs belong to which study: those of the patient from shortly before it, never after it."""
+"""Which ECGs belong to which study: those of the patient from shortly before it, never after it.
+
+Nor does any ECG from after the patient was first treated: what it shows is no longer what the study saw.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,29 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from stence.cohort.reports import Study, read_reports
+from stence.cohort.intake import take_up_reports
+from stence.cohort.ready import FeatureSet, ReadyView, ready_views
+from stence.cohort.reports import Study
 from stence.database import queries
 from stence.database.outage import patiently
+from stence.errors import StenceError
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
 
 NOT_BEFORE_STUDY = "ecg_not_before_study"
+AFTER_INTERVENTION = "ecg_after_intervention"
 
 
 class Candidate(NamedTuple):
     """An ECG in the store that may belong to a study, with what a manifest says of it."""
 
+    object_id: int
     key: str
     etag: str
     patient_id: str | None
@@ -33,10 +41,16 @@ class Candidate(NamedTuple):
 
 
 class Pairing:
-    """Finds the study that an ECG is paired with."""
+    """Finds the study that an ECG is paired with; ``interventions`` are the patients' first."""
 
-    def __init__(self, studies: Iterable[Study], days_before_study: float) -> None:
+    def __init__(
+        self,
+        studies: Iterable[Study],
+        days_before_study: float,
+        interventions: Mapping[str, datetime] = MappingProxyType({}),
+    ) -> None:
         self._reach = timedelta(days=days_before_study)
+        self._interventions = interventions
         self._studies: defaultdict[str, list[Study]] = defaultdict(list)
         for study in sorted(studies, key=lambda study: study.performed_at):
             self._studies[study.patient_id].append(study)
@@ -50,53 +64,81 @@ class Pairing:
         """Whether the patient has a study at any time."""
         return patient_id in self._studies
 
-    def study_of(self, patient_id: str, acquired_at: datetime) -> Study | None:
-        """The patient's first study from ``acquired_at`` on, if it follows within the days allowed.
+    def study_of(self, patient_id: str, acquired_at: datetime) -> Study | str:
+        """The patient's first study from ``acquired_at`` on, or why the ECG is paired with none.
 
-        An ECG from before two studies belongs to the earlier: what was done there may have changed the rest.
+        It must follow within the days allowed. An ECG from before two studies belongs to the earlier: what
+        was done there may have changed the rest.
         """
         studies = self._studies.get(patient_id, [])
         place = bisect_left(studies, acquired_at, key=lambda study: study.performed_at)
-        following = studies[place] if place < len(studies) else None
-        return following if following and following.performed_at - acquired_at <= self._reach else None
+        if place == len(studies) or studies[place].performed_at - acquired_at > self._reach:
+            return NOT_BEFORE_STUDY
+        treated = self._interventions.get(patient_id)
+        return studies[place] if treated is None or acquired_at < treated else AFTER_INTERVENTION
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The studies of a cohort and the ECGs to open for it; ``left_out`` counts what it will not use."""
+    """The studies of a cohort, the ECGs to open for it, and its angiograms that have ``features``.
+
+    ``left_out`` counts what it will not use.
+    """
 
     studies: tuple[Study, ...]
     pairing: Pairing
     candidates: tuple[Candidate, ...]
     left_out: Mapping[str, int]
+    features: FeatureSet | None = None
+    views: tuple[ReadyView, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all that decides what the cohort will hold."""
         digest = hashlib.sha256()
-        for item in (*self.studies, *self.candidates):
+        for item in (*self.studies, *self.candidates, self.features, *self.views):
             digest.update(repr(item).encode())
         return digest.hexdigest()
 
+    @property
+    def angiograms(self) -> dict[str, str]:
+        """SHA-256 of each study's views, by study id."""
+        views: defaultdict[str, list[ReadyView]] = defaultdict(list)
+        for view in self.views:
+            views[view.study_id].append(view)
+        return {study: hashlib.sha256(repr(of).encode()).hexdigest() for study, of in views.items()}
+
 
 def plan_cohort(
-    engine: Engine, store: ObjectStore, settings: Settings, days_before_study: float, tell: Progress
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    days_before_study: float,
+    tell: Progress,
+    features: FeatureSet | None = None,
 ) -> Plan:
-    """Read the cath reports and look for ECGs of their patients in the index.
+    """Take up the cath reports, and look for ECGs and angiograms of their patients in the index.
 
-    Files without a line in a manifest are opened later to learn whose they are. Raises StenceError if there
-    are no reports, StoreUnavailableError, DatabaseUnavailableError.
+    ECGs without a line in a manifest are opened later to learn whose they are. Angiograms are those that have
+    ``features``; none without. Raises StenceError if there are no reports, StoreUnavailableError,
+    DatabaseUnavailableError.
     """
-    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), tell)
-    pairing = Pairing(reports.studies, days_before_study)
+    reports = take_up_reports(engine, store, settings, tell)
+    if not reports.files:
+        raise StenceError(
+            f"There is no cath report: no .csv or .parquet below {settings.report_prefix} in {store.url}. "
+            "Put some there."
+        )
+    pairing = Pairing(reports.studies, days_before_study, reports.interventions)
     left_out = Counter(reports.left_out)
     candidates = []
     for candidate in patiently(lambda: _indexed(engine, pairing.patients), settings.outage_seconds):
-        if _may_belong(candidate, pairing):
-            candidates.append(candidate)
+        if reason := _why_not(candidate, pairing):
+            left_out[reason] += 1
         else:
-            left_out[NOT_BEFORE_STUDY] += 1
-    return Plan(reports.studies, pairing, tuple(candidates), left_out)
+            candidates.append(candidate)
+    views = _views(engine, settings, reports.studies, features) if features else ()
+    return Plan(reports.studies, pairing, tuple(candidates), left_out, features, views)
 
 
 def _indexed(engine: Engine, patients: list[str]) -> list[Candidate]:
@@ -105,7 +147,18 @@ def _indexed(engine: Engine, patients: list[str]) -> list[Candidate]:
         return [Candidate(*row) for row in rows]
 
 
-def _may_belong(candidate: Candidate, pairing: Pairing) -> bool:
+def _views(
+    engine: Engine, settings: Settings, studies: Iterable[Study], features: FeatureSet
+) -> tuple[ReadyView, ...]:
+    """The ready views of these studies: the index may know others by now."""
+    known = {study.study_id for study in studies}
+    views = patiently(lambda: ready_views(engine, features), settings.outage_seconds)
+    return tuple(view for view in views if view.study_id in known)
+
+
+def _why_not(candidate: Candidate, pairing: Pairing) -> str | None:
+    """Why a manifest already rules the ECG out."""
     if candidate.patient_id is None or candidate.acquired_at is None:
-        return True
-    return pairing.study_of(candidate.patient_id, candidate.acquired_at) is not None
+        return None
+    found = pairing.study_of(candidate.patient_id, candidate.acquired_at)
+    return found if isinstance(found, str) else None

@@ -377,7 +377,7 @@ angiogram_views = Table(
         index=True,
         comment="Cath study whose report tells what it shows; empty while there is none.",
     ),
-    _now("changed_at", "When its state or study last changed."),
+    _now("changed_at", "When its content, its study or what is known of it last changed."),
     _one_of("state", VIEW_STATES),
     comment="Where every angiogram is: waiting for its report or its key frame, ready, or in quarantine.",
 )

@@ -13,7 +13,7 @@ import re
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class LocalStore:
                 raise ObjectTooLargeError(f"{key} has {size} bytes; at most {limit_bytes} are read")
             return b"".join(_chunks(file))
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str) -> Generator[bytes]:
         """See ObjectStore."""
         with self._open(key) as file:
             yield from _chunks(file)

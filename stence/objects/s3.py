@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -72,7 +72,7 @@ class S3Store:
                 continue
         return b"".join(self._pieces(key, limit_bytes))
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str) -> Generator[bytes]:
         """See ObjectStore; raises StoreUnavailableError where the transfer breaks off or was damaged."""
         return self._pieces(key, None)
 
@@ -93,7 +93,7 @@ class S3Store:
         with self._errors(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
-    def _pieces(self, key: str, limit_bytes: int | None) -> Iterator[bytes]:
+    def _pieces(self, key: str, limit_bytes: int | None) -> Generator[bytes]:
         """The content, whole and as it was stored, or an error at its end."""
         with self._errors(key):
             answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key))

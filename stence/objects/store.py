@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple, Protocol
 
 from stence.errors import ConfigurationError
@@ -42,8 +42,11 @@ class ObjectStore(Protocol):
         Raises ObjectNotFoundError; ObjectTooLargeError, without reading it, above ``limit_bytes``.
         """
 
-    def stream(self, key: str) -> Iterator[bytes]:
-        """The content in pieces, for objects too large for memory; raises ObjectNotFoundError."""
+    def stream(self, key: str) -> Generator[bytes]:
+        """The content in pieces of about CHUNK_BYTES, for objects too large for memory; may be closed early.
+
+        Raises ObjectNotFoundError.
+        """
 
     def put(self, key: str, content: bytes) -> None:
         """Write an object. Readers see the old one or the new one, whole, whenever the writer dies."""

@@ -42,8 +42,8 @@ class IndexSummary:
         return asdict(self)
 
 
-class EcgFile(NamedTuple):
-    """A row of ``objects``: an ECG's main file, with version and size of all files that belong to it."""
+class IndexedFile(NamedTuple):
+    """A row of ``objects``: a main file, with version and size of all files that belong to it."""
 
     key: str
     record_key: str
@@ -61,7 +61,7 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
     listing = _notice_manifests(store.list(settings.ecg_prefix), found)
     files = ecg_files(listing)
     while rows := list(islice(files, ROWS_TOGETHER)):
-        new, changed = patiently(partial(_record, engine, rows), settings.outage_seconds)
+        new, changed = patiently(partial(record, engine, rows, "ecg"), settings.outage_seconds)
         summary.ecgs += len(rows)
         summary.new += new
         summary.changed += changed
@@ -89,7 +89,7 @@ def record_key(key: str) -> str:
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
-def ecg_files(listing: Iterable[StoredObject]) -> Iterator[EcgFile]:
+def ecg_files(listing: Iterable[StoredObject]) -> Iterator[IndexedFile]:
     """The ECGs among the objects of a sorted ``listing``.
 
     Files of one name but different extensions form a record. A signal file without a header beside it is
@@ -119,16 +119,17 @@ def _records(listing: Iterable[StoredObject]) -> Iterator[tuple[str, list[Stored
     yield from reversed(begun)
 
 
-def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> EcgFile:
+def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> IndexedFile:
     # The version covers the signal files: a header that comes before its signal is tried again afterwards.
     version = "\n".join(f"{file.key}\t{file.etag}" for file in files)
     etag = main.etag if len(files) == 1 else hashlib.sha256(version.encode()).hexdigest()
-    return EcgFile(main.key, stem, etag, sum(file.size for file in files))
+    return IndexedFile(main.key, stem, etag, sum(file.size for file in files))
 
 
-def _record(engine: Engine, rows: list[EcgFile]) -> tuple[int, int]:
+def record(engine: Engine, rows: list[IndexedFile], kind: str) -> tuple[int, int]:
+    """Record listed files of one kind; how many are new, and how many have changed."""
     with engine.begin() as connection:
         connection.execute(queries.statement("stage_objects"))
-        copy_rows(connection, "staged_objects", EcgFile._fields, rows)
-        counts = connection.execute(queries.statement("upsert_objects")).one()
+        copy_rows(connection, "staged_objects", IndexedFile._fields, rows)
+        counts = connection.execute(queries.statement("upsert_objects"), {"kind": kind}).one()
     return counts.new, counts.changed

@@ -1,4 +1,4 @@
-"""What a person may do with ECGs in quarantine."""
+"""What a person may do with ECGs and angiograms in quarantine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def list_open(
 
 
 def retry(connection: Connection, *, ids: Sequence[int] | None = None, reason: str | None = None) -> int:
-    """Make open rows pending again, for every model: by ``ids``, by ``reason``, or all; how many."""
+    """Make open rows pending again, ECGs for every model: by ``ids``, by ``reason``, or all; how many."""
     values = {"ids": list(ids) if ids else None, "reason": reason}
     return int(connection.execute(queries.statement("retry_quarantine"), values).scalar_one())
 

@@ -50,7 +50,7 @@ def train(
     plan = plan_cohort(engine, store, settings, config.days_before_study, tell)
     made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
     with training_folder(settings, plan.fingerprint, config, start.origin, *made_by) as folder:
-        cohort = gather(plan, store, settings, folder / "cohort", tell)
+        cohort = gather(plan, engine, store, settings, folder / "cohort", tell)
         check_size(cohort, config)
         with torch_threads(config.cpu_threads):
             fitted = _fit(cohort, config, start, device, folder, tell)

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stence.cohort import Pairing, Reports, Split, Study, read_reports, split_of
+from stence.cohort import (
+    Angiograms,
+    Cohort,
+    Pairing,
+    Reports,
+    Split,
+    Study,
+    read_reports,
+    report_rows,
+    split_of,
+)
 from stence.cohort.dataset import RAW_SAMPLES, CohortWriter, Example, is_written, read_cohort
+from stence.cohort.reports import Fault
 from stence.cohort.splits import SHARES
-from stence.errors import StenceError
 from stence.objects import LocalStore
 from stence.progress import silent
 
@@ -40,13 +57,23 @@ def reports(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
+def study(
+    study_id: str,
+    patient_id: str,
+    narrowed: tuple[float, ...],
+    key: str = "a.csv",
+    treated: datetime | None = None,
+) -> Study:
+    return Study(study_id, patient_id, NOON, narrowed, f"reports/{key}", treated)
+
+
 def degrees(**narrowed: float) -> tuple[float, ...]:
     return tuple(narrowed.get(f"s{segment}", 0.0) for segment in range(1, 17))
 
 
 def test_a_study_gathers_its_rows_and_unlisted_segments_are_open(reports: Folder) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,70", "S1,P1,2026-03-01T12:00:00,1,35.5")
-    assert reports.read().studies == (Study("S1", "P1", NOON, degrees(s1=35.5, s6=70)),)
+    assert reports.read().studies == (study("S1", "P1", degrees(s1=35.5, s6=70)),)
 
 
 def test_a_study_without_narrowing_has_an_empty_segment(reports: Folder) -> None:
@@ -57,7 +84,7 @@ def test_a_study_without_narrowing_has_an_empty_segment(reports: Folder) -> None
 def test_the_worst_of_several_narrowings_of_a_segment_counts_across_files(reports: Folder) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,70")
     reports.put("sent/again.csv", "S1,P1,2026-03-01T13:00:00+01:00,6,50")
-    assert reports.read() == Reports((Study("S1", "P1", NOON, degrees(s6=70)),), {})
+    assert reports.read() == Reports(2, (study("S1", "P1", degrees(s6=70), "sent/again.csv"),), {}, (), {})
 
 
 def test_columns_may_come_in_any_order_with_others_between(reports: Folder) -> None:
@@ -66,7 +93,7 @@ def test_columns_may_come_in_any_order_with_others_between(reports: Folder) -> N
         '6,"x, y",P1,70,S1,2026-03-01T12:00:00',
         header="segment,note,patient_id,degree,study_id,performed_at\n",
     )
-    assert reports.read().studies == (Study("S1", "P1", NOON, degrees(s6=70)),)
+    assert reports.read().studies == (study("S1", "P1", degrees(s6=70)),)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +120,7 @@ def test_a_bad_row_is_told_by_line_and_its_study_left_out(
         found = reports.read()
     assert [study.study_id for study in found.studies] == ["S2"]
     assert found.left_out == {fault: 1, "study_row_unusable": 1}
+    assert found.faults == (("reports/a.csv", 3, fault),)
     assert caplog.messages == [f"reports/a.csv line 3 left out: {fault}"]
 
 
@@ -113,7 +141,7 @@ def test_bytes_that_are_not_utf_8_spoil_only_their_study(reports: Folder) -> Non
 )
 def test_a_study_that_contradicts_itself_is_left_out(reports: Folder, row: str, fault: str) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,70", row)
-    assert reports.read() == Reports((), {fault: 1})
+    assert reports.read() == Reports(1, (), {fault: 1}, (Fault("reports/a.csv", 3, fault),), {})
 
 
 def test_many_bad_rows_do_not_flood_the_log(reports: Folder, caplog: pytest.LogCaptureFixture) -> None:
@@ -123,12 +151,121 @@ def test_many_bad_rows_do_not_flood_the_log(reports: Folder, caplog: pytest.LogC
     assert caplog.messages[-1] == "reports/a.csv: 1000 rows left out in all"
 
 
-def test_no_report_and_a_file_that_is_none_are_refused_by_name(reports: Folder) -> None:
-    with pytest.raises(StenceError, match="no cath report"):
-        reports.read()
-    reports.put("a.csv", header="study_id,patient_id\n")
-    with pytest.raises(StenceError, match=r"reports/a\.csv .* lacks performed_at, segment, degree"):
-        reports.read()
+def test_a_file_that_is_no_report_is_told_and_does_not_stop_the_others(
+    reports: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports.put("a.csv", "S1,P1", header="study_id,patient_id\n")
+    reports.put("b.csv", "S2,P2,2026-03-01T12:00:00,1,20")
+    reports.store.put("reports/c.parquet", b"PAR1 and nothing more")
+    found = reports.read()
+    assert [each.study_id for each in found.studies] == ["S2"]
+    assert found.left_out == {"file_column_missing": 1, "file_unreadable": 1}
+    assert found.faults == (
+        ("reports/a.csv", 1, "file_column_missing"),
+        ("reports/c.parquet", 1, "file_unreadable"),
+    )
+    assert "reports/a.csv is no cath report: it lacks performed_at, segment, degree" in caplog.text
+
+
+def put_parquet(reports: Folder, name: str, **columns: Any) -> bytes:
+    """A Parquet file of one row group for every two rows; returns its bytes."""
+    file = BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file, row_group_size=2)
+    reports.store.put(f"reports/{name}", file.getvalue())
+    return file.getvalue()
+
+
+def test_parquet_says_the_same_as_csv(reports: Folder) -> None:
+    reports.put(
+        "a.csv",
+        "1,7,2026-03-01T12:00:00,6,70",
+        "1,7,2026-03-01T12:00:00,1,35.5",
+        "2,8,2026-03-01T12:00:00Z,,",
+    )
+    told = reports.read()
+    reports.store.delete("reports/a.csv")
+    put_parquet(
+        reports,
+        "a.parquet",
+        study_id=[1, 1, 2],
+        patient_id=[7.0, 7.0, 8.0],
+        performed_at=[NOON, NOON, NOON],
+        segment=[6.0, 1.0, None],
+        degree=[70, 35.5, math.nan],
+        remark=["", "", ""],
+    )
+    found = reports.read()
+    assert [replace(each, report_key="") for each in found.studies] == [
+        replace(each, report_key="") for each in told.studies
+    ]
+    assert not found.left_out
+
+
+def test_a_bad_row_of_parquet_is_told_by_its_number(reports: Folder) -> None:
+    put_parquet(
+        reports,
+        "a.parquet",
+        study_id=["S1", "S2", "S3", "S4"],
+        patient_id=["P1", "P2", None, "P\0"],
+        performed_at=[NOON.isoformat(), "yesterday", NOON.isoformat(), NOON.isoformat()],
+        segment=["1", "1", "1", "1"],
+        degree=["20", "20", "20", "20"],
+    )
+    found = reports.read()
+    assert [each.study_id for each in found.studies] == ["S1"]
+    assert [(fault.line, fault.reason) for fault in found.faults] == [
+        (2, "row_time_unreadable"),
+        (3, "row_id_missing"),
+        (4, "row_not_a_record"),
+    ]
+
+
+def test_studies_of_a_damaged_file_are_left_out_also_those_read_before_the_damage(
+    reports: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_rows, "ROWS_TOGETHER", 2)
+    whole = put_parquet(
+        reports,
+        "a.parquet",
+        study_id=[f"S{n}" for n in range(4)],
+        patient_id=["P"] * 4,
+        performed_at=[NOON + timedelta(days=n) for n in range(4)],
+        segment=[1] * 4,
+        degree=[20.0] * 4,
+    )
+    metadata = pyarrow.parquet.read_metadata(BytesIO(whole))
+    start = metadata.row_group(1).column(0).dictionary_page_offset
+    reports.store.put("reports/a.parquet", whole[:start] + b"\xff" * 16 + whole[start + 16 :])
+    found = reports.read()
+    assert found.studies == ()
+    assert found.left_out == {"file_unreadable": 1, "study_row_unusable": 2}
+
+
+def test_the_first_intervention_is_kept_also_of_a_study_that_cannot_be_used(reports: Folder) -> None:
+    reports.put(
+        "a.csv",
+        "S1,P1,2026-03-01T12:00:00,1,90,2026-03-01T13:00:00",
+        "S1,P1,2026-03-01T12:00:00,6,90,2026-03-01T12:30:00",
+        "S2,P1,2026-05-01T12:00:00,6,20,",
+        "S3,P2,2026-03-01T12:00:00,6,90,2026-03-01T12:00:00",
+        "S3,P2,2026-03-01T12:00:00,66,90,",
+        header=HEADER.strip() + ",intervention_at\n",
+    )
+    found = reports.read()
+    treated = NOON + timedelta(minutes=30)
+    assert [each.intervention_at for each in found.studies] == [treated, None]
+    assert found.interventions == {"P1": treated, "P2": NOON}
+
+
+def test_an_ecg_from_after_an_intervention_is_paired_with_no_later_study() -> None:
+    later = Study("S2", "P1", NOON + timedelta(days=20), degrees(), "a.csv")
+    pairing = Pairing([study("S1", "P1", degrees()), later], 30, {"P1": NOON + timedelta(hours=1)})
+    before, between = NOON - timedelta(days=1), NOON + timedelta(days=10)
+    assert pairing.study_of("P1", before) == study("S1", "P1", degrees())
+    assert pairing.study_of("P1", NOON + timedelta(minutes=30)) == later
+    assert pairing.study_of("P1", NOON + timedelta(hours=1)) == "ecg_after_intervention"
+    assert pairing.study_of("P1", between) == "ecg_after_intervention"
+    assert pairing.study_of("P1", NOON + timedelta(days=30)) == "ecg_not_before_study"
 
 
 @given(st.integers(1, 60))
@@ -188,38 +325,57 @@ hours = st.integers(-2000, 2000).map(lambda count: NOON + timedelta(hours=count)
 def test_an_ecg_belongs_to_the_first_study_after_it_within_the_days(
     performed: list[datetime], acquired: datetime, days: int
 ) -> None:
-    studies = [Study(str(n), "P1", moment, degrees()) for n, moment in enumerate(performed)]
-    pairing = Pairing([*studies, Study("other", "P2", acquired, degrees())], days)
+    studies = [Study(str(n), "P1", moment, degrees(), "a.csv") for n, moment in enumerate(performed)]
+    pairing = Pairing([*studies, Study("other", "P2", acquired, degrees(), "a.csv")], days)
     fitting = [moment for moment in performed if timedelta(0) <= moment - acquired <= timedelta(days=days)]
     found = pairing.study_of("P1", acquired)
-    assert (found.performed_at if found else None) == min(fitting, default=None)
+    assert (None if isinstance(found, str) else found.performed_at) == min(fitting, default=None)
 
 
-def test_a_patient_without_study_has_none(reports: Folder) -> None:
-    assert Pairing([], 30).study_of("P1", NOON) is None
+def test_a_patient_without_study_has_none() -> None:
+    assert Pairing([], 30).study_of("P1", NOON) == "ecg_not_before_study"
     assert not Pairing([], 30).has_study("P1")
 
 
-def example(content: str, patient: str, split: Split, value: float) -> Example:
+STUDIES = tuple(study(f"S{n}", f"P{n}", degrees(s6=10.0 * n)) for n in range(1, 5))
+
+
+def example(content: str, number: int, split: Split, value: float) -> Example:
+    """An ECG of patient P<number>, before study S<number>."""
     shape = (12, RAW_SAMPLES) if split is Split.TRAIN else (2, 12, 1500)
     labels = np.array([1, 0, 0, 0, 0, np.nan], dtype=np.float32)
     signal = np.full(shape, value, dtype=np.float32)
-    return Example(content, patient, "S", split, labels, shape[-1], signal, sex="F", age=None)
+    names = (f"P{number}", f"S{number}")
+    return Example(content, *names, split, labels, shape[-1], signal, days_before=1.5, sex="F", age=None)
+
+
+def written(
+    folder: Path,
+    *examples: Example,
+    studies: tuple[Study, ...] = STUDIES,
+    angiograms: Mapping[str, str] | None = None,
+) -> Cohort:
+    """The cohort of these ECGs after it was written to disk."""
+    writer = CohortWriter(folder, studies, angiograms or {}, windows=2)
+    for each in examples:
+        writer.add(each)
+    writer.finish(without=(), left_out={})
+    return read_cohort(folder)
 
 
 def test_a_cohort_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    writer = CohortWriter(tmp_path / "cohort")
-    for content, patient, split, value in [
-        ("aa", "P1", Split.TRAIN, 1),
-        ("bb", "P2", Split.TRAIN, 2),
-        ("cc", "P1", Split.TRAIN, 3),
-        ("dd", "P3", Split.TEST, 4),
+    writer = CohortWriter(tmp_path / "cohort", STUDIES, {"S2": "hash"}, windows=2)
+    for content, number, split, value in [
+        ("aa", 1, Split.TRAIN, 1),
+        ("bb", 2, Split.TRAIN, 2),
+        ("cc", 1, Split.TRAIN, 3),
+        ("dd", 3, Split.TEST, 4),
     ]:
-        writer.add(example(content, patient, split, value))
+        writer.add(example(content, number, split, value))
     assert not is_written(tmp_path / "cohort")
     writer.finish(without={"bb"}, left_out={"ecg_patient_conflict": 2})
 
-    cohort = read_cohort(tmp_path / "cohort", windows=2)
+    cohort = read_cohort(tmp_path / "cohort")
     train, test = cohort.parts[Split.TRAIN], cohort.parts[Split.TEST]
     assert train.contents == ("aa", "cc")
     assert [train.signals[row].max() for row in train.rows] == [1, 3]
@@ -232,22 +388,86 @@ def test_a_cohort_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert cohort.left_out == {"ecg_patient_conflict": 2}
 
 
-def test_the_fingerprint_tells_content_labels_and_split_but_not_order(tmp_path: Path) -> None:
-    def fingerprint(*examples: Example) -> str:
-        writer = CohortWriter(tmp_path / "cohort")
-        for each in examples:
-            writer.add(each)
-        writer.finish(without=(), left_out={})
-        return read_cohort(tmp_path / "cohort", windows=2).fingerprint
+def test_every_ecg_knows_its_study_and_what_was_seen_there(tmp_path: Path) -> None:
+    cohort = written(
+        tmp_path, example("aa", 3, Split.TRAIN, 1), example("bb", 1, Split.TEST, 2), angiograms={"S2": "hash"}
+    )
+    for split, number in ((Split.TRAIN, 2), (Split.TEST, 0)):
+        part = cohort.parts[split]
+        assert part.studies.tolist() == [number]
+        assert part.degrees.tolist() == [list(STUDIES[number].degrees)]
+        assert part.patients.tolist() == [cohort.studies.patients[number]]
+    assert cohort.studies.angiograms == ("", "hash", "", "")
+    assert cohort.studies.splits == tuple(split_of(each.patient_id) for each in STUDIES)
+    np.testing.assert_array_equal(cohort.studies.degrees, [each.degrees for each in STUDIES])
 
-    one, other = example("aa", "P1", Split.TRAIN, 1), example("bb", "P2", Split.TEST, 2)
+
+def test_the_fingerprint_tells_content_labels_and_split_but_not_order(tmp_path: Path) -> None:
+    def fingerprint(*examples: Example, **options: Any) -> str:
+        return written(tmp_path, *examples, **options).fingerprint
+
+    one, other = example("aa", 1, Split.TRAIN, 1), example("bb", 2, Split.TEST, 2)
     assert fingerprint(one, other) == fingerprint(other, one)
     assert fingerprint(one) != fingerprint(one, other)
-    assert fingerprint(one) != fingerprint(example("aa", "P1", Split.TEST, 1))
+    assert fingerprint(one) != fingerprint(example("aa", 1, Split.TEST, 1))
+    worse = (replace(STUDIES[0], degrees=degrees(s6=10.0, s16=99.0)), *STUDIES[1:])
+    assert fingerprint(one) != fingerprint(one, studies=worse)
+    seen, seen_better = {"S4": "two views"}, {"S4": "three views"}
+    assert len({fingerprint(one, angiograms=each) for each in ({}, seen, seen_better)}) == 3
 
 
-def test_no_patient_identifier_is_kept_with_the_signals(tmp_path: Path) -> None:
-    writer = CohortWriter(tmp_path / "cohort")
-    writer.add(example("aa", "MRN-4711", Split.TRAIN, 1))
-    writer.finish(without=(), left_out={})
-    assert not [path for path in (tmp_path / "cohort").iterdir() if b"MRN-4711" in path.read_bytes()]
+def test_no_identifier_is_kept_with_the_signals(tmp_path: Path) -> None:
+    known = (study("STUDY-88", "MRN-4711", degrees()),)
+    signal = np.zeros((12, RAW_SAMPLES), np.float32)
+    labels = np.zeros(6, np.float32)
+    ecg = Example("aa", "MRN-4711", "STUDY-88", Split.TRAIN, labels, RAW_SAMPLES, signal, days_before=2)
+    written(tmp_path, ecg, studies=known)
+    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"MRN-4711" not in content
+    assert b"STUDY-88" not in content
+
+
+def angiograms(*views: int, versions: int = 4) -> Angiograms:
+    """Studies with so many views; every number of a view's version is 10 x row + version."""
+    rows = sum(views)
+    features = np.empty((rows, versions, 3, 5), dtype=np.float16)
+    features[:] = (10 * np.arange(rows)[:, None] + np.arange(versions))[:, :, None, None]
+    return Angiograms(
+        study=np.arange(len(views)),
+        first=np.cumsum([0, *views[:-1]]),
+        count=np.array(views),
+        angles=np.stack([np.arange(rows), -np.arange(rows)], axis=1).astype(np.float32),
+        degrees=np.zeros((len(views), 16), np.float32),
+        splits=(Split.TRAIN,) * len(views),
+        features=features,
+    )
+
+
+def test_a_batch_without_chance_has_every_view_as_it_is(tmp_path: Path) -> None:
+    batch = angiograms(2, 1, 3).batch(np.array([2, 0]), None, drop_views=0.9)
+    assert batch.tokens.shape == (2, 3, 1, 3, 5)
+    assert batch.tokens[:, :, 0, 0, 0].tolist() == [[30, 40, 50], [0, 10, 0]]
+    assert batch.views.tolist() == [3, 2]
+    assert batch.angulations.tolist() == [[[3, -3], [4, -4], [5, -5]], [[0, 0], [1, -1], [0, 0]]]
+
+
+def test_in_training_views_are_augmented_and_some_left_out_but_never_all() -> None:
+    data, rng = angiograms(1, 10), np.random.default_rng(5)
+    seen, counts = set(), set()
+    for _ in range(300):
+        batch = data.batch(np.array([0, 1]), rng, drop_views=0.5)
+        counts.add(tuple(batch.views.tolist()))
+        for number, count in enumerate(batch.views):
+            values = batch.tokens[number, :count, 0, 0, 0].astype(int)
+            seen |= {int(value) % 10 for value in values}
+            assert (values // 10).tolist() == batch.angulations[number, :count, 0].tolist()
+            assert len(set(values // 10)) == count
+    assert seen == {1, 2, 3}
+    assert counts == {(1, count) for count in range(6, 11)}
+
+
+def test_the_same_seed_draws_the_same_views() -> None:
+    first, second = (
+        angiograms(4, 4).batch(np.array([0, 1]), np.random.default_rng(3), 0.3) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.tokens, second.tokens)

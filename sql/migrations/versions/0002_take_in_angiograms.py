@@ -199,7 +199,7 @@ def _create_tables() -> None:
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
             nullable=False,
-            comment="When its state or study last changed.",
+            comment="When its content, its study or what is known of it last changed.",
         ),
         sa.CheckConstraint(
             "state IN ('pending', 'ready', 'quarantined')", name=op.f("angiogram_views_state_check")

@@ -1,0 +1,3 @@
+-- Studies that the reports no longer hold, or only with a fault, are none. Their angiograms wait again.
+DELETE FROM cath_studies AS c
+WHERE NOT EXISTS (SELECT FROM staged_studies AS s WHERE s.study_id = c.study_id)

@@ -1,0 +1,156 @@
+"""Reading the headers of angiograms: only the beginning of each file is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from stence import patience
+from stence.angiography import refusals
+from stence.angiography.dicom import IncompleteHeaderError, View, read_view
+from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
+from stence.angiography.refusals import STORE_ERRORS, Refusal, as_refused
+from stence.concurrency import in_order
+from stence.database import queries
+from stence.database.copy import copy_rows
+from stence.database.outage import patiently
+from stence.errors import StoreUnavailableError
+from stence.objects import ObjectStore
+from stence.progress import Progress
+from stence.settings import Settings
+
+HEADS_TOGETHER = 500
+
+
+class Unread(NamedTuple):
+    """An angiogram whose header is still to be read."""
+
+    object_id: int
+    key: str
+    etag: str
+    size_bytes: int
+
+
+class Head(NamedTuple):
+    """What a header says, as it goes into ``angiogram_views``."""
+
+    object_id: int
+    etag: str
+    sop_instance_uid: str
+    study_instance_uid: str | None
+    accession_number: str | None
+    dicom_study_id: str | None
+    patient_id: str
+    acquired_at: datetime | None
+    primary_angle: float
+    secondary_angle: float
+    frames: int
+
+
+def read_heads(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress) -> None:
+    """Read the headers that have not been read, batch by batch; each ends as a view or in quarantine.
+
+    Raises StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``.
+    """
+    done, reader = 0, _Reader(store, settings)
+    for batch in _batches(engine, settings):
+        outcomes = list(in_order(reader.read, batch, settings.fetch_threads))
+        patiently(partial(_write, engine, outcomes), settings.outage_seconds)
+        done += len(batch)
+        tell("angiogram headers", done)
+
+
+def _batches(engine: Engine, settings: Settings) -> Iterator[list[Unread]]:
+    after = 0
+    while batch := patiently(partial(_unread, engine, after), settings.outage_seconds):
+        yield batch
+        after = batch[-1].object_id
+
+
+def _unread(engine: Engine, after: int) -> list[Unread]:
+    values = {"after": after, "limit": HEADS_TOGETHER}
+    with engine.connect() as connection:
+        return [Unread(*row) for row in connection.execute(queries.statement("unread_angiograms"), values)]
+
+
+def _write(engine: Engine, outcomes: Sequence[Head | Refusal]) -> None:
+    with engine.begin() as connection:
+        connection.execute(queries.statement("stage_angiogram_heads"))
+        heads = [outcome for outcome in outcomes if isinstance(outcome, Head)]
+        copy_rows(connection, "staged_angiogram_heads", Head._fields, heads)
+        connection.execute(queries.statement("take_angiogram_heads"))
+        refusals.write(connection, [outcome for outcome in outcomes if isinstance(outcome, Refusal)])
+
+
+class _Reader:
+    """Fetches and reads headers; threads share it."""
+
+    def __init__(self, store: ObjectStore, settings: Settings) -> None:
+        self._store = store
+        self._zone = ZoneInfo(settings.timezone)
+        self._settings = settings
+
+    def read(self, unread: Unread) -> Head | Refusal:
+        """What the header says, or why the angiogram cannot be used."""
+        try:
+            return _head(unread, self._view(unread), self._zone)
+        except (UnusableAngiogramError, *STORE_ERRORS) as error:
+            refused = as_refused(error)
+            return Refusal(unread.object_id, unread.etag, refused.reason, refused.detail)
+
+    def _view(self, unread: Unread) -> View:
+        limit = self._settings.max_angiogram_bytes
+        if unread.size_bytes > limit:
+            raise refuse(
+                Reason.OBJECT_TOO_LARGE, f"it has {unread.size_bytes} bytes; at most {limit} are read"
+            )
+        return patience.patiently(
+            lambda: _read(self._store, unread.key), self._settings.outage_seconds, StoreUnavailableError
+        )
+
+
+def _read(store: ObjectStore, key: str) -> View:
+    """The view of the file under ``key``, from its first piece, or more where the pixels begin later."""
+    head, enough = bytearray(), 0
+    with closing(store.stream(key)) as chunks:
+        for chunk in chunks:
+            head += chunk
+            if len(head) >= enough:
+                try:
+                    return read_view(bytes(head))
+                except IncompleteHeaderError:
+                    enough = 2 * len(head)
+    return read_view(bytes(head), whole=True)
+
+
+def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
+    uid, patient = _text(view.sop_instance_uid), _text(view.patient_id)
+    if uid is None:
+        raise refuse(Reason.BROKEN_HEADER, "it has no SOP Instance UID")
+    if patient is None:
+        raise refuse(Reason.UNKNOWN_PATIENT, "it does not name its patient")
+    taken = view.acquired_at
+    return Head(
+        unread.object_id,
+        unread.etag,
+        uid,
+        _text(view.study_instance_uid),
+        _text(view.accession_number),
+        _text(view.study_id),
+        patient,
+        taken.replace(tzinfo=zone) if taken is not None and taken.tzinfo is None else taken,
+        view.primary_angle,
+        view.secondary_angle,
+        view.frames,
+    )
+
+
+def _text(value: str) -> str | None:
+    """A value without blanks around it; None where it is empty. Postgres takes no NUL."""
+    return value.replace("\x00", "").strip() or None

@@ -1,0 +1,109 @@
+"""Listing angiograms: which are new or changed, what their headers say, and which cath study each belongs to.
+
+Pixels are not read here. An angiogram whose report has not come yet waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+
+from sqlalchemy import Connection, Engine
+
+from stence.angiography import refusals
+from stence.angiography.heads import read_heads
+from stence.angiography.reasons import Reason, refuse
+from stence.angiography.refusals import Refusal
+from stence.database import queries
+from stence.database.outage import patiently
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.scoring.indexing import ROWS_TOGETHER, IndexedFile, record, record_key
+from stence.settings import Settings
+
+log = logging.getLogger(__name__)
+
+CATALOGUE = "DICOMDIR"
+"""A DICOM medium's table of contents."""
+
+
+@dataclass(slots=True)
+class AngiogramSummary:
+    """What one listing found, and where all angiograms were after it."""
+
+    new: int = 0
+    changed: int = 0
+    ready: int = 0
+    to_prepare: int = 0
+    without_study: int = 0
+    quarantined: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)
+
+
+def index_angiograms(
+    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress = silent
+) -> AngiogramSummary:
+    """Record new and changed angiograms below ``settings.angiogram_prefix`` and find the study of each.
+
+    Every object but a DICOMDIR counts as one: archives export them with and without an extension. What cannot
+    be used is in quarantine afterwards. Raises StoreUnavailableError or DatabaseUnavailableError after
+    ``settings.outage_seconds``; what was read until then is kept.
+    """
+    new, changed = _list(engine, store, settings, tell)
+    read_heads(engine, store, settings, tell)
+    match_angiograms(engine, settings)
+    summary = AngiogramSummary(new, changed, **patiently(partial(_count, engine), settings.outage_seconds))
+    log.info("angiograms of %s: %s", store.url, summary.as_dict())
+    return summary
+
+
+def match_angiograms(engine: Engine, settings: Settings) -> None:
+    """Find the cath study of every angiogram; one that is in the reports under another patient is refused."""
+
+    def action() -> None:
+        with engine.begin() as connection:
+            refusals.write(connection, _mismatched(connection))
+            connection.execute(queries.statement("match_angiograms"))
+            connection.execute(queries.statement("resolve_angiograms"))
+
+    patiently(action, settings.outage_seconds)
+
+
+def _list(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress) -> tuple[int, int]:
+    files, new, changed, listed = _files(store, settings.angiogram_prefix), 0, 0, 0
+    while rows := list(islice(files, ROWS_TOGETHER)):
+        added, replaced = patiently(partial(record, engine, rows, "angiogram"), settings.outage_seconds)
+        new, changed, listed = new + added, changed + replaced, listed + len(rows)
+        tell("angiograms", listed, note=f"{new} new")
+    patiently(partial(_enqueue, engine), settings.outage_seconds)
+    return new, changed
+
+
+def _files(store: ObjectStore, prefix: str) -> Iterator[IndexedFile]:
+    for item in store.list(prefix):
+        if item.key.rpartition("/")[2] != CATALOGUE:
+            yield IndexedFile(item.key, record_key(item.key), item.etag, item.size)
+
+
+def _enqueue(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(queries.statement("enqueue_angiograms"))
+
+
+def _mismatched(connection: Connection) -> list[Refusal]:
+    error = refuse(
+        Reason.PATIENT_MISMATCH, "the cath report of its study, by its number, names another patient"
+    )
+    found = connection.execute(queries.statement("mismatched_angiograms"))
+    return [Refusal(object_id, etag, error.reason, error.detail) for object_id, etag in found]
+
+
+def _count(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        return dict(connection.execute(queries.statement("count_angiograms")).mappings().one())

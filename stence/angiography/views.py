@@ -1,0 +1,165 @@
+"""Preparing angiograms for training: the key frame of every view with a report, and its patch features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from queue import SimpleQueue
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence import patience
+from stence.angiography import refusals
+from stence.angiography.backbone import Backbone
+from stence.angiography.decoding import Decoder
+from stence.angiography.features import ensure_features, feature_key
+from stence.angiography.reasons import UnusableAngiogramError
+from stence.angiography.refusals import STORE_ERRORS, Refusal, as_refused
+from stence.concurrency import in_order
+from stence.database import queries
+from stence.database.outage import patiently
+from stence.errors import StoreUnavailableError
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.settings import Settings
+
+T = TypeVar("T")
+
+VIEWS_TOGETHER = 100
+
+
+class Unprepared(NamedTuple):
+    """A view that lacks its key frame (None) or features; ``outdated`` versions are of an earlier content."""
+
+    object_id: int
+    key: str
+    etag: str
+    sop_instance_uid: str
+    key_frame: int | None
+    outdated: int
+
+
+class Frame(NamedTuple):
+    """The key frame of a view: its number and its pixels (rows, columns) in 0..1."""
+
+    view: Unprepared
+    number: int
+    pixels: NDArray[np.float32]
+
+
+def prepare_views(
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    backbone: Backbone,
+    versions: int,
+    tell: Progress = silent,
+) -> int:
+    """Make every view with a report ready: its key frame, and features of ``versions`` versions of it.
+
+    How many views it worked on. What cannot be decoded goes to quarantine. Each view is done for good by
+    itself: a run that was killed is gone on with. Raises StoreUnavailableError or DatabaseUnavailableError
+    after ``settings.outage_seconds``.
+    """
+    done = 0
+    with _Preparation(engine, store, settings, backbone, versions).opened() as preparation:
+        for views, remaining in preparation.batches():
+            total = done + remaining
+            for outcome in in_order(preparation.frame_of, views, settings.decode_processes):
+                preparation.finish(outcome)
+                done += 1
+                tell("angiograms", done, total)
+    return done
+
+
+class _Preparation:
+    """Decoders work in threads, the backbone in the calling one."""
+
+    def __init__(
+        self, engine: Engine, store: ObjectStore, settings: Settings, backbone: Backbone, versions: int
+    ) -> None:
+        self._engine, self._store, self._settings = engine, store, settings
+        self._backbone, self._versions = backbone, versions
+        self._idle: SimpleQueue[Decoder] = SimpleQueue()
+
+    @contextmanager
+    def opened(self) -> Iterator[_Preparation]:
+        """With as many decoders as the settings say."""
+        seconds, memory = self._settings.decode_seconds, self._settings.decode_memory_bytes
+        with ExitStack() as stack:
+            for _ in range(self._settings.decode_processes):
+                self._idle.put(stack.enter_context(Decoder(seconds=seconds, memory_bytes=memory)))
+            yield self
+
+    def batches(self) -> Iterator[tuple[list[Unprepared], int]]:
+        """Views to prepare, and how many are left with them."""
+        after = 0
+        while found := patiently(partial(self._unprepared, after), self._settings.outage_seconds):
+            yield [view for view, _ in found], found[0][1]
+            after = found[-1][0].object_id
+
+    def frame_of(self, view: Unprepared) -> Frame | Refusal:
+        """Fetch and decode the view's key frame, or say why it cannot be used."""
+        try:
+            return self._decoded(view, self._patiently(partial(self._fetch, view.key)))
+        except (UnusableAngiogramError, *STORE_ERRORS) as error:
+            refused = as_refused(error)
+            return Refusal(view.object_id, view.etag, refused.reason, refused.detail)
+
+    def finish(self, outcome: Frame | Refusal) -> None:
+        """Keep the features in the store, then say so in the database; or quarantine."""
+        if isinstance(outcome, Frame):
+            self._patiently(partial(self._keep_features, outcome))
+        patiently(partial(self._write, outcome), self._settings.outage_seconds)
+
+    def _unprepared(self, after: int) -> list[tuple[Unprepared, int]]:
+        values = {
+            "backbone": self._backbone.version,
+            "versions": self._versions,
+            "after": after,
+            "limit": VIEWS_TOGETHER,
+        }
+        with self._engine.connect() as connection:
+            rows = connection.execute(queries.statement("unprepared_angiograms"), values)
+            return [(Unprepared(*view), remaining) for *view, remaining in rows]
+
+    def _fetch(self, key: str) -> bytes:
+        return self._store.get(key, self._settings.max_angiogram_bytes)
+
+    def _decoded(self, view: Unprepared, content: bytes) -> Frame:
+        decoder = self._idle.get()
+        try:
+            if view.key_frame is not None:
+                return Frame(view, view.key_frame, decoder.frame(content, view.key_frame))
+            found = decoder.key_frame(content)
+            return Frame(view, found.index, found.pixels)
+        finally:
+            self._idle.put(decoder)
+
+    def _keep_features(self, frame: Frame) -> None:
+        uid, numbers = frame.view.sop_instance_uid, range(self._versions)
+        for number in range(frame.view.outdated):
+            self._store.delete(feature_key(self._settings, self._backbone.version, uid, frame.number, number))
+        ensure_features(self._store, self._settings, self._backbone, uid, frame.number, frame.pixels, numbers)
+
+    def _write(self, outcome: Frame | Refusal) -> None:
+        with self._engine.begin() as connection:
+            if isinstance(outcome, Refusal):
+                refusals.write(connection, [outcome])
+            else:
+                values = {
+                    "object_id": outcome.view.object_id,
+                    "etag": outcome.view.etag,
+                    "key_frame": outcome.number,
+                    "backbone": self._backbone.version,
+                    "versions": self._versions,
+                }
+                connection.execute(queries.statement("prepared_angiogram"), values)
+            connection.execute(queries.statement("resolve_angiograms"))
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        return patience.patiently(action, self._settings.outage_seconds, StoreUnavailableError)

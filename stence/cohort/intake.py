@@ -1,0 +1,126 @@
+"""Cath reports into Postgres: the studies there are the usable ones of the reports as they are now."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine
+
+from stence.cohort.reports import Fault, Reports, Study, read_reports
+from stence.cohort.splits import split_of
+from stence.database import queries
+from stence.database.copy import copy_rows
+from stence.database.outage import patiently
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STEPS = (
+    "reports_02_withdrawn",
+    "reports_03_opened",
+    "reports_04_stenoses",
+    "reports_05_faults",
+    "reports_06_mended",
+)
+STENOSIS_COLUMNS = ("study_id", "segment", "degree")
+
+
+class StudyRow(NamedTuple):
+    """A row of ``cath_studies``."""
+
+    study_id: str
+    patient_id: str
+    performed_at: datetime
+    split: str
+    max_degree: float
+    intervention_at: datetime | None
+    report_key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSummary:
+    """What the reports held."""
+
+    files: int
+    studies: int
+    new: int
+    changed: int
+    faults: int
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)
+
+
+def index_reports(
+    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress = silent
+) -> ReportSummary:
+    """Read the cath reports into the database; what they hold, in counts.
+
+    Raises StoreUnavailableError, DatabaseUnavailableError.
+    """
+    reports, new, changed = _take_up(engine, store, settings, tell)
+    summary = ReportSummary(reports.files, len(reports.studies), new, changed, len(reports.faults))
+    log.info("cath reports of %s: %s", store.url, summary.as_dict())
+    return summary
+
+
+def take_up_reports(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress) -> Reports:
+    """As ``index_reports``; what the reports hold in full."""
+    return _take_up(engine, store, settings, tell)[0]
+
+
+def _take_up(
+    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
+) -> tuple[Reports, int, int]:
+    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), tell)
+    if not reports.files:  # more likely a prefix that is not mounted than a hospital without studies
+        return reports, 0, 0
+
+    def action() -> tuple[int, int]:
+        with engine.begin() as connection:
+            return _write(connection, reports)
+
+    return reports, *patiently(action, settings.outage_seconds)
+
+
+def _write(connection: Connection, reports: Reports) -> tuple[int, int]:
+    """How many studies are new, and of how many the reports now say something else."""
+    connection.execute(queries.statement("stage_reports"))
+    copy_rows(connection, "staged_studies", StudyRow._fields, map(_study_row, reports.studies))
+    copy_rows(connection, "staged_stenoses", STENOSIS_COLUMNS, _stenoses(reports.studies))
+    copy_rows(connection, "staged_faults", Fault._fields, reports.faults)
+    counts = connection.execute(queries.statement("reports_01_studies")).one()
+    for step in STEPS:
+        connection.execute(queries.statement(step))
+    return counts.new, counts.changed
+
+
+def _study_row(study: Study) -> StudyRow:
+    said = (study.patient_id, study.performed_at, study.degrees, study.intervention_at)
+    return StudyRow(
+        study.study_id,
+        study.patient_id,
+        study.performed_at,
+        split_of(study.patient_id),
+        max(study.degrees),
+        study.intervention_at,
+        study.report_key,
+        hashlib.sha256(repr(said).encode()).hexdigest(),
+    )
+
+
+def _stenoses(studies: tuple[Study, ...]) -> Iterator[tuple[Any, ...]]:
+    for study in studies:
+        for segment, degree in enumerate(study.degrees, start=1):
+            if degree:
+                yield study.study_id, segment, degree
