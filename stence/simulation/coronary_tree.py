@@ -21,13 +21,11 @@ STEP_MM = 0.5
 """Distance between two points of a centreline."""
 TO_APEX = np.array([0.62, -0.58, -0.53]) / np.linalg.norm([0.62, -0.58, -0.53])
 """Long axis: left, anterior, down."""
-_TO_RIGHT = np.array([-0.72, -0.69, -0.09])
-TO_RIGHT = (_TO_RIGHT - _TO_RIGHT @ TO_APEX * TO_APEX) / np.linalg.norm(
-    _TO_RIGHT - _TO_RIGHT @ TO_APEX * TO_APEX
-)
-"""From the septum to the free wall of the right ventricle."""
-TO_GROOVE = np.cross(TO_RIGHT, TO_APEX)
+_ACROSS = np.cross([-0.72, -0.69, -0.09], TO_APEX)
+_TO_GROOVE = _ACROSS / np.linalg.norm(_ACROSS)
 """From the long axis to the anterior groove: up, anterior, left."""
+_TO_RIGHT = np.cross(TO_APEX, _TO_GROOVE)
+"""From the septum to the free wall of the right ventricle."""
 _AXES_MM = np.array([82.0, 34.0, 46.0, 40.0])
 """Base to apex; then from the long axis to the anterior groove, to the right and to the left."""
 
@@ -47,7 +45,7 @@ class Branch(NamedTuple):
     end_mm: float
 
 
-_OSTIA: Mapping[str, Place] = {"right": (40, -8, 0.38), "left": (-25, -9, 0.40)}
+_OSTIA: Mapping[str, Place] = {"right": (40, -8, 0.38), "left": (-28, -6, 0.58)}
 """Where the arteries leave the aorta."""
 _BRANCHES = (
     Branch("proximal RCA", 1, "right", 0, ((47, -5, 0.72), (57, 0, 0.98), (72, 2, 1.0)), 3.9, 3.6),
@@ -58,7 +56,7 @@ _BRANCHES = (
     Branch("conus", 0, "proximal RCA", 0.3, ((44, 10, 1.0), (30, 22, 1.03)), 1.1, 0.5),
     Branch("right ventricular", 0, "mid RCA", 0.2, ((72, 20, 1.02), (60, 38, 1.0)), 1.2, 0.5),
     Branch("acute marginal", 0, "mid RCA", 1, ((106, 20, 1.0), (102, 44, 1.0), (103, 62, 1.0)), 1.6, 0.6),
-    Branch("main stem", 5, "left", 0, ((-29, -5, 0.66), (-33, -1, 0.92)), 4.5, 4.2),
+    Branch("main stem", 5, "left", 0, ((-31, -4, 0.76), (-33, -1, 0.92)), 4.5, 4.2),
     Branch("proximal LAD", 6, "main stem", 1, ((-20, 7, 1.03), (-8, 15, 1.0), (-3, 22, 1.0)), 3.7, 3.4),
     Branch("mid LAD", 7, "proximal LAD", 1, ((1, 34, 1.0), (0, 48, 1.0)), 3.1, 2.3),
     Branch("distal LAD", 8, "mid LAD", 1, ((3, 66, 1.0), (3, 90, 1.0), (3, 106, 1.0)), 2.2, 0.9),
@@ -237,7 +235,7 @@ def _in_space(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray
     width = lift * np.cos(phi)
     sideways = np.where(np.sin(theta) > 0, axes[2], axes[3]) * np.sin(theta) * width
     along, upwards = axes[0] * np.sin(phi) * lift, axes[1] * np.cos(theta) * width
-    return np.column_stack([along, upwards, sideways]) @ np.array([TO_APEX, TO_GROOVE, TO_RIGHT])
+    return np.column_stack([along, upwards, sideways]) @ np.array([TO_APEX, _TO_GROOVE, _TO_RIGHT])
 
 
 def _bump(along: NDArray[np.float64], narrowing: _Narrowing) -> NDArray[np.float64]:
