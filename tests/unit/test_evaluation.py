@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchmetrics.functional import classification
 
+from stence.cohort import Part
 from stence.models import TARGET_NAMES, Threshold, labels
-from stence.training.assessment import Assessed
+from stence.training.assessment import Assessed, assess
 from stence.training.evaluation import auroc, evaluate
 from stence.training.figures import Question, calibration_lines, figures, resampled_figures
 from stence.training.resampling import resamples
+from support.models import ShapeScorer
 
 NAN = math.nan
 THRESHOLDS = {name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES}
@@ -195,6 +197,36 @@ def test_a_subgroups_figures_are_those_of_its_members_alone() -> None:
     women = Assessed(*(getattr(case, name)[sex == "F"] for name in Assessed.__slots__))
     alone = evaluate(women, THRESHOLDS, 100)["stenosis_70"]
     assert report["subgroups"]["women"] == {name: alone[name] for name in alone if name != "subgroups"}
+
+
+def test_a_scorer_is_assessed_on_a_part_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stence.training.assessment.BATCH", 2)
+    signals = np.stack([heartbeat_windows(seed) for seed in range(5)])
+    rows = np.array([4, 0, 3])
+    case = assessed(3)
+    part = Part(
+        contents=("a", "b", "c"),
+        patients=case.patients,
+        studies=np.arange(3),
+        labels=case.labels,
+        degrees=case.degrees,
+        sex=case.sex,
+        age=case.age,
+        samples=np.full(3, 1500),
+        rows=rows,
+        signals=signals,
+    )
+    scorer: Any = ShapeScorer()
+    found = assess(scorer, part)
+    np.testing.assert_array_equal(found.probabilities, scorer.score(signals[rows]))
+    assert len(np.unique(found.probabilities[:, 0])) == 3
+    assert found.degrees is case.degrees
+    nobody = Part((), *(getattr(part, name)[:0] for name in list(Part.__slots__)[1:-1]), signals=signals)
+    assert assess(scorer, nobody).probabilities.shape == (0, 6)
+
+
+def heartbeat_windows(seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).exponential(size=(3, 12, 1500)).astype(np.float32)
 
 
 def test_the_mean_auroc_skips_targets_without_cases() -> None:

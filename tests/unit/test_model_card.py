@@ -55,9 +55,11 @@ METRICS = {
         "median_rank": 17.5,
         "chance": {"recall": {"1": 0.009}, "median_rank": 56},
     },
+    "teacher": {"studies": 78, "auroc": {"RCA": 0.8231, "segment 13": None}},
 }
 GATE = {
     "passed": False,
+    "champion": "model-6",
     "checks": [
         {"name": "workload", "passed": False, "finding": "400 alerts per 1,000 ECGs, must be within 250"}
     ],
@@ -94,7 +96,10 @@ def question(count: int = 400) -> Question:
         "| teacher | 3 | 30 | 2 | 0.654 | 0.5678 |",
         "| patch features | ridges-1 |",
         "| this model | 0.046 | 17.5 |",
-        "It **failed**.",
+        "| target (78 studies) | AUROC |",
+        "| RCA | 0.823 |",
+        "| segment 13 | – |",
+        "It **failed**, held against model-6.",
         "400 alerts per 1,000 ECGs, must be within 250",
         "| stenosis_70 | 0.4321 | at most 100 alerts |",
         "0" * 64,

@@ -66,6 +66,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         pictures="\n".join(_image(name) for name in pictures if name != COURSES),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
         retrieval=tables.retrieval(measured.get("retrieval")),
+        teacher=tables.teacher(measured.get("teacher")),
         gate=tables.gate(manifest.gate),
         thresholds=tables.thresholds(manifest.thresholds),
         origin=tables.origin(manifest),

@@ -114,13 +114,24 @@ def retrieval(found: Json | None) -> str:
     )
 
 
+def teacher(found: Json | None) -> str:
+    """The teacher's AUROC for each of its targets."""
+    if found is None:
+        return "Not measured: there was none."
+    areas = ((name, "–" if area is None else f"{area:.3f}") for name, area in found["auroc"].items())
+    return _table((f"target ({found['studies']} studies)", "AUROC"), areas)
+
+
 def gate(verdict: Json | None) -> str:
-    """Each check of the gate."""
+    """Each check of the gate, and whom it was held against."""
     if verdict is None:
         return "It was not judged by the gate."
+    champion = plain(verdict.get("champion") or "no champion")
     marks = {True: "passed", False: "**failed**"}
     rows = ((check["name"], marks[check["passed"]], check["finding"]) for check in verdict["checks"])
-    return f"It {marks[verdict['passed']]}.\n\n" + _table(("check", "verdict", "finding"), rows)
+    return f"It {marks[verdict['passed']]}, held against {champion}.\n\n" + _table(
+        ("check", "verdict", "finding"), rows
+    )
 
 
 def thresholds(chosen: Mapping[str, Threshold]) -> str:
