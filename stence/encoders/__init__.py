@@ -9,6 +9,7 @@ from stence.encoders.base import Encoder
 from stence.encoders.ecgfounder import ecgfounder
 from stence.encoders.echoing_ecg import echoing_ecg
 from stence.encoders.otis import otis
+from stence.encoders.ptacl import ptacl
 from stence.encoders.xecg import xecg
 
 __all__ = ["ENCODERS", "Encoder", "build"]
@@ -18,13 +19,15 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
     "echoing_ecg": echoing_ecg,
     "ecgfounder": ecgfounder,
     "xecg": xecg,
+    "ptacl": ptacl,
 }
 
 
 def build(name: str, **config: Any) -> Encoder:
-    """A new encoder with random weights; ``config`` as in the encoder's own function, all of it optional.
+    """A new encoder with random weights; ``config`` as in the encoder's own function.
 
-    Raises ValueError for an unknown encoder or impossible dimensions, TypeError for an unknown argument.
+    All of it is optional, except PTACL's dimensions. Raises ValueError for an unknown encoder or impossible
+    dimensions, TypeError for an unknown argument or a missing one.
     """
     if name not in ENCODERS:
         raise ValueError(f"there is no encoder {name!r}; known: {', '.join(sorted(ENCODERS))}")

@@ -1,0 +1,180 @@
+"""PTACL's ECG encoder (arXiv 2506.20683): a masked autoencoder's transformer over patches of 50 samples.
+
+Nothing published says how wide and deep it is, nor with which of two architectures it was trained: that of
+transformers' ViTMAE, or its authors' fork of it, with layer scales and without biases of keys. Read by the
+stock library, a file of the fork loads with a warning and computes something else. Here the names in the file
+decide, and what is in neither is refused. Dropout and stochastic depth of the fork are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stence.ecg import LEADS
+from stence.encoders.base import Encoder, Weights, check_fit
+from stence.encoders.ptacl_blocks import Block
+
+PUBLISHED_NAMES = (
+    (r"^(cls_token)$", r"embeddings.\1"),
+    (r"^positions$", "embeddings.position_embeddings"),
+    (r"^patches\.", "embeddings.patch_embeddings.projection."),
+    (r"^norm\.", "layernorm."),
+    (r"^blocks\.", "encoder.layer."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.attention\.(query|key|value)\.", r".attention.attention.\1."),
+    (r"\.attention\.proj\.", ".attention.output.dense."),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+)
+"""Patterns of the names here, and what stands for them in a stock file."""
+FORK_NAMES = (
+    (r"\.(q)uery\.bias$|\.(v)alue\.bias$", r".\1\2_bias"),
+    (r"\.scale1\.weight$", ".layerscale.layerscale_c"),
+    (r"\.scale2\.weight$", ".output.layerscale.layerscale_c"),
+)
+"""The same, for what a fork's file calls otherwise or has besides."""
+POSITIONS = "embeddings.position_embeddings"
+MARK_OF_THE_FORK = "layerscale_c"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Dimensions of a PTACL, which its ``config.json`` has. Raises ValueError where they do not fit."""
+
+    width: int
+    """``hidden_size`` there."""
+    depth: int
+    """``num_hidden_layers``."""
+    heads: int
+    """``num_attention_heads``."""
+    mlp_ratio: float = 4.0
+    """``intermediate_size`` / ``hidden_size``."""
+    epsilon: float = 1e-12
+    """``layer_norm_eps``."""
+    layout: Literal["stock", "fork"] = "stock"
+    patch_samples: int = 50
+    window_samples: int = 2500
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads ({self.heads})")
+        if self.layout not in ("stock", "fork"):
+            raise ValueError(f"layout {self.layout!r} must be stock or fork")
+        if self.window_samples % self.patch_samples:
+            raise ValueError(f"a window of {self.window_samples} is no multiple of {self.patch_samples}")
+
+    @property
+    def patches(self) -> int:
+        """Patches in each lead of a window."""
+        return self.window_samples // self.patch_samples
+
+    def new_block(self) -> Block:
+        """One block of the transformer."""
+        hidden = int(self.width * self.mlp_ratio)
+        return Block(self.width, self.heads, hidden, self.epsilon, scaled=self.layout == "fork")
+
+
+def ptacl(**dimensions: Any) -> Ptacl:
+    """A PTACL encoder of these dimensions: see Architecture. Width, depth and heads must be given."""
+    return Ptacl(Architecture(**dimensions))
+
+
+class Ptacl(Encoder):
+    """Windows (n, 12, ``window_samples``) -> the class token after the final norm (n, width).
+
+    The table of positions is trained in the fork's layout, and fixed in the stock one.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.size, self.window_samples = architecture.width, architecture.window_samples
+        self.cls_token = nn.Parameter(torch.empty(1, 1, architecture.width))
+        tokens = 1 + len(LEADS) * architecture.patches
+        self.positions = nn.Parameter(torch.empty(1, tokens, architecture.width))
+        samples = (1, architecture.patch_samples)
+        self.patches = nn.Conv2d(1, architecture.width, kernel_size=samples, stride=samples)
+        self.norm = nn.LayerNorm(architecture.width, architecture.epsilon)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        nn.init.trunc_normal_(self.positions, std=0.02)
+        self._take_layout(architecture)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Arguments with which ``build`` makes this architecture again."""
+        return asdict(self.architecture)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """One embedding a window."""
+        self.check(windows)
+        tokens = self._tokens(windows)
+        for block in self.blocks[:-1]:
+            tokens = block(tokens)
+        cls = self.blocks[-1](tokens, wanted=1)[:, 0]  # no other token leaves the last block
+        embeddings: Tensor = self.norm(cls)
+        return embeddings
+
+    def _tokens(self, windows: Tensor) -> Tensor:
+        """The class token and the patches, lead by lead, at their positions: (n, 1 + 12 * patches, width)."""
+        # Patches do not overlap, so the convolution is a product of matrices.
+        patches = windows.reshape(len(windows), -1, self.architecture.patch_samples)
+        embedded = functional.linear(patches, self.patches.weight.flatten(1), self.patches.bias)
+        return torch.cat((self.cls_token.expand(len(windows), -1, -1), embedded), dim=1) + self.positions
+
+    def load_published(self, weights: Weights) -> None:
+        """Take a published file's weights in either layout, which becomes this model's and its ``config``'s.
+
+        Of a file for longer windows each lead's first positions are kept.
+
+        Raises WeightsError, which names every weight that is missing, unexpected or misshapen; the model is
+        then unchanged.
+        """
+        fork = any(name.endswith(MARK_OF_THE_FORK) for name in weights)
+        architecture = replace(self.architecture, layout="fork" if fork else "stock")
+        own = dict(weights)
+        if POSITIONS in own and own[POSITIONS].ndim == 3:
+            own[POSITIONS] = _own_positions(own[POSITIONS], architecture.patches)
+        with torch.device("meta"):
+            expected = Ptacl(architecture).state_dict()
+        names = {name: _published(name, architecture) for name in expected}
+        check_fit(own, {names[name]: tensor for name, tensor in expected.items()}, "PTACL")
+        if architecture != self.architecture:
+            self._take_layout(architecture)
+        self.load_state_dict({name: own[published] for name, published in names.items()})
+
+    def folded(self) -> Self:
+        """A copy for inference, layer scales folded into the layers before them."""
+        copy = super().folded()
+        for module in copy.blocks:
+            if isinstance(module, Block):
+                module.fold()
+        return copy
+
+    def _take_layout(self, architecture: Architecture) -> None:
+        """Make the blocks anew, and train the positions or not."""
+        self.architecture = architecture
+        self.positions.requires_grad_(architecture.layout == "fork")
+        blocks = nn.ModuleList(architecture.new_block() for _ in range(architecture.depth))
+        self.blocks = blocks.to(self.cls_token.device)
+
+
+def _published(name: str, architecture: Architecture) -> str:
+    """What a file in the architecture's layout calls the weight ``name``."""
+    for pattern, replacement in PUBLISHED_NAMES + (FORK_NAMES if architecture.layout == "fork" else ()):
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _own_positions(table: Tensor, patches: int) -> Tensor:
+    """The class token's row and each lead's first ``patches``; a table of another grid as it is."""
+    rows = table.shape[1] - 1
+    if rows % len(LEADS) or rows // len(LEADS) < patches:
+        return table
+    leads = table[:, 1:].reshape(1, len(LEADS), -1, table.shape[2])[:, :, :patches]
+    return torch.cat((table[:, :1], leads.flatten(1, 2)), dim=1)
