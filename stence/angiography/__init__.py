@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from stence.angiography.decoding import Decoder, KeyFrame
 from stence.angiography.dicom import IncompleteHeaderError, View, read_view
 from stence.angiography.reasons import REMEDIES, Reason, UnusableAngiogramError, refuse
 
 __all__ = [
     "REMEDIES",
+    "Decoder",
     "IncompleteHeaderError",
+    "KeyFrame",
     "Reason",
     "UnusableAngiogramError",
     "View",

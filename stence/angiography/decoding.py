@@ -1,0 +1,130 @@
+"""Key frames of files that nobody vouches for, decoded in a child process within limits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.angiography.process import KEY_FRAME, Answer, DecodingProcess, ProcessDiedError
+from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrame:
+    """The frame of a run with the most contrast-filled vessel."""
+
+    index: int
+    pixels: NDArray[np.float32]
+    """(rows, columns) in 0..1 by its own extremes, vessels dark."""
+    opacification: NDArray[np.float32]
+    """Share of the field of view that is vessel (frames,)."""
+
+
+class Decoder:
+    """Decodes angiograms in a child process, which starts with the first file and serves all.
+
+    A file that crashes, hangs or bloats it costs that file; the next one gets a new child. ``seconds`` (wall
+    clock) and ``memory_bytes`` (beyond what the child takes when idle) are for one file; the file itself
+    takes up to three times its size. For one thread at a time; others wait.
+    """
+
+    def __init__(self, *, seconds: float, memory_bytes: int) -> None:
+        self._seconds = seconds
+        self._memory_bytes = memory_bytes
+        self._child: DecodingProcess | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._end_child()
+
+    def key_frame(self, content: bytes) -> KeyFrame:
+        """The key frame of a file's bytes. Raises UnusableAngiogramError."""
+        facts, arrays = self._decode(KEY_FRAME, content)
+        return KeyFrame(int(facts["index"]), arrays[0], arrays[1])
+
+    def frame(self, content: bytes, index: int) -> NDArray[np.float32]:
+        """Frame ``index`` (rows, columns), as KeyFrame.pixels.
+
+        Raises UnusableAngiogramError, and IndexError where the run has no such frame.
+        """
+        if index < 0:
+            raise IndexError(f"frames are counted from 0, not from {index}")
+        facts, arrays = self._decode(index, content)
+        if facts.get("out_of_range"):
+            raise IndexError(f"the run has no frame {index}")
+        return arrays[0]
+
+    def _decode(self, index: int, content: bytes) -> Answer:
+        with self._lock:
+            facts, arrays = self._answer(index, content)
+            if "reason" in facts:
+                reason = Reason(facts["reason"])
+                if reason is Reason.DECODE_MEMORY:  # it may have stopped within a file
+                    self._end_child()
+                raise UnusableAngiogramError(reason, str(facts["detail"]))
+        return facts, arrays
+
+    def _answer(self, index: int, content: bytes) -> Answer:
+        """From the child there is; where that dies, from a new one: an earlier file may have harmed it."""
+        used = self._child is not None
+        try:
+            return self._ask(index, content)
+        except ProcessDiedError as error:
+            if not used or _stopped(error.status):
+                raise _refused(error.status) from None
+        try:
+            return self._ask(index, content)
+        except ProcessDiedError as error:
+            raise _refused(error.status) from None
+
+    def _ask(self, index: int, content: bytes) -> Answer:
+        """Whatever it raises, the child is ended."""
+        if self._child is None or not self._child.is_alive():
+            self._end_child()
+            self._child = DecodingProcess(self._seconds, self._memory_bytes)
+        try:
+            return self._child.ask(index, content)
+        except TimeoutError:
+            self._end_child()
+            raise refuse(Reason.DECODE_TIMEOUT, f"decoding takes longer than {self._seconds:g} s") from None
+        except BaseException:
+            self._end_child()
+            raise
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+def _stopped(status: int | None) -> bool:
+    """Whether the kernel ended the child for the time it took."""
+    return status in (-signal.SIGXCPU, -signal.SIGALRM)
+
+
+def _refused(status: int | None) -> UnusableAngiogramError:
+    """What is said of a file whose decoding ended the child with ``status``."""
+    if _stopped(status):
+        return refuse(Reason.DECODE_TIMEOUT, "decoding takes too much time")
+    if status == -signal.SIGKILL:
+        return refuse(Reason.DECODE_MEMORY, "the machine ran out of memory while decoding")
+    return refuse(Reason.DECODER_DIED, "decoding crashes the decoder")
