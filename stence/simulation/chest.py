@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from stence.ecg.compiled import compiled
 from stence.simulation.fluoroscopy import PIXEL_MM, SIZE, CArm, Image
 
-_CLOUDS = 19
-"""Patches of tissue in a row of the image."""
 _SPINE = np.array([-8.0, 70.0, 0.0])
 _HEART = np.array([12.0, -18.0, -20.0])
 """Middle of each in patient coordinates, mm."""
@@ -29,7 +27,7 @@ def draw_chest(rng: np.random.Generator, arm: CArm) -> Image:
         heart[:2],
         np.array([rng.normal(55, 9) + arm.secondary / 2, rng.normal(0, 25)]),
         np.array([rng.uniform(0, 34), rng.normal(0.25, 0.1) * (1 if arm.primary < 0 else -1)]),
-        rng.normal(0, 5, (_CLOUDS + 1, _CLOUDS + 1)).astype(np.float32),
+        _clouds(rng, 9, 3.0) + _clouds(rng, 40, 1.5),
     )
     return chest
 
@@ -61,7 +59,7 @@ def _fill(
                 + 55 * _step((v - dome[0] - 0.004 * (u - dome[1]) ** 2) / 1.5)
                 + 4 * _step((4.5 - from_rib) / 0.8)
                 + 3 * _step((from_rib - 3.2) / 0.4) * _step((5.2 - from_rib) / 0.4)
-                + _between(clouds, row * _CLOUDS / SIZE, column * _CLOUDS / SIZE)
+                + clouds[row, column]
             )
 
 
@@ -73,12 +71,8 @@ def _step(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-@compiled
-def _between(grid: Image, y: float, x: float) -> float:
-    """The grid's value at a place between its points, smoothly."""
-    top, left = int(y), int(x)
-    down, right = y - top, x - left
-    down, right = down * down * (3 - 2 * down), right * right * (3 - 2 * right)
-    above = grid[top, left] * (1 - right) + grid[top, left + 1] * right
-    below = grid[top + 1, left] * (1 - right) + grid[top + 1, left + 1] * right
-    return above * (1 - down) + below * down
+def _clouds(rng: np.random.Generator, patches: int, depth: float) -> Image:
+    """Blurred spots of tissue (SIZE, SIZE), so many ``patches`` from side to side."""
+    away = np.arange(SIZE)[:, None] * (patches / SIZE) - np.arange(patches + 1)
+    spot = np.exp(-(away**2) / 0.7)
+    return (spot @ rng.normal(0, depth, (patches + 1, patches + 1)) @ spot.T).astype(np.float32)
