@@ -6,7 +6,7 @@ was tested is weighed by a paired bootstrap: each resample of patients gives one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stence.models import Threshold
 from stence.training.assessment import DECISIVE, Asked, Assessed, ask
-from stence.training.figures import figures, ranking
+from stence.training.figures import calibration_lines, figures, ranking
 from stence.training.resampling import INTERVAL, resamples
 
 
@@ -35,7 +35,7 @@ class GateConfig(BaseModel):
         0.03, ge=0, description="How much higher than the champion's it may be."
     )
     calibration_slope: tuple[float, float] = Field(
-        (0.5, 2.0), description="Bounds; 1 is calibrated, less is overconfident."
+        (0.6, 1.6), description="Its interval must reach into these; 1 is calibrated, less is overconfident."
     )
     subgroup_floor: float = Field(0.5, description="Lowest AUROC in each sex and age band.")
     subgroup_margin: float = Field(
@@ -107,7 +107,7 @@ def judge(
         (
             _unseen(challenger, learned_from),
             *_discriminates(new, old, challenger.patients, config),
-            *_calibrated(new, old, config),
+            *_calibrated(new, old, challenger.patients, config),
             *_fair(new, old, challenger, config),
             _bearable(new, config),
         )
@@ -142,9 +142,10 @@ def _discriminates(
     )
 
 
-def _calibrated(new: Asked, old: Asked | None, config: GateConfig) -> Iterator[Check]:
-    found = figures(new.question)
-    error, slope = found["calibration_error"], found["calibration_slope"]
+def _calibrated(
+    new: Asked, old: Asked | None, patients: NDArray[np.int64], config: GateConfig
+) -> Iterator[Check]:
+    error = figures(new.question)["calibration_error"]
     highest, because = config.calibration_error, ""
     if old is not None:
         champions = figures(old.question)["calibration_error"]
@@ -156,10 +157,11 @@ def _calibrated(new: Asked, old: Asked | None, config: GateConfig) -> Iterator[C
         f"expected calibration error {error:.3f}, must be at most {highest:.3f}{because}",
     )
     low, high = config.calibration_slope
+    slope, spread = _measured(lambda drawn: calibration_lines(new.question, drawn)[0], new, patients, config)
     yield Check(
         "calibration slope",
-        low <= slope <= high,
-        f"calibration slope {slope:.2f}, must be within {low:g} to {high:g}",
+        bool(spread[0] <= high and spread[1] >= low),
+        f"calibration slope {slope:.2f} ({_span(spread)}), must reach into {low:g} to {high:g}",
     )
 
 
@@ -191,18 +193,27 @@ def _bearable(new: Asked, config: GateConfig) -> Check:
 def _area(
     new: Asked, old: Asked | None, patients: NDArray[np.int64], config: GateConfig
 ) -> tuple[float, tuple[float, float]]:
-    """AUROC, or its difference from another model's on the same ECGs, and the interval; NaN if undefined."""
+    """AUROC, or its difference from another model's on the same ECGs, and the interval."""
 
-    def area(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        mine = ranking(new.question, weights)[0]
-        return mine if old is None else mine - ranking(old.question, weights)[0]
+    def area(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        mine = ranking(new.question, drawn)[0]
+        return mine if old is None else mine - ranking(old.question, drawn)[0]
 
-    drawn = np.concatenate(
-        [np.full(1, np.nan), *(area(block) for block in resamples(patients[new.rows], config.resamples))]
-    )
+    return _measured(area, new, patients, config)
+
+
+def _measured(
+    measure: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    asked: Asked,
+    patients: NDArray[np.int64],
+    config: GateConfig,
+) -> tuple[float, tuple[float, float]]:
+    """What ``measure`` finds in the ECGs as they are, and its interval over resamples; NaN if undefined."""
+    blocks = map(measure, resamples(patients[asked.rows], config.resamples))
+    drawn = np.concatenate([np.empty(0), *blocks])
     defined = drawn[~np.isnan(drawn)]
     lower, upper = np.percentile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)
-    return float(area(np.ones((1, len(new.rows))))[0]), (float(lower), float(upper))
+    return float(measure(np.ones((1, len(asked.rows))))[0]), (float(lower), float(upper))
 
 
 def _patients(asked: Asked, assessed: Assessed, *, case: int) -> int:

@@ -56,7 +56,8 @@ CHAMPION = assessed(blurred(1.5))
 
 
 def verdict(challenger: Assessed, champion: Assessed | None = CHAMPION, **changes: Any) -> Verdict:
-    return judge(challenger, champion, THRESHOLDS, GateConfig(**changes), learned_from=NOBODY)
+    config = GateConfig(**({"resamples": 300} | changes))
+    return judge(challenger, champion, THRESHOLDS, config, learned_from=NOBODY)
 
 
 def failed(found: Verdict) -> set[str]:
