@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from itertools import starmap
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Affine = tuple[Tensor, Tensor]
+"""Weight (out, in) and bias (out,)."""
 
 
 class DoubleAttention(nn.Module):
@@ -20,10 +26,17 @@ class DoubleAttention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, wanted: int | None = None) -> Tensor:
-        query, key, value = self.qkv(tokens).chunk(3, dim=-1)
-        attended, _ = self.mha(query[:, :wanted], key, value, need_weights=False)
-        projected: Tensor = self.proj(attended)
-        return projected
+        return _attend(tokens, wanted, self.mha.num_heads, self.affines())
+
+    def affines(self) -> list[Affine]:
+        """Of query, key, value and the way out, one each: products of weights are cheaper than of tokens."""
+        mha, out = self.mha, self.mha.out_proj
+        twice = zip(
+            [*_thirds(self.qkv.weight, self.qkv.bias), (out.weight, out.bias)],
+            [*_thirds(mha.in_proj_weight, mha.in_proj_bias), (self.proj.weight, self.proj.bias)],
+            strict=True,
+        )
+        return list(starmap(_folded, twice))
 
 
 class FoldedAttention(nn.Module):
@@ -31,34 +44,40 @@ class FoldedAttention(nn.Module):
 
     def __init__(self, attention: DoubleAttention) -> None:
         super().__init__()
-        mha = attention.mha
-        self.heads = mha.num_heads
-        self.query, self.key, self.value = (
-            _folded(first, second)
-            for first, second in zip(
-                _thirds(attention.qkv.weight, attention.qkv.bias),
-                _thirds(mha.in_proj_weight, mha.in_proj_bias),
-                strict=True,
-            )
-        )
-        out = mha.out_proj
-        self.proj = _folded((out.weight, out.bias), (attention.proj.weight, attention.proj.bias))
+        self.heads = attention.mha.num_heads
+        self.query, self.key, self.value, self.proj = map(_layer, deepcopy(attention).double().affines())
 
     def forward(self, tokens: Tensor, wanted: int | None = None) -> Tensor:
-        attended = functional.scaled_dot_product_attention(
-            self._heads(self.query(tokens[:, :wanted])),
-            self._heads(self.key(tokens)),
-            self._heads(self.value(tokens)),
-        )
-        projected: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
-        return projected
-
-    def _heads(self, tokens: Tensor) -> Tensor:
-        return tokens.view(*tokens.shape[:2], self.heads, -1).transpose(1, 2)
+        layers = (self.query, self.key, self.value, self.proj)
+        return _attend(tokens, wanted, self.heads, [(layer.weight, layer.bias) for layer in layers])
 
 
-Affine = tuple[Tensor, Tensor]
-"""Weight (out, in) and bias (out,)."""
+def _attend(tokens: Tensor, wanted: int | None, heads: int, affines: list[Affine]) -> Tensor:
+    query, key, value, out = affines
+    queries = _by_head(functional.linear(tokens[:, :wanted], *query), heads)
+    if wanted == 1:
+        values = _attended_by_one(queries, tokens, key[0], value)
+    else:
+        keys, values = (_by_head(functional.linear(tokens, *affine), heads) for affine in (key, value))
+        values = functional.scaled_dot_product_attention(queries, keys, values)
+    return functional.linear(values.transpose(1, 2).flatten(2), *out)
+
+
+def _attended_by_one(queries: Tensor, tokens: Tensor, to_key: Tensor, to_value: Affine) -> Tensor:
+    """What one query a head (n, heads, 1, size) sees, of the same shape; no token gets a key or a value.
+
+    The query goes back through the key's projection, and the tokens' mean forward through the value's; a bias
+    of keys moves all scores alike.
+    """
+    heads, size = queries.shape[1], queries.shape[3]
+    asked = queries @ to_key.view(heads, size, -1) * size**-0.5
+    mean = (asked.squeeze(2) @ tokens.mT).softmax(dim=-1) @ tokens
+    weight, bias = to_value
+    return mean.unsqueeze(2) @ weight.view(heads, size, -1).mT + bias.view(heads, 1, size)
+
+
+def _by_head(tokens: Tensor, heads: int) -> Tensor:
+    return tokens.view(*tokens.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _thirds(weight: Tensor, bias: Tensor) -> list[Affine]:
@@ -66,11 +85,16 @@ def _thirds(weight: Tensor, bias: Tensor) -> list[Affine]:
     return list(zip(weight.chunk(3), bias.chunk(3), strict=True))
 
 
+def _folded(first: Affine, second: Affine) -> Affine:
+    """One for ``first`` followed by ``second``."""
+    (weight_1, bias_1), (weight_2, bias_2) = first, second
+    return weight_2 @ weight_1, weight_2 @ bias_1 + bias_2
+
+
 @torch.no_grad()
-def _folded(first: Affine, second: Affine) -> nn.Linear:
-    """One layer for ``first`` followed by ``second``, multiplied in float64."""
-    weight_1, bias_1, weight_2, bias_2 = (part.double() for part in (*first, *second))
-    layer = nn.Linear(weight_1.shape[1], weight_2.shape[0], device=weight_1.device)
-    layer.weight.copy_(weight_2 @ weight_1)
-    layer.bias.copy_(weight_2 @ bias_1 + bias_2)
+def _layer(affine: Affine) -> nn.Linear:
+    weight, bias = affine
+    layer = nn.Linear(weight.shape[1], weight.shape[0], device=weight.device)
+    layer.weight.copy_(weight)
+    layer.bias.copy_(bias)
     return layer

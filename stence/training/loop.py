@@ -88,7 +88,7 @@ class _Loop:
     def __init__(self, stage: Stage[Any], schedule: Schedule, device: str, saved: Path) -> None:
         self._stage, self._schedule, self._device, self._saved = stage, schedule, device, saved
         groups = stage.parameter_groups()
-        self._optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
+        self._optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
         self._learning = [weight for group in groups for weight in group["params"]]
         self._best = _copy(stage.module)
         self._course = Course()
