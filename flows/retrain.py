@@ -12,7 +12,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows.ingest import index
+from flows.ingest import index, index_cath_lab
 from flows.workplace import TASK_OPTIONS, dated, library_logs, open_workplace, unseen
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
@@ -57,6 +57,7 @@ def retrain(preset: str | None = None) -> dict[str, Any]:
     """
     with library_logs(), open_workplace() as place:
         index(unseen(place))
+        index_cath_lab(unseen(place))
         name = preset or place.settings.preset
         config = load_preset(name)
         with open_retraining(place.engine, place.store, place.settings, name, config, Bar()) as training:

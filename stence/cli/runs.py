@@ -13,12 +13,12 @@ from stence.settings import Settings
 
 @click.command()
 def ingest() -> None:
-    """List the object store and record new or changed ECGs."""
+    """List the object store and record new or changed ECGs, cath reports and angiograms."""
     prefect_home.prepare(Settings())
     from flows.ingest import ingest as flow
 
     counts = flow()
-    print_table("Indexed", list(counts), [list(counts.values())])
+    print_table("Indexed", ("what", "count"), list(counts.items()))
 
 
 @click.command()

@@ -88,14 +88,14 @@ def pretrain(  # noqa: PLR0913
     stenosis best on the validation split, by their nearest neighbours. Raises StenceError where there are
     too few pairs.
     """
-    pair = _pair(encoder, teacher, config).to(device)
+    pair = first_pair(encoder, teacher, config).to(device)
     stage = _Pretraining(cohort, angiograms, config, pair, device, reports)
     course = run(stage, config.schedule, device, saved, tell)
     return pair, course
 
 
-def _pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig) -> StencePair:
-    """What the seed decides is the query and the projectors."""
+def first_pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig) -> StencePair:
+    """A pair of copies of these two, before any training: the seed decides query and projectors."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return StencePair(deepcopy(encoder), deepcopy(teacher), config.shared)

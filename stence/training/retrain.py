@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 from sqlalchemy import Engine, func
 
 from stence import __version__, registry
-from stence.angiography import open_backbone, prepare_views
-from stence.cohort import gather, gather_angiograms, new_pairs, plan_cohort
+from stence.angiography.backbone import open_backbone
+from stence.angiography.views import prepare_views
+from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
 from stence.database.outage import patiently
 from stence.device import device_of
 from stence.ecg import PREPROCESSING_VERSION
@@ -61,7 +62,8 @@ class Retraining:
     def skip_reason(self) -> str | None:
         """Why there is too little new to train on, in words; None where a training is worthwhile."""
         fewest = self._settings.min_new_pairs
-        found = patiently(lambda: new_pairs(self._engine), self._settings.outage_seconds)
+        days = self._config.days_before_study
+        found = patiently(lambda: new_pairs(self._engine, days), self._settings.outage_seconds)
         self._journal.note(new_pairs=found, data_as_of=func.now())
         if found >= fewest:
             return None
@@ -76,27 +78,28 @@ class Retraining:
         """Key frames and patch features of every angiogram that has a report."""
         self._journal.note(stage="prepare")
         backbone = open_backbone(self._config.backbone, self._store, self._settings, self._device)
-        versions = 1 + self._config.augmented_copies
+        self._features = FeatureSet(backbone.version, 1 + self._config.augmented_copies)
+        versions = self._features.versions
         prepare_views(self._engine, self._store, self._settings, backbone, versions, self._tell)
-        self._backbone = backbone
 
     def gather(self) -> None:
         """The cohort's ECGs and features, in a folder of this training's own."""
         self._journal.note(stage="gather")
-        config, settings = self._config, self._settings
-        start = find_start(self._store, settings, config.finetuning)
-        plan = plan_cohort(self._engine, self._store, settings, config.days_before_study, self._tell)
-        made_by = (self._backbone.version, settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+        engine, store, tell = self._engine, self._store, self._tell
+        config, settings, features = self._config, self._settings, self._features
+        start = find_start(store, settings, config.finetuning)
+        plan = plan_cohort(engine, store, settings, config.days_before_study, tell, features)
+        made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
         self._folder = self._until_the_end.enter_context(
             training_folder(settings, plan.fingerprint, config, start.origin, *made_by)
         )
         if start.weights is not None:
             save_file(dict(start.weights), self._folder / stages.START)
-        self._weights = {"ECG encoder": start.origin, "angiogram backbone": self._backbone.version}
-        cohort = gather(plan, self._store, settings, self._folder / stages.COHORT, self._tell)
-        gather_angiograms(cohort, self._store)
+        self._weights = {"ECG encoder": start.origin, "angiogram backbone": features.backbone}
+        cohort = gather(plan, engine, store, settings, self._folder / stages.COHORT, tell)
+        gather_angiograms(plan, engine, store, settings, self._folder / stages.ANGIOGRAMS, tell)
         check_size(cohort, config)
-        self._bench = stages.set_up(self._folder, config, settings.windows_per_ecg)
+        self._bench = stages.set_up(self._folder, config)
         self._journal.note(data_fingerprint=cohort.fingerprint)
 
     def train(self, stage: str) -> Course:

@@ -7,7 +7,6 @@ A stage that was killed goes on from its last checkpoint; one that is finished i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -36,19 +35,19 @@ TEACHER, PRETRAINING, FINETUNING = "teacher", "pretraining", "finetuning"
 COHORT, ANGIOGRAMS = "cohort", "angiograms"
 START = "start.safetensors"
 """Published weights of the encoder, where the configuration names some."""
-SETUP = "setup.json"
+SETUP = "config.json"
 
 
 class Bench:
     """A training's folder as a stage finds it: the data, the configuration, and what earlier stages left."""
 
-    def __init__(self, folder: Path, config: RetrainConfig, windows: int) -> None:
-        self.folder, self.config, self._windows = folder, config, windows
+    def __init__(self, folder: Path, config: RetrainConfig) -> None:
+        self.folder, self.config = folder, config
 
     @cached_property
     def cohort(self) -> Cohort:
         """The labelled ECGs."""
-        return read_cohort(self.folder / COHORT, self._windows)
+        return read_cohort(self.folder / COHORT)
 
     @cached_property
     def angiograms(self) -> Angiograms:
@@ -136,16 +135,15 @@ STAGES: Mapping[str, Callable[[Bench, str, Progress], None]] = MappingProxyType(
 )
 
 
-def set_up(folder: Path, config: RetrainConfig, windows: int) -> Bench:
+def set_up(folder: Path, config: RetrainConfig) -> Bench:
     """Write down what a stage in another process needs to know; the bench for this one."""
-    (folder / SETUP).write_text(json.dumps({"config": config.model_dump(mode="json"), "windows": windows}))
-    return Bench(folder, config, windows)
+    (folder / SETUP).write_text(config.model_dump_json(indent=2))
+    return Bench(folder, config)
 
 
 def run(stage: str, folder: Path, device: str, tell: Progress) -> None:
     """Do ``stage`` in ``folder``, from its last checkpoint where there is one; nothing where it is done."""
-    setup = json.loads((folder / SETUP).read_text())
-    bench = Bench(folder, RetrainConfig.model_validate(setup["config"]), setup["windows"])
+    bench = Bench(folder, RetrainConfig.model_validate_json((folder / SETUP).read_text()))
     if not bench.is_done(stage):
         with torch_threads(bench.config.cpu_threads):
             STAGES[stage](bench, device, tell)

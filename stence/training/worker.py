@@ -27,7 +27,7 @@ def end_with_parent() -> None:
     """Leave without delay when standard input ends; checkpoints bear it."""
 
     def wait() -> None:
-        while sys.stdin.buffer.raw.read(1):
+        while os.read(sys.stdin.fileno(), 1):
             pass
         os._exit(1)
 

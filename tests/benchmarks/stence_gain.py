@@ -1,0 +1,215 @@
+"""Does pretraining on angiograms pay? Scratch, StenCE, and StenCE with permuted pairs, on the same patients.
+
+    python tests/benchmarks/stence_gain.py FOLDER [--seeds 0 1 2 3 4] [--only-table]
+
+FOLDER is that of a retraining (``data_dir/training/...``) which has gathered its ``cohort`` and
+``angiograms``. What each model says of the test patients is kept in FOLDER/gain: the work may be stopped at
+any moment, and several processes may each take some seeds. Prints the table of all that is there.
+
+A seed draws which tenth of the training patients has labels, the first weights and the batches. Figures are
+AUROC for a stenosis >= 70 % (StenCE's fine-tuning: the worst of all segments) on the test patients.
+Differences are of the same seed; their 95 % interval resamples seeds and patients together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.cohort import Angiograms, Split, read_angiograms, read_cohort
+from stence.encoders import Encoder
+from stence.models import angiographic_targets
+from stence.training import RetrainConfig, load_preset
+from stence.training.figures import auroc
+from stence.training.finetuning import ecg_logits, first_encoder, fit
+from stence.training.fractions import label_share
+from stence.training.pretraining import pretrain
+from stence.training.studies import rows_of
+from stence.training.tasks import BinaryTask
+from stence.training.teacher import study_logits, train_teacher
+
+TASK = BinaryTask(70, 70)
+SCRATCH_ENCODER_RATE = 3e-3
+"""Random weights learn at the rate of ``stence train``, pretrained ones at the preset's."""
+RESAMPLES = 2000
+SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Start:
+    """What an encoder is fine-tuned from; ``reports`` is the share of training patients whose cath reports
+    pretraining and teacher saw."""
+
+    name: str
+    reports: float = 1.0
+    permuted: bool = False
+
+    @property
+    def label(self) -> str:
+        """For files."""
+        return f"{self.name.replace(', ', '-').replace(' ', '-')}-{self.reports:g}"
+
+
+SCRATCH = Start("scratch", 0)
+ALL, PERMUTED = Start("StenCE"), Start("StenCE, pairs permuted", permuted=True)
+FEW, FEW_PERMUTED = Start("StenCE", SHARE), Start("StenCE, pairs permuted", SHARE, permuted=True)
+STARTS = {SHARE: (SCRATCH, ALL, PERMUTED, FEW, FEW_PERMUTED), 1.0: (SCRATCH, ALL, PERMUTED)}
+"""By the share of training patients whose labels fine-tuning sees."""
+
+
+class Seed:
+    """All that is trained with one seed."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.cohort, self.angiograms = read_cohort(folder / "cohort"), read_angiograms(folder / "angiograms")
+        self._train, self._validation, self._test = (
+            self.cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)
+        )
+        self._seed, self._config = seed, _config(seed)
+        self._kept = folder / "gain" / f"seed{seed}"
+        self._kept.mkdir(parents=True, exist_ok=True)
+
+    def train(self) -> None:
+        """Train whatever is missing, the comparison that matters most first."""
+        for start in (SCRATCH, ALL, PERMUTED, FEW, FEW_PERMUTED):
+            missing = [share for share, starts in STARTS.items() if start in starts]
+            missing = [share for share in missing if not self.path(share, start).exists()]
+            if missing:
+                encoder = None if start == SCRATCH else self._pretrained(start)
+                for share in missing:
+                    np.save(self.path(share, start), self._finetuned(share, encoder))
+
+    def path(self, share: float, start: Start) -> Path:
+        """Logits of the test ECGs (n,)."""
+        return self._kept / f"{start.label}-labels{share:g}.npy"
+
+    def teacher_path(self, reports: float) -> Path:
+        """The teacher's patient logits of the test studies."""
+        return self._kept / f"teacher-{reports:g}.npy"
+
+    def _finetuned(self, share: float, encoder: Encoder | None) -> NDArray[np.float64]:
+        changed = {"label_fraction": share} | ({} if encoder else {"encoder_rate": SCRATCH_ENCODER_RATE})
+        config = self._config.finetuning.model_copy(update=changed)
+        saved = self._kept / "finetuning.checkpoint"
+        saved.unlink(missing_ok=True)
+        model, _ = fit(config, self._train, self._validation, "cpu", saved, self._tell, encoder, TASK)
+        return ecg_logits(model, self._test, "cpu")[:, 0]
+
+    def _pretrained(self, start: Start) -> Encoder:
+        config, reports = self._config, self._reports(start.reports)
+        teacher, _ = train_teacher(
+            self.angiograms, config.teacher, "cpu", self._kept / f"teacher-{start.reports:g}.checkpoint",
+            self._tell, reports,
+        )  # fmt: skip
+        test = rows_of(self.angiograms, Split.TEST)
+        np.save(self.teacher_path(start.reports), study_logits(teacher, self.angiograms, test, "cpu")[:, 0])
+        pair, _ = pretrain(
+            self.cohort,
+            self._permuted() if start.permuted else self.angiograms,
+            config.pretraining,
+            first_encoder(config.finetuning),
+            teacher,
+            "cpu",
+            self._kept / f"{start.label}.checkpoint",
+            self._tell,
+            reports=reports,
+        )
+        return pair.encoder
+
+    def _reports(self, share: float) -> NDArray[np.bool_]:
+        """Whose reports may be seen, by study: those of fine-tuning's share, and all validation patients',
+        which choose the best epoch in every arm alike."""
+        studies = self._train.studies[label_share(self._train.patients, share, self._seed)]
+        of_training = np.array([split == Split.TRAIN for split in self.angiograms.splits])
+        return np.isin(self.angiograms.study, studies) | ~of_training
+
+    def _permuted(self) -> Angiograms:
+        """The angiograms, with the training ones given to other training studies' ECGs."""
+        rows = rows_of(self.angiograms, Split.TRAIN)
+        study = self.angiograms.study.copy()
+        study[rows] = np.random.default_rng(self._seed).permutation(study[rows])
+        fields = {name: getattr(self.angiograms, name) for name in Angiograms.__dataclass_fields__}
+        return Angiograms(**fields | {"study": study})
+
+    def _tell(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} seed {self._seed} {stage} {done}/{total} {note}\n")
+
+
+def _config(seed: int) -> RetrainConfig:
+    """The preset ``small`` with this seed in every stage."""
+    preset = load_preset("small").model_dump()
+    seeded = {name: preset[name] | {"seed": seed} for name in ("teacher", "pretraining", "finetuning")}
+    return RetrainConfig.model_validate(preset | seeded | {"seed": seed})
+
+
+class Table:
+    """What the seeds found, compared."""
+
+    def __init__(self, folder: Path, seeds: list[Seed]) -> None:
+        test = read_cohort(folder / "cohort").parts[Split.TEST]
+        self._seeds, self._labels = seeds, TASK.answers(test)[:, 0]
+        _, self._patient = np.unique(test.patients, return_inverse=True)
+
+    def rows(self) -> Iterator[str]:
+        """Markdown."""
+        yield "| labels | reports in pretraining | start | AUROC | against scratch (95 %) |"
+        yield "|---|---|---|---|---|"
+        for share, starts in STARTS.items():
+            scratch = self._logits(share, SCRATCH)
+            for start in starts:
+                logits = self._logits(share, start)
+                mean = np.mean([auroc(each, self._labels) for each in logits])
+                against = "" if start == SCRATCH else self._difference(logits, scratch)
+                reports = "–" if start == SCRATCH else f"{start.reports:.0%}"
+                yield f"| {share:.0%} | {reports} | {start.name} | {mean:.3f} | {against} |"
+        for reports in (1.0, SHARE):
+            yield f"| – | {reports:.0%} | teacher, on the angiograms | {self._teacher(reports):.3f} | |"
+
+    def _logits(self, share: float, start: Start) -> NDArray[np.float64]:
+        return np.stack([np.load(seed.path(share, start)) for seed in self._seeds])
+
+    def _difference(self, new: NDArray[np.float64], old: NDArray[np.float64]) -> str:
+        def mean(seeds: NDArray[np.intp], ecgs: NDArray[np.intp]) -> float:
+            label = self._labels[ecgs]
+            return float(np.mean([auroc(new[s, ecgs], label) - auroc(old[s, ecgs], label) for s in seeds]))
+
+        rng, everyone = np.random.default_rng(0), np.arange(len(self._labels))
+        count, patients = len(self._seeds), self._patient.max() + 1
+        drawn = []
+        for _ in range(RESAMPLES):
+            times = np.bincount(rng.integers(patients, size=patients), minlength=patients)[self._patient]
+            drawn.append(mean(rng.integers(count, size=count), np.repeat(everyone, times)))
+        low, high = np.percentile(drawn, (2.5, 97.5))
+        return f"{mean(np.arange(count), everyone):+.3f} ({low:+.3f} to {high:+.3f})"
+
+    def _teacher(self, reports: float) -> float:
+        """Its AUROC for any major segment, where the report settles it."""
+        angiograms = self._seeds[0].angiograms
+        targets = angiographic_targets(angiograms.degrees[rows_of(angiograms, Split.TEST)], 70)[:, 0]
+        settled = ~np.isnan(targets)
+        found = [np.load(seed.teacher_path(reports))[settled] for seed in self._seeds]
+        return float(np.mean([auroc(each, targets[settled]) for each in found]))
+
+
+def main() -> None:
+    """Train what is missing, then print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--only-table", action="store_true")
+    options = parser.parse_args()
+    seeds = [Seed(options.folder, number) for number in options.seeds]
+    for seed in [] if options.only_table else seeds:
+        seed.train()
+    print("\n".join(Table(options.folder, seeds).rows()))
+
+
+if __name__ == "__main__":
+    main()
