@@ -1,4 +1,4 @@
-"""List the object store and record which ECGs are new or changed."""
+"""List the object store: which ECGs and angiograms are new or changed, and what the cath reports say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
 from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
-from stence import scoring
+from stence import cohort, scoring
+from stence.angiography import indexing
 
 
 @task(name="index", task_run_name="index", **TASK_OPTIONS)
@@ -17,10 +18,21 @@ def index(place: Workplace) -> scoring.IndexSummary:
     return scoring.index(place.engine, place.store, place.settings)
 
 
+@task(name="index-cath-lab", task_run_name="index-cath-lab", **TASK_OPTIONS)
+def index_cath_lab(place: Workplace) -> dict[str, int]:
+    """Take up the cath reports, then new and changed angiograms, each with its report."""
+    reports = cohort.index_reports(place.engine, place.store, place.settings)
+    angiograms = indexing.index_angiograms(place.engine, place.store, place.settings)
+    return {
+        **{f"reports_{name}": count for name, count in reports.as_dict().items()},
+        **{f"angiograms_{name}": count for name, count in angiograms.as_dict().items()},
+    }
+
+
 @flow(name="ingest", flow_run_name=dated("ingest"), persist_result=False)
 def ingest() -> dict[str, Any]:
-    """Index the object store once; the ECGs then wait for the next score run."""
+    """Index the object store once; what is new then waits for the next score run, or the next retraining."""
     with library_logs(), open_workplace() as place:
-        summary = index(unseen(place)).as_dict()
+        summary = index(unseen(place)).as_dict() | index_cath_lab(unseen(place))
     create_table_artifact(key="ingest-counts", table=[{"what": k, "count": v} for k, v in summary.items()])
     return summary

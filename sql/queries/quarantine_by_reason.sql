@@ -1,4 +1,4 @@
--- For which reasons are ECG files refused, and how often? Most frequent first.
-SELECT reason, open, retried, resolved, dismissed, oldest, newest, example
+-- For which reasons are ECGs and angiograms refused, and how often? Most frequent first.
+SELECT kind, reason, open, retried, resolved, dismissed, oldest, newest, example
 FROM quarantine_summary
-ORDER BY open DESC, reason;
+ORDER BY open DESC, kind, reason;

@@ -1,9 +1,9 @@
--- Which ECG files are in quarantine, and why? Newest first.
+-- Which ECGs and angiograms are in quarantine, and why? Newest first.
 --   reason   only this reason, e.g. flat_lead
 --   limit    how many rows
 \if :{?reason} \else \set reason '' \endif
 \if :{?limit} \else \set limit 50 \endif
-SELECT id, object_key, reason, lead, value, detail, entered_at
+SELECT id, kind, object_key, reason, lead, value, detail, entered_at
 FROM quarantine_open
 WHERE :'reason' IN ('', reason)
 ORDER BY entered_at DESC, id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple, TypeVar
@@ -134,7 +134,8 @@ class _Preparation:
         decoder = self._idle.get()
         try:
             if view.key_frame is not None:
-                return Frame(view, view.key_frame, decoder.frame(content, view.key_frame))
+                with suppress(IndexError):  # the file was replaced by a shorter one since it was listed
+                    return Frame(view, view.key_frame, decoder.frame(content, view.key_frame))
             found = decoder.key_frame(content)
             return Frame(view, found.index, found.pixels)
         finally:

@@ -231,8 +231,8 @@ def test_only_outages_are_tried_again(
             ingest()
     else:
         assert ingest()["new"] == 8
-    (task,) = task_runs(client, last_run(client, "ingest"))
-    assert task.run_count == tries
+    tried = {task.name: task.run_count for task in task_runs(client, last_run(client, "ingest"))}
+    assert tried["index"] == tries
 
 
 def test_an_outage_of_the_store_leaves_no_identifier_in_prefect(

@@ -24,6 +24,7 @@ from stence.settings import Settings
 from support.synthetic import load
 
 CALLS: list[tuple[str, dict[str, str]]] = [
+    ("angiograms", {}),
     ("flagged_patients", {}),
     ("flagged_patients", {"limit": "3"}),
     ("flagged_patients", {"target": "stenosis_70", "since": "2020-01-02 12:00+00"}),
@@ -38,9 +39,12 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("quarantine_open", {}),
     ("quarantine_open", {"reason": "flat_lead", "limit": "2"}),
     ("recent_runs", {}),
+    ("report_faults", {}),
+    ("report_faults", {"state": "open", "limit": "1"}),
     ("run_metrics", {}),
     ("run_metrics", {"run": "00000000-0000-0000-0000-000000000001"}),
     ("trace_flag", {"flag": "1"}),
+    ("training_runs", {}),
     ("worklist", {}),
 ]
 EMPTY = {"'; DROP TABLE flags; --"}
@@ -135,8 +139,31 @@ def test_the_worklist_adds_up(hospital: Engine) -> None:
 
 
 def test_the_summary_of_the_quarantine_shows_no_object_key(hospital: Engine) -> None:
-    found = {row["reason"]: row["example"] for row in ask(hospital, "quarantine_by_reason")}
-    assert found == {"flat_lead": "lead V1 of … is flat; look at the electrode", "too_short": "2.1 s"}
+    found = {(row["kind"], row["reason"]): row["example"] for row in ask(hospital, "quarantine_by_reason")}
+    assert found == {
+        ("ecg", "flat_lead"): "lead V1 of … is flat; look at the electrode",
+        ("ecg", "too_short"): "2.1 s",
+        ("angiogram", "not_xa"): "a DICOM file, but not an X-ray angiogram",
+    }
+
+
+def test_every_angiogram_is_counted_once(hospital: Engine) -> None:
+    found = {(row["state"], row["reason"]): row["angiograms"] for row in ask(hospital, "angiograms")}
+    assert found == {
+        ("ready", None): 8,
+        ("pending", "not_prepared"): 2,
+        ("pending", "no_report"): 1,
+        ("quarantined", "not_xa"): 1,
+    }
+
+
+def test_a_pair_shows_what_was_found_in_the_study(hospital: Engine) -> None:
+    with hospital.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM cath_pairs ORDER BY study_id")).mappings().all()
+    assert len(rows) == 10
+    first = rows[0]
+    assert (first["study_id"], first["severe_segments"], first["angiograms"]) == ("s1", [6], 1)
+    assert (first["performed_at"] - first["acquired_at"]).days == 2
 
 
 def test_a_flag_is_traced_to_file_model_run_and_threshold(hospital: Engine) -> None:
@@ -150,7 +177,7 @@ def test_a_flag_is_traced_to_file_model_run_and_threshold(hospital: Engine) -> N
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("nothing", {}, "no query 'nothing'; there are: flagged_patients"),
+        ("nothing", {}, "no query 'nothing'; there are: angiograms, flagged_patients"),
         ("../views/ecg_risk", {}, "no query"),
         ("flagged_patients", {"limits": "3"}, "no parameter limits; it has: target, since, limit"),
         ("patient_history", {}, "--param patient="),

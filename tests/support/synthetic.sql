@@ -72,4 +72,35 @@ SELECT '00000000-0000-0000-0000-000000000001', 'synthetic-2', 'stage_seconds', '
        '2026-02-01 00:00Z', '2026-02-01 00:01:40Z'
 FROM (VALUES ('fetch', 3.25), ('decode', 20), ('infer', 71.5)) AS measured (stage, seconds);
 
+-- A few cath studies with angiograms, a bad row of a report, and two trainings.
+INSERT INTO cath_studies (study_id, patient_id, performed_at, split, max_degree, report_key, fingerprint)
+SELECT 's' || n, 'p' || n, timestamptz '2026-01-01Z' + n * interval '1 day', 'train', 80, 'reports/cath.csv', md5(n::text)
+FROM generate_series(1, 10) AS n;
+INSERT INTO segment_stenoses (study_id, segment, degree) SELECT study_id, 6, 80 FROM cath_studies;
+INSERT INTO ecg_study_pairs (content_hash, study_id, object_id, patient_id, split, days_before, weight)
+SELECT DISTINCT ON (study_id) content_hash, study_id, object_id, patient_id, 'train', 2, 1
+FROM cath_studies JOIN ecgs USING (patient_id)
+ORDER BY study_id, object_id;
+INSERT INTO objects (key, record_key, etag, size_bytes, kind)
+SELECT format('angio/%s.dcm', n), format('angio/%s', n), md5(n::text), 5000000, 'angiogram'
+FROM generate_series(1, 12) AS n;
+INSERT INTO angiogram_views (object_id, etag, state, sop_instance_uid, patient_id, study_id, key_frame)
+SELECT objects.id, etag, CASE WHEN n <= 8 THEN 'ready' WHEN n <= 11 THEN 'pending' ELSE 'quarantined' END,
+       '1.2.' || n, 'p' || n, study_id, CASE WHEN n <= 8 THEN 20 END
+FROM generate_series(1, 12) AS n
+JOIN objects ON objects.key = format('angio/%s.dcm', n)
+LEFT JOIN cath_studies ON study_id = 's' || n;
+INSERT INTO quarantine (object_id, etag, reason, detail, state, entered_at)
+SELECT object_id, etag, 'not_xa', 'a DICOM file, but not an X-ray angiogram', 'open', '2026-02-02Z'
+FROM angiogram_views WHERE state = 'quarantined';
+INSERT INTO report_faults (report_key, line, reason, state, first_seen_at, seen_at)
+VALUES ('reports/cath.csv', 17, 'row_segment_unknown', 'open', '2026-02-01Z', '2026-02-02Z'),
+       ('reports/cath.csv', 3, 'row_id_missing', 'mended', '2026-01-01Z', '2026-01-02Z');
+INSERT INTO training_runs (id, preset, state, stage, started_at, data_as_of, finished_at, new_pairs, config,
+                           model_version, outcome, reasons)
+VALUES ('00000000-0000-0000-0000-000000000011', 'small', 'finished', 'publish', '2026-01-03 00:00Z',
+        '2026-01-03 00:01Z', '2026-01-03 01:00Z', 900, '{}', 'synthetic-2', 'shadow', '{as good as the champion}'),
+       ('00000000-0000-0000-0000-000000000012', 'small', 'skipped', NULL, '2026-01-10 00:00Z', NULL,
+        '2026-01-10 00:00Z', 3, '{}', NULL, NULL, '{"3 new pairs, fewer than 50"}');
+
 ANALYZE;

@@ -1,0 +1,345 @@
+"""Angiograms from a store to views that are ready to be trained on, or quarantine rows that say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, func, select
+
+from stence import cohort, scoring
+from stence.angiography.features import feature_key, read_features
+from stence.angiography.indexing import index_angiograms
+from stence.angiography.views import prepare_views
+from stence.cohort import FeatureSet
+from stence.database import queries
+from stence.database.tables import angiogram_views, objects, quarantine
+from stence.errors import StoreUnavailableError
+from stence.objects import ObjectStore, open_store
+from stence.progress import silent
+from stence.settings import Settings
+from support.angiograms import NOON, Blocks, run
+from support.ecgs import heartbeats, store_ecg
+from support.models import ShapeScorer, register
+
+HEADER = "study_id,patient_id,performed_at,segment,degree\n"
+VERSIONS = 3
+
+
+class CathLab:
+    """A store with reports and angiograms, and what stence makes of it."""
+
+    def __init__(self, engine: Engine, store: ObjectStore, settings: Settings) -> None:
+        self.engine, self.store, self.settings = engine, store, settings
+        self.rows: list[str] = []
+
+    def report(self, study: str, patient: str, at: datetime = NOON, degree: int = 80) -> None:
+        self.rows.append(f"{study},{patient},{at.isoformat()},6,{degree}\n")
+        self.store.put("reports/cath.csv", (HEADER + "".join(self.rows)).encode())
+
+    def put(self, name: str, content: bytes) -> None:
+        self.store.put(f"angio/{name}", content)
+
+    def index(self) -> dict[str, int]:
+        cohort.index_reports(self.engine, self.store, self.settings)
+        return index_angiograms(self.engine, self.store, self.settings).as_dict()
+
+    def prepare(self, versions: int = VERSIONS, tell: Any = silent) -> int:
+        return prepare_views(self.engine, self.store, self.settings, Blocks(), versions, tell)
+
+    def plan(self) -> cohort.Plan:
+        features = FeatureSet(Blocks.version, VERSIONS)
+        return cohort.plan_cohort(self.engine, self.store, self.settings, 30, silent, features)
+
+    def gather(self, tell: Any = silent) -> cohort.Angiograms:
+        folder = self.settings.data_dir / "gathered"
+        return cohort.gather_angiograms(self.plan(), self.engine, self.store, self.settings, folder, tell)
+
+    def states(self) -> dict[str, str]:
+        """State by name of the file, or the reason where it is in quarantine."""
+        reason = select(quarantine.c.reason).where(
+            quarantine.c.object_id == objects.c.id, quarantine.c.state == "open"
+        )
+        statement = select(
+            objects.c.key, func.coalesce(reason.scalar_subquery(), angiogram_views.c.state)
+        ).join(angiogram_views)
+        with self.engine.connect() as connection:
+            return {key.removeprefix("angio/"): state for key, state in connection.execute(statement)}
+
+    def studies(self) -> dict[str, str | None]:
+        statement = select(objects.c.key, angiogram_views.c.study_id).join(angiogram_views)
+        with self.engine.connect() as connection:
+            return {key.removeprefix("angio/"): study for key, study in connection.execute(statement)}
+
+    def ask(self, name: str) -> list[dict[str, Any]]:
+        with self.engine.connect() as connection:
+            columns, rows = queries.run(connection, name, {})
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+@pytest.fixture
+def lab(engine: Engine, settings: Settings) -> CathLab:
+    return CathLab(engine, open_store(settings.resolved_store_url, settings), settings)
+
+
+def test_every_angiogram_ends_ready_waiting_or_in_quarantine(lab: CathLab) -> None:
+    for patient in ("P1", "P2", "P3"):
+        lab.report(f"S-{patient}", patient)
+    good = run("P1", 1)
+    lab.put("good.dcm", good)
+    lab.put("IM000002", run("P1", 2, filled=2))
+    lab.put("1.2.826.0.3", run("P2", 3))
+    lab.put("no_report.dcm", run("P9", 4))
+    lab.put("cut_in_header.dcm", good[:300])
+    lab.put("cut_in_pixels.dcm", run("P3", 5)[:-5000])
+    lab.put("flipped.dcm", good[:140] + bytes(byte ^ 0xFF for byte in good[140:400]) + good[400:])
+    lab.put("fluoroscopy.dcm", run("P1", 6, sop_class="1.2.840.10008.5.1.4.1.1.12.2"))
+    lab.put("nobody.dcm", run("", 7))
+    lab.put("swapped.dcm", run("P1", 8, accession="S-P2"))
+    lab.put("still.dcm", run("P1", 9, frames=1))
+    lab.put("note.txt", b"no angiogram")
+    lab.put("DICOMDIR", b"a table of contents")
+
+    counts = lab.index()
+    assert counts == {
+        "new": 12, "changed": 0, "ready": 0, "to_prepare": 4, "without_study": 1, "quarantined": 7,
+    }  # fmt: skip
+    assert lab.prepare() == 4
+    states = lab.states()
+    assert states.pop("flipped.dcm") in ("broken_header", "not_xa", "not_dicom", "unsupported_pixels")
+    assert states == {
+        "good.dcm": "ready",
+        "IM000002": "ready",
+        "1.2.826.0.3": "ready",
+        "no_report.dcm": "pending",
+        "cut_in_header.dcm": "truncated",
+        "cut_in_pixels.dcm": "truncated",
+        "fluoroscopy.dcm": "not_xa",
+        "nobody.dcm": "unknown_patient",
+        "swapped.dcm": "patient_mismatch",
+        "still.dcm": "not_a_run",
+        "note.txt": "not_dicom",
+    }
+    shown = lab.ask("angiograms")
+    assert sum(row["angiograms"] for row in shown) == 12
+    assert {(row["state"], row["reason"]) for row in shown} >= {
+        ("ready", None), ("pending", "no_report"), ("quarantined", "truncated"),
+    }  # fmt: skip
+    with lab.engine.connect() as connection:
+        details = " ".join(connection.scalars(select(quarantine.c.detail)))
+    assert not [name for name in ("P1", "P2", "P3", "Doe") if name in details]
+
+
+def test_a_mended_file_and_a_retried_one_leave_quarantine(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    lab.put("mended.dcm", run("P1", 1)[:300])
+    lab.put("retried.dcm", run("P1", 2))
+    small = lab.settings.model_copy(update={"max_angiogram_bytes": 1000})
+    cohort.index_reports(lab.engine, lab.store, small)
+    index_angiograms(lab.engine, lab.store, small)
+    assert lab.states() == {"mended.dcm": "truncated", "retried.dcm": "object_too_large"}
+
+    lab.put("mended.dcm", run("P1", 1))
+    with lab.engine.begin() as connection:
+        assert scoring.quarantine.retry(connection, reason="object_too_large") == 1
+    lab.index()
+    lab.prepare()
+    assert lab.states() == {"mended.dcm": "ready", "retried.dcm": "ready"}
+    with lab.engine.connect() as connection:
+        assert set(connection.scalars(select(quarantine.c.state))) == {"resolved"}
+
+
+def test_a_dismissed_angiogram_is_not_tried_again(lab: CathLab) -> None:
+    lab.put("note.txt", b"no angiogram")
+    lab.index()
+    with lab.engine.begin() as connection:
+        [(number, *_)] = scoring.quarantine.list_open(connection)[1]
+        assert scoring.quarantine.dismiss(connection, ids=[number], by="archivist") == 1
+        assert scoring.quarantine.retry(connection) == 0
+    assert lab.index()["quarantined"] == 1
+    assert lab.states() == {"note.txt": "quarantined"}
+
+
+def test_an_angiogram_finds_its_report_whichever_comes_first(lab: CathLab) -> None:
+    lab.put("named.dcm", run("P1", 1, accession="S1", taken_at=NOON - timedelta(days=3)))
+    lab.put("near.dcm", run("P2", 2, taken_at=NOON + timedelta(hours=11)))
+    lab.put("far.dcm", run("P2", 3, taken_at=NOON + timedelta(hours=13)))
+    lab.put("between.dcm", run("P3", 4))
+    lab.index()
+    assert set(lab.studies().values()) == {None}
+
+    lab.report("S1", "P1")
+    lab.report("S2", "P2")
+    lab.report("S3", "P3", NOON - timedelta(hours=10))
+    lab.index()
+    found = {"named.dcm": "S1", "near.dcm": "S2", "far.dcm": None, "between.dcm": "S3"}
+    assert lab.studies() == found
+    lab.report("S3b", "P3", NOON + timedelta(hours=10))
+    lab.index()
+    assert lab.studies() == found | {"between.dcm": None}
+
+
+def test_angiograms_of_a_withdrawn_study_wait_for_it_again(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    lab.put("a.dcm", run("P1", 1))
+    lab.index()
+    lab.prepare()
+    whole = lab.store.get("reports/cath.csv")
+    lab.store.put("reports/cath.csv", whole + b"S1,P1,2026-03-20T12:00:00,17,70\n")
+    lab.index()
+    assert (lab.studies(), lab.plan().views) == ({"a.dcm": None}, ())
+    assert [(row["line"], row["reason"], row["state"]) for row in lab.ask("report_faults")] == [
+        (3, "row_segment_unknown", "open")
+    ]
+    lab.store.put("reports/cath.csv", whole)
+    lab.index()
+    assert [view.study_id for view in lab.plan().views] == ["S1"]
+    assert [row["state"] for row in lab.ask("report_faults")] == ["mended"]
+
+
+def test_the_key_frame_and_its_features_are_those_of_the_present_content(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    lab.put("a.dcm", run("P1", 1, seed=1))
+    lab.index()
+    lab.prepare()
+    [view] = lab.plan().views
+    assert view.key_frame == 5
+    assert (view.primary_angle, view.secondary_angle) == (-30, 20)
+    key = feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, 0)
+    before = read_features(lab.store, key)
+
+    lab.put("a.dcm", run("P1", 1, seed=2))
+    assert lab.index()["changed"] == 1
+    lab.prepare()
+    after = read_features(lab.store, key)
+    assert not np.array_equal(before, after)
+    assert lab.prepare() == 0
+
+
+def test_more_versions_are_added_to_those_there_are(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    lab.put("a.dcm", run("P1", 1))
+    lab.index()
+    assert (lab.prepare(2), lab.prepare(2), lab.prepare(4), lab.prepare(3)) == (1, 0, 1, 0)
+    assert len(list(lab.store.list("features/"))) == 4
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def killing_at(stage: str, done: int) -> Callable[..., None]:
+    def tell(at: str, count: int, total: int | None = None, note: str = "") -> None:
+        if (at, count) == (stage, done):
+            raise KilledError
+
+    return tell
+
+
+def test_a_killed_preparation_is_gone_on_with(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    for number in range(5):
+        lab.put(f"{number}.dcm", run("P1", number))
+    lab.index()
+    with pytest.raises(KilledError):
+        lab.prepare(tell=killing_at("angiograms", 2))
+    assert lab.prepare() == 3
+
+
+def test_an_outage_of_the_store_is_waited_for(lab: CathLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.report("S1", "P1")
+    lab.put("a.dcm", run("P1", 1))
+    fetch, outages = type(lab.store).get, [True]
+
+    def get(store: Any, key: str, limit_bytes: int | None = None) -> bytes:
+        if key.startswith("angio/") and outages:
+            outages.pop()
+            raise StoreUnavailableError("the store does not answer")
+        return fetch(store, key, limit_bytes)
+
+    monkeypatch.setattr(type(lab.store), "get", get)
+    lab.index()
+    lab.prepare()
+    assert (lab.states(), outages) == ({"a.dcm": "ready"}, [])
+
+
+def test_features_are_gathered_as_the_store_has_them_also_after_a_kill(
+    lab: CathLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stence.cohort.angiogram_gathering.VIEWS_BETWEEN_SAVES", 2)
+    for patient, views in (("P1", 2), ("P2", 1), ("P3", 3)):
+        lab.report(f"S-{patient}", patient, degree=10 * views)
+        for number in range(views):
+            lab.put(f"{patient}/{number}", run(patient, 10 * int(patient[1]) + number, seed=number))
+    lab.report("S-P4", "P4")
+    lab.put("again/sent", run("P2", 20))
+    lab.index()
+    lab.prepare()
+    with pytest.raises(KilledError):
+        lab.gather(killing_at("features", 5))
+    told: list[int] = []
+    found = lab.gather(lambda _stage, done, *_: told.append(done))
+    assert told == [5, 6]
+
+    plan = lab.plan()
+    assert [plan.studies[number].study_id for number in found.study] == ["S-P1", "S-P2", "S-P3"]
+    assert (found.first.tolist(), found.count.tolist()) == ([0, 2, 3], [2, 1, 3])
+    assert found.degrees[:, 5].tolist() == [20, 10, 30]
+    assert found.splits == tuple(cohort.split_of(patient) for patient in ("P1", "P2", "P3"))
+    assert found.features.shape == (6, VERSIONS, 4, 2)
+    for view, features in zip(plan.views, found.features, strict=True):
+        for number in range(VERSIONS):
+            key = feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, number)
+            np.testing.assert_array_equal(features[number], read_features(lab.store, key))
+    files = b"".join(path.read_bytes() for path in (lab.settings.data_dir / "gathered").iterdir())
+    assert not [name for name in (b"S-P1", b"P2", b"1.2.826") if name in files]
+
+
+def test_lost_features_cost_their_view_once_and_are_made_again(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    for number in range(3):
+        lab.put(f"{number}.dcm", run("P1", number))
+    lab.index()
+    lab.prepare()
+    lost, broken, _ = lab.plan().views
+    for view, action in ((lost, lab.store.delete), (broken, lambda key: lab.store.put(key, b"nonsense"))):
+        action(feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, 1))
+    assert lab.gather().count.tolist() == [1]
+    assert lab.prepare() == 2
+    assert len(lab.plan().views) == 3
+
+
+def test_angiograms_are_none_of_the_ecgs_to_score(lab: CathLab) -> None:
+    scorer = ShapeScorer()
+    register(lab.engine, scorer)
+    store_ecg(lab.store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    lab.put("a.dcm", run("P1", 1))
+    lab.put("b.dcm", b"broken")
+    scoring.index(lab.engine, lab.store, lab.settings)
+    lab.index()
+    with scoring.open_run(lab.engine, lab.store, lab.settings, scorer) as scoring_run:
+        scoring_run.score()
+    assert scoring_run.summary().counts() == {"indexed": 1, "scored": 1, "quarantined": 0, "pending": 0}
+
+
+def test_real_runs_are_ready_and_the_spine_is_refused(lab: CathLab, shared: Path) -> None:
+    files = sorted((shared / "data" / "xa").glob("*.dcm"))
+    for file in files:
+        lab.put(file.name, file.read_bytes())
+    whole = (shared / "data" / "xa" / "phantom_IM1.dcm").read_bytes()
+    lab.put("cut.dcm", whole[: len(whole) // 2])
+    lab.index()
+    v = angiogram_views.c
+    first_run = select(v.patient_id, func.min(v.acquired_at)).where(v.patient_id.is_not(None))
+    with lab.engine.connect() as connection:
+        for number, (patient, taken_at) in enumerate(connection.execute(first_run.group_by(v.patient_id))):
+            lab.report(f"S{number}", patient, taken_at)
+    lab.index()
+    lab.prepare(1)
+    states = lab.states()
+    assert states.pop("cut.dcm") in ("truncated", "broken_header", "broken_pixels")
+    assert states == {file.name: "ready" for file in files} | {"rubo_0015_not_coronary.dcm": "not_xa"}
