@@ -43,35 +43,36 @@ def draw_syntax(rng: np.random.Generator) -> UID:
 
 def angiogram_dataset(study: Study, run: Run, syntax: UID) -> FileDataset:
     """The X-Ray Angiographic Image IOD (DICOM PS3.3 A.14) of one run."""
-    patient = study.patient
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = XRayAngiographicImageStorage
     meta.MediaStorageSOPInstanceUID = UID(f"2.25.{study.study_id}4{run.number:02d}")
     meta.TransferSyntaxUID = syntax
     file = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    _set_study(file, study)
     file.ImageType = ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
-    file.StudyDate, file.StudyTime = f"{study.performed_at:%Y%m%d}", f"{study.performed_at:%H%M%S}"
-    file.SeriesDate, file.SeriesTime = file.StudyDate, file.StudyTime
+    file.Modality, file.SeriesNumber, file.InstanceNumber = "XA", 1, run.number
+    file.Manufacturer, file.ManufacturerModelName = "Practice", "C-arm"
     file.AcquisitionDate = file.ContentDate = f"{run.taken_at:%Y%m%d}"
     file.AcquisitionTime = file.ContentTime = f"{run.taken_at:%H%M%S}"
-    file.AccessionNumber = str(study.study_id)
-    file.Modality = "XA"
-    file.Manufacturer, file.ManufacturerModelName = "Practice", "C-arm"
+    file.RadiationSetting, file.KVP, file.PositionerMotion = "GR", "80", "STATIC"
+    file.PositionerPrimaryAngle, file.PositionerSecondaryAngle = str(run.primary), str(run.secondary)
+    file.FrameTime, file.FrameIncrementPointer = f"{1000 * run.frame_seconds:.4f}", 0x00181063
+    file.PatientOrientation, file.PixelIntensityRelationship = "", "DISP"
+    set_frames(file, run.frames)
+    return file
+
+
+def _set_study(file: FileDataset, study: Study) -> None:
+    """Whose it is and when it began."""
+    patient, number = study.patient, study.study_id
     file.ReferringPhysicianName = file.PatientName = file.PatientBirthDate = ""
     file.PatientID, file.PatientSex = str(patient.subject_id), patient.sex
     file.PatientAge = f"{patient.age:03d}Y"
-    file.StudyInstanceUID, file.SeriesInstanceUID = f"2.25.{study.study_id}1", f"2.25.{study.study_id}2"
-    file.StudyID, file.SeriesNumber, file.InstanceNumber = str(study.study_id), 1, run.number
-    file.PatientOrientation = ""
-    file.RadiationSetting, file.KVP = "GR", "80"
-    file.PositionerMotion = "STATIC"
-    file.PositionerPrimaryAngle, file.PositionerSecondaryAngle = str(run.primary), str(run.secondary)
-    file.FrameTime = f"{1000 * run.frame_seconds:.4f}"
-    file.FrameIncrementPointer = 0x00181063
-    file.PixelIntensityRelationship = "DISP"
-    set_frames(file, run.frames)
-    return file
+    file.StudyInstanceUID, file.SeriesInstanceUID = f"2.25.{number}1", f"2.25.{number}2"
+    file.StudyID = file.AccessionNumber = str(number)
+    file.StudyDate = file.SeriesDate = f"{study.performed_at:%Y%m%d}"
+    file.StudyTime = file.SeriesTime = f"{study.performed_at:%H%M%S}"
 
 
 def set_frames(file: FileDataset, frames: NDArray[np.float32]) -> None:
