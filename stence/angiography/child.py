@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import resource
@@ -87,7 +88,7 @@ def _answer(requests: BinaryIO, index: int, length: int) -> tuple[Facts, Arrays]
 def _decoded(content: bytes, index: int) -> tuple[Facts, Arrays]:
     view = read_view(content, whole=True)
     if index >= view.frames:
-        return {"out_of_range": True}, []
+        return {"frames": view.frames}, []
     curve = np.zeros(0, dtype=np.float32)
     dataset = _with_pixels(content, view)
     try:
@@ -107,16 +108,17 @@ def _with_pixels(content: bytes, view: View) -> FileDataset:
     try:
         dataset = pydicom.dcmread(BytesIO(content), specific_tags=_TAGS)
         pixels = dataset.get("PixelData")
-        needed = view.frames * view.rows * view.columns * dataset.BitsAllocated // 8
-        bits, signed = dataset.BitsStored, dataset.get("PixelRepresentation")
     except MemoryError:
         raise
-    except Exception:  # pydicom's text could quote the patient
-        raise refuse(Reason.BROKEN_HEADER, "the DICOM file cannot be parsed") from None
+    except Exception:  # read_view has read all that comes before the pixels
+        raise refuse(Reason.BROKEN_PIXELS, "the pixels cannot be found in the file") from None
+    needed = view.frames * view.rows * view.columns * dataset.get("BitsAllocated", 0) // 8
     if not pixels or (not uid.UID(view.transfer_syntax).is_encapsulated and len(pixels) < needed):
         raise refuse(Reason.TRUNCATED, "the file ends within its pixel data")
-    if signed or (bits > 8 and view.transfer_syntax == uid.JPEGExtended12Bit):
-        raise refuse(Reason.UNSUPPORTED_PIXELS, "signed pixels, or JPEG Extended with more than 8 bits")
+    if dataset.get("PixelRepresentation"):
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are signed numbers")
+    if view.transfer_syntax == uid.JPEGExtended12Bit and dataset.BitsStored > 8:
+        raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are JPEG Extended of more than 8 bits")
     return dataset
 
 
@@ -155,6 +157,16 @@ def _displayed(frame: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.ascontiguousarray((frame - low) / (high - low), dtype=np.float32)
 
 
+class _PassOnMemoryError(logging.Handler):
+    """pydicom logs what a decoder raises and tries the next one; without memory that helps nobody."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Raise the MemoryError that is logged; anything else is dropped."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, MemoryError):
+            raise error
+
+
 def _take_standard_output() -> BinaryIO:
     """Standard output, for replies alone: what native code prints is thrown away."""
     replies = os.fdopen(os.dup(1), "wb")
@@ -164,6 +176,9 @@ def _take_standard_output() -> BinaryIO:
 
 def _warm_up() -> None:
     """Import the decoders, whose code does not count as memory that an angiogram takes."""
+    pydicom_log = logging.getLogger("pydicom")
+    pydicom_log.addHandler(_PassOnMemoryError())
+    pydicom_log.propagate = False
     for syntax in (uid.JPEGBaseline8Bit, uid.JPEGLossless, uid.JPEG2000Lossless, uid.RLELossless):
         get_decoder(syntax)
     opacification([np.eye(64, dtype=np.float32) + 1])
@@ -172,10 +187,9 @@ def _warm_up() -> None:
 def _confine(memory_bytes: int) -> None:
     """Let the process grow by so much, write no file, and be the first to go when the machine runs out."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -186,10 +200,14 @@ def _set_alarm(seconds: float) -> None:
     The kernel does it: native code that holds Python's lock cannot prevent it, and no parent need be alive.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    hard = resource.RLIM_INFINITY
-    cpu = math.ceil(used.ru_utime + used.ru_stime + seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, hard))
+    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
     signal.alarm(math.ceil(seconds) + 1)
+
+
+def _limit(kind: int, most: int) -> None:
+    """Lower the soft limit, which alone can be raised again; a stricter hard limit stays."""
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,8 +59,7 @@ class Decoder:
 
     def key_frame(self, content: bytes) -> KeyFrame:
         """The key frame of a file's bytes. Raises UnusableAngiogramError."""
-        facts, arrays = self._decode(KEY_FRAME, content)
-        return KeyFrame(int(facts["index"]), arrays[0], arrays[1])
+        return self._decode(KEY_FRAME, content)
 
     def frame(self, content: bytes, index: int) -> NDArray[np.float32]:
         """Frame ``index`` (rows, columns), as KeyFrame.pixels.
@@ -68,20 +68,18 @@ class Decoder:
         """
         if index < 0:
             raise IndexError(f"frames are counted from 0, not from {index}")
-        facts, arrays = self._decode(index, content)
-        if facts.get("out_of_range"):
-            raise IndexError(f"the run has no frame {index}")
-        return arrays[0]
+        return self._decode(index, content).pixels
 
-    def _decode(self, index: int, content: bytes) -> Answer:
+    def _decode(self, index: int, content: bytes) -> KeyFrame:
         with self._lock:
             facts, arrays = self._answer(index, content)
-            if "reason" in facts:
-                reason = Reason(facts["reason"])
-                if reason is Reason.DECODE_MEMORY:  # it may have stopped within a file
-                    self._end_child()
-                raise UnusableAngiogramError(reason, str(facts["detail"]))
-        return facts, arrays
+            if facts.get("reason") == Reason.DECODE_MEMORY:  # it may not have read all of the file
+                self._end_child()
+            try:
+                return _understood(facts, arrays)
+            except (KeyError, ValueError, TypeError):
+                self._end_child()
+                raise _refused(None) from None
 
     def _answer(self, index: int, content: bytes) -> Answer:
         """From the child there is; where that dies, from a new one: an earlier file may have harmed it."""
@@ -114,6 +112,18 @@ class Decoder:
         if self._child is not None:
             self._child.end()
             self._child = None
+
+
+def _understood(facts: Mapping[str, Any], arrays: Sequence[NDArray[np.float32]]) -> KeyFrame:
+    """What a child says; nonsense raises KeyError, ValueError or TypeError."""
+    if "reason" in facts:
+        raise UnusableAngiogramError(Reason(facts["reason"]), str(facts["detail"]))
+    if "frames" in facts:
+        raise IndexError(f"the run has {int(facts['frames'])} frames")
+    pixels, opacification = arrays
+    if (pixels.ndim, opacification.ndim) != (2, 1):
+        raise ValueError
+    return KeyFrame(int(facts["index"]), pixels, opacification)
 
 
 def _stopped(status: int | None) -> bool:

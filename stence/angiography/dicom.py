@@ -29,6 +29,7 @@ MAX_PIXELS_BYTES = 2 * 2**30
 """Of one run, uncompressed: more than a minute of 1024 x 1024 pixels of 16 bits, 15 times a second."""
 MAX_SIDE = 4096
 
+_FIRST_PIXELS = 0x7FE00008
 _BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"  # retired
 _XA_CLASSES = (uid.XRayAngiographicImageStorage, uid.EnhancedXAImageStorage, _BIPLANE)
 _SYNTAXES = frozenset(
@@ -137,20 +138,24 @@ def _parsed(head: bytes, *, whole: bool) -> FileDataset:
         raise refuse(Reason.NOT_DICOM, "the file does not carry the DICOM mark")
     if uid.DeflatedExplicitVRLittleEndian.encode() in head:  # a few kB could inflate without bound
         raise refuse(Reason.UNSUPPORTED_PIXELS, "DICOM in the deflated transfer syntax")
-    last: list[int] = []
+    last = 0
 
     def is_past_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        last[:] = [tag]
-        return tag >= 0x7FE00008
+        nonlocal last
+        last = tag
+        return tag >= _FIRST_PIXELS
 
-    dataset = None
     try:
         dataset = read_partial(BytesIO(head), is_past_header, specific_tags=_TAGS)
-    except (EOFError, UnboundLocalError, struct.error):  # as pydicom fails on bytes that end too early
-        last.clear()
-    except Exception:  # see read_view
+    except Exception as error:  # bytes that end early raise many; and see read_view
+        if not whole:
+            raise IncompleteHeaderError(
+                "the bytes end before the pixel data, or are no DICOM header"
+            ) from None
+        if isinstance(error, (EOFError, struct.error)):
+            raise refuse(Reason.TRUNCATED, "the file ends within its header") from None
         raise refuse(Reason.BROKEN_HEADER, "the DICOM header cannot be parsed") from None
-    if dataset is None or not last or last[0] < 0x7FE00008:
+    if last < _FIRST_PIXELS:
         if not whole:
             raise IncompleteHeaderError("the bytes end before the pixel data")
         raise refuse(Reason.TRUNCATED, "the file ends before its pixel data, or has none")

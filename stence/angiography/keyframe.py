@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
 from stence.angiography.reasons import Reason, refuse
 
@@ -30,10 +30,11 @@ _NOISE = 4.0
 
 
 def opacification(frames: Iterable[Image]) -> NDArray[np.float32]:
-    """Share of the field of view that is contrast-filled vessel (frames,).
+    """Contrast-filled vessel pixels as a share of the field of view (frames,).
 
     ``frames`` are (rows, columns) of 0..1 with vessels dark, used one by one. A pixel counts as vessel where
-    the response to dark ridges exceeds what the emptiest frames of the run have, and the frame's own noise.
+    the response to dark ridges exceeds what the emptiest frames of the run have, and the frame's own noise;
+    it counts more, the more it exceeds that, so that the share can be above 1.
     What stands still (ribs, spine, the catheter) adds the same to every frame, so the curve's maximum is the
     contrast medium's. Raises UnusableAngiogramError where nothing is exposed.
     """
@@ -82,8 +83,10 @@ def _share_of_vessel(seen: Image, brightness: Image) -> NDArray[np.float32]:
     seen /= np.maximum(brightness, usual / 2)[:, None]
     noise, strongest = np.quantile(seen[:, ::4], [0.75, _BACKGROUND], axis=1)
     exposed = brightness >= usual / 2
-    threshold = np.maximum(np.quantile(strongest[exposed], 0.1), _NOISE * noise)
-    return (seen > threshold[:, None]).mean(axis=1, dtype=np.float32)
+    empty = np.quantile(strongest[exposed], 0.1)
+    threshold = np.maximum(empty, _NOISE * noise)
+    seen[seen <= threshold[:, None]] = 0
+    return seen.mean(axis=1) / np.float32(empty or 1)
 
 
 def _field_of_view(mean: Image) -> Mask:
@@ -92,9 +95,8 @@ def _field_of_view(mean: Image) -> Mask:
     Black is shutter only where a square of it fits, which spares vessels and catheter.
     """
     black = np.pad(mean <= _BLACK * np.quantile(mean, 0.99), _MARGIN + 1, constant_values=True)
-    shutter = binary_opening(black, np.ones((_MARGIN, _MARGIN), dtype=np.bool_))
-    wider = binary_dilation(shutter, np.ones((3, 3), dtype=np.bool_), iterations=_MARGIN)
-    return ~wider[_MARGIN + 1 : -_MARGIN - 1, _MARGIN + 1 : -_MARGIN - 1]
+    shutter = maximum_filter(minimum_filter(black, _MARGIN), 3 * _MARGIN)  # opened, then dilated
+    return ~shutter[_MARGIN + 1 : -_MARGIN - 1, _MARGIN + 1 : -_MARGIN - 1]
 
 
 def _shrunk(frame: Image) -> Image:
