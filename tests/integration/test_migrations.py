@@ -15,8 +15,10 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from stence import database
+from stence.cohort import Split
 from stence.database import migrate
 from stence.database.tables import TARGETS, metadata
+from stence.database.tables.training import SPLITS
 from stence.errors import ConfigurationError
 from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
@@ -71,6 +73,10 @@ def test_migrations_build_the_tables(engine: Engine, fresh: Engine, catalog: str
 
 def test_scores_have_a_column_for_every_target() -> None:
     assert TARGETS == TARGET_NAMES
+
+
+def test_pairs_may_have_every_split() -> None:
+    assert tuple(Split) == SPLITS
 
 
 def test_every_table_view_and_column_is_commented(engine: Engine) -> None:
