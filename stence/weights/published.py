@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from stence.angiography.backbone import DINOV2
-from stence.encoders.otis import PRETRAINING_ONLY, otis
+from stence.encoders import build
+from stence.encoders.echoing_ecg import TEXT
+from stence.encoders.otis import PRETRAINING_ONLY
 from stence.weights import dinov2_names
 from stence.weights.files import opened, tensors_of
+
+Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +28,29 @@ class Importable:
     licence: str
     source: str
     """Where their authors publish them."""
-    load: Callable[[bytes], dict[str, Tensor]]
+    load: Callable[[bytes], Tensors]
     """From a file's content; raises WeightsError unless every weight is there, in its shape, and no other."""
 
 
-def _dinov2(content: bytes) -> dict[str, Tensor]:
+def _dinov2(content: bytes) -> Tensors:
     return dinov2_names.checked(tensors_of(opened(content)))
 
 
-def _otis_base(content: bytes) -> dict[str, Tensor]:
-    """The encoder's part of a pre-training checkpoint, or a file of the encoder alone."""
-    saved = opened(content, allowed=(argparse.Namespace, torch.Size))
-    model = saved["model"] if isinstance(saved, Mapping) and "model" in saved else saved
-    weights = {
-        name: tensor for name, tensor in tensors_of(model).items() if not name.startswith(PRETRAINING_ONLY)
-    }
-    otis("base").load_published(weights)
-    return weights
+def _encoder(name: str, under: str | None = None, beside: tuple[str, ...] = ()) -> Callable[[bytes], Tensors]:
+    """How the file of an encoder as it is published is read, or one with its weights alone.
+
+    A checkpoint has the weights ``under`` a key of its own. Those whose names begin as in ``beside`` belong
+    to other parts of what its authors trained.
+    """
+
+    def load(content: bytes) -> Tensors:
+        saved = opened(content, allowed=(argparse.Namespace, torch.Size))
+        model = saved[under] if under and isinstance(saved, Mapping) and under in saved else saved
+        weights = {name: tensor for name, tensor in tensors_of(model).items() if not name.startswith(beside)}
+        build(name).load_published(weights)
+        return weights
+
+    return load
 
 
 IMPORTABLES = {
@@ -59,7 +69,28 @@ IMPORTABLES = {
             kind="ECG encoder",
             licence="MIT (the code; none is stated for the weights)",
             source="otis_base.pth, linked from github.com/oetu/otis",
-            load=_otis_base,
+            load=_encoder("otis", under="model", beside=PRETRAINING_ONLY),
+        ),
+        Importable(
+            "echoing-ecg",
+            kind="ECG encoder",
+            licence="CC BY-NC-ND 4.0: no commercial use, no sharing of adapted weights",
+            source="echoingecg.pt of huggingface.co/mcintoshML/EchoingECG",
+            load=_encoder("echoing_ecg", beside=(TEXT,)),
+        ),
+        Importable(
+            "ecgfounder",
+            kind="ECG encoder",
+            licence="MIT (the code; none is stated for the weights)",
+            source="12_lead_ECGFounder.pth of huggingface.co/PKUDigitalHealth/ECGFounder",
+            load=_encoder("ecgfounder", under="state_dict"),
+        ),
+        Importable(
+            "xecg-base",
+            kind="ECG encoder",
+            licence="MIT",
+            source="model.safetensors of huggingface.co/riccardolunelli/xECG_base_model_v1",
+            load=_encoder("xecg"),
         ),
     )
 }

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stence import weights
+from stence import encoders, weights
 from stence.cli import main
 from stence.encoders.otis import otis
 from stence.errors import ConfigurationError, WeightsError
@@ -22,7 +22,8 @@ from stence.objects import LocalStore
 from stence.settings import Settings
 from stence.weights import dinov2_names
 from support.dinov2 import hugging_face_folder, meta_weights
-from support.weights import drawn
+from support.encoders import small
+from support.weights import drawn, listed
 
 DINOV2 = "dinov2-vits14"
 STORED = "weights/dinov2-vits14/model.safetensors"
@@ -199,6 +200,28 @@ def test_a_pretraining_checkpoint_of_otis_gives_its_encoder(
     encoder = otis("base")
     encoder.load_published(weights.read(store, settings, "otis-base"))
     assert all(torch.equal(tensor, model[name]) for name, tensor in encoder.state_dict().items())
+
+
+def test_a_checkpoint_of_ecgfounder_gives_its_encoder(
+    store: LocalStore, settings: Settings, tmp_path: Path, shared: Path
+) -> None:
+    model = drawn(listed(shared / "encoders/ecgfounder_keys.txt"))
+    weights.import_weights(store, settings, "ecgfounder", saved(tmp_path, {"epoch": 3, "state_dict": model}))
+    encoder = encoders.build("ecgfounder")
+    encoder.load_published(weights.read(store, settings, "ecgfounder"))
+    assert all(torch.equal(tensor, model[name]) for name, tensor in encoder.state_dict().items())
+
+
+def test_the_file_of_echoing_ecg_gives_its_ecg_branch(
+    store: LocalStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights.published, "build", small)
+    encoder = small("echoing_ecg")
+    head = {name: torch.zeros(tensor.shape) for name, tensor in encoder._idle().items()}
+    branch = {f"ecg_encoder.{name}": tensor for name, tensor in (drawn(encoder.state_dict()) | head).items()}
+    both = branch | {"text_encoder.linear.weight": torch.zeros(512, 768)}
+    weights.import_weights(store, settings, "echoing-ecg", saved(tmp_path, both))
+    assert weights.read(store, settings, "echoing-ecg").keys() == branch.keys()
 
 
 def test_the_command_line_tells_hash_and_licence(
