@@ -117,7 +117,7 @@ class _Loop:
         rng = np.random.default_rng((*seeds, 1 + distributed.rank()))
         generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
         losses: list[Tensor] = []
-        with torch.random.fork_rng():
+        with self._own_random_numbers():
             torch.manual_seed(int(rng.integers(2**63)))
             self._stage.module.train()
             drawn = self._drawn(batches, rng)
@@ -153,6 +153,10 @@ class _Loop:
         if isinstance(self._loss, DistributedDataParallel):
             return self._loss.no_sync()
         return nullcontext()
+
+    def _own_random_numbers(self) -> AbstractContextManager[None]:
+        """Dropout's; whoever called finds torch's as they were."""
+        return torch.random.fork_rng([torch.cuda.current_device()] if self._device == "cuda" else [])
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Mixed precision pays on a GPU only; bfloat16 needs no scaling of the loss."""
