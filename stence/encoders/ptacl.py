@@ -19,6 +19,7 @@ from torch.nn import functional
 from stence.ecg import LEADS
 from stence.encoders.base import Encoder, Weights, check_fit
 from stence.encoders.ptacl_blocks import Block
+from stence.errors import WeightsError
 
 PUBLISHED_NAMES = (
     (r"^(cls_token)$", r"embeddings.\1"),
@@ -40,6 +41,9 @@ FORK_NAMES = (
     (r"\.scale2\.weight$", ".output.layerscale.layerscale_c"),
 )
 """The same, for what a fork's file calls otherwise or has besides."""
+CLASS_ROW = "embeddings.cls_token"
+FIRST_MLP = "encoder.layer.0.intermediate.dense.weight"
+LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 POSITIONS = "embeddings.position_embeddings"
 MARK_OF_THE_FORK = "layerscale_c"
 
@@ -49,13 +53,13 @@ class Architecture:
     """Dimensions of a PTACL, which its ``config.json`` has. Raises ValueError where they do not fit."""
 
     width: int
-    """``hidden_size`` there."""
+    """There ``hidden_size``."""
     depth: int
     """``num_hidden_layers``."""
     heads: int
     """``num_attention_heads``."""
-    mlp_ratio: float = 4.0
-    """``intermediate_size`` / ``hidden_size``."""
+    hidden: int
+    """``intermediate_size``."""
     epsilon: float = 1e-12
     """``layer_norm_eps``."""
     layout: Literal["stock", "fork"] = "stock"
@@ -77,13 +81,24 @@ class Architecture:
 
     def new_block(self) -> Block:
         """One block of the transformer."""
-        hidden = int(self.width * self.mlp_ratio)
-        return Block(self.width, self.heads, hidden, self.epsilon, scaled=self.layout == "fork")
+        return Block(self.width, self.heads, self.hidden, self.epsilon, scaled=self.layout == "fork")
 
 
 def ptacl(**dimensions: Any) -> Ptacl:
-    """A PTACL encoder of these dimensions: see Architecture. Width, depth and heads must be given."""
+    """A PTACL encoder of these dimensions: see Architecture."""
     return Ptacl(Architecture(**dimensions))
+
+
+def check_published(weights: Weights) -> None:
+    """Raise WeightsError unless these are all weights of one PTACL encoder, whatever its dimensions.
+
+    No weight shows how many heads it has.
+    """
+    cls_token, mlp = weights.get(CLASS_ROW), weights.get(FIRST_MLP)
+    if cls_token is None or cls_token.ndim != 3 or mlp is None or mlp.ndim != 2:
+        raise WeightsError(f"these weights do not fit PTACL, for want of {CLASS_ROW} or {FIRST_MLP}")
+    layers = {match[1] for name in weights if (match := LAYER.match(name))}
+    ptacl(width=cls_token.shape[-1], depth=len(layers), heads=1, hidden=len(mlp)).load_published(weights)
 
 
 class Ptacl(Encoder):

@@ -21,7 +21,7 @@ from stence.encoders.xecg_slstm import SLstmBlock
 BLOCKS = "blocks."
 PUBLISHED_BLOCKS = "core.model.blocks."
 """How the names of the blocks' weights begin, here and in the published file."""
-MASK_TOKEN = "mask_token"  # noqa: S105  # a weight's name
+MASK = "mask_token"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class XEcg(Encoder):
         """
         names = {name: _published(name) for name in self.state_dict()}
         expected = {names[name]: tensor for name, tensor in self.state_dict().items()}
-        idle = {MASK_TOKEN: torch.empty(self.size, device="meta")}
+        idle = {MASK: torch.empty(self.size, device="meta")}
         check_fit(weights, expected | idle, "xECG")
         self.load_state_dict({name: weights[published] for name, published in names.items()})
 

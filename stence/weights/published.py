@@ -13,6 +13,7 @@ from stence.angiography.backbone import DINOV2
 from stence.encoders import build
 from stence.encoders.echoing_ecg import TEXT
 from stence.encoders.otis import PRETRAINING_ONLY
+from stence.encoders.ptacl import check_published
 from stence.weights import dinov2_names
 from stence.weights.files import opened, tensors_of
 
@@ -34,6 +35,12 @@ class Importable:
 
 def _dinov2(content: bytes) -> Tensors:
     return dinov2_names.checked(tensors_of(opened(content)))
+
+
+def _ptacl(content: bytes) -> Tensors:
+    weights = tensors_of(opened(content))
+    check_published(weights)
+    return weights
 
 
 def _encoder(name: str, under: str | None = None, beside: tuple[str, ...] = ()) -> Callable[[bytes], Tensors]:
@@ -91,6 +98,13 @@ IMPORTABLES = {
             licence="MIT",
             source="model.safetensors of huggingface.co/riccardolunelli/xECG_base_model_v1",
             load=_encoder("xecg"),
+        ),
+        Importable(
+            "ptacl",
+            kind="ECG encoder",
+            licence="none is stated: ask its authors",
+            source="huggingface.co/alsalivan/vitmae_ecg, with the dimensions that its config.json names",
+            load=_ptacl,
         ),
     )
 }

@@ -18,7 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ecgfounder": {"stem": 16, "widths": [16, 32], "blocks": [1, 2], "window_samples": 230},
     "echoing_ecg": {"stem": 8, "widths": [8, 16], "blocks": [1, 2], "embedding": 8, "window_samples": 230},
     "xecg": {"width": 16, "heads": 2, "hidden": 24, "blocks": "smsm", "window_samples": 250},
-    "ptacl": {"width": 16, "depth": 2, "heads": 2, "window_samples": 250, "layout": "fork"},
+    "ptacl": {"width": 16, "depth": 2, "heads": 2, "hidden": 32, "window_samples": 250, "layout": "fork"},
 }
 
 

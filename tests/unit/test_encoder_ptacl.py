@@ -13,12 +13,13 @@ from torch import Tensor
 
 from stence import encoders
 from stence.encoders import Encoder
+from stence.encoders.ptacl import check_published
 from stence.errors import WeightsError
 from support.encoders import assert_close, assert_refuses_misfits, embed, windows
 from support.weights import drawn
 
 WIDTH, DEPTH, HEADS = 24, 3, 2
-DIMENSIONS = {"width": WIDTH, "depth": DEPTH, "heads": HEADS}
+DIMENSIONS = {"width": WIDTH, "depth": DEPTH, "heads": HEADS, "hidden": 4 * WIDTH}
 OUTER = {
     "embeddings.cls_token": (1, 1, WIDTH),
     "embeddings.position_embeddings": (1, 601, WIDTH),
@@ -130,6 +131,17 @@ def test_weights_that_do_not_fit_are_all_named_and_none_is_taken(layout: str, mi
     assert encoder.config["layout"] == "stock"
 
 
+@both_layouts
+def test_a_file_is_checked_without_knowing_its_dimensions(layout: str) -> None:
+    check_published(published(layout))
+    incomplete = {name: tensor for name, tensor in published(layout).items() if ".layer.1.output" not in name}
+    with pytest.raises(WeightsError, match=r"missing: encoder\.layer\.1\.output\.dense\.weight \(24, 96\)"):
+        check_published(incomplete)
+    for other in ({}, {**published(layout), "embeddings.cls_token": torch.tensor(0.0)}):
+        with pytest.raises(WeightsError, match=r"for want of embeddings\.cls_token or "):
+            check_published(other)
+
+
 def test_a_mixture_of_the_layouts_is_refused() -> None:
     mixture = published("stock") | {"encoder.layer.0.layerscale.layerscale_c": torch.ones(WIDTH)}
     with pytest.raises(WeightsError, match=r"unexpected: encoder\.layer\.0\.attention\.attention\.key\.bias"):
@@ -174,5 +186,5 @@ def test_what_cannot_be_built_is_said(changes: dict[str, object], message: str) 
 
 
 def test_its_dimensions_must_be_given() -> None:
-    with pytest.raises(TypeError, match="'width', 'depth', and 'heads'"):
+    with pytest.raises(TypeError, match="'width', 'depth', 'heads', and 'hidden'"):
         encoders.build("ptacl")
