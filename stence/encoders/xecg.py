@@ -1,5 +1,4 @@
-"""xECG (Lunelli et al., BenchECG, arXiv 2509.10151): extended LSTM blocks that read an ECG by turns forwards
-and backwards.
+"""xECG (BenchECG, arXiv 2509.10151): extended LSTM blocks, of which every other one reads the ECG backwards.
 
 Names, shapes and layouts of the weights are those of the published base model; no kernel of its authors'
 library is needed. A token that means a masked patch in their pre-training is left behind.
