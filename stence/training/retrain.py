@@ -90,6 +90,7 @@ class Retraining:
         start = find_start(store, settings, config.finetuning)
         plan = plan_cohort(engine, store, settings, config.days_before_study, tell, features)
         made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+        self._until_the_end.close()  # of a try before this one
         self._folder = self._until_the_end.enter_context(
             training_folder(settings, plan.fingerprint, config, start.origin, *made_by)
         )
