@@ -105,11 +105,8 @@ class _Reader:
             return Refusal(unread.object_id, unread.etag, refused.reason, refused.detail)
 
     def _view(self, unread: Unread) -> View:
-        limit = self._settings.max_angiogram_bytes
-        if unread.size_bytes > limit:
-            raise refuse(
-                Reason.OBJECT_TOO_LARGE, f"it has {unread.size_bytes} bytes; at most {limit} are read"
-            )
+        if unread.size_bytes > self._settings.max_angiogram_bytes:
+            raise refuse(Reason.OBJECT_TOO_LARGE, f"it has {unread.size_bytes} bytes")
         return patience.patiently(
             lambda: _read(self._store, unread.key), self._settings.outage_seconds, StoreUnavailableError
         )

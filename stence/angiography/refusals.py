@@ -38,7 +38,7 @@ def as_refused(
         case ObjectForbiddenError():
             return refuse(Reason.OBJECT_FORBIDDEN, "it is closed to stence")
         case _:
-            return refuse(Reason.OBJECT_TOO_LARGE, str(error))
+            return refuse(Reason.OBJECT_TOO_LARGE, "it is larger than STENCE_MAX_ANGIOGRAM_BYTES")
 
 
 def write(connection: Connection, refusals: Sequence[Refusal]) -> None:

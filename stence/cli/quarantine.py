@@ -12,7 +12,7 @@ REASON = click.option("--reason", help="Only rows with this reason.")
 
 @click.group()
 def quarantine() -> None:
-    """ECGs that could not be scored: list them, try them again, or leave them for good."""
+    """ECGs and angiograms that could not be used: list them, try them again, or leave them for good."""
 
 
 @quarantine.command("list")

@@ -95,6 +95,7 @@ def _take_up(
 
 def _write(connection: Connection, reports: Reports) -> tuple[int, int]:
     """How many studies are new, and of how many the reports now say something else."""
+    connection.execute(queries.statement("reports_00_lock"))
     connection.execute(queries.statement("stage_reports"))
     copy_rows(connection, "staged_studies", StudyRow._fields, map(_study_row, reports.studies))
     copy_rows(connection, "staged_stenoses", STENOSIS_COLUMNS, _stenoses(reports.studies))
