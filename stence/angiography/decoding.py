@@ -24,7 +24,7 @@ class KeyFrame:
     pixels: NDArray[np.float32]
     """(rows, columns) in 0..1 by its own extremes, vessels dark."""
     opacification: NDArray[np.float32]
-    """Share of the field of view that is vessel (frames,)."""
+    """How much contrast-filled vessel each frame shows (frames,)."""
 
 
 class Decoder:

@@ -23,8 +23,8 @@ from stence.errors import StenceError
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 """Odd values are judged here; pydicom's warnings would quote patient data."""
 
-MAX_HEAD_BYTES = 4 * 2**20
-"""A header longer than this is no angiogram's; what a parser builds from it may be 200 times larger."""
+MAX_HEAD_BYTES = 2 * 2**20
+"""A longer header is no angiogram's. What is built from a hostile one may be 100 times larger."""
 MAX_PIXELS_BYTES = 2 * 2**30
 """Of one run, uncompressed: more than a minute of 1024 x 1024 pixels of 16 bits, 15 times a second."""
 MAX_SIDE = 4096
@@ -119,10 +119,10 @@ class View:
 def read_view(head: bytes, *, whole: bool = False) -> View:
     """What the beginning of a file says, which must reach as far as the pixel data.
 
-    Raises IncompleteHeaderError if it does not reach so far, unless these are the ``whole`` file's bytes, and
-    UnusableAngiogramError if this is no run of coronary angiography, or its header is broken.
+    Raises IncompleteHeaderError if it does not reach so far, unless these are the ``whole`` file's bytes or
+    MAX_HEAD_BYTES, and UnusableAngiogramError if this is no run of coronary angiography, or is broken.
     """
-    dataset = _parsed(head[:MAX_HEAD_BYTES], whole=whole or len(head) >= MAX_HEAD_BYTES)
+    dataset = _parsed(head[:MAX_HEAD_BYTES], more=not whole and len(head) < MAX_HEAD_BYTES)
     try:
         return _view(dataset)
     except UnusableAngiogramError:
@@ -131,13 +131,31 @@ def read_view(head: bytes, *, whole: bool = False) -> View:
         raise refuse(Reason.BROKEN_HEADER, "a value in the DICOM header cannot be read") from None
 
 
-def _parsed(head: bytes, *, whole: bool) -> FileDataset:
-    if len(head) < 132 and not whole:
+def _parsed(head: bytes, *, more: bool) -> FileDataset:
+    """The elements before the pixels; ``more``: the file may have more bytes, which could be fetched."""
+    if len(head) < 132 and more:
         raise IncompleteHeaderError("the bytes end within the DICOM preamble")
     if head[128:132] != b"DICM":
         raise refuse(Reason.NOT_DICOM, "the file does not carry the DICOM mark")
     if uid.DeflatedExplicitVRLittleEndian.encode() in head:  # a few kB could inflate without bound
         raise refuse(Reason.UNSUPPORTED_PIXELS, "DICOM in the deflated transfer syntax")
+    try:
+        dataset = _up_to_pixels(head)
+    except Exception as error:  # see read_view; bytes that end early raise many
+        if not more and not isinstance(error, (EOFError, struct.error)):
+            raise refuse(Reason.BROKEN_HEADER, "the DICOM header cannot be parsed") from None
+        dataset = None
+    if dataset is not None:
+        return dataset
+    if more:
+        raise IncompleteHeaderError("the bytes end before the pixel data")
+    if len(head) == MAX_HEAD_BYTES:
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, f"the header goes on beyond {MAX_HEAD_BYTES >> 20} MiB")
+    raise refuse(Reason.TRUNCATED, "the file ends before its pixel data, or has none")
+
+
+def _up_to_pixels(head: bytes) -> FileDataset | None:
+    """None if the bytes end before the pixels."""
     last = 0
 
     def is_past_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -145,21 +163,8 @@ def _parsed(head: bytes, *, whole: bool) -> FileDataset:
         last = tag
         return tag >= _FIRST_PIXELS
 
-    try:
-        dataset = read_partial(BytesIO(head), is_past_header, specific_tags=_TAGS)
-    except Exception as error:  # bytes that end early raise many; and see read_view
-        if not whole:
-            raise IncompleteHeaderError(
-                "the bytes end before the pixel data, or are no DICOM header"
-            ) from None
-        if isinstance(error, (EOFError, struct.error)):
-            raise refuse(Reason.TRUNCATED, "the file ends within its header") from None
-        raise refuse(Reason.BROKEN_HEADER, "the DICOM header cannot be parsed") from None
-    if last < _FIRST_PIXELS:
-        if not whole:
-            raise IncompleteHeaderError("the bytes end before the pixel data")
-        raise refuse(Reason.TRUNCATED, "the file ends before its pixel data, or has none")
-    return dataset
+    dataset = read_partial(BytesIO(head), is_past_header, specific_tags=_TAGS)
+    return dataset if last >= _FIRST_PIXELS else None
 
 
 def _view(dataset: FileDataset) -> View:

@@ -34,9 +34,9 @@ def opacification(frames: Iterable[Image]) -> NDArray[np.float32]:
 
     ``frames`` are (rows, columns) of 0..1 with vessels dark, used one by one. A pixel counts as vessel where
     the response to dark ridges exceeds what the emptiest frames of the run have, and the frame's own noise;
-    it counts more, the more it exceeds that, so that the share can be above 1.
-    What stands still (ribs, spine, the catheter) adds the same to every frame, so the curve's maximum is the
-    contrast medium's. Raises UnusableAngiogramError where nothing is exposed.
+    it counts the more, the more it exceeds them. What stands still (ribs, spine, the catheter) adds the same
+    to every frame, so that the curve's maximum is the contrast medium's. Raises UnusableAngiogramError where
+    nothing is exposed.
     """
     responses, brightness, total = [], [], np.zeros((), dtype=np.float32)
     for frame in frames:
@@ -79,7 +79,7 @@ def _ridges(image: Image) -> Image:
 
 def _share_of_vessel(seen: Image, brightness: Image) -> NDArray[np.float32]:
     """From the responses (frames, pixels) within the field and the frames' mean grey (frames,)."""
-    usual = np.median(brightness)
+    usual = brightness.mean()
     seen /= np.maximum(brightness, usual / 2)[:, None]
     noise, strongest = np.quantile(seen[:, ::4], [0.75, _BACKGROUND], axis=1)
     exposed = brightness >= usual / 2

@@ -107,6 +107,14 @@ def test_neither_dark_frames_nor_flashes_nor_noise_are_key_frames(decoder: Decod
     assert decoder.key_frame(xa.content(file)).index == xa.KEY_FRAME
 
 
+def test_a_shutter_closed_most_of_the_time_hides_no_key_frame(decoder: Decoder):
+    frames = np.zeros((20, 64, 64), dtype=np.uint8)
+    frames[8 : 8 + len(xa.FILLING)] = xa.run()
+    key = decoder.key_frame(xa.content(xa.dataset(frames)))
+    assert key.index == 8 + xa.KEY_FRAME
+    assert np.isfinite(key.opacification).all()
+
+
 def test_the_collimators_edge_is_no_vessel(decoder: Decoder):
     frames = xa.run()
     field = np.hypot(*np.mgrid[-32:32, -32:32]) < 30
