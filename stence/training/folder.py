@@ -28,10 +28,10 @@ def training_folder(settings: Settings, *decisive: object) -> Iterator[Path]:
     root = settings.data_dir / "training"
     folder = root / hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    remove_abandoned(root)
     with (folder / "lock").open("w") as lock:
         if not _locked(lock):
             raise StenceError(f"This very training is already at work in {folder}: wait for its end.")
+        remove_abandoned(root)  # not before: this one may have lain here for long, and is locked now
         yield folder
 
 

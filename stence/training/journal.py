@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, text, update
+from sqlalchemy import Connection, Engine, Update, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from stence.database.outage import patiently
@@ -35,15 +35,34 @@ class Journal:
 
     def note_in(self, connection: Connection, **columns: Any) -> None:
         """Write columns of the row as part of a transaction."""
-        connection.execute(update(training_runs).where(training_runs.c.id == self.run_id).values(columns))
+        connection.execute(self._update.values(columns))
+
+    def is_running(self, connection: Connection) -> bool:
+        """Whether nobody has written the run's end yet."""
+        state = select(training_runs.c.state).where(training_runs.c.id == self.run_id)
+        return connection.scalar(state) == "running"
+
+    def end(self, state: str, error: str) -> None:
+        """End the run this way, unless its end is written: what fails after that changes nothing about it."""
+
+        def write() -> None:
+            with self._engine.begin() as connection:
+                ended = self._update.values(state=state, error=error, finished_at=func.now())
+                connection.execute(ended.where(training_runs.c.state == "running"))
+
+        patiently(write, self._outage_seconds)
+
+    @property
+    def _update(self) -> Update:
+        return update(training_runs).where(training_runs.c.id == self.run_id)
 
 
 @contextmanager
 def entered(
     engine: Engine, preset: str, config: Mapping[str, Any], outage_seconds: float
 ) -> Iterator[Journal]:
-    """Begin a run's row and end it: failed or interrupted where the block raises, finished where nobody
-    wrote another end.
+    """Begin a run's row, and end it as failed or interrupted where the block raises; its other ends are for
+    the block to write.
 
     One retraining at a time in a database; a row that a killed one left as running is closed first.
     Raises StenceError where another is at work.
@@ -64,7 +83,7 @@ def entered(
             yield journal
         except BaseException as error:
             state = "failed" if isinstance(error, Exception) else "interrupted"
-            journal.note(state=state, error=str(error) or type(error).__name__, finished_at=func.now())
+            journal.end(state, str(error) or type(error).__name__)
             raise
         finally:
             with suppress(DBAPIError):

@@ -30,7 +30,9 @@ def run_in_processes(stage: str, folder: Path, device: str, processes: int, tell
     ) as torchrun:
         assert torchrun.stdout is not None  # noqa: S101 (a pipe was asked for)
         for line in torchrun.stdout:
-            if not _is_told(line, tell):
+            if said := _progress(line):
+                tell(*said)
+            else:
                 last.append(line.rstrip())
     if torchrun.returncode:
         raise StenceError(
@@ -39,11 +41,10 @@ def run_in_processes(stage: str, folder: Path, device: str, processes: int, tell
         )
 
 
-def _is_told(line: str, tell: Progress) -> bool:
-    """Pass a worker's progress on; whether the line was one."""
+def _progress(line: str) -> tuple[str, int, int | None, str] | None:
+    """A worker's progress, where the line is some."""
     try:
         said = json.loads(line)
-        tell(said["stage"], said["done"], said["total"], said["note"])
+        return said["stage"], said["done"], said["total"], said["note"]
     except (ValueError, KeyError, TypeError):
-        return False
-    return True
+        return None

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from sqlalchemy import Engine, func
 
 from stence import __version__, registry
-from stence.angiography.backbone import open_backbone
+from stence.angiography.backbone import RIDGES, open_backbone
 from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
 from stence.database.outage import patiently
@@ -35,7 +35,7 @@ from stence.training.journal import Journal, entered
 from stence.training.loop import Course
 from stence.training.processes import run_in_processes
 from stence.training.publishing import register
-from stence.training.start import find_start
+from stence.training.start import find_start, origin_of
 from stence.training.supervised import check_size, torch_threads
 
 BY = "stence retrain"
@@ -77,17 +77,22 @@ class Retraining:
     def prepare(self) -> None:
         """Key frames and patch features of every angiogram that has a report."""
         self._journal.note(stage="prepare")
-        backbone = open_backbone(self._config.backbone, self._store, self._settings, self._device)
-        self._features = FeatureSet(backbone.version, 1 + self._config.augmented_copies)
-        versions = self._features.versions
-        prepare_views(self._engine, self._store, self._settings, backbone, versions, self._tell)
+        engine, store, settings, config = self._engine, self._store, self._settings, self._config
+        self._start = find_start(store, settings, config.finetuning)
+        judging.find_champion(engine, store, settings)  # what is wrong with it is not told after days only
+        backbone = open_backbone(config.backbone, store, settings, self._device)
+        origin = backbone.version
+        if config.backbone != RIDGES:
+            origin = origin_of(store, settings, config.backbone)
+        self._weights = {"ECG encoder": self._start.origin, "angiogram backbone": origin}
+        self._features = FeatureSet(backbone.version, 1 + config.augmented_copies)
+        prepare_views(engine, store, settings, backbone, self._features.versions, self._tell)
 
     def gather(self) -> None:
         """The cohort's ECGs and features, in a folder of this training's own."""
         self._journal.note(stage="gather")
         engine, store, tell = self._engine, self._store, self._tell
-        config, settings, features = self._config, self._settings, self._features
-        start = find_start(store, settings, config.finetuning)
+        config, settings, features, start = self._config, self._settings, self._features, self._start
         plan = plan_cohort(engine, store, settings, config.days_before_study, tell, features)
         made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
         self._until_the_end.close()  # of a try before this one
@@ -96,7 +101,6 @@ class Retraining:
         )
         if start.weights is not None:
             save_file(dict(start.weights), self._folder / stages.START)
-        self._weights = {"ECG encoder": start.origin, "angiogram backbone": features.backbone}
         cohort = gather(plan, engine, store, settings, self._folder / stages.COHORT, tell)
         gather_angiograms(plan, engine, store, settings, self._folder / stages.ANGIOGRAMS, tell)
         check_size(cohort, config)
@@ -146,6 +150,8 @@ class Retraining:
         verdict, outcome = self._verdict, "shadow" if self._verdict.passed else "rejected"
         decide = registry.shadow if verdict.passed else registry.reject
         with self._engine.begin() as connection:
+            if not self._journal.is_running(connection):
+                return  # committed already, before its connection broke
             register(connection, folder, self._artefact, by=BY)
             decide(connection, version, by=BY, why=verdict.text())
             self._journal.note_in(

@@ -29,6 +29,11 @@ def find_start(store: ObjectStore, settings: Settings, config: TrainingConfig) -
     """
     if config.weights is None:
         return Start("random weights", None)
-    imported = weights.read_manifest(store, settings, config.weights)
-    origin = f"{config.weights}, SHA-256 {imported.sha256}"
+    origin = origin_of(store, settings, config.weights)
     return Start(origin, weights.read(store, settings, config.weights))
+
+
+def origin_of(store: ObjectStore, settings: Settings, name: str) -> str:
+    """Of imported weights, in words. Raises WeightsError where they were not imported."""
+    imported = weights.read_manifest(store, settings, name)
+    return f"{name}, SHA-256 {imported.sha256}, licence {imported.licence}"
