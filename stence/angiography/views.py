@@ -43,12 +43,11 @@ class Unprepared(NamedTuple):
     outdated: int
 
 
-class Frame(NamedTuple):
-    """The key frame of a view: its number and its pixels (rows, columns) in 0..1."""
+class Prepared(NamedTuple):
+    """A view whose features the store now holds, and the number of its key frame."""
 
     view: Unprepared
-    number: int
-    pixels: NDArray[np.float32]
+    key_frame: int
 
 
 def prepare_views(
@@ -69,15 +68,15 @@ def prepare_views(
     with _Preparation(engine, store, settings, backbone, versions).opened() as preparation:
         for views, remaining in preparation.batches():
             total = done + remaining
-            for outcome in in_order(preparation.frame_of, views, settings.decode_processes):
-                preparation.finish(outcome)
+            for outcome in in_order(preparation.prepare, views, settings.decode_processes):
+                preparation.record(outcome)
                 done += 1
                 tell("angiograms", done, total)
     return done
 
 
 class _Preparation:
-    """Decoders work in threads, the backbone in the calling one."""
+    """Prepares views, each thread with a decoder of its own; the calling thread keeps the record."""
 
     def __init__(
         self, engine: Engine, store: ObjectStore, settings: Settings, backbone: Backbone, versions: int
@@ -102,18 +101,18 @@ class _Preparation:
             yield [view for view, _ in found], found[0][1]
             after = found[-1][0].object_id
 
-    def frame_of(self, view: Unprepared) -> Frame | Refusal:
-        """Fetch and decode the view's key frame, or say why it cannot be used."""
+    def prepare(self, view: Unprepared) -> Prepared | Refusal:
+        """Find the view's key frame and keep its features in the store, or say why it cannot be used."""
         try:
-            return self._decoded(view, self._patiently(partial(self._fetch, view.key)))
+            number, pixels = self._decoded(view, self._patiently(partial(self._fetch, view.key)))
         except (UnusableAngiogramError, *STORE_ERRORS) as error:
             refused = as_refused(error)
             return Refusal(view.object_id, view.etag, refused.reason, refused.detail)
+        self._patiently(partial(self._keep_features, view, number, pixels))
+        return Prepared(view, number)
 
-    def finish(self, outcome: Frame | Refusal) -> None:
-        """Keep the features in the store, then say so in the database; or quarantine."""
-        if isinstance(outcome, Frame):
-            self._patiently(partial(self._keep_features, outcome))
+    def record(self, outcome: Prepared | Refusal) -> None:
+        """Say in the database what became of a view."""
         patiently(partial(self._write, outcome), self._settings.outage_seconds)
 
     def _unprepared(self, after: int) -> list[tuple[Unprepared, int]]:
@@ -130,24 +129,25 @@ class _Preparation:
     def _fetch(self, key: str) -> bytes:
         return self._store.get(key, self._settings.max_angiogram_bytes)
 
-    def _decoded(self, view: Unprepared, content: bytes) -> Frame:
+    def _decoded(self, view: Unprepared, content: bytes) -> tuple[int, NDArray[np.float32]]:
+        """Number and pixels (rows, columns) of the key frame."""
         decoder = self._idle.get()
         try:
             if view.key_frame is not None:
                 with suppress(IndexError):  # the file was replaced by a shorter one since it was listed
-                    return Frame(view, view.key_frame, decoder.frame(content, view.key_frame))
+                    return view.key_frame, decoder.frame(content, view.key_frame)
             found = decoder.key_frame(content)
-            return Frame(view, found.index, found.pixels)
+            return found.index, found.pixels
         finally:
             self._idle.put(decoder)
 
-    def _keep_features(self, frame: Frame) -> None:
-        uid, numbers = frame.view.sop_instance_uid, range(self._versions)
-        for number in range(frame.view.outdated):
-            self._store.delete(feature_key(self._settings, self._backbone.version, uid, frame.number, number))
-        ensure_features(self._store, self._settings, self._backbone, uid, frame.number, frame.pixels, numbers)
+    def _keep_features(self, view: Unprepared, frame: int, pixels: NDArray[np.float32]) -> None:
+        uid, versions = view.sop_instance_uid, range(self._versions)
+        for version in range(view.outdated):
+            self._store.delete(feature_key(self._settings, self._backbone.version, uid, frame, version))
+        ensure_features(self._store, self._settings, self._backbone, uid, frame, pixels, versions)
 
-    def _write(self, outcome: Frame | Refusal) -> None:
+    def _write(self, outcome: Prepared | Refusal) -> None:
         with self._engine.begin() as connection:
             if isinstance(outcome, Refusal):
                 refusals.write(connection, [outcome])
@@ -155,7 +155,7 @@ class _Preparation:
                 values = {
                     "object_id": outcome.view.object_id,
                     "etag": outcome.view.etag,
-                    "key_frame": outcome.number,
+                    "key_frame": outcome.key_frame,
                     "backbone": self._backbone.version,
                     "versions": self._versions,
                 }
