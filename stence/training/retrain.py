@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from sqlalchemy import Engine, func
 
 from stence import __version__, registry
-from stence.angiography.backbone import RIDGES, open_backbone
+from stence.angiography.backbone import open_backbone
 from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
 from stence.database.outage import patiently
@@ -37,6 +37,7 @@ from stence.training.processes import run_in_processes
 from stence.training.publishing import register
 from stence.training.start import find_start, origin_of
 from stence.training.supervised import check_size, torch_threads
+from stence.weights import IMPORTABLES
 
 BY = "stence retrain"
 
@@ -82,7 +83,7 @@ class Retraining:
         judging.find_champion(engine, store, settings)  # what is wrong with it is not told after days only
         backbone = open_backbone(config.backbone, store, settings, self._device)
         origin = backbone.version
-        if config.backbone != RIDGES:
+        if config.backbone in IMPORTABLES:
             origin = origin_of(store, settings, config.backbone)
         self._weights = {"ECG encoder": self._start.origin, "angiogram backbone": origin}
         self._features = FeatureSet(backbone.version, 1 + config.augmented_copies)

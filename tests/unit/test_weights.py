@@ -20,6 +20,7 @@ from stence.encoders.otis import otis
 from stence.errors import ConfigurationError, WeightsError
 from stence.objects import LocalStore
 from stence.settings import Settings
+from stence.training.start import origin_of
 from stence.weights import dinov2_names
 from support.dinov2 import hugging_face_folder, meta_weights
 from support.encoders import small
@@ -240,3 +241,10 @@ def test_the_command_line_tells_hash_and_licence(
     refused = CliRunner().invoke(main, ["weights", "import", "otis-base", str(folder)])
     assert refused.exit_code == 1
     assert "do not fit OTiS" in refused.output
+
+
+def test_where_a_training_started_is_told_with_the_licence(
+    store: LocalStore, settings: Settings, folder: Path
+) -> None:
+    imported = weights.import_weights(store, settings, DINOV2, folder)
+    assert origin_of(store, settings, DINOV2) == f"{DINOV2}, SHA-256 {imported.sha256}, licence Apache-2.0"
