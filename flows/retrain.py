@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from httpx import HTTPError
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import (
     create_markdown_artifact,
@@ -86,14 +88,22 @@ class Bar:
             return
         percent = 100 * done // total
         if stage not in self._artifacts:
-            self._artifacts[stage] = create_progress_artifact(
-                percent, key=f"retrain-{stage}", description=stage
+            self._artifacts[stage] = show(
+                create_progress_artifact, progress=percent, key=f"retrain-{stage}", description=stage
             )
-        elif percent != self._shown[stage]:
-            update_progress_artifact(
-                self._artifacts[stage], percent, description=f"{stage}: {note}".strip(": ")
-            )
+        elif percent != self._shown[stage] and (artifact := self._artifacts[stage]):
+            description = f"{stage}: {note}".strip(": ")
+            show(update_progress_artifact, artifact_id=artifact, progress=percent, description=description)
         self._shown[stage] = percent
+
+
+def show(artifact: Callable[..., Any], **content: Any) -> Any:
+    """Create or update an artifact; its id, or None where the server is away, which ends no training."""
+    try:
+        return artifact(**content)
+    except HTTPError as error:
+        get_run_logger().warning("Prefect's server did not take an artifact (%s)", type(error).__name__)
+        return None
 
 
 def show_course(stage: str, course: Course) -> None:
@@ -107,15 +117,14 @@ def show_course(stage: str, course: Course) -> None:
         }
         for epoch, loss in enumerate(course.training_losses, start=1)
     ]
-    create_table_artifact(
-        key=f"retrain-{stage}-course", table=rows, description=f"{stage}: best epoch {course.best_epoch}"
-    )
+    description = f"{stage}: best epoch {course.best_epoch}"
+    show(create_table_artifact, key=f"retrain-{stage}-course", table=rows, description=description)
 
 
 def skipped(reason: str) -> dict[str, Any]:
     """Say why there was no training."""
     get_run_logger().info("No training: %s", reason)
-    create_markdown_artifact(key="retrain-outcome", markdown=f"**Skipped**: {reason}")
+    show(create_markdown_artifact, key="retrain-outcome", markdown=f"**Skipped**: {reason}")
     return {"outcome": "skipped", "reason": reason}
 
 
@@ -124,5 +133,7 @@ def decided(version: str, verdict: Verdict) -> dict[str, Any]:
     outcome = "shadow" if verdict.passed else "rejected"
     lines = [f"- {'passed' if check.passed else '**failed**'}: {check.finding}" for check in verdict.checks]
     markdown = "\n".join([f"**{version}: {outcome}**", "", *lines])
-    create_markdown_artifact(key="retrain-outcome", markdown=markdown, description="The last retraining")
+    show(
+        create_markdown_artifact, key="retrain-outcome", markdown=markdown, description="The last retraining"
+    )
     return {"outcome": outcome, "version": version, "reasons": verdict.reasons}
