@@ -37,10 +37,10 @@ class Journal:
         """Write columns of the row as part of a transaction."""
         connection.execute(self._update.values(columns))
 
-    def is_running(self, connection: Connection) -> bool:
-        """Whether nobody has written the run's end yet."""
+    def has_finished(self, connection: Connection) -> bool:
+        """Whether it is written that the run came to its end, with a model."""
         state = select(training_runs.c.state).where(training_runs.c.id == self.run_id)
-        return connection.scalar(state) == "running"
+        return connection.scalar(state) == "finished"
 
     def end(self, state: str, error: str) -> None:
         """End the run this way, unless its end is written: what fails after that changes nothing about it."""

@@ -151,7 +151,7 @@ class Retraining:
         verdict, outcome = self._verdict, "shadow" if self._verdict.passed else "rejected"
         decide = registry.shadow if verdict.passed else registry.reject
         with self._engine.begin() as connection:
-            if not self._journal.is_running(connection):
+            if self._journal.has_finished(connection):
                 return  # committed already, before its connection broke
             register(connection, folder, self._artefact, by=BY)
             decide(connection, version, by=BY, why=verdict.text())
