@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from stence.objects import ObjectStore
     from stence.settings import Settings
 
-PATCH_DIM = 384
 RIDGES = "ridges"
 DINOV2 = "dinov2-vits14"
 BACKBONES = (RIDGES, DINOV2)

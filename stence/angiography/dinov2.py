@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stence import weights
-from stence.angiography.backbone import DINOV2, PATCH_DIM, check_frames
+from stence.angiography.backbone import DINOV2, check_frames
 from stence.errors import WeightsError
 from stence.weights import dinov2_names as published
 
@@ -39,7 +39,7 @@ class Dinov2:
     Raises WeightsError where ``tensors`` are not those of a DINOv2 ViT-S/14.
     """
 
-    patch_dim = PATCH_DIM
+    patch_dim = published.WIDTH
     side = published.SIDE
     tokens = published.POSITIONS - 1
 
