@@ -24,10 +24,9 @@ from stence.registry.manifest import Manifest
 from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
 from stence.training.evaluation import auroc
-from support.ecgs import heartbeats, manifest, store_ecg
+from support.ecgs import heartbeats, store_ecg
+from support.toy_hospital import PATIENTS, STUDY, ToyHospital, is_ill, toy_ecg
 
-STUDY = datetime(2026, 3, 20, 10)
-PATIENTS = 240
 CONFIG = SupervisedConfig(
     finetuning=TrainingConfig(
         encoder_config={"width": 16, "depth": 1, "heads": 1},
@@ -45,42 +44,6 @@ CONFIG = SupervisedConfig(
 @pytest.fixture
 def store(settings: Settings) -> ObjectStore:
     return open_store(settings.resolved_store_url, settings)
-
-
-def toy_ecg(number: int, *, ill: bool) -> NDArray[np.int16]:
-    """Disease turns everything in the chest leads upside down, which no augmentation does."""
-    signal = heartbeats(number)
-    signal[6:] *= -1 if ill else 1
-    return signal
-
-
-def is_ill(number: int) -> bool:
-    return number % 2 == 1
-
-
-class ToyHospital:
-    """One ECG, ten days before its study, for each patient; rows may be added before ``write``."""
-
-    def __init__(self, store: ObjectStore, patients: int = PATIENTS) -> None:
-        self.store = store
-        self.ecgs: list[tuple[str, str, str]] = []
-        self.reports = ["study_id,patient_id,performed_at,segment,degree"]
-        for number in range(patients):
-            self.add_ecg(f"{number}", f"P{number}", toy_ecg(number, ill=is_ill(number)))
-            self.add_study(f"S{number}", f"P{number}", degree=95 if is_ill(number) else 10)
-
-    def add_ecg(
-        self, path: str, patient: str, signal: NDArray[np.int16], days_before: float = 10, rate: float = 500
-    ) -> None:
-        store_ecg(self.store, f"ecg/{path}.hea", signal, rate=rate)
-        self.ecgs.append((patient, (STUDY - timedelta(days=days_before)).isoformat(), path))
-
-    def add_study(self, study: str, patient: str, degree: float) -> None:
-        self.reports.append(f"{study},{patient},{STUDY.isoformat()},6,{degree}")
-
-    def write(self) -> None:
-        self.store.put("ecg/record_list.csv", manifest(self.ecgs))
-        self.store.put("reports/cath.csv", ("\n".join(self.reports) + "\n").encode())
 
 
 def registered(engine: Engine) -> list[tuple[str, str, str, str]]:
