@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     )
     model_prefix: str = Field("models/", description="Where model artefacts lie in the store.")
     card_prefix: str = Field("cards/", description="Where model cards lie in the store.")
+    training_prefix: str = Field("training/", description="Where teachers and pretrained pairs are kept.")
     feature_prefix: str = Field("features/", description="Where patch features of key frames are kept.")
     weights_prefix: str = Field("weights/", description="Where imported published weights are kept.")
     timezone: str = Field("UTC", description="Time zone of file times that carry none.")
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
         "card_prefix",
         "feature_prefix",
         "weights_prefix",
+        "training_prefix",
     )
     @classmethod
     def _folder(cls, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -113,6 +114,17 @@ def described(
     artefact = artefact_of(fitted, bench.config, bench.cohort, windows)
     gate = verdict.as_json() | {"champion": champion.model_version if champion else None}
     return Artefact(artefact.manifest.model_copy(update={"gate": gate}), artefact.weights)
+
+
+def with_stages(artefact: Artefact, bench: Bench, store: ObjectStore, prefix: str) -> Artefact:
+    """Keep what teacher and pretraining learned below ``prefix``; the artefact, which knows the files."""
+    manifest, kept = artefact.manifest, {}
+    for stage in (stages.TEACHER, stages.PRETRAINING):
+        content = bench.result(stage).read_bytes()
+        store.put(key := f"{prefix}{manifest.model_version}/{stage}.safetensors", content)
+        kept[key] = hashlib.sha256(content).hexdigest()
+    run = manifest.training_run | {"stage_weights": kept}
+    return Artefact(manifest.model_copy(update={"training_run": run}), artefact.weights)
 
 
 def with_card(artefact: Artefact, challenger: Assessed, store: ObjectStore, prefix: str) -> Artefact:

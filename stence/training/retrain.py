@@ -119,7 +119,7 @@ class Retraining:
         return self._bench.course(stage)
 
     def judge(self) -> Verdict:
-        """Measure the model and hold it against the champion; its card is written."""
+        """Measure the model and hold it against the champion; card and stages are stored."""
         self._journal.note(stage="judge")
         windows, bench = self._settings.windows_per_ecg, self._bench
         with torch_threads(self._config.cpu_threads):
@@ -129,6 +129,7 @@ class Retraining:
             self._verdict = judging.verdict_on(challenger, fitted, bench, champion)
         fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
         artefact = judging.described(fitted, bench, self._verdict, champion, windows)
+        artefact = judging.with_stages(artefact, bench, self._store, self._settings.training_prefix)
         self._artefact = judging.with_card(artefact, challenger, self._store, self._settings.card_prefix)
         return self._verdict
 

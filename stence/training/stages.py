@@ -56,7 +56,7 @@ class Bench:
 
     def is_done(self, stage: str) -> bool:
         """Whether the stage has left its result."""
-        return self._result(stage).exists()
+        return self.result(stage).exists()
 
     def checkpoint(self, stage: str) -> Path:
         """Where a stage keeps what it goes on from."""
@@ -65,7 +65,7 @@ class Bench:
     def keep(self, stage: str, module: nn.Module, course: Course) -> None:
         """Write a stage's result, in the first process only; its checkpoint is needed no more."""
         if distributed.rank() == 0:
-            checkpoint.write(self._result(stage), {"model": module.state_dict()}, asdict(course))
+            checkpoint.write(self.result(stage), {"model": module.state_dict()}, asdict(course))
             self.checkpoint(stage).unlink(missing_ok=True)
 
     def course(self, stage: str) -> Course:
@@ -120,11 +120,12 @@ class Bench:
     def _first_teacher(self) -> SegmentMIL:
         return self.config.teacher.build(self.angiograms.patch_dim)
 
-    def _result(self, stage: str) -> Path:
+    def result(self, stage: str) -> Path:
+        """Where a stage leaves its weights and its course."""
         return self.folder / f"{stage}.safetensors"
 
     def _read(self, stage: str) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-        found = checkpoint.read(self._result(stage))
+        found = checkpoint.read(self.result(stage))
         if found is None:
             raise StenceError(f"The stage {stage} has not been done in {self.folder} yet.")
         return found
