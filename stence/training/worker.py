@@ -1,7 +1,8 @@
 """One process of a training stage that runs in several: ``torchrun -m stence.training.worker FOLDER STAGE``.
 
-Its progress goes to standard output as lines of JSON, from the first process only. When the process that
-started them all is gone, its end of the pipe on standard input closes, and every worker ends at once.
+Its progress goes to standard output as lines of JSON, from the first process only; why it failed, from each.
+When the process that started them all is gone, its end of the pipe on standard input closes, and every worker
+ends at once.
 """
 
 from __future__ import annotations
@@ -12,15 +13,14 @@ import sys
 import threading
 from pathlib import Path
 
+from stence.errors import StenceError
 from stence.training import distributed, stages
 
 
 def tell(stage: str, done: int, total: int | None = None, note: str = "") -> None:
     """A line for the process that started this one."""
-    if distributed.rank():
-        return
-    sys.stdout.write(json.dumps({"stage": stage, "done": done, "total": total, "note": note}) + "\n")
-    sys.stdout.flush()
+    if distributed.rank() == 0:
+        _say(stage=stage, done=done, total=total, note=note)
 
 
 def end_with_parent() -> None:
@@ -37,8 +37,17 @@ def end_with_parent() -> None:
 def main(folder: str, stage: str, device: str) -> None:
     """Do ``stage`` in ``folder`` as one of several processes."""
     end_with_parent()
-    with distributed.joined(device):
-        stages.run(stage, Path(folder), device, tell)
+    try:
+        with distributed.joined(device):
+            stages.run(stage, Path(folder), device, tell)
+    except StenceError as error:
+        _say(error=str(error))
+        sys.exit(1)
+
+
+def _say(**message: object) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
