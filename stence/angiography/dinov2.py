@@ -51,7 +51,7 @@ class Dinov2:
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
         """Patch features (n, 1369, 384) of frames (n, 518, 518)."""
         check_frames(frames, self.side)
-        size = BLOCKS[self._device]
+        size = BLOCKS[torch.device(self._device).type]
         features = np.empty((len(frames), self.tokens, self.patch_dim), dtype=np.float16)
         for start in range(0, len(frames), size):
             part = frames[start : start + size]

@@ -1,6 +1,6 @@
 """A backbone without weights: what is seen of lines, narrowings and ends in each patch of a frame.
 
-It stands in for DINOv2 where there are no published weights, and is good enough to train with on a CPU.
+It stands in for DINOv2 where its weights are not at hand, or no GPU to run it on.
 """
 
 from __future__ import annotations
