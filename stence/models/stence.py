@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from stence.encoders import Encoder
@@ -16,8 +15,9 @@ BIAS = 0.01
 class StencePair(nn.Module):
     """An ECG encoder and a SegmentMIL, each with a way into the shared space.
 
-    The angiogram's way begins with a query of its own beside SegmentMIL's 11. Both arguments become part of
-    the pair.
+    The angiogram's way begins with a query of its own beside SegmentMIL's 11; at first it asks what the
+    patient's does, so that a taught SegmentMIL answers something that an ECG can tell. Both arguments become
+    part of the pair.
     """
 
     def __init__(self, encoder: Encoder, segment_mil: SegmentMIL, shared: int = SHARED) -> None:
@@ -26,7 +26,7 @@ class StencePair(nn.Module):
         self.encoder = encoder
         self.ecg_projector = projector(encoder.size, shared)
         self.segment_mil = segment_mil
-        self.query = nn.Parameter(torch.randn(1, width) / width**0.5)
+        self.query = nn.Parameter(segment_mil.query[:1].detach().clone())
         self.angiogram_projector = projector(width, shared)
 
     def ecg(self, windows: Tensor) -> Tensor:

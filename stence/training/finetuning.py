@@ -50,6 +50,9 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(80, ge=2, description="ECGs that go through the network together.")
     accumulation: int = Field(1, ge=1, description="Batches in a step, where its ECGs do not fit at once.")
     encoder_rate: float = Field(gt=0, description="Learning rate of the encoder.")
+    scratch_rate: float | None = Field(
+        None, gt=0, description="Learning rate of an encoder of random weights; none: as of any other."
+    )
     head_rate: float = Field(gt=0, description="Learning rate of the head.")
     weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
@@ -162,7 +165,7 @@ class _Finetuning:
         head = {"params": self.model.head_parameters(), "rate": self._config.head_rate}
         if self._config.frozen:
             return [head]
-        return [{"params": list(self.model.encoder.parameters()), "rate": self._config.encoder_rate}, head]
+        return [{"params": list(self.model.encoder.parameters()), "rate": self._encoder_rate}, head]
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         return shuffled_batches(self._asked, self._config.batch_size, rng)
