@@ -158,6 +158,7 @@ class _Finetuning:
         self._answers = torch.from_numpy(answers).to(device)
         weights = task.weights(answers, train.patients).astype(np.float32)
         self._weights = torch.from_numpy(weights).to(device)
+        self._encoder_rate = config.encoder_rate if start else (config.scratch_rate or config.encoder_rate)
         self.model = first_model(config, start or first_encoder(config), len(task.outputs)).to(device)
         self.module: nn.Module = self.model
 

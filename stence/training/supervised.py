@@ -96,7 +96,8 @@ def _fit(
     cohort: Cohort, config: SupervisedConfig, start: Start, device: str, folder: Path, tell: Progress
 ) -> Fitted:
     train, validation = (cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
-    encoder, saved = first_encoder(config.finetuning, start.weights), folder / "checkpoint.safetensors"
+    saved = folder / "checkpoint.safetensors"
+    encoder = first_encoder(config.finetuning, start.weights) if start.weights else None
     model, course = fit(config.finetuning, train, validation, device, saved, tell, encoder)
     fitted = finish(model, {"finetuning": course}, cohort, config, device, tell)
     fitted.run["encoder_start"] = start.origin

@@ -37,7 +37,6 @@ from stence.training.teacher import study_logits, train_teacher
 
 TASK = BinaryTask(70, 70)
 SHARE = 0.1
-ENCODER_RATES = {"scratch": 3e-3, "pretrained": 3e-4}
 EPOCHS = {SHARE: 60, 1.0: 20}
 """Of fine-tuning, in every arm: as many as random weights need; validation patients choose the best one."""
 PRETRAINING_EPOCHS = 40
@@ -99,7 +98,6 @@ class Seed:
     def _finetuned(self, share: float, encoder: Encoder | None) -> NDArray[np.float64]:
         changed = {
             "label_fraction": share,
-            "encoder_rate": ENCODER_RATES["pretrained" if encoder else "scratch"],
             "epochs": EPOCHS[share],
             "patience": EPOCHS[share],
         }
