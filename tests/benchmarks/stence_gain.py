@@ -62,7 +62,7 @@ class Start:
 SCRATCH = Start("scratch", 0)
 ALL, PERMUTED = Start("StenCE"), Start("StenCE, pairs permuted", permuted=True)
 FEW, FEW_PERMUTED = Start("StenCE", SHARE), Start("StenCE, pairs permuted", SHARE, permuted=True)
-STARTS = {SHARE: (SCRATCH, ALL, PERMUTED, FEW, FEW_PERMUTED), 1.0: (SCRATCH, ALL, PERMUTED)}
+STARTS = {SHARE: (SCRATCH, ALL, PERMUTED, FEW, FEW_PERMUTED), 1.0: (SCRATCH, ALL)}
 """By the share of training patients whose labels fine-tuning sees."""
 
 
@@ -170,6 +170,8 @@ class Table:
         for share, starts in STARTS.items():
             scratch = self._logits(share, SCRATCH)
             for start in starts:
+                if not all(seed.path(share, start).exists() for seed in self._seeds):
+                    continue
                 logits = self._logits(share, start)
                 mean = np.mean([auroc(each, self._labels) for each in logits])
                 against = "" if start == SCRATCH else self._difference(logits, scratch)
