@@ -28,6 +28,7 @@ COMMANDS = {
     "models": "models",
     "review": "review",
     "weights": "weights",
+    "study": "study",
 }
 
 

@@ -51,7 +51,7 @@ def courses(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
         for axes in (losses, judged):
             axes.axvline(course["best_epoch"], color=REFERENCE, linestyle=":")
             axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png(figure)
 
 
 def _curve(
@@ -64,7 +64,7 @@ def _curve(
     axes.plot(*curve.chosen, "o", color=OTHER, label="at the threshold")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.legend(frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
 def _calibration(question: Question) -> bytes:
@@ -79,7 +79,7 @@ def _calibration(question: Question) -> bytes:
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.08), aspect="equal")
     axes.set_title("number of ECGs at each point", fontsize=9)
-    return _png(figure)
+    return png(figure)
 
 
 def _decision_curve(question: Question) -> bytes:
@@ -93,7 +93,7 @@ def _decision_curve(question: Question) -> bytes:
     top = float(question.label.mean())
     axes.set(xlim=(0, DECISION_THRESHOLDS[-1]), ylim=(-0.15 * top, 1.1 * top))
     axes.legend(frameon=False, fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def _level(question: Question) -> list[float]:
@@ -114,7 +114,8 @@ def _axes(figure: Figure, x_label: str, y_label: str) -> Axes:
     return axes
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a file, the same bytes every time."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -6,9 +6,10 @@ Nothing is ever downloaded, and no file's code is ever run.
 from __future__ import annotations
 
 from stence.weights.imported import Manifest, import_weights, list_imported, read, read_manifest
-from stence.weights.published import IMPORTABLES, Importable
+from stence.weights.published import ECG_ENCODER, IMPORTABLES, Importable
 
 __all__ = [
+    "ECG_ENCODER",
     "IMPORTABLES",
     "Importable",
     "Manifest",

@@ -18,6 +18,8 @@ from stence.weights import dinov2_names
 from stence.weights.files import opened, tensors_of
 
 Tensors = dict[str, Tensor]
+ECG_ENCODER = "ECG encoder"
+"""A kind of weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +75,35 @@ IMPORTABLES = {
         ),
         Importable(
             "otis-base",
-            kind="ECG encoder",
+            kind=ECG_ENCODER,
             licence="MIT (the code; none is stated for the weights)",
             source="otis_base.pth, linked from github.com/oetu/otis",
             load=_encoder("otis", under="model", beside=PRETRAINING_ONLY),
         ),
         Importable(
             "echoing-ecg",
-            kind="ECG encoder",
+            kind=ECG_ENCODER,
             licence="CC BY-NC-ND 4.0: no commercial use, no sharing of adapted weights",
             source="echoingecg.pt of huggingface.co/mcintoshML/EchoingECG",
             load=_encoder("echoing_ecg", beside=(TEXT,)),
         ),
         Importable(
             "ecgfounder",
-            kind="ECG encoder",
+            kind=ECG_ENCODER,
             licence="MIT (the code; none is stated for the weights)",
             source="12_lead_ECGFounder.pth of huggingface.co/PKUDigitalHealth/ECGFounder",
             load=_encoder("ecgfounder", under="state_dict"),
         ),
         Importable(
             "xecg-base",
-            kind="ECG encoder",
+            kind=ECG_ENCODER,
             licence="MIT",
             source="model.safetensors of huggingface.co/riccardolunelli/xECG_base_model_v1",
             load=_encoder("xecg"),
         ),
         Importable(
             "ptacl",
-            kind="ECG encoder",
+            kind=ECG_ENCODER,
             licence="none is stated: ask its authors",
             source="huggingface.co/alsalivan/vitmae_ecg, with the dimensions that its config.json names",
             load=_ptacl,

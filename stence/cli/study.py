@@ -1,0 +1,27 @@
+"""``stence study``: what pretraining on angiograms is worth with the hospital's own data."""
+
+from __future__ import annotations
+
+import click
+
+from stence.cli.terminal import progress
+from stence.settings import Settings
+
+
+@click.command()
+@click.argument("config")
+def study(config: str) -> None:
+    """Compare encoders from scratch, as published and after StenCE, as CONFIG (a YAML file or a preset) says.
+
+    A study that was stopped goes on when it is started again; several processes share the work.
+    """
+    from stence import database
+    from stence.objects import open_store
+    from stence.study import load_study, run_study
+
+    settings, planned = Settings(), load_study(config)
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, progress() as tell:
+        report = run_study(engine, store, settings, planned, tell)
+    click.echo(report.markdown)
+    click.echo(f"Table and picture are in {report.folder} of {store.url}.")

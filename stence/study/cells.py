@@ -1,0 +1,240 @@
+"""The trainings of a study: teacher and pretraining once for all that share them, then each cell's own.
+
+    teacher of a seed -> pretraining of an encoder and seed -> fine-tuning of each endpoint and fraction
+
+Each result is a file whose name has a hash of everything that decided it: a study that got another seed or
+endpoint goes on with what it has, and what was decided otherwise is done anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence import __version__
+from stence.encoders import Encoder
+from stence.encoders.base import Weights
+from stence.errors import StenceError
+from stence.models import SegmentMIL
+from stence.progress import Progress
+from stence.study.config import Arm, StudyConfig
+from stence.study.data import Data
+from stence.study.published import Published
+from stence.study.steps import Step
+from stence.training import checkpoint
+from stence.training.finetuning import ecg_logits, first_encoder, fit
+from stence.training.fractions import label_share
+from stence.training.loop import Course
+from stence.training.pretraining import pretrain
+from stence.training.tasks import BinaryTask
+from stence.training.teacher import train_teacher
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fine-tuning."""
+
+    encoder: str
+    arm: Arm
+    task: BinaryTask
+    fraction: float
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """For files and progress."""
+        endpoint = f"{self.task.low:g}-{self.task.high:g}"
+        return f"{self.encoder}-{self.arm}-{endpoint}-labels{self.fraction:g}-seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a cell's model says of the test ECGs, (n,) logits; or why there is no model."""
+
+    logits: NDArray[np.float64] | None
+    reason: str = ""
+
+
+class Cells:
+    """All trainings of a study as steps, with their files in ``folder``.
+
+    ``published`` are the encoders' published weights where they were imported, random ones elsewhere: where
+    StenCE's pretraining begins, and what the arm of their name is fine-tuned from.
+    """
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        data: Data,
+        published: Mapping[str, Published],
+        folder: Path,
+        device: str,
+        tell: Progress,
+    ) -> None:
+        self._config, self._data, self._published = config, data, published
+        self._folder, self._device, self._tell = folder, device, tell
+        self._given = (data.cohort.fingerprint, __version__)
+        self._steps: dict[Cell, Step] = {}
+        self._shared: dict[Path, Step] = {}
+        for seed, fraction, task, name, arm in product(
+            config.seeds, config.label_fractions, config.tasks, config.encoders, Arm
+        ):
+            if arm != Arm.PUBLISHED or published[name].is_imported:
+                cell = Cell(name, arm, task, fraction, seed)
+                self._steps[cell] = self._finetuning(cell)
+
+    @property
+    def steps(self) -> list[Step]:
+        """In an order in which what is needed comes first."""
+        ordered: dict[Path, Step] = {}
+        for step in self._steps.values():
+            for each in (*(first for need in step.needs for first in need.needs), *step.needs, step):
+                ordered[each.path] = each
+        return list(ordered.values())
+
+    def outcomes(self) -> dict[Cell, Outcome]:
+        """Of all cells, once all steps are done."""
+        return {cell: _outcome(step.path) for cell, step in self._steps.items()}
+
+    def _teaching(self, seed: int) -> Step:
+        decisive = (*self._given, self._config.teacher_of(seed).model_dump(mode="json"))
+        path = self._path(f"teacher-seed{seed}", decisive)
+        return self._once(Step(path.stem, path, partial(self._teach, seed, path)))
+
+    def _pretraining(self, encoder: str, seed: int) -> Step:
+        teaching = self._teaching(seed)
+        config = self._config.pretraining_of(encoder, seed).model_dump(mode="json")
+        decisive = (teaching.path.name, config, self._first(encoder))
+        path = self._path(f"pretrained-{encoder}-seed{seed}", decisive)
+        return self._once(
+            Step(path.stem, path, partial(self._pretrain, encoder, seed, teaching.path, path), (teaching,))
+        )
+
+    def _finetuning(self, cell: Cell) -> Step:
+        needs = (self._pretraining(cell.encoder, cell.seed),) if cell.arm is Arm.STENCE else ()
+        config = self._config.finetuning_of(cell.encoder, cell.fraction, cell.seed).model_dump(mode="json")
+        start = self._first(cell.encoder) if cell.arm is Arm.PUBLISHED else None
+        decisive = (*self._given, asdict(cell), config, start, *(step.path.name for step in needs))
+        path = self._path(cell.label, decisive, "json")
+        return Step(cell.label, path, partial(self._finetune, cell, needs, path), needs)
+
+    def _once(self, step: Step) -> Step:
+        return self._shared.setdefault(step.path, step)
+
+    def _path(self, label: str, decisive: tuple[Any, ...], kind: str = "safetensors") -> Path:
+        digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+        return self._folder / f"{label}-{digest}.{kind}"
+
+    def _first(self, encoder: str) -> tuple[Any, ...]:
+        """What an encoder is before any training here, in all that decides it beside the seed."""
+        choice = self._config.encoders[encoder]
+        return choice.encoder, choice.config, self._published[encoder].origin
+
+    def _teach(self, seed: int, path: Path) -> None:
+        config = self._config.teacher_of(seed)
+        saved = _checkpoint(path)
+        teacher, course = train_teacher(self._data.angiograms, config, self._device, saved, self._tell)
+        _keep(path, teacher, course)
+
+    def _pretrain(self, name: str, seed: int, taught: Path, path: Path) -> None:
+        teacher = self._config.teacher_of(seed).build(self._data.angiograms.patch_dim)
+        _load(teacher, taught)
+        pair, course = pretrain(
+            self._data.cohort,
+            self._data.angiograms,
+            self._config.pretraining_of(name, seed),
+            self._encoder(name, seed, self._published[name].read()),
+            teacher,
+            self._device,
+            _checkpoint(path),
+            self._tell,
+        )
+        _keep(path, pair.encoder, course)
+
+    def _finetune(self, cell: Cell, needs: tuple[Step, ...], path: Path) -> None:
+        """A cell that cannot be trained ends with the reason, and the study goes on."""
+        began = time.monotonic()
+        try:
+            found = self._fitted(cell, needs, _checkpoint(path))
+        except StenceError as error:
+            found = {"reason": str(error)}
+        about: dict[str, Any] = {
+            "encoder": cell.encoder,
+            "arm": cell.arm,
+            "endpoint": [cell.task.low, cell.task.high],
+        }
+        about |= {"label_fraction": cell.fraction, "seed": cell.seed}
+        about |= {"seconds": round(time.monotonic() - began, 1)}
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(about | found))
+        unfinished.replace(path)
+        _checkpoint(path).unlink(missing_ok=True)
+
+    def _fitted(self, cell: Cell, needs: tuple[Step, ...], saved: Path) -> dict[str, Any]:
+        _check_answers(cell, self._data)
+        config = self._config.finetuning_of(cell.encoder, cell.fraction, cell.seed)
+        train, validation = self._data.train, self._data.validation
+        model, course = fit(
+            config, train, validation, self._device, saved, self._tell, self._start(cell, needs), cell.task
+        )
+        logits = ecg_logits(model, self._data.test, self._device)[:, 0]
+        validated = course.best_validation_auroc
+        return {"best_epoch": course.best_epoch, "validation_auroc": validated, "logits": logits.tolist()}
+
+    def _start(self, cell: Cell, needs: tuple[Step, ...]) -> Encoder | None:
+        """The encoder that a cell is fine-tuned from; None for a random one."""
+        if cell.arm is Arm.SCRATCH:
+            return None
+        if cell.arm is Arm.PUBLISHED:
+            return self._encoder(cell.encoder, cell.seed, self._published[cell.encoder].read())
+        encoder = self._encoder(cell.encoder, cell.seed, None)
+        _load(encoder, needs[0].path)
+        return encoder
+
+    def _encoder(self, name: str, seed: int, weights: Weights | None) -> Encoder:
+        fraction = next(iter(self._config.label_fractions))  # which decides nothing here
+        return first_encoder(self._config.finetuning_of(name, fraction, seed), weights)
+
+
+def _check_answers(cell: Cell, data: Data) -> None:
+    """Raise StenceError where patients with or without the stenosis are missing."""
+    train = cell.task.answers(data.train)[label_share(data.train.patients, cell.fraction, cell.seed), 0]
+    parts = {"training": train, "validation": cell.task.answers(data.validation)[:, 0]}
+    parts["test"] = cell.task.answers(data.test)[:, 0]
+    for name, answers in parts.items():
+        cases, controls = int((answers == 1).sum()), int((answers == 0).sum())
+        if not (cases and controls):
+            raise StenceError(f"{cases} {name} ECGs with the stenosis and {controls} without")
+
+
+def _outcome(path: Path) -> Outcome:
+    found = json.loads(path.read_text())
+    if "reason" in found:
+        return Outcome(None, found["reason"])
+    return Outcome(np.array(found["logits"], dtype=np.float64))
+
+
+def _checkpoint(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.checkpoint.safetensors")
+
+
+def _keep(path: Path, module: SegmentMIL | Encoder, course: Course) -> None:
+    checkpoint.write(path, {"model": module.state_dict()}, asdict(course))
+    _checkpoint(path).unlink(missing_ok=True)
+
+
+def _load(module: SegmentMIL | Encoder, path: Path) -> None:
+    found = checkpoint.read(path)
+    if found is None:
+        raise StenceError(f"{path} is missing: start the study again.")
+    module.load_state_dict(found[0]["model"])

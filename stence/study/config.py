@@ -1,0 +1,194 @@
+"""The configuration of a study: one readable YAML file, which spans a grid of trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stence import encoders
+from stence.ecg import WINDOW_SAMPLES
+from stence.training.config import in_words, read_config
+from stence.training.finetuning import TrainingConfig
+from stence.training.pretraining import PretrainingConfig
+from stence.training.tasks import BinaryTask
+from stence.training.teacher import TeacherConfig
+from stence.weights import ECG_ENCODER, IMPORTABLES
+
+PRESETS = Path(__file__).parent / "presets"
+OF_THE_GRID = {
+    "teacher": {"seed"},
+    "pretraining": {"seed"},
+    "finetuning": {"seed", "encoder", "encoder_config", "weights", "label_fraction"},
+}
+"""What a section must leave to the study."""
+Changes = dict[str, Any]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+
+
+class Arm(StrEnum):
+    """What an encoder is fine-tuned from."""
+
+    SCRATCH = "scratch"
+    PUBLISHED = "published"
+    STENCE = "StenCE"
+
+
+class EncoderChoice(BaseModel):
+    """An encoder of the study, and what its trainings need otherwise than those of the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoder: str = Field(description="Name in the registry of stence.encoders.")
+    config: dict[str, Any] = Field({}, description="Arguments of the encoder.")
+    weights: str | None = Field(None, description="Published weights, where they were imported.")
+    pretraining: Changes = Field({}, description="What differs from the study's section.")
+    finetuning: Changes = Field({}, description="What differs from the study's section.")
+
+    @field_validator("weights")
+    @classmethod
+    def _importable(cls, name: str | None) -> str | None:
+        known = [known for known, importable in IMPORTABLES.items() if importable.kind == ECG_ENCODER]
+        if name is not None and name not in known:
+            raise ValueError(f"there are no weights {name!r} of an ECG encoder; known: {', '.join(known)}")
+        return name
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        """Without memory for its weights."""
+        try:
+            with torch.device("meta"):
+                encoder = encoders.build(self.encoder, **self.config)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        if encoder.window_samples != WINDOW_SAMPLES:
+            raise ValueError(
+                f"{self.encoder} reads {encoder.window_samples} samples, and trainings cut {WINDOW_SAMPLES}: "
+                f"give window_samples: {WINDOW_SAMPLES} in its config"
+            )
+        return self
+
+
+class StudyConfig(BaseModel):
+    """All that decides what a study finds in given data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name = Field(description="Of its folders, here and in the store.")
+    cpu_threads: int | None = Field(None, ge=1, description="Threads of torch on a CPU; none: its choice.")
+    days_before_study: float = Field(30, gt=0, description="How old an ECG may be at its study.")
+    backbone: Literal["dinov2-vits14", "ridges"] = Field(description="What makes patch features of frames.")
+    augmented_copies: int = Field(4, ge=1, description="Augmented features of a frame beside its plain ones.")
+
+    encoders: dict[Name, EncoderChoice] = Field(min_length=1, description="By their names in the table.")
+    endpoints: tuple[float | tuple[float, float], ...] = Field(
+        min_length=1, description="Stenosis from so many percent; or a grey zone: [no up to, yes from]."
+    )
+    label_fractions: dict[Annotated[float, Field(gt=0, le=1)], Changes] = Field(
+        min_length=1, description="Shares of training patients with labels; what fine-tuning changes there."
+    )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+
+    teacher: TeacherConfig = TeacherConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    finetuning: dict[str, Any] = Field(description="A TrainingConfig, less what the grid decides.")
+    resamples: int = Field(2000, ge=100, description="Resamples of seeds and patients behind an interval.")
+
+    @property
+    def tasks(self) -> tuple[BinaryTask, ...]:
+        """One for each endpoint."""
+        return tuple(
+            BinaryTask(*endpoint) if isinstance(endpoint, tuple) else BinaryTask(endpoint, endpoint)
+            for endpoint in self.endpoints
+        )
+
+    def teacher_of(self, seed: int) -> TeacherConfig:
+        """Shared by all encoders."""
+        return self.teacher.model_copy(update={"seed": seed})
+
+    def pretraining_of(self, encoder: str, seed: int) -> PretrainingConfig:
+        """Shared by all endpoints and fractions."""
+        changes = self.encoders[encoder].pretraining
+        return PretrainingConfig(**self.pretraining.model_dump() | changes | {"seed": seed})
+
+    def finetuning_of(self, encoder: str, fraction: float, seed: int) -> TrainingConfig:
+        """Shared by all arms and endpoints; the fraction's changes outweigh the encoder's."""
+        choice = self.encoders[encoder]
+        of_grid = {
+            "encoder": choice.encoder,
+            "encoder_config": choice.config,
+            "label_fraction": fraction,
+            "seed": seed,
+        }
+        return TrainingConfig(
+            **self.finetuning | choice.finetuning | self.label_fractions[fraction] | of_grid
+        )
+
+    @model_validator(mode="after")
+    def _leaves_the_grid_to_the_study(self) -> Self:
+        wrong = [
+            f"{place}.{key}"
+            for place, section, given in self._sections()
+            for key in given
+            if key in OF_THE_GRID[section]
+        ]
+        if wrong:
+            raise ValueError(f"the study decides these, leave them out: {', '.join(wrong)}")
+        return self
+
+    @model_validator(mode="after")
+    def _every_training_is_possible(self) -> Self:
+        tried: dict[str, Callable[[], object]] = {"endpoints": lambda: self.tasks}
+        for name in self.encoders:
+            tried[f"pretraining of {name}"] = partial(self.pretraining_of, name, 0)
+            for fraction in self.label_fractions:
+                place = f"finetuning of {name} with {fraction:g} of the labels"
+                tried[place] = partial(self.finetuning_of, name, fraction, 0)
+        found: dict[str, str] = {}
+        for place, build in tried.items():
+            for problem in _problems(build):
+                found.setdefault(problem, place)  # which is not told for every place that shares it
+        if found:
+            raise ValueError("; ".join(f"{place}: {problem}" for problem, place in found.items()))
+        return self
+
+    def _sections(self) -> Iterator[tuple[str, str, Iterable[str]]]:
+        """Where settings of a stage stand, which stage's, and the keys given there."""
+        yield "teacher", "teacher", self.teacher.model_fields_set
+        yield "pretraining", "pretraining", self.pretraining.model_fields_set
+        yield "finetuning", "finetuning", self.finetuning
+        for name, choice in self.encoders.items():
+            yield f"encoders.{name}.pretraining", "pretraining", choice.pretraining
+            yield f"encoders.{name}.finetuning", "finetuning", choice.finetuning
+        for fraction, changes in self.label_fractions.items():
+            yield f"label_fractions.{fraction:g}", "finetuning", changes
+
+    @field_validator("endpoints", "seeds")
+    @classmethod
+    def _once(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(given)) < len(given):
+            raise ValueError("each may stand here once only")
+        return given
+
+
+def _problems(build: Callable[[], object]) -> list[str]:
+    try:
+        build()
+    except ValidationError as error:
+        return [in_words(found) for found in error.errors()]
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def load_study(name_or_path: str) -> StudyConfig:
+    """The study of a preset's name, or in a YAML file.
+
+    Raises ConfigurationError, which names every key that is unknown, missing or has an impossible value.
+    """
+    return read_config(name_or_path, PRESETS, StudyConfig, "study")

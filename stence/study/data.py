@@ -1,0 +1,124 @@
+"""The data of a study: gathered once, and the same for all of its trainings from then on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from stence import cohort as cohorts
+from stence import scoring
+from stence.angiography.backbone import open_backbone
+from stence.angiography.indexing import index_angiograms
+from stence.angiography.views import prepare_views
+from stence.cohort import Angiograms, Cohort, FeatureSet, Part, Split
+from stence.device import device_of
+from stence.ecg import PREPROCESSING_VERSION
+from stence.errors import ConfigurationError
+from stence.objects import ObjectStore
+from stence.progress import Progress
+from stence.settings import Settings
+from stence.study.config import StudyConfig
+from stence.study.steps import held
+
+DATA = "data.json"
+COHORT, ANGIOGRAMS = "cohort", "angiograms"
+
+
+@dataclass(frozen=True)
+class Data:
+    """ECGs and angiograms, as they were at the hospital when they were gathered."""
+
+    cohort: Cohort
+    angiograms: Angiograms
+    gathered_at: datetime
+
+    @property
+    def train(self) -> Part:
+        """The ECGs that models learn from."""
+        return self.cohort.parts[Split.TRAIN]
+
+    @property
+    def validation(self) -> Part:
+        """The ECGs that choose the best epoch."""
+        return self.cohort.parts[Split.VALIDATION]
+
+    @property
+    def test(self) -> Part:
+        """The ECGs that figures are of."""
+        return self.cohort.parts[Split.TEST]
+
+
+def gathered(
+    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, folder: Path, tell: Progress
+) -> Data:
+    """Index and gather all there is into ``folder``; where that was done before, the data from then.
+
+    Raises ConfigurationError where they were gathered otherwise than ``config`` says, StenceError without
+    cath reports, StoreUnavailableError, DatabaseUnavailableError.
+    """
+    with held(folder / f"{DATA}.lock", wait=True):
+        if not (folder / DATA).exists():
+            _gather(engine, store, settings, config, folder, tell)
+    found = json.loads((folder / DATA).read_text())
+    _check(found["how"], _how(settings, config), folder)
+    place = folder / found["folder"]
+    return Data(
+        cohorts.read_cohort(place / COHORT),
+        cohorts.read_angiograms(place / ANGIOGRAMS),
+        datetime.fromisoformat(found["gathered_at"]),
+    )
+
+
+def _gather(
+    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, folder: Path, tell: Progress
+) -> None:
+    scoring.index(engine, store, settings, tell)
+    cohorts.index_reports(engine, store, settings, tell)
+    index_angiograms(engine, store, settings, tell)
+    backbone = open_backbone(config.backbone, store, settings, device_of(settings))
+    features = FeatureSet(backbone.version, 1 + config.augmented_copies)
+    prepare_views(engine, store, settings, backbone, features.versions, tell)
+    plan = cohorts.plan_cohort(engine, store, settings, config.days_before_study, tell, features)
+    place = folder / f"data-{plan.fingerprint[:16]}"
+    for other in folder.glob("data-*"):  # of a gathering that was killed, before the hospital's data changed
+        if other != place:
+            shutil.rmtree(other)
+    place.mkdir(exist_ok=True, mode=0o700)
+    cohorts.gather(plan, engine, store, settings, place / COHORT, tell)
+    cohorts.gather_angiograms(plan, engine, store, settings, place / ANGIOGRAMS, tell)
+    found = {
+        "folder": place.name,
+        "gathered_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "how": _how(settings, config),
+    }
+    unfinished = folder / f"{DATA}.unfinished"
+    unfinished.write_text(json.dumps(found, indent=2))
+    unfinished.replace(folder / DATA)
+
+
+def _how(settings: Settings, config: StudyConfig) -> dict[str, Any]:
+    """What decides how the same hospital's data look to a training."""
+    return {
+        "days_before_study": config.days_before_study,
+        "backbone": config.backbone,
+        "augmented_copies": config.augmented_copies,
+        "windows_per_ecg": settings.windows_per_ecg,
+        "preprocessing": PREPROCESSING_VERSION,
+    }
+
+
+def _check(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    changed = [
+        f"{key} was {before.get(key)}, is {value}" for key, value in now.items() if before.get(key) != value
+    ]
+    if changed:
+        raise ConfigurationError(
+            f"The data in {folder} were gathered otherwise: {'; '.join(changed)}. "
+            "Give the study another name, or remove that folder."
+        )

@@ -1,0 +1,61 @@
+"""A study in one picture: for each encoder and endpoint what the arms reach, by the share of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stence.study.config import Arm
+from stence.study.statistics import Row
+from stence.study.table import endpoint
+from stence.training.pictures import DOTS_PER_INCH, MODEL, OTHER, REFERENCE, png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PANEL_INCHES = (2.8, 2.2)
+COLOURS = {Arm.SCRATCH: REFERENCE, Arm.PUBLISHED: OTHER, Arm.STENCE: MODEL}
+BESIDE = {Arm.SCRATCH: -0.15, Arm.PUBLISHED: 0.0, Arm.STENCE: 0.15}
+
+
+def draw(rows: Sequence[Row]) -> bytes:
+    """A PNG with a column of panels for each encoder, and in it a panel for each endpoint."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 (seconds to import)
+
+    encoders, tasks = list(dict.fromkeys(r.encoder for r in rows)), list(dict.fromkeys(r.task for r in rows))
+    size = (PANEL_INCHES[0] * len(encoders) + 0.6, PANEL_INCHES[1] * len(tasks) + 0.6)
+    figure = Figure(size, DOTS_PER_INCH, layout="constrained")
+    panels = figure.subplots(len(tasks), len(encoders), sharey=True, squeeze=False)
+    for down, task in enumerate(tasks):
+        for across, encoder in enumerate(encoders):
+            panel = panels[down, across]
+            _panel(panel, [row for row in rows if (row.encoder, row.task) == (encoder, task)])
+            panel.set_title(f"{encoder}, {endpoint(task)}", fontsize=8)
+            if down == len(tasks) - 1:
+                panel.set_xlabel("labels")
+            if across == 0:
+                panel.set_ylabel("AUROC (95 %)")
+    handles = {
+        handle.get_label(): handle for axes in panels.flat for handle in axes.get_legend_handles_labels()[0]
+    }
+    if handles:
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside upper center", ncols=len(Arm), frameon=False
+        )
+    return png(figure)
+
+
+def _panel(axes: Axes, rows: Sequence[Row]) -> None:
+    axes.axhline(0.5, color=REFERENCE, linestyle=":", linewidth=1)
+    for arm in Arm:
+        for place, row in enumerate(rows):
+            found = row.aurocs.get(arm)
+            if found is None or found.value is None or found.lower is None or found.upper is None:
+                continue
+            spread = [[found.value - found.lower], [found.upper - found.value]]
+            axes.errorbar(
+                place + BESIDE[arm], found.value, spread, fmt="o", color=COLOURS[arm], label=arm, markersize=4
+            )
+    axes.set_xticks(range(len(rows)), [f"{row.fraction:.4g}" for row in rows])
+    axes.set_xlim(-0.5, len(rows) - 0.5)
+    axes.spines[["top", "right"]].set_visible(False)

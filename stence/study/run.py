@@ -1,0 +1,62 @@
+"""A whole study: gather the data, train every cell that is missing, compare, and keep what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from stence.device import device_of
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.settings import Settings
+from stence.study.cells import Cells
+from stence.study.config import StudyConfig
+from stence.study.data import gathered
+from stence.study.picture import draw
+from stence.study.published import published_of
+from stence.study.statistics import rows_of
+from stence.study.steps import do_all
+from stence.study.table import to_csv, to_markdown
+from stence.training.supervised import torch_threads
+
+TABLE, NUMBERS, PICTURE, CONFIG = "table.md", "table.csv", "picture.png", "config.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The table as Markdown, and the folder in the store that holds it with its numbers and picture."""
+
+    markdown: str
+    folder: str
+
+
+def run_study(
+    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, tell: Progress = silent
+) -> Report:
+    """Do all that is missing of a study, and write its report into the store.
+
+    The same study may be at work in several processes of this machine, which share its trainings; a killed
+    one goes on where it was. Its data, logits and checkpoints lie in ``data_dir/studies/NAME`` until a person
+    removes them. Raises StenceError where a teacher or a pretraining has too little to learn from,
+    ConfigurationError where the name is that of a study of other data or there is no such device,
+    WeightsError, StoreUnavailableError, DatabaseUnavailableError.
+    """
+    device = device_of(settings)
+    folder = settings.data_dir / "studies" / config.name
+    cells_folder = folder / "cells"
+    cells_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    published = {name: published_of(store, settings, choice) for name, choice in config.encoders.items()}
+    data = gathered(engine, store, settings, config, folder, tell)
+    cells = Cells(config, data, published, cells_folder, device, tell)
+    with torch_threads(config.cpu_threads):
+        do_all(cells.steps, tell)
+        outcomes = cells.outcomes()
+        rows = rows_of(config, data, outcomes)
+    markdown = to_markdown(config, data, published, outcomes, rows)
+    kept = f"{settings.study_prefix}{config.name}/"
+    store.put(kept + CONFIG, config.model_dump_json(indent=2).encode())
+    store.put(kept + NUMBERS, to_csv(rows).encode())
+    store.put(kept + PICTURE, draw(rows))
+    store.put(kept + TABLE, markdown.encode())
+    return Report(markdown, kept)
