@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,12 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort.reports import Study
+from stence.cohort.signals import read_signals, sync_signals, write_signal
 from stence.cohort.splits import Split, split_of
-from stence.ecg import LEADS, SAMPLING_RATE, WINDOW_SAMPLES
 from stence.ecg.recording import Sex
 from stence.models.targets import SEGMENTS, TARGETS
 
-RAW_SAMPLES = 10 * SAMPLING_RATE
 INDEX = "cohort.json"
 
 
@@ -54,7 +52,9 @@ class Part:
 
     ``patients`` (n,) are numbers that only tell patients apart; ``studies`` (n,) is the number of each ECG's
     study in the cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M
-    or empty, ``age`` (n,) in years or NaN, as the file says.
+    or empty, ``age`` (n,) in years or NaN, as the file says. Where a table of other labels gave
+    them (``stence.labels``), ``labels`` is (n, labels), NaN where unknown, each ECG a study of its own, and
+    degrees are NaN.
     """
 
     contents: tuple[str, ...]
@@ -173,8 +173,7 @@ class CohortWriter:
 
     def add(self, example: Example) -> None:
         """Append one ECG."""
-        with _signal_file(self._folder, example.split).open("ab") as file:
-            file.write(np.ascontiguousarray(example.signal, dtype=np.float32).data)
+        write_signal(self._folder, example.split, example.signal)
         self._entries.append(
             _Entry(
                 example.content,
@@ -192,9 +191,7 @@ class CohortWriter:
 
     def finish(self, without: Collection[str], left_out: Mapping[str, int]) -> None:
         """Write the index, leaving out the ECGs whose content is in ``without``."""
-        for split in self._rows:
-            with _signal_file(self._folder, split).open("ab") as file:
-                os.fsync(file.fileno())
+        sync_signals(self._folder, self._rows)
         index = {
             "ecgs": [asdict(entry) for entry in self._entries if entry.content not in without],
             "studies": [asdict(study) for study in self._studies],
@@ -236,7 +233,6 @@ def _study_table(entries: Sequence[_StudyEntry]) -> StudyTable:
 
 
 def _part(folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTable, windows: int) -> Part:
-    shape = (len(LEADS), RAW_SAMPLES) if split is Split.TRAIN else (windows, len(LEADS), WINDOW_SAMPLES)
     labels = [[np.nan if label is None else label for label in entry.labels] for entry in entries]
     studies = np.array([entry.study for entry in entries], dtype=np.int64)
     return Part(
@@ -249,13 +245,5 @@ def _part(folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTab
         np.array([np.nan if entry.age is None else entry.age for entry in entries], dtype=np.float64),
         np.array([entry.samples for entry in entries], dtype=np.int64),
         np.array([entry.row for entry in entries], dtype=np.int64),
-        _mapped(_signal_file(folder, split), shape) if entries else np.empty((0, *shape), dtype=np.float32),
+        read_signals(folder, split, windows),
     )
-
-
-def _mapped(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return np.memmap(path, dtype=np.float32, mode="r").reshape(-1, *shape)
-
-
-def _signal_file(folder: Path, split: Split) -> Path:
-    return folder / f"{split}.f32"

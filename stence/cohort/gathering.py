@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from stence.cohort.dataset import RAW_SAMPLES, Cohort, CohortWriter, Example, is_written, read_cohort
+from stence.cohort.dataset import Cohort, CohortWriter, Example, is_written, read_cohort
 from stence.cohort.pairing import Candidate, Plan
 from stence.cohort.pairs import Pair, record_pairs
+from stence.cohort.signals import RAW_SAMPLES
 from stence.cohort.splits import Split, split_of
 from stence.concurrency import in_order
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError, resample
@@ -105,11 +106,7 @@ class _Gathering:
         if isinstance(study, str):
             return study
         split = split_of(ecg.patient_id)
-        if split is Split.TRAIN:
-            samples, signal = _raw(ecg.recording)
-        else:
-            signal = model_input(ecg, self._settings.windows_per_ecg)
-            samples = signal.shape[-1]
+        samples, signal = kept_signal(ecg, split, self._settings.windows_per_ecg)
         return Example(
             ecg.content_hash.hex(),
             ecg.patient_id,
@@ -122,6 +119,14 @@ class _Gathering:
             ecg.recording.sex,
             ecg.recording.age,
         )
+
+
+def kept_signal(ecg: UsableEcg, split: Split, windows: int) -> tuple[int, NDArray[np.float32]]:
+    """How many samples of an ECG are kept in its split, and its signal there, as in Example."""
+    if split is Split.TRAIN:
+        return _raw(ecg.recording)
+    signal = model_input(ecg, windows)
+    return signal.shape[-1], signal
 
 
 def _raw(recording: Recording) -> tuple[int, NDArray[np.float32]]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from stence.cohort import Cohort, Part, Split
 from stence.cohort.angiograms import Angiograms
-from stence.cohort.dataset import RAW_SAMPLES, StudyTable
+from stence.cohort.dataset import StudyTable
+from stence.cohort.signals import RAW_SAMPLES
 from stence.ecg import preprocess
 from stence.encoders import Encoder
 from stence.models import labels

@@ -29,8 +29,9 @@ from stence.cohort import (
     report_rows,
     split_of,
 )
-from stence.cohort.dataset import RAW_SAMPLES, CohortWriter, Example, is_written, read_cohort
+from stence.cohort.dataset import CohortWriter, Example, is_written, read_cohort
 from stence.cohort.reports import Fault
+from stence.cohort.signals import RAW_SAMPLES
 from stence.cohort.splits import SHARES
 from stence.objects import LocalStore
 from stence.progress import silent

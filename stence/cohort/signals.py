@@ -1,0 +1,44 @@
+"""Signals of a split in one file, which is mapped, not loaded.
+
+Training ECGs are (12, RAW_SAMPLES), all others (windows, 12, WINDOW_SAMPLES), see ``stence.cohort.dataset``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.cohort.splits import Split
+from stence.ecg import LEADS, SAMPLING_RATE, WINDOW_SAMPLES
+
+RAW_SAMPLES = 10 * SAMPLING_RATE
+
+
+def write_signal(folder: Path, split: Split, signal: NDArray[np.float32]) -> None:
+    """Append an ECG's signal to those of its split."""
+    with _signal_file(folder, split).open("ab") as file:
+        file.write(np.ascontiguousarray(signal, dtype=np.float32).data)
+
+
+def sync_signals(folder: Path, splits: Iterable[Split]) -> None:
+    """Wait until the signals of these splits are on the disk."""
+    for split in splits:
+        with _signal_file(folder, split).open("ab") as file:
+            os.fsync(file.fileno())
+
+
+def read_signals(folder: Path, split: Split, windows: int) -> NDArray[np.float32]:
+    """The signals of a split, read from disk when asked for."""
+    shape = (len(LEADS), RAW_SAMPLES) if split is Split.TRAIN else (windows, len(LEADS), WINDOW_SAMPLES)
+    path = _signal_file(folder, split)
+    if not path.exists():
+        return np.empty((0, *shape), dtype=np.float32)
+    return np.memmap(path, dtype=np.float32, mode="r").reshape(-1, *shape)
+
+
+def _signal_file(folder: Path, split: Split) -> Path:
+    return folder / f"{split}.f32"
