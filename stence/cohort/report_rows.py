@@ -75,12 +75,20 @@ def is_report(key: str) -> bool:
     return key.lower().endswith((".csv", ".parquet"))
 
 
-def read_rows(key: str, chunks: Iterable[bytes]) -> Iterator[tuple[int, Cells | RowError]]:
+def read_rows(
+    key: str,
+    chunks: Iterable[bytes],
+    columns: Sequence[str] = COLUMNS,
+    optional: Sequence[str] = (INTERVENTION,),
+) -> Iterator[tuple[int, Cells | RowError]]:
     """Number and cells of every row; a CSV's by line from the header's 1, a Parquet's by row from 1.
 
-    Raises FileError where the file is no report, or damaged.
+    The first of ``columns`` holds the id; the ``optional`` ones may be missing. Raises FileError where the
+    file is no table with these columns, or damaged.
     """
-    return _parquet_rows(chunks) if key.lower().endswith(".parquet") else _csv_rows(chunks)
+    if key.lower().endswith(".parquet"):
+        return _parquet_rows(chunks, columns, optional)
+    return _csv_rows(chunks, columns)
 
 
 def parse(cells: Cells, timezone: tzinfo) -> Row:
@@ -99,15 +107,16 @@ def parse(cells: Cells, timezone: tzinfo) -> Row:
     )
 
 
-def _csv_rows(chunks: Iterable[bytes]) -> Iterator[tuple[int, Cells | RowError]]:
+def _csv_rows(chunks: Iterable[bytes], columns: Sequence[str]) -> Iterator[tuple[int, Cells | RowError]]:
     lines = _lines(chunks)
     names = _fields(next(lines, ""))
-    _check_columns(names)
+    _check_columns(names, columns)
+    place = names.index(columns[0])
     for number, line in enumerate(lines, start=2):
         if line.strip():
             fields = _fields(line)
             torn = len(fields) != len(names)
-            yield number, _torn(line, names) if torn else dict(zip(names, fields, strict=True))
+            yield number, _torn(line, place) if torn else dict(zip(names, fields, strict=True))
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -130,35 +139,39 @@ def _fields(line: str) -> list[str]:
         return []
 
 
-def _torn(line: str, names: Sequence[str]) -> RowError:
-    parts, place = line.split(","), names.index("study_id")
+def _torn(line: str, place: int) -> RowError:
+    parts = line.split(",")
     likely = parts[place].strip('" \r\0') if place < len(parts) else ""
     return RowError(RowFault.NOT_A_RECORD, likely)
 
 
-def _check_columns(names: Sequence[str]) -> None:
-    if missing := [name for name in COLUMNS if name not in names]:
-        raise FileError(FileFault.COLUMN_MISSING, f"it lacks {', '.join(missing)} of {', '.join(COLUMNS)}")
+def _check_columns(names: Sequence[str], columns: Sequence[str]) -> None:
+    if missing := [name for name in columns if name not in names]:
+        raise FileError(FileFault.COLUMN_MISSING, f"it lacks {', '.join(missing)} of {', '.join(columns)}")
 
 
-def _parquet_rows(chunks: Iterable[bytes]) -> Iterator[tuple[int, Cells | RowError]]:
+def _parquet_rows(
+    chunks: Iterable[bytes], columns: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[int, Cells | RowError]]:
     from pyarrow import ArrowException  # noqa: PLC0415 -- only hospitals that send Parquet need it
 
     with tempfile.TemporaryFile() as file:
         file.writelines(chunks)
         file.seek(0)
         try:
-            yield from _read_parquet(file)
+            yield from _read_parquet(file, columns, optional)
         except (ArrowException, OSError, ValueError, OverflowError):  # their texts can quote cells
             raise FileError(FileFault.UNREADABLE, "it is damaged, or no Parquet file") from None
 
 
-def _read_parquet(file: IO[bytes]) -> Iterator[tuple[int, Cells | RowError]]:
+def _read_parquet(
+    file: IO[bytes], columns: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[int, Cells | RowError]]:
     from pyarrow.parquet import ParquetFile  # noqa: PLC0415
 
     parquet, number = ParquetFile(file), 0
-    _check_columns(parquet.schema_arrow.names)
-    wanted = [name for name in (*COLUMNS, INTERVENTION) if name in parquet.schema_arrow.names]
+    _check_columns(parquet.schema_arrow.names, columns)
+    wanted = [name for name in (*columns, *optional) if name in parquet.schema_arrow.names]
     for batch in parquet.iter_batches(ROWS_TOGETHER, columns=wanted):
         for values in batch.to_pylist():
             number += 1

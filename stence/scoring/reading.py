@@ -29,10 +29,14 @@ from stence.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose ECG it is, and from when: what a manifest says."""
+    """Whose ECG it is, and from when: what a manifest says.
+
+    ``otherwise`` stands for the patient where neither file nor manifest names one; None: that is refused.
+    """
 
     patient_id: str | None = None
     acquired_at: datetime | None = None
+    otherwise: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ def _patient(recording: Recording, given: Identity) -> str:
     if named:
         detail = "the file and the manifest name different patients; mend whichever is wrong, then retry"
         raise UnusableEcgError(Finding(Reason.PATIENT_MISMATCH, detail))
+    if given.otherwise:
+        return given.otherwise
     detail = "neither the file nor a record_list.csv names the patient; add a line for it to a manifest"
     raise UnusableEcgError(Finding(Reason.UNKNOWN_PATIENT, detail))
 
