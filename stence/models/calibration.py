@@ -14,7 +14,7 @@ from stence.models.targets import TARGETS
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``slope * logit + intercept`` for each of the six questions; slopes are never negative.
+    """``slope * logit + intercept`` for each question, by default six; slopes are never negative.
 
     Lines act on the questions' logits, before ``coherence.probabilities``: calibrated probabilities
     keep every promise made there.
@@ -24,7 +24,7 @@ class Calibration:
     intercepts: tuple[float, ...] = (0.0,) * len(TARGETS)
 
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated logits of the same shape (..., 6)."""
+        """Calibrated logits of the same shape (..., questions)."""
         return logits * np.asarray(self.slopes) + np.asarray(self.intercepts)
 
 
@@ -33,11 +33,11 @@ def fit(
 ) -> Calibration:
     """Fit by maximum likelihood on held-out patients.
 
-    ``logits`` and ``answers`` (n, 6; NaN: not asked), ``weights`` (n,). The joint likelihood of the tree
-    is the product of its questions', so each line is fitted by itself. A question that nobody was asked
+    ``logits`` and ``answers`` (n, questions; NaN: not asked), ``weights`` (n,). The joint likelihood of the
+    tree is the product of its questions', so each line is fitted by itself. A question that nobody was asked
     keeps its logit.
     """
-    lines = [_fit_line(logits[:, column], answers[:, column], weights) for column in range(len(TARGETS))]
+    lines = [_fit_line(logits[:, column], answers[:, column], weights) for column in range(logits.shape[1])]
     slopes, intercepts = zip(*lines, strict=True)
     return Calibration(slopes, intercepts)
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from stence.models.thresholds import Threshold
 from stence.training import figures
 from stence.training.assessment import Asked, Assessed, questions
+from stence.training.figures import Question
 from stence.training.resampling import interval, resamples
 
 
 def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
-    """The mean over the targets of the area under the ROC curve; both (n, 6), NaN labels left out.
+    """The mean over the targets of the area under the ROC curve; both (n, targets), NaN labels left out.
 
     Targets without a case or without a control do not count; NaN if that is all of them.
     """
@@ -45,14 +46,18 @@ def evaluate(assessed: Assessed, thresholds: Mapping[str, Threshold], count: int
     }
 
 
-def _measured(asked: Asked, assessed: Assessed, count: int) -> dict[str, Any]:
-    patients = assessed.patients[asked.rows]
-    blocks = [figures.resampled_figures(asked.question, weights) for weights in resamples(patients, count)]
+def measured(question: Question, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
+    """One question's figures, as JSON: see ``evaluate``; ``patients`` (n,) tell those of its ECGs apart."""
+    blocks = [figures.resampled_figures(question, weights) for weights in resamples(patients, count)]
     return {
-        "ecgs": len(asked.rows),
+        "ecgs": len(question.label),
         "patients": len(np.unique(patients)),
-        "cases": int(asked.question.label.sum()),
+        "cases": int(question.label.sum()),
     } | {
         name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
-        for name, value in figures.figures(asked.question).items()
+        for name, value in figures.figures(question).items()
     }
+
+
+def _measured(asked: Asked, assessed: Assessed, count: int) -> dict[str, Any]:
+    return measured(asked.question, assessed.patients[asked.rows], count)

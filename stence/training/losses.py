@@ -27,6 +27,19 @@ def tree_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float
     return (each.sum(dim=1) * weights).sum() / weights.sum().clamp(min=1e-9)
 
 
+def label_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    """Binary cross-entropy of independent labels, averaged with ``weights`` over those that are known.
+
+    All (n, labels); ``answers`` NaN where unknown. Label smoothing as in ``tree_loss``. If nothing is known,
+    the loss is 0.
+    """
+    known = ~answers.isnan()
+    wanted = answers.nan_to_num() * (1 - smoothing) + smoothing / 2
+    each = binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    weights = weights * known
+    return (each * weights).sum() / weights.sum().clamp(min=1e-9)
+
+
 def stenosis_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy of ``ANGIOGRAPHIC_TARGETS`` (n, 11), the mean in each group, weighted by group.
 

@@ -13,7 +13,7 @@ from stence.cohort import Part
 from stence.models import TARGET_NAMES
 from stence.models.coherence import answers, probabilities
 from stence.training.evaluation import auroc
-from stence.training.losses import tree_loss
+from stence.training.losses import label_loss, tree_loss
 
 
 class Task(ABC):
@@ -33,7 +33,10 @@ class Task(ABC):
         """How good logits (n, outputs) of a part are: an AUROC, by which the best epoch is chosen."""
 
     def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What each ECG counts, (n,): its share of its patient's ECGs with an answer; 0 without any."""
+        """What each ECG counts, (n,), or each of its answers, (n, outputs).
+
+        It is its share of its patient's ECGs with an answer; 0 without any.
+        """
         return shares(patients, np.asarray((~np.isnan(answers)).any(axis=1)))
 
     def loss(self, logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
@@ -88,16 +91,43 @@ class BinaryTask(Task):
 
     def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
         """Its share of its patient's ECGs, times the weight of its class; 0 in the grey zone."""
-        weights = super().weights(answers, patients)
-        total = weights.sum()
-        for members in (answers[:, 0] == 0, answers[:, 0] == 1):
-            if members.any():
-                weights[members] *= np.sqrt(total / weights[members].sum())
-        return weights
+        return balanced(super().weights(answers, patients), answers[:, 0])
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
         """The AUROC."""
         return auroc(logits, self.answers(part))
+
+
+@dataclass(frozen=True)
+class LabelTask(Task):
+    """Any named labels, each asked for itself, of a part whose ``labels`` (n, names) they are.
+
+    An ECG whose label is unknown does not count for this label. Each class of each label weighs by
+    ``sqrt(n / n_class)``, counted in patients.
+    """
+
+    names: tuple[str, ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The labels' names."""
+        return self.names
+
+    def answers(self, part: Part) -> NDArray[np.float32]:
+        """The labels as they are."""
+        return part.labels.copy()
+
+    def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of each answer, (n, names): its share of its patient's ECGs with an answer, times its class's."""
+        return np.stack([balanced(shares(patients, ~np.isnan(one)), one) for one in answers.T], axis=1)
+
+    def loss(self, logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+        """The cross-entropy of the known labels."""
+        return label_loss(logits, answers, weights, smoothing)
+
+    def figure(self, logits: NDArray[np.float64], part: Part) -> float:
+        """The mean AUROC of the labels that have both a case and a control."""
+        return auroc(logits, part.labels)
 
 
 TREE = TreeTask()
@@ -108,3 +138,12 @@ def shares(patients: NDArray[np.int64], asked: NDArray[np.bool_]) -> NDArray[np.
     _, patient = np.unique(patients, return_inverse=True)
     counts = np.bincount(patient, weights=asked)[patient]
     return np.divide(asked, counts, out=np.zeros(len(patients)), where=asked)
+
+
+def balanced(weights: NDArray[np.float64], answer: NDArray[np.float32]) -> NDArray[np.float64]:
+    """``weights`` (n,) times ``sqrt(n / n_class)`` of each class in ``answer`` (n,), counted in weights."""
+    weighed, total = weights.copy(), weights.sum()
+    for members in (answer == 0, answer == 1):
+        if members.any():
+            weighed[members] *= np.sqrt(total / weights[members].sum())
+    return weighed
