@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     card_prefix: str = Field("cards/", description="Where model cards lie in the store.")
     training_prefix: str = Field("training/", description="Where teachers and pretrained pairs are kept.")
     study_prefix: str = Field("studies/", description="Where the results of studies are kept.")
+    task_prefix: str = Field("tasks/", description="Where models for other labels are kept.")
     feature_prefix: str = Field("features/", description="Where patch features of key frames are kept.")
     weights_prefix: str = Field("weights/", description="Where imported published weights are kept.")
     timezone: str = Field("UTC", description="Time zone of file times that carry none.")
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
         "feature_prefix",
         "weights_prefix",
         "training_prefix",
+        "task_prefix",
         "study_prefix",
     )
     @classmethod

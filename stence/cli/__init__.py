@@ -29,6 +29,7 @@ COMMANDS = {
     "review": "review",
     "weights": "weights",
     "study": "study",
+    "labels": "labels",
 }
 
 

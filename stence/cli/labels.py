@@ -1,0 +1,32 @@
+"""``stence labels``: a model for other labels than stenosis, for study."""
+
+from __future__ import annotations
+
+import click
+
+from stence.cli.terminal import print_table, progress
+from stence.settings import Settings
+
+SHOWN = ("auroc", "auprc", "sensitivity", "specificity")
+"""Figures in the terminal; the report has more."""
+
+
+@click.command()
+@click.argument("config")
+def labels(config: str) -> None:
+    """Fine-tune a model for other labels, as CONFIG says: a name, or a YAML file. It scores nobody."""
+    from stence.labels import fit_labels, load_config
+    from stence.labels.report import figure
+    from stence.objects import open_store
+
+    settings, loaded = Settings(), load_config(config)
+    store = open_store(settings.resolved_store_url, settings)
+    with progress() as tell:
+        report = fit_labels(store, settings, loaded, tell)
+    counts = ("patients", "ecgs", "cases")
+    rows = [
+        (name, *(measured[count] for count in counts), *(figure(measured[column]) for column in SHOWN))
+        for name, measured in report.metrics.items()
+    ]
+    print_table(f"{report.name} on the test patients", ("label", *counts, *SHOWN), rows)
+    click.echo(f"Model and report: {settings.task_prefix}{report.folder} in the store. Not for scoring.")

@@ -1,0 +1,154 @@
+"""Fine-tuning for other labels: a table of them and ECGs in the store -> a model and its report there."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stence import __version__
+from stence.cohort import Part, Split
+from stence.device import device_of
+from stence.ecg import PREPROCESSING_VERSION
+from stence.errors import StenceError
+from stence.labels.config import LabelsConfig
+from stence.labels.gathering import LabelledEcgs, gather
+from stence.labels.measuring import Measured, measure, patients_by_answer
+from stence.labels.report import LabelsReport, markdown
+from stence.labels.table import read_labels
+from stence.models import RiskModel
+from stence.objects import ObjectStore
+from stence.progress import Progress, silent
+from stence.registry.artefact import WEIGHTS, weights_of
+from stence.registry.manifest import Architecture, Code, Preprocessing, TrainingData
+from stence.settings import Settings
+from stence.training.finetuning import first_encoder, fit
+from stence.training.folder import training_folder
+from stence.training.loop import Course
+from stence.training.publishing import git_commit, libraries
+from stence.training.start import Start, find_start
+from stence.training.supervised import torch_threads
+from stence.training.tasks import LabelTask
+
+FEWEST_PATIENTS = 2
+"""With and without each label among the training patients."""
+REPORT, TEXT = "report.json", "report.md"
+
+
+def fit_labels(
+    store: ObjectStore, settings: Settings, config: LabelsConfig, tell: Progress = silent
+) -> LabelsReport:
+    """Fine-tune an encoder for the labels that a configuration names; the report.
+
+    Model and report are in the store below ``task_prefix`` + the report's ``folder``, the report last. A
+    killed training goes on where it stopped when it is started again with the same labels and configuration.
+    Raises ConfigurationError for a table that cannot be read and a device that is not there, StenceError
+    where too few patients have labels or the same training is at work already, WeightsError where the
+    weights to start from were not imported, and StoreUnavailableError.
+    """
+    started, device = time.monotonic(), device_of(settings)
+    start = find_start(store, settings, config.finetuning)
+    table = read_labels(store, settings, config, tell)
+    made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+    with training_folder(settings, table.fingerprint, config, start.origin, *made_by) as folder:
+        ecgs = gather(table, store, settings, folder / "ecgs", tell)
+        _check_size(ecgs, config.labels)
+        with torch_threads(config.cpu_threads):
+            model, course = _fit(ecgs.parts, config, start, device, folder, tell)
+            tell("evaluate", 0, 1)
+            rule, count = config.threshold, config.bootstrap_resamples
+            result = measure(model, ecgs.parts, config.labels, rule, count, device)
+            tell("evaluate", 1, 1)
+        run = {
+            "encoder_start": start.origin,
+            "device": device,
+            "seconds": round(time.monotonic() - started, 1),
+            "course": asdict(course),
+        }
+        weights = weights_of(model)
+        report = _report(config, model, result, ecgs, settings.windows_per_ecg, run, weights)
+        _publish(store, settings.task_prefix + report.folder, report, weights)
+        shutil.rmtree(folder)
+    return report
+
+
+def _check_size(ecgs: LabelledEcgs, names: tuple[str, ...]) -> None:
+    """Raise StenceError, which says what was found, where there is too little to learn or to judge from."""
+    counts = {
+        name: {split: patients_by_answer(part, column) for split, part in ecgs.parts.items()}
+        for column, name in enumerate(names)
+    }
+    poor = [name for name, found in counts.items() if min(found[Split.TRAIN]) < FEWEST_PATIENTS]
+    judged = any(min(found[Split.VALIDATION]) for found in counts.values())
+    if not poor and judged and all(len(part) for part in ecgs.parts.values()):
+        return
+    lines = [
+        f"{name}: " + ", ".join(f"{split} {cases} + {controls}" for split, (cases, controls) in found.items())
+        for name, found in counts.items()
+    ]
+    left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(ecgs.left_out.items()))
+    raise StenceError(
+        f"Too few labelled patients: each label needs at least {FEWEST_PATIENTS} training patients with it "
+        f"and {FEWEST_PATIENTS} without, some label both among the validation patients, and every split an "
+        f"ECG. Leave rare labels out of the configuration, or add ECGs. Found, with + without:\n  "
+        + "\n  ".join(lines)
+        + f"\nLeft out: {left_out or 'nothing'}."
+    )
+
+
+def _fit(
+    parts: Mapping[Split, Part],
+    config: LabelsConfig,
+    start: Start,
+    device: str,
+    folder: Path,
+    tell: Progress,
+) -> tuple[RiskModel, Course]:
+    encoder = first_encoder(config.finetuning, start.weights) if start.weights else None
+    train, validation = parts[Split.TRAIN], parts[Split.VALIDATION]
+    task, saved = LabelTask(config.labels), folder / "checkpoint.safetensors"
+    return fit(config.finetuning, train, validation, device, saved, tell, encoder, task)
+
+
+def _report(
+    config: LabelsConfig,
+    model: RiskModel,
+    result: Measured,
+    ecgs: LabelledEcgs,
+    windows: int,
+    run: dict[str, object],
+    weights: bytes,
+) -> LabelsReport:
+    sha256, now = hashlib.sha256(weights).hexdigest(), datetime.now(UTC)
+    return LabelsReport(
+        name=config.name,
+        version=f"{config.finetuning.encoder}-{now:%Y%m%dT%H%M%S}-{sha256[:8]}",
+        created_at=now,
+        labels=config.labels,
+        architecture=Architecture(encoder=config.finetuning.encoder, config=model.encoder.config),
+        preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=windows),
+        calibration=result.calibration,
+        thresholds=dict(result.thresholds),
+        data=TrainingData(
+            fingerprint=ecgs.fingerprint,
+            ecgs={split: len(part) for split, part in ecgs.parts.items()},
+            patients={split: part.patient_count for split, part in ecgs.parts.items()},
+            left_out=dict(ecgs.left_out),
+        ),
+        without_patient=ecgs.without_patient,
+        config=config.model_dump(mode="json", exclude_none=True),
+        run=run,
+        metrics=dict(result.metrics),
+        code=Code(stence=__version__, git_commit=git_commit(), libraries=libraries()),
+        files={WEIGHTS: sha256},
+    )
+
+
+def _publish(store: ObjectStore, folder: str, report: LabelsReport, weights: bytes) -> None:
+    store.put(folder + WEIGHTS, weights)
+    store.put(folder + TEXT, markdown(report).encode())
+    store.put(folder + REPORT, report.model_dump_json(indent=2).encode())

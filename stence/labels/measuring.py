@@ -1,0 +1,91 @@
+"""How good a fine-tuned model is at each label, by itself: nothing here depends on the other labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from stence.cohort import Part, Split
+from stence.models import Calibration, RiskModel, Threshold, calibration
+from stence.models.thresholds import DECIMALS, Rule
+from stence.training.evaluation import measured
+from stence.training.figures import Question
+from stence.training.finetuning import ecg_logits
+
+FEWEST_TO_CALIBRATE = 10
+"""Patients with and without a label among those kept for calibration; fewer would bend its probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What belongs to a model beside its weights; ``metrics`` by label, as JSON."""
+
+    calibration: Calibration
+    thresholds: Mapping[str, Threshold]
+    metrics: Mapping[str, Any]
+
+
+def measure(
+    model: RiskModel,
+    parts: Mapping[Split, Part],
+    names: tuple[str, ...],
+    rule: Rule,
+    resamples: int,
+    device: str,
+) -> Measured:
+    """Calibrate each label, choose its threshold on the validation patients, and measure it on the test's.
+
+    A label with fewer than ``FEWEST_TO_CALIBRATE`` patients of either answer keeps its probabilities, and
+    its metrics say so.
+    """
+    line, calibrated = _calibrate(ecg_logits(model, part := parts[Split.CALIBRATION], device), part)
+    asked = {
+        split: np.round(expit(line.apply(ecg_logits(model, parts[split], device))), DECIMALS)
+        for split in (Split.VALIDATION, Split.TEST)
+    }
+    thresholds, metrics = {}, {}
+    for column, name in enumerate(names):
+        thresholds[name] = _choose(rule, asked[Split.VALIDATION], parts[Split.VALIDATION], column)
+        probability, label, patients = _known(asked[Split.TEST], parts[Split.TEST], column)
+        question = Question(probability, label, thresholds[name].value)
+        metrics[name] = {
+            "calibrated": bool(calibrated[column]),
+            "validation_cases": int((parts[Split.VALIDATION].labels[:, column] == 1).sum()),
+            **measured(question, patients, resamples),
+        }
+    return Measured(line, thresholds, metrics)
+
+
+def patients_by_answer(part: Part, column: int) -> tuple[int, int]:
+    """How many patients have an ECG with the label, and without."""
+    label = part.labels[:, column]
+    return len(np.unique(part.patients[label == 1])), len(np.unique(part.patients[label == 0]))
+
+
+def _calibrate(logits: NDArray[np.float64], part: Part) -> tuple[Calibration, NDArray[np.bool_]]:
+    labels = part.labels.copy()
+    enough = [
+        min(patients_by_answer(part, column)) >= FEWEST_TO_CALIBRATE for column in range(labels.shape[1])
+    ]
+    calibrated = np.array(enough)
+    labels[:, ~calibrated] = np.nan
+    return calibration.fit(logits, labels, part.weights), calibrated
+
+
+def _choose(rule: Rule, probabilities: NDArray[np.float64], part: Part, column: int) -> Threshold:
+    probability, label, patients = _known(probabilities, part, column)
+    on = f"{len(label)} ECGs of {len(np.unique(patients))} validation patients"
+    return rule.choose(probability, label, on)
+
+
+def _known(
+    probabilities: NDArray[np.float64], part: Part, column: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]:
+    """Probability, label and patient of the ECGs whose label is known, each (m,)."""
+    known = ~np.isnan(part.labels[:, column])
+    return probabilities[known, column], part.labels[known, column], part.patients[known]
