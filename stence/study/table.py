@@ -58,12 +58,17 @@ def _about(config: StudyConfig, data: Data) -> Iterator[str]:
         f"Patients: {patients}; gathered {data.gathered_at:%Y-%m-%d %H:%M} UTC; "
         f"{len(data.angiograms):,} studies with angiograms. Seeds: {', '.join(map(str, config.seeds))}."
     )
+    yield ""
     yield (
         "The endpoint is the worst segment of the cath report. Figures are the AUROC of the test ECGs, the "
         "mean over the seeds, with 95 % intervals that resample seeds and patients together; the difference "
-        "is of the same seeds and patients. `labels` is the share of training patients whose reports "
-        f"fine-tuning sees. {Arm.STENCE}'s pretraining, done once for all endpoints and shares of a seed, "
-        "sees the angiograms and reports of all training patients."
+        "is of the same seeds and patients. A few seeds show too little of how seeds differ, one nothing."
+    )
+    yield ""
+    yield (
+        "`labels` is the share of training patients whose reports fine-tuning sees. "
+        f"{Arm.STENCE}'s pretraining, done once for all endpoints and shares of a seed, sees angiograms and "
+        "reports of all training patients: below 1, part of a gain may come from these reports."
     )
 
 
