@@ -39,8 +39,8 @@ TASK = BinaryTask(70, 70)
 SHARE = 0.1
 EPOCHS = {SHARE: 60, 1.0: 20}
 """Of fine-tuning, in every arm: as many as random weights need; validation patients choose the best one."""
-PRETRAINING_EPOCHS = 40
-"""Fewer than the preset's: these are more patients, so an epoch has more steps."""
+PAIRS_COMPARED = 128
+"""Twice as many as the preset's: these are more patients than the practice hospital's."""
 RESAMPLES = 2000
 
 
@@ -150,7 +150,7 @@ class Seed:
 def _config(seed: int) -> RetrainConfig:
     """The preset ``small`` with this seed in every stage."""
     preset = load_preset("small").model_dump()
-    preset["pretraining"]["epochs"] = PRETRAINING_EPOCHS
+    preset["pretraining"]["batch_size"] = PAIRS_COMPARED
     seeded = {name: preset[name] | {"seed": seed} for name in ("teacher", "pretraining", "finetuning")}
     return RetrainConfig.model_validate(preset | seeded | {"seed": seed})
 
