@@ -37,10 +37,8 @@ from stence.training.teacher import study_logits, train_teacher
 
 TASK = BinaryTask(70, 70)
 SHARE = 0.1
-EPOCHS = {SHARE: 60, 1.0: 20}
+EPOCHS = {SHARE: 40, 1.0: 12}
 """Of fine-tuning, in every arm: as many as random weights need; validation patients choose the best one."""
-PAIRS_COMPARED = 128
-"""Twice as many as the preset's: these are more patients than the practice hospital's."""
 RESAMPLES = 2000
 
 
@@ -150,7 +148,6 @@ class Seed:
 def _config(seed: int) -> RetrainConfig:
     """The preset ``small`` with this seed in every stage."""
     preset = load_preset("small").model_dump()
-    preset["pretraining"]["batch_size"] = PAIRS_COMPARED
     seeded = {name: preset[name] | {"seed": seed} for name in ("teacher", "pretraining", "finetuning")}
     return RetrainConfig.model_validate(preset | seeded | {"seed": seed})
 
