@@ -32,7 +32,7 @@ LOSSLESS = [
     uid.JPEG2000Lossless,
     uid.RLELossless,
 ]
-SLOW = (2048, 24)
+SLOW = (2048, 4 * 24)
 """Side and number of frames that take seconds to decode."""
 
 
