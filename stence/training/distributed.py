@@ -6,6 +6,7 @@ here do nothing.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,9 @@ def joined(device: str) -> Iterator[None]:
     try:
         yield
     finally:
+        # A model that trained in DistributedDataParallel lies in a reference cycle and holds the group. Left
+        # to the interpreter's end, the group's threads would abort the process there: "terminate called".
+        gc.collect()
         distributed.destroy_process_group()
 
 
