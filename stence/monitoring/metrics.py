@@ -1,0 +1,103 @@
+"""What monitoring measures: a figure about a window of time, and its row in ``monitoring_metrics``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, insert
+
+from stence.database import queries
+from stence.database.tables import monitoring_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time from ``start`` on and before ``end``, both with their zone."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def of_day(cls, day: date, timezone: str) -> Window:
+        """A calendar day where the hospital is: 23 or 25 hours when the clocks change."""
+        zone = ZoneInfo(timezone)
+        start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
+        return cls(start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A model whose inputs, scores and outcomes are measured; ``manifest`` as in ``models``."""
+
+    version: str
+    state: str
+    preprocessing_version: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """From which probability on an ECG is flagged, by target."""
+        return {target: chosen["value"] for target, chosen in self.manifest["thresholds"].items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure, its 95 % interval, and how many observations it rests on.
+
+    ``slice_key`` and ``slice_value`` say which part it is restricted to, e.g. ``device`` and its name; None
+    is all. What cannot be computed has no Metric: raises ValueError for a figure that is not finite.
+    """
+
+    name: str
+    value: float
+    count: int | None = None
+    lower: float | None = None
+    upper: float | None = None
+    slice_key: str | None = None
+    slice_value: str | None = None
+    model_version: str | None = None
+
+    def __post_init__(self) -> None:
+        if not all(
+            math.isfinite(figure) for figure in (self.value, self.lower, self.upper) if figure is not None
+        ):
+            raise ValueError(f"{self.name} is not finite")
+
+    def row(self) -> dict[str, Any]:
+        """Its columns in ``monitoring_metrics``, without the window."""
+        return {
+            "name": self.name,
+            "value": float(self.value),
+            "count": None if self.count is None else int(self.count),
+            "lower": None if self.lower is None else float(self.lower),
+            "upper": None if self.upper is None else float(self.upper),
+            "slice_key": self.slice_key,
+            "slice_value": self.slice_value,
+            "model_version": self.model_version,
+        }
+
+
+def write(
+    connection: Connection, window: Window, metrics: Iterable[Metric], *, everything: bool = True
+) -> int:
+    """Put what was measured of ``window`` in the place of what was measured of it before; how many rows.
+
+    Rows about models that nothing was measured of now stay: a model that has retired keeps its history. With
+    ``everything`` False, where a part failed, so do rows that were not measured again. Writers take turns.
+    """
+    about = {"window_start": window.start, "window_end": window.end}
+    rows = [about | metric.row() for metric in metrics]
+    connection.execute(queries.statement("metrics_01_lock"))
+    names = None if everything else sorted({row["name"] for row in rows})
+    versions = sorted({row["model_version"] for row in rows if row["model_version"]})
+    connection.execute(
+        queries.statement("metrics_02_replace"), about | {"names": names, "versions": versions}
+    )
+    if rows:
+        connection.execute(insert(monitoring_metrics), rows)
+    return len(rows)
