@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     task_prefix: str = Field("tasks/", description="Where models for other labels are kept.")
     feature_prefix: str = Field("features/", description="Where patch features of key frames are kept.")
     weights_prefix: str = Field("weights/", description="Where imported published weights are kept.")
+    monitoring_prefix: str = Field("monitoring/", description="Where monitoring reports are kept.")
     timezone: str = Field("UTC", description="Time zone of file times that carry none.")
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one.")
@@ -83,6 +84,20 @@ class Settings(BaseSettings):
         description="Whether a shadow becomes champion by itself after its days; else a person decides.",
     )
 
+    monitor_days: int = Field(
+        3, ge=1, le=366, description="Complete days that monitoring looks at anew: ECGs may arrive late."
+    )
+    reference_days: int = Field(
+        28, ge=1, le=366, description="Days of routine that a model's reference profile is made from."
+    )
+    outcome_days: int = Field(
+        90, ge=1, le=366, description="A cath report within so many days after an ECG is its outcome."
+    )
+    monitor_bootstraps: int = Field(500, ge=100, description="Resamples behind an interval of an outcome.")
+    drift_permutations: int = Field(500, ge=100, description="Permutations behind a p-value of drift.")
+    drift_sample: int = Field(1000, ge=50, description="Most ECGs of a window that embedding drift looks at.")
+    alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: those of stence.")
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -99,6 +114,7 @@ class Settings(BaseSettings):
         "training_prefix",
         "task_prefix",
         "study_prefix",
+        "monitoring_prefix",
     )
     @classmethod
     def _folder(cls, value: str) -> str:

@@ -90,12 +90,54 @@ def test_times_carry_their_zone(engine: Engine) -> None:
     assert rows(engine, f"{query} AND table_schema = 'public'") == set()
 
 
-@pytest.mark.parametrize(
-    "change", ["UPDATE model_events SET reason = ''", "DELETE FROM model_events", "TRUNCATE model_events"]
-)
-def test_the_history_of_models_cannot_be_changed(engine: Engine, change: str) -> None:
+@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {}"])
+def test_a_history_cannot_be_changed(engine: Engine, history: str, change: str) -> None:
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
-        connection.execute(text(change))
+        connection.execute(text(change.format(history)))
+
+
+OF_0002 = """
+INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest)
+VALUES ('m', 'champion', 'models/m/', '', 'p', '{}');
+INSERT INTO objects (key, record_key, etag, size_bytes)
+SELECT i || '.hea', i, '', 1 FROM generate_series(1, 500) AS i;
+INSERT INTO ecgs (content_hash, patient_id, sampling_rate, seconds, object_id)
+SELECT sha256(CAST(id || '' AS bytea)), 'p' || id, 500, 10, id FROM objects;
+INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state,
+                   reviewed_by, reviewed_at)
+SELECT content_hash, 'm', target, patient_id, 0.9, 0.5, '', state, who, '2026-03-01 08:00+00'
+FROM ecgs JOIN (VALUES (1, 'rca_70', 'confirmed', 'Dr A'), (1, 'lca_70', 'confirmed', 'Dr A'),
+                       (2, 'rca_70', 'dismissed', 'Dr B'), (3, 'rca_70', 'withdrawn', 'stence'),
+                       (4, 'rca_70', 'open', NULL)) AS judged (ecg, target, state, who)
+ON object_id = ecg
+"""
+JUDGED = """
+SELECT patient_id, outcome, reviewed_by, CAST(reviewed_at AT TIME ZONE 'UTC' AS text)
+FROM reviews JOIN ecgs ON ecgs.id = ecg_id
+"""
+
+
+def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql: Path) -> None:
+    name = f"old_{uuid.uuid4().hex}"
+    database.create_database(postgres, name)
+    old = create_engine(postgres.url.set(database=name))
+    [newest] = (sql / "migrations" / "versions").glob("0003_*")
+    shutil.move(newest, sql / newest.name)
+    shutil.move(sql / "views", sql / "newer views")
+    migrate.upgrade(old)
+    with old.begin() as connection:
+        connection.execute(text(OF_0002))
+    shutil.move(sql / newest.name, newest)
+    shutil.move(sql / "newer views", sql / "views")
+
+    migrate.upgrade(old)
+    assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}
+    assert rows(old, JUDGED) == {
+        ("p1", "confirmed", "Dr A", "2026-03-01 08:00:00"),
+        ("p2", "dismissed", "Dr B", "2026-03-01 08:00:00"),
+    }
+    old.dispose()
 
 
 @pytest.fixture
@@ -131,7 +173,7 @@ def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
 
 def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
     (sql / "migrations" / "versions" / "9999_rename.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0002'\n"
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0003'\n"
         "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
     )
     migrate.upgrade(engine)
@@ -142,13 +184,13 @@ def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -
 def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql: Path) -> None:
     before = views(engine)
     (sql / "migrations" / "versions" / "9999_wrong.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0002'\n"
+        "from alembic import op\nrevision = '9999'\ndown_revision = '0003'\n"
         "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
     )
     with pytest.raises(ConfigurationError, match="division by zero"):
         migrate.upgrade(engine)
     assert views(engine) == before
-    assert migrate.current_revision(engine) == "0002"
+    assert migrate.current_revision(engine) == "0003"
 
 
 def test_a_database_of_a_newer_version_is_refused_in_words(engine: Engine, settings: Settings) -> None:
@@ -195,4 +237,4 @@ def test_databases_of_one_server_do_not_wait_for_each_other(postgres: Engine) ->
     with postgres.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.LOCK})
         with database.connect(Settings(database_url=SecretStr(url_of(postgres, name)))) as engine:
-            assert migrate.current_revision(engine) == "0002"
+            assert migrate.current_revision(engine) == "0003"

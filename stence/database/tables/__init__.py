@@ -7,11 +7,25 @@ ended.
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``report_faults``;
 ``ecg_study_pairs`` is what a training paired.
+
+What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
+``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
+monitor.
 """
 
 from __future__ import annotations
 
 from stence.database.tables.columns import metadata
+from stence.database.tables.monitoring import (
+    alert_events,
+    alerts,
+    ecg_embeddings,
+    ecg_measurements,
+    monitor_runs,
+    monitoring_metrics,
+    reference_profiles,
+    reviews,
+)
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
     TARGETS,
@@ -21,7 +35,6 @@ from stence.database.tables.scoring import (
     manifests,
     model_events,
     models,
-    monitoring_metrics,
     objects,
     quarantine,
     runs,
@@ -42,9 +55,13 @@ from stence.database.tables.training import (
 __all__ = [
     "LISTED_FLAG_STATES",
     "TARGETS",
+    "alert_events",
+    "alerts",
     "angiogram_features",
     "angiogram_views",
     "cath_studies",
+    "ecg_embeddings",
+    "ecg_measurements",
     "ecg_study_pairs",
     "ecgs",
     "flags",
@@ -53,10 +70,13 @@ __all__ = [
     "metadata",
     "model_events",
     "models",
+    "monitor_runs",
     "monitoring_metrics",
     "objects",
     "quarantine",
+    "reference_profiles",
     "report_faults",
+    "reviews",
     "runs",
     "schema_views",
     "scores",

@@ -1,4 +1,4 @@
-"""Files in the store, models, and what becomes of ECGs: scores, flags, quarantine, and figures about them."""
+"""Files in the store, models, and what becomes of ECGs: scores, flags and quarantine."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ manifest_records = Table(
     Column("patient_id", Text, nullable=False, comment="subject_id of the row."),
     Column("study_id", Text, comment="study_id of the row."),
     moment("acquired_at", "ecg_time of the row."),
+    Column("site", Text, comment="site of the row."),
+    Column("indication", Text, comment="indication of the row."),
     comment="Patients and times that manifests give for ECG files which name none themselves.",
 )
 
@@ -162,6 +164,12 @@ ecgs = Table(
     Column("warnings", ARRAY(Text), nullable=False, server_default="{}", comment="Remarks on its quality."),
     Column("object_id", BigInteger, ForeignKey("objects.id"), nullable=False, comment="File it came from."),
     now("first_read_at", "When it was first read."),
+    Column(
+        "id", BigInteger, Identity(always=True), nullable=False, unique=True, comment="Number of the ECG."
+    ),
+    Column("site", Text, comment="Where it was recorded, as the file or its manifest says."),
+    Column("indication", Text, comment="Why it was ordered, as the file or its manifest says."),
+    Index("ecgs_time_idx", text("coalesce(acquired_at, first_read_at)")),
     comment="ECGs by content: the same recording sent twice is one row.",
 )
 
@@ -239,26 +247,6 @@ quarantine = Table(
     one_of("state", QUARANTINE_STATES),
     Index("quarantine_one_open", "object_id", unique=True, postgresql_where=text("state = 'open'")),
     comment="ECG and angiogram files that could not be used, and why.",
-)
-
-monitoring_metrics = Table(
-    "monitoring_metrics",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the row."),
-    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), index=True, comment="The run it is about."),
-    Column("model_version", Text, ForeignKey("models.version"), comment="The model it is about."),
-    Column("name", Text, nullable=False, comment="What was measured, with its unit."),
-    Column("slice_key", Text, comment="What the figure is restricted to, e.g. stage or device."),
-    Column("slice_value", Text, comment="Which one."),
-    Column("value", Double, nullable=False, comment="The figure."),
-    Column("lower", Double, comment="Lower end of its 95 % interval."),
-    Column("upper", Double, comment="Upper end of its 95 % interval."),
-    Column("count", BigInteger, comment="How many observations it rests on."),
-    moment("window_start", "Start of the time it is about.", nullable=False),
-    moment("window_end", "End of the time it is about.", nullable=False),
-    now("measured_at", "When it was computed."),
-    Index("monitoring_metrics_name_window_end_idx", "name", "window_end"),
-    comment="Figures about runs, inputs, scores and outcomes over time.",
 )
 
 schema_views = Table(
