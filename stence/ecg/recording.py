@@ -22,7 +22,7 @@ class Recording:
 
     ``signal`` float32 (12, n) in millivolts, leads in the order of ``LEADS``, NaN where the file marks a
     sample as invalid; ``sampling_rate`` in Hz, as in the file; ``acquired_at`` is naive where the file names
-    no time zone; ``age`` in years.
+    no time zone; ``age`` in years; ``site`` and ``indication`` as the hospital writes them.
     """
 
     signal: NDArray[np.float32] = field(repr=False)
@@ -32,6 +32,8 @@ class Recording:
     device: str | None = None
     sex: Sex | None = None
     age: float | None = None
+    site: str | None = None
+    indication: str | None = None
 
     @property
     def seconds(self) -> float:

@@ -1,4 +1,7 @@
-"""Manifests: ``record_list.csv`` in the layout of MIMIC-IV-ECG, which names patient and time of ECG files."""
+"""Manifests: ``record_list.csv`` in the layout of MIMIC-IV-ECG, which names patient and time of ECG files.
+
+Two columns more may be there: ``site`` and ``indication``, where and why it was recorded.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
+from stence.ecg.formats.limits import plain_text
 from stence.objects import ObjectStore, StoredObject
 from stence.settings import Settings
 
@@ -34,6 +38,8 @@ class ManifestRow(NamedTuple):
     patient_id: str
     study_id: str | None
     acquired_at: datetime | None
+    site: str | None
+    indication: str | None
 
 
 class Taken(NamedTuple):
@@ -44,7 +50,7 @@ class Taken(NamedTuple):
 
 
 def take_up(engine: Engine, store: ObjectStore, settings: Settings, manifest: StoredObject) -> Taken:
-    """Read a manifest, unless it was read in this version; ECGs whose patient it changes become pending.
+    """Read a manifest, unless it was read in this version; ECGs of which it changes anything become pending.
 
     Rows without ``subject_id`` or ``path`` are refused, and so are all rows of a path that the manifest gives
     to several patients. The log names them by line number. Rows stream into the database: memory is bounded.
@@ -105,7 +111,8 @@ class _Reader:
                 continue
             key = posixpath.normpath(posixpath.join(self._folder, path))
             time = self._time(_text(row, "ecg_time"), table.line_num)
-            yield ManifestRow(table.line_num, key, self._key, patient, study, time)
+            about = (plain_text(row.get(name) or "") for name in ("site", "indication"))
+            yield ManifestRow(table.line_num, key, self._key, patient, study, time, *about)
 
     def refuse(self, line: int, why: str) -> None:
         """Count a row as refused."""

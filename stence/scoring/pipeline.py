@@ -138,8 +138,9 @@ class Pipeline:
     def _ready(self, claim: Claim, files: dict[str, bytes] | Finding) -> Ready | Refused:
         if isinstance(files, Finding):
             return Refused(claim, files)
+        given = Identity(claim.patient_id, claim.acquired_at, claim.site, claim.indication)
         try:
-            ecg = take_in(claim.key, files, Identity(claim.patient_id, claim.acquired_at), self._zone)
+            ecg = take_in(claim.key, files, given, self._zone)
         except UnusableEcgError as error:
             return Refused(claim, error.finding)
         return Ready(claim, ecg, model_input(ecg, self._scorer.windows))

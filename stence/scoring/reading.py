@@ -29,13 +29,15 @@ from stence.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose ECG it is, and from when: what a manifest says.
+    """Whose ECG it is, from when, where and why: what a manifest says.
 
     ``otherwise`` stands for the patient where neither file nor manifest names one; None: that is refused.
     """
 
     patient_id: str | None = None
     acquired_at: datetime | None = None
+    site: str | None = None
+    indication: str | None = None
     otherwise: str | None = None
 
 
@@ -48,6 +50,8 @@ class UsableEcg:
     acquired_at: datetime | None
     warnings: tuple[str, ...]
     content_hash: bytes
+    site: str | None = None
+    indication: str | None = None
 
 
 def fetch(store: ObjectStore, key: str, limit_bytes: int) -> dict[str, bytes]:
@@ -92,6 +96,8 @@ def take_in(key: str, files: Mapping[str, bytes], given: Identity, zone: ZoneInf
         _localised(recording.acquired_at or given.acquired_at, zone),
         tuple(finding.detail for finding in findings),
         recording.content_hash,
+        recording.site or given.site,
+        recording.indication or given.indication,
     )
 
 

@@ -38,6 +38,8 @@ class Claim(NamedTuple):
     attempt: int
     patient_id: str | None
     acquired_at: datetime | None
+    site: str | None
+    indication: str | None
 
 
 class Worklist:

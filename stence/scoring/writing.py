@@ -22,7 +22,7 @@ from stence.settings import Settings
 
 ECG_COLUMNS = (
     "content_hash", "patient_id", "acquired_at", "device", "sex", "age", "sampling_rate", "seconds",
-    "warnings",
+    "warnings", "site", "indication",
 )  # fmt: skip
 FINDING_COLUMNS = ("reason", "detail", "lead", "value")
 COLUMNS = ("object_id", "attempt", "etag", *ECG_COLUMNS, *TARGET_NAMES, *FINDING_COLUMNS)
@@ -104,6 +104,6 @@ def _row(result: Result) -> tuple[Any, ...]:
     ecg, recording = result.ecg, result.ecg.recording
     about = (
         ecg.content_hash, ecg.patient_id, ecg.acquired_at, recording.device, recording.sex, recording.age,
-        recording.sampling_rate, recording.seconds, list(ecg.warnings),
+        recording.sampling_rate, recording.seconds, list(ecg.warnings), ecg.site, ecg.indication,
     )  # fmt: skip
     return (*start, *about, *result.probabilities.tolist(), *(None,) * len(FINDING_COLUMNS))

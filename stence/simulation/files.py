@@ -21,7 +21,10 @@ _MDC_LEADS = dict(zip(LEADS, ("1", "2", "61", "62", "63", "64", "3", "4", "5", "
 
 @dataclass(frozen=True, slots=True)
 class Ecg:
-    """One recording as the machine holds it: ``counts`` (12, n) in the order I II III aVR aVL aVF V1-V6."""
+    """One recording as the machine holds it: ``counts`` (12, n) in the order I II III aVR aVL aVF V1-V6.
+
+    A machine that does not know its ``site`` writes none.
+    """
 
     subject_id: int
     study_id: int
@@ -31,6 +34,7 @@ class Ecg:
     device: Device
     rate: int
     counts: NDArray[np.int16]
+    site: str | None = None
 
 
 def write(ecg: Ecg) -> dict[str, bytes]:
@@ -53,6 +57,7 @@ def write_wfdb(ecg: Ecg) -> dict[str, bytes]:
         for lead, row in zip(rows, counts, strict=True)
     ]
     lines += [f"# Age: {ecg.age}", f"# Sex: {ecg.sex}", f"# Device: {device.manufacturer} {device.model}"]
+    lines += [f"# Site: {ecg.site}"] if ecg.site else []
     header = ("\n".join(lines) + "\n").encode("ascii")
     return {f"{name}.hea": header, f"{name}.dat": counts.T.astype("<i2").tobytes()}
 
@@ -76,6 +81,8 @@ def write_dicom(ecg: Ecg) -> dict[str, bytes]:
     file.AccessionNumber = str(ecg.study_id)
     file.Modality = "ECG"
     file.Manufacturer, file.ManufacturerModelName = ecg.device.manufacturer, ecg.device.model
+    if ecg.site:
+        file.InstitutionName = ecg.site
     file.ReferringPhysicianName = file.PatientName = file.PatientBirthDate = ""
     file.PatientID, file.PatientSex, file.PatientAge = str(ecg.subject_id), ecg.sex, f"{ecg.age:03d}Y"
     file.StudyInstanceUID, file.SeriesInstanceUID = f"2.25.{ecg.study_id}1", f"2.25.{ecg.study_id}2"

@@ -205,6 +205,30 @@ def test_a_corrected_manifest_moves_score_and_flags_to_the_right_patient(
     assert len(all_rows(engine, scores.c.content_hash)) == 1
 
 
+ABOUT = """subject_id,path,ecg_time,site,indication
+p1,a,2026-03-01 08:30:00,Ward 4,chest pain
+p2,b,2026-03-01 08:30:00, ,
+"""
+
+
+def test_site_and_indication_come_from_the_file_and_else_from_the_manifest(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    store_ecg(store, "ecg/b.hea", heartbeats(2), comments=("Site: Clinic", "Device: Cardio 200"))
+    store.put("ecg/record_list.csv", ABOUT.encode())
+    score_all()
+    said = (ecgs.c.patient_id, ecgs.c.site, ecgs.c.indication, ecgs.c.device)
+    assert set(all_rows(engine, *said)) == {
+        ("p1", "Ward 4", "chest pain", None),
+        ("p2", "Clinic", None, "Cardio 200"),
+    }
+
+    store.put("ecg/record_list.csv", ABOUT.replace("Ward 4", "Ward 5").encode())
+    assert score_all().scored_by_run == 1
+    assert ("p1", "Ward 5", "chest pain", None) in all_rows(engine, *said)
+
+
 def test_a_path_that_a_manifest_gives_to_two_patients_belongs_to_neither(
     engine: Engine, store: ObjectStore, score_all: ScoreAll, caplog: pytest.LogCaptureFixture
 ) -> None:

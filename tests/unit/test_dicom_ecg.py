@@ -62,6 +62,24 @@ def test_patient_time_and_device():
     assert (recording.sex, recording.age) == ("F", 42)
 
 
+def test_site_and_indication(dataset: Dataset):
+    dataset.InstitutionName = "St Elsewhere\x00, outpatients"
+    dataset.RequestedProcedureDescription = "12-lead ECG"
+    assert decode(dataset).site == "St Elsewhere, outpatients"
+    assert decode(dataset).indication == "12-lead ECG"
+    request = Dataset()
+    request.ReasonForTheRequestedProcedure = "chest pain"
+    dataset.RequestAttributesSequence = [request]
+    assert decode(dataset).indication == "chest pain"
+    dataset.ReasonForTheRequestedProcedure = "dyspnoea"
+    assert decode(dataset).indication == "dyspnoea"
+
+
+def test_requests_of_another_kind_are_passed_over(dataset: Dataset):
+    dataset.add_new("RequestAttributesSequence", "LO", "chest pain")
+    assert decode(dataset).indication == ecg.read(ORIGINAL).indication
+
+
 def test_time_zone_is_honoured_where_it_is_named(dataset: Dataset):
     dataset.TimezoneOffsetFromUTC = "+0100"
     moment = datetime(2013, 1, 25, 10, 59, 19, tzinfo=timezone(timedelta(hours=1)))

@@ -20,6 +20,7 @@ from stence.settings import Settings
 from stence.simulation import HospitalConfig, SimulationSummary, simulate
 from stence.simulation.cardiac_dipole import ISCHAEMIA_SPREAD, SCAR_SPREAD
 from stence.simulation.coronaries import draw_trees, ischaemia
+from stence.simulation.devices import SITES
 from stence.simulation.faults import EXPECTED, SENT_AGAIN, WRONG_PATIENT
 from stence.simulation.measure import measure
 from stence.simulation.patients import draw_patient
@@ -90,6 +91,16 @@ def test_wfdb_reads_what_was_written(folder: Path) -> None:
     assert ours.sampling_rate == 500
     assert ours.sex in ("F", "M")
     assert ours.age is not None
+
+
+def test_files_of_both_formats_name_device_and_site_and_no_indication(folder: Path) -> None:
+    recordings = [read(folder / key) for key in sound_keys(folder)]
+    for recording in recordings:
+        assert recording.device in {
+            f"{device.manufacturer} {device.model}" for device in SITES[str(recording.site)]
+        }
+        assert recording.indication is None
+    assert {recording.site for recording in recordings} == set(SITES)
 
 
 def test_checksums_hold(folder: Path) -> None:

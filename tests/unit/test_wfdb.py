@@ -192,6 +192,31 @@ def test_patient_time_sex_and_age_are_taken_from_the_header():
     assert "10000032" not in repr(recording)
 
 
+def test_device_site_and_indication_are_taken_from_the_header():
+    files = record()
+    files["small.hea"] += (
+        b"\n# Device: Cardio 200\n#<site>:  Ward\x00 4\tNorth \n# Indication: chest pain\r\n"
+    )
+    recording = ecg.decode("small.hea", files)
+    assert (recording.device, recording.site, recording.indication) == (
+        "Cardio 200",
+        "Ward 4 North",
+        "chest pain",
+    )
+    assert recording.content_hash == ecg.decode("small.hea", record()).content_hash
+    for remark in (b"", b"# Site:", b"# Site: \x00\x07", b"# Website: a", b"# site visit on Monday"):
+        assert (
+            ecg.decode("small.hea", record() | {"small.hea": record()["small.hea"] + b"\n" + remark}).site
+            is None
+        )
+
+
+def test_an_endless_site_is_cut_short():
+    files = record()
+    files["small.hea"] += b"\n# Site: " + 1000 * b"ward "
+    assert len(ecg.decode("small.hea", files).site or "") <= 200
+
+
 def test_other_ways_to_write_sex_age_and_time():
     georgia = ecg.read(DATA / "E00271.hea")
     assert (georgia.sex, georgia.age) == ("F", 83)

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     General32bitECGWaveformStorage,
@@ -19,7 +20,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import DT
 
-from stence.ecg.formats.limits import check_rate, check_size, millivolts
+from stence.ecg.formats.limits import check_rate, check_size, millivolts, plain_text
 from stence.ecg.leads import complete, find_leads, lead_of_code, lead_of_name, shift
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Recording, Sex
@@ -34,6 +35,10 @@ _TAGS = [
     "TimezoneOffsetFromUTC",
     "Manufacturer",
     "ManufacturerModelName",
+    "InstitutionName",
+    "ReasonForTheRequestedProcedure",
+    "RequestedProcedureDescription",
+    "RequestAttributesSequence",
     "PatientID",
     "PatientSex",
     "PatientAge",
@@ -72,6 +77,8 @@ def decode(content: bytes) -> Recording:
         device=_device(dataset),
         sex=_sex(dataset),
         age=_age(dataset),
+        site=plain_text(_text(dataset, "InstitutionName") or ""),
+        indication=_indication(dataset),
     )
 
 
@@ -160,7 +167,16 @@ def _text(dataset: Dataset, keyword: str) -> str | None:
 
 def _device(dataset: Dataset) -> str | None:
     names = [_text(dataset, keyword) for keyword in ("Manufacturer", "ManufacturerModelName")]
-    return " ".join(name for name in names if name) or None
+    return plain_text(" ".join(name for name in names if name))
+
+
+def _indication(dataset: Dataset) -> str | None:
+    """Why it was ordered, else what was ordered; of the file itself, else of the first request in it."""
+    requests = dataset.get("RequestAttributesSequence")
+    sources = [dataset, *(requests[:1] if isinstance(requests, Sequence) else [])]
+    keywords = ("ReasonForTheRequestedProcedure", "RequestedProcedureDescription")
+    said = (_text(source, keyword) for keyword in keywords for source in sources)
+    return plain_text(next(filter(None, said), ""))
 
 
 def _acquired_at(dataset: Dataset) -> datetime | None:

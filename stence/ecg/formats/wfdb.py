@@ -31,10 +31,13 @@ def decode(content: bytes, files: Mapping[str, bytes]) -> Recording:
     return Recording(
         complete(list(leads), signal),
         header.sampling_rate,
-        patient_id=header.patient_id,
+        patient_id=header.about.patient_id,
         acquired_at=header.acquired_at,
-        sex=header.sex,
-        age=header.age,
+        device=header.about.device,
+        sex=header.about.sex,
+        age=header.about.age,
+        site=header.about.site,
+        indication=header.about.indication,
     )
 
 

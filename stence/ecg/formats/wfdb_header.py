@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from stence.ecg.formats.limits import check_rate, check_size
+from stence.ecg.formats.limits import check_rate, check_size, plain_text
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Sex
 
@@ -28,6 +28,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _TIME = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,6})\d*)?")
 _DATE = re.compile(r"(\d{1,2})[/-](\d{1,2}|[A-Za-z]{3})[/-](\d{4})")
 _COMMENT = re.compile(r"#\s*<?(subject_id|mrn|age|sex)>?(?:\s*:\s*|\s+)(\S+)", re.IGNORECASE)
+_REMARK = re.compile(r"#\s*<?(device|site|indication)>?\s*:\s*(.+)", re.IGNORECASE)
 
 
 class Channel(NamedTuple):
@@ -46,6 +47,17 @@ class Channel(NamedTuple):
     name: str
 
 
+class About(NamedTuple):
+    """What the comments say of the patient and the recording."""
+
+    patient_id: str | None
+    sex: Sex | None
+    age: float | None
+    device: str | None
+    site: str | None
+    indication: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """A single-segment record; ``samples`` of each channel, or None if only the file's size tells."""
@@ -54,9 +66,7 @@ class Header:
     samples: int | None
     acquired_at: datetime | None
     channels: tuple[Channel, ...]
-    patient_id: str | None
-    sex: Sex | None
-    age: float | None
+    about: About
 
 
 def parse(content: bytes) -> Header:
@@ -78,7 +88,7 @@ def parse(content: bytes) -> Header:
         channels = tuple(_channel(line) for line in fields[1 : count + 1])
     except (ValueError, OverflowError) as error:
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header holds a number that is none") from error
-    return Header(rate, samples, moment, channels, *about)
+    return Header(rate, samples, moment, channels, about)
 
 
 def _text(content: bytes) -> str:
@@ -156,12 +166,14 @@ def _gain(field: str) -> tuple[float, int | None, str]:
     return float(match[1]) or _DEFAULT_GAIN, int(match[2]) if match[2] else None, match[3] or "mV"
 
 
-def _comments(lines: list[str]) -> tuple[str | None, Sex | None, float | None]:
-    """Patient, sex and age from ``#Age: 80``, ``#<sex>: F``, ``# age 40``, ``# <subject_id>: ...``."""
+def _comments(lines: list[str]) -> About:
+    """From ``#Age: 80``, ``#<sex>: F``, ``# age 40``, ``# <subject_id>: ...``, ``# Site: outpatients``."""
     found: dict[str, str] = {}
-    for match in filter(None, map(_COMMENT.match, lines)):
-        found.setdefault(match[1].lower(), match[2])
-    return found.get("subject_id") or found.get("mrn"), _sex(found), _age(found)
+    for pattern in (_COMMENT, _REMARK):
+        for match in filter(None, map(pattern.match, lines)):
+            found.setdefault(match[1].lower(), match[2])
+    remarks = (plain_text(found.get(name, "")) for name in ("device", "site", "indication"))
+    return About(found.get("subject_id") or found.get("mrn"), _sex(found), _age(found), *remarks)
 
 
 def _sex(found: Mapping[str, str]) -> Sex | None:
