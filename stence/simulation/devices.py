@@ -16,7 +16,7 @@ LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An electrocardiograph: ``counts_per_mv`` and ``baseline`` in counts, ``bandwidth`` in Hz."""
+    """An electrocardiograph: ``counts_per_mv``, ``baseline`` in counts, ``bandwidth`` and ``rate`` in Hz."""
 
     manufacturer: str
     model: str
@@ -26,6 +26,7 @@ class Device:
     bandwidth: float
     leads: tuple[str, ...]
     surroundings: Surroundings
+    rate: int = 500
 
     def digitise(self, leads: NDArray[np.float32], rate: float) -> NDArray[np.int16]:
         """Counts (12, n) in the order of ``LEADS`` from I, II, V1-V6 (8, n) in mV.
@@ -62,6 +63,13 @@ SITES = {
     "outpatient clinic": {CLINIC_CART: 0.6, WARD_CART: 0.4},
 }
 """Each site's machines and their share of its ECGs."""
+SITE_SHARES = {"main building": 0.7, "outpatient clinic": 0.3}
+"""Each site's share of the patients."""
+
+
+def draw_site(rng: np.random.Generator) -> str:
+    """Where a patient goes."""
+    return str(rng.choice(list(SITE_SHARES), p=list(SITE_SHARES.values())))
 
 
 def draw_device(rng: np.random.Generator, site: str) -> Device:

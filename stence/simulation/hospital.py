@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,11 +22,10 @@ from stence.simulation.patients import Patient, draw_patient, subject_id
 from stence.simulation.summary import SimulationSummary, Tally
 from stence.simulation.truth import IdealObserver
 from stence.simulation.visits import Visit, draw_angiography_time, draw_visits, study_id
+from stence.simulation.writer import Writer
 
 _COPY, _ANGIOGRAPHY = 8, 15
 """Study numbers: copies sent under another key start at 8, angiography is 15; ECGs count from 0."""
-
-_UNWRITTEN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def simulate(
     Memory holds a few dozen files at a time, and the tables. Raises StoreUnavailableError with the store.
     """
     with ThreadPoolExecutor(settings.fetch_threads) as pool:
-        hospital = _Hospital(_Writer(pool, store), settings, config)
+        hospital = _Hospital(Writer(pool, store), settings, config)
         for number in range(config.patients):
             hospital.admit(number)
             tell("simulate", number + 1, config.patients)
@@ -62,27 +60,8 @@ def simulate(
     return hospital.tally.summary()
 
 
-class _Writer:
-    """Puts objects while the next ones are made; at most ``_UNWRITTEN`` of them wait in memory."""
-
-    def __init__(self, pool: ThreadPoolExecutor, store: ObjectStore) -> None:
-        self._pool, self._store = pool, store
-        self._waiting: deque[Future[None]] = deque()
-
-    def put(self, key: str, content: bytes) -> None:
-        """Start to put; raises what an earlier put raised."""
-        if len(self._waiting) >= _UNWRITTEN:
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._store.put, key, content))
-
-    def finish(self) -> None:
-        """Return when every object is written."""
-        while self._waiting:
-            self._waiting.popleft().result()
-
-
 class _Hospital:
-    def __init__(self, writer: _Writer, settings: Settings, config: HospitalConfig) -> None:
+    def __init__(self, writer: Writer, settings: Settings, config: HospitalConfig) -> None:
         self.writer, self.ledger, self.tally = writer, Ledger(settings, config.angiograms), Tally()
         self._config = config
         self._observer = IdealObserver()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from io import StringIO
 
@@ -41,12 +41,26 @@ class Table:
         return text.getvalue().encode()
 
 
+def cath_table() -> Table:
+    """For cath reports as the product reads them."""
+    return Table("study_id", "patient_id", "performed_at", "segment", "degree")
+
+
+def cath_rows(
+    study_id: int, patient: Patient, performed_at: datetime, stated: Sequence[int]
+) -> list[tuple[object, ...]]:
+    """A study's rows, one a narrowed segment of the ``stated`` 16 degrees; one of degree 0 without any."""
+    narrowed = [(number, degree) for number, degree in enumerate(stated, 1) if degree] or [(1, 0)]
+    moment = performed_at.isoformat()
+    return [(study_id, patient.subject_id, moment, segment, degree) for segment, degree in narrowed]
+
+
 class Ledger:
     """Takes down patients, angiographies and ECGs, and gives the files that say so."""
 
     def __init__(self, settings: Settings, angiograms: bool) -> None:
         self.manifest = Table("subject_id", "study_id", "file_name", "ecg_time", "path")
-        self.cath = Table("study_id", "patient_id", "performed_at", "segment", "degree")
+        self.cath = cath_table()
         segments = (f"segment_{segment}" for segment in range(1, 17))
         self.patients = Table("patient_id", "age", "sex", *RISK_FACTORS, "hypertrophy", "sent", *segments)
         signs = (f"{sign}_{artery.lower()}" for sign in ("ischaemia", "scar") for artery in TERRITORIES)
@@ -85,10 +99,8 @@ class Ledger:
         )
 
     def note_angiography(self, patient: Patient, study_id: int, performed_at: datetime) -> None:
-        """The report: a row a narrowed segment; a study without any has one row of degree 0."""
-        narrowed = [(number, degree) for number, degree in enumerate(patient.degrees.tolist(), 1) if degree]
-        for segment, degree in narrowed or [(1, 0)]:
-            self.cath.rows.append((study_id, patient.subject_id, performed_at.isoformat(), segment, degree))
+        """The report."""
+        self.cath.rows += cath_rows(study_id, patient, performed_at, patient.degrees.tolist())
 
     def note_run(self, study: Study, run: Run, fault: str | None) -> str:
         """The run's truth, and what is wrong with its file; returns the file's key."""

@@ -20,7 +20,7 @@ from stence.simulation.cardiac_dipole import (
     leads,
 )
 from stence.simulation.coronaries import ischaemia
-from stence.simulation.devices import SITES, Device, draw_device
+from stence.simulation.devices import Device, draw_device, draw_site
 from stence.simulation.faults import RATES, draw_fault, spoil_signal
 from stence.simulation.files import Ecg
 from stence.simulation.noise import draw_noise
@@ -31,6 +31,17 @@ from stence.simulation.truth import Evidence
 SECONDS = 10
 DAYS = 120
 """How far back the hospital's records reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """When an ECG is taken, on which machine, and its numbers; ``number`` is the patient's own count."""
+
+    number: int
+    study_id: int
+    taken_at: datetime
+    device: Device
+    site: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +72,41 @@ def draw_visits(
 ) -> Iterator[Visit]:
     """One to three ECGs in the order of time."""
     heart = draw_heart(rng, patient)
-    resting_rate = float(np.clip(rng.normal(69, 12), 45, 120))
-    site = str(rng.choice(list(SITES), p=[0.7, 0.3]))
+    resting_rate = draw_resting_rate(rng)
+    site = draw_site(rng)
     count = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
     times = sorted(_time(rng, angiography, end) for _ in range(count))
     for number, taken_at in enumerate(times):
-        device = draw_device(rng, site)
-        fault = draw_fault(rng, device.file_format)
-        rate = RATES.get(fault or "", 500)
-        rhythm = draw_rhythm(rng, SECONDS, resting_rate, patient.age)
-        evidence = _evidence(rng, patient, heart)
-        counts = _record(rng, patient, heart, rhythm, evidence, device, rate)
-        study = study_id(patient.number, number)
-        ecg = Ecg(patient.subject_id, study, patient.age, patient.sex, taken_at, device, rate, counts)
-        yield Visit(number, spoil_signal(rng, ecg, fault), rhythm, heart, evidence, fault)
+        place = Place(number, study_id(patient.number, number), taken_at, draw_device(rng, site), site)
+        yield draw_visit(rng, patient, heart, resting_rate, place)
+
+
+def draw_visit(
+    rng: np.random.Generator, patient: Patient, heart: Heart, resting_rate: float, place: Place
+) -> Visit:
+    """One ECG of a person whose ``heart`` and resting heart rate (/min) stay the same."""
+    fault = draw_fault(rng, place.device.file_format)
+    rate = RATES.get(fault or "", place.device.rate)
+    rhythm = draw_rhythm(rng, SECONDS, resting_rate, patient.age)
+    evidence = _evidence(rng, patient, heart)
+    counts = _record(rng, patient, heart, rhythm, evidence, place.device, rate)
+    ecg = Ecg(
+        patient.subject_id,
+        place.study_id,
+        patient.age,
+        patient.sex,
+        place.taken_at,
+        place.device,
+        rate,
+        counts,
+        place.site,
+    )
+    return Visit(place.number, spoil_signal(rng, ecg, fault), rhythm, heart, evidence, fault)
+
+
+def draw_resting_rate(rng: np.random.Generator) -> float:
+    """A person's heart rate at rest, beats a minute."""
+    return float(np.clip(rng.normal(69, 12), 45, 120))
 
 
 def _time(rng: np.random.Generator, angiography: datetime | None, end: datetime) -> datetime:

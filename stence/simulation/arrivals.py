@@ -1,0 +1,100 @@
+"""Who comes for an ECG on a routine day, when, where and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+import numpy as np
+
+from stence.simulation.coronaries import ischaemia
+from stence.simulation.devices import Device, draw_device, draw_site
+from stence.simulation.feed_faults import FeedFault
+from stence.simulation.patients import Patient, draw_patient
+from stence.simulation.referral import indication
+
+_WEEKDAY = np.array([1, 1, 1, 1, 1, 1, 2, 4, 8, 10, 10, 9, 7, 7, 8, 7, 5, 4, 3, 3, 2, 2, 1, 1])
+_WEEKEND = np.array([2, 2, 1, 1, 1, 2, 3, 4, 5, 6, 6, 6, 5, 5, 5, 5, 5, 5, 5, 4, 4, 3, 3, 2])
+"""ECGs by hour, in proportion."""
+WEEKDAY_SHARE, WEEKEND_SHARE = 1.18, 0.55
+"""ECGs of a day, as shares of the mean day's."""
+
+_OPENING = date(2026, 1, 1)
+_FIRST_NUMBER, _NUMBERS_A_DAY = 1_000_000, 2_000
+"""Numbers from here on, so many for each day since: nobody is of the archive, and nobody comes twice."""
+_LAST_DAY = _OPENING + timedelta(days=(9_999_990 - _FIRST_NUMBER) // _NUMBERS_A_DAY - 1)
+
+# Each draws from a generator of its own: what one changes is nothing to the others.
+_PERSON, _SIGNAL, _REFERRAL, _FAULT = (), (1,), (2,), (3,)
+_DAY = (4,)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A patient, and the ECG that is about to be taken; ``reason`` is its indication."""
+
+    patient: Patient
+    reason: str
+    site: str
+    device: Device
+    taken_at: datetime
+
+    @property
+    def ecg_study_id(self) -> int:
+        """Eight digits from 50 million on; those of the archive lie below."""
+        return self.patient.subject_id + 40_000_000
+
+    @property
+    def cath_study_id(self) -> int:
+        """Eight digits from 60 million on."""
+        return self.patient.subject_id + 50_000_000
+
+
+def arrivals(seed: int, ecgs_per_day: int, day: date, fault: FeedFault) -> Iterator[Arrival]:
+    """The day's ECGs in the order of time; as many as chance will have it, fewer at weekends.
+
+    Raises ValueError for a day before 2026 or after 2037.
+    """
+    first = _first_number(day)
+    for place, taken_at in enumerate(_times(_generator(seed, first, _DAY), ecgs_per_day, day)):
+        yield _arrival(seed, first + place, taken_at, fault)
+
+
+def signal_generator(seed: int, arrival: Arrival) -> np.random.Generator:
+    """For heart, noise and whatever else shapes the recording."""
+    return _generator(seed, arrival.patient.number, _SIGNAL)
+
+
+def referral_generator(seed: int, arrival: Arrival) -> np.random.Generator:
+    """For what becomes of the patient afterwards."""
+    return _generator(seed, arrival.patient.number, _REFERRAL)
+
+
+def _arrival(seed: int, number: int, taken_at: datetime, fault: FeedFault) -> Arrival:
+    rng, disturbed = _generator(seed, number, _PERSON), _generator(seed, number, _FAULT)
+    patient = fault.patient(disturbed, draw_patient(rng, number))
+    site = draw_site(rng)
+    device = fault.device(disturbed, draw_device(rng, site))
+    reason = indication(rng, ischaemia(patient.trees.degrees), np.array([float(patient.age)]))[0]
+    return Arrival(patient, str(reason), site, device, taken_at)
+
+
+def _times(rng: np.random.Generator, ecgs_per_day: int, day: date) -> list[datetime]:
+    weekend = day.weekday() >= 5
+    profile = _WEEKEND if weekend else _WEEKDAY
+    count = int(rng.poisson(ecgs_per_day * (WEEKEND_SHARE if weekend else WEEKDAY_SHARE)))
+    hours = rng.choice(24, size=count, p=profile / profile.sum())
+    seconds = 3600 * hours + rng.integers(3600, size=count)
+    midnight = datetime.combine(day, time())
+    return [midnight + timedelta(seconds=int(second)) for second in np.sort(seconds)]
+
+
+def _first_number(day: date) -> int:
+    if not _OPENING <= day <= _LAST_DAY:
+        raise ValueError(f"{day} is not between {_OPENING} and {_LAST_DAY}")
+    return _FIRST_NUMBER + _NUMBERS_A_DAY * (day - _OPENING).days
+
+
+def _generator(seed: int, number: int, purpose: tuple[int, ...]) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, *purpose)))
