@@ -6,5 +6,7 @@ WITH void_flags AS (
 ), void_work AS (
     UPDATE worklist SET state = 'quarantined', changed_at = now()
     WHERE state = 'scored' AND object_id IN (SELECT object_id FROM conflicts)
+), void_embeddings AS (
+    DELETE FROM ecg_embeddings WHERE content_hash IN (SELECT content_hash FROM conflicts)
 )
 DELETE FROM scores WHERE content_hash IN (SELECT content_hash FROM conflicts)

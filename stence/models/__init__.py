@@ -5,7 +5,7 @@ from __future__ import annotations
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, angiographic_targets
 from stence.models.calibration import Calibration
 from stence.models.risk import RiskModel
-from stence.models.scorer import RiskScorer
+from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
 from stence.models.stence import StencePair
 from stence.models.targets import TARGET_NAMES, TARGETS, Region, Target, labels
@@ -19,6 +19,7 @@ __all__ = [
     "Region",
     "RiskModel",
     "RiskScorer",
+    "Scores",
     "SegmentMIL",
     "Sensitivity",
     "StencePair",

@@ -71,10 +71,19 @@ class InferenceForm(nn.Module):
         """How many questions it answers."""
         return self.answer.out_features
 
+    @property
+    def size(self) -> int:
+        """How many numbers an ECG's embedding has."""
+        return self.normalise.num_features
+
     @torch.inference_mode()
     def forward(self, ecgs: Tensor) -> Tensor:
         """One row of logits an ECG."""
+        return self.embed_and_answer(ecgs)[1]
+
+    @torch.inference_mode()
+    def embed_and_answer(self, ecgs: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings (n, size), each the mean of its windows', and logits."""
         count, windows = ecgs.shape[:2]
-        embedded = self.encoder(ecgs.flatten(0, 1)).view(count, windows, -1)
-        logits: Tensor = self.answer(self.normalise(embedded.mean(dim=1)))
-        return logits
+        embedded = self.encoder(ecgs.flatten(0, 1)).view(count, windows, -1).mean(dim=1)
+        return embedded, self.answer(self.normalise(embedded))

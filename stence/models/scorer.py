@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stence.models.calibration import Calibration
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm, RiskModel
+from stence.models.sketch import sketch
 from stence.models.targets import TARGET_NAMES
 from stence.models.thresholds import DECIMALS, Threshold
 
 BLOCK = 256
 """ECGs that go through the network together on a GPU. Always exactly so many, the last block padded with
 zeros, because products of matrices of another shape round differently."""
+
+
+class Scores(NamedTuple):
+    """What a model says of ECGs: ``probabilities`` (n, 6), and ``sketches`` (n, 32) of their embeddings."""
+
+    probabilities: NDArray[np.float64]
+    sketches: NDArray[np.float32]
 
 
 class RiskScorer:
@@ -47,44 +57,71 @@ class RiskScorer:
     def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Calibrated probabilities (n, 6), rounded to 6 decimals, of ECGs (n, windows, 12, 1500).
 
+        Raises ValueError as ``embed_and_score`` does.
+        """
+        return self.embed_and_score(ecgs).probabilities
+
+    def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
+        """Calibrated probabilities and sketches of ECGs (n, windows, 12, 1500).
+
         Raises ValueError for another number of windows than the model was calibrated with.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
-        logits = forward(self._network, ecgs, self.device)
-        return np.round(probabilities(self._calibration.apply(logits)), DECIMALS)
+        embeddings, logits = _infer(self._network, ecgs, self.device)
+        calibrated = probabilities(self._calibration.apply(logits))
+        return Scores(np.round(calibrated, DECIMALS), sketch(embeddings))
+
+
+class _Inferred(NamedTuple):
+    """Embeddings (n, size) float32 and logits (n, outputs) float64; an ECG's do not depend on the others."""
+
+    embeddings: NDArray[np.float32]
+    logits: NDArray[np.float64]
 
 
 def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
     """Logits (n, outputs) of ECGs (n, windows, 12, samples); an ECG's do not depend on the others."""
+    return _infer(network, ecgs, device).logits
+
+
+def _infer(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> _Inferred:
     return _one_by_one(network, ecgs) if device == "cpu" else _in_blocks(network, ecgs, device)
 
 
-def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> NDArray[np.float64]:
+def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> _Inferred:
     """On a CPU every thread has an ECG to itself.
 
     Threads that share one would wait for each other in every layer, the longer the more else runs; and how
     they share out its rows would show in the last digits.
     """
 
-    def logits_of(ecg: NDArray[np.floating]) -> NDArray[np.float32]:
-        return network(torch.from_numpy(ecg[None].astype(np.float32)))[0].numpy()
+    def infer(ecg: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
+        return network.embed_and_answer(torch.from_numpy(ecg[None].astype(np.float32)))
 
+    found = _nothing_yet(network, len(ecgs))
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            rows = list(pool.map(logits_of, ecgs))
+            for row, (embedding, logits) in enumerate(pool.map(infer, ecgs)):
+                found.embeddings[row], found.logits[row] = embedding[0].numpy(), logits[0].numpy()
     finally:
         torch.set_num_threads(threads)
-    return np.array(rows, dtype=np.float64).reshape(len(ecgs), network.outputs)
+    return found
 
 
-def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
+def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> _Inferred:
     block = np.zeros((BLOCK, *ecgs.shape[1:]), dtype=np.float32)
-    logits = np.empty((len(ecgs), network.outputs))
+    found = _nothing_yet(network, len(ecgs))
     for start in range(0, len(ecgs), BLOCK):
         part = ecgs[start : start + BLOCK]
         block[: len(part)] = part
         block[len(part) :] = 0
-        logits[start : start + BLOCK] = network(torch.from_numpy(block).to(device))[: len(part)].cpu().numpy()
-    return logits
+        embeddings, logits = network.embed_and_answer(torch.from_numpy(block).to(device))
+        found.embeddings[start : start + BLOCK] = embeddings[: len(part)].cpu().numpy()
+        found.logits[start : start + BLOCK] = logits[: len(part)].cpu().numpy()
+    return found
+
+
+def _nothing_yet(network: InferenceForm, count: int) -> _Inferred:
+    return _Inferred(np.empty((count, network.size), np.float32), np.empty((count, network.outputs)))

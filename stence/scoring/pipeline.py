@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.ecg import Finding, Reason, UnusableEcgError
+from stence.ecg.profile import Profile, profile
 from stence.errors import StoreUnavailableError
 from stence.objects import ObjectStore
 from stence.patience import patiently
@@ -39,6 +40,7 @@ class Ready(NamedTuple):
 
     claim: Claim
     ecg: UsableEcg
+    profile: Profile
     windows: NDArray[np.float32]
 
 
@@ -143,15 +145,15 @@ class Pipeline:
             ecg = take_in(claim.key, files, given, self._zone)
         except UnusableEcgError as error:
             return Refused(claim, error.finding)
-        return Ready(claim, ecg, model_input(ecg, self._scorer.windows))
+        return Ready(claim, ecg, profile(ecg.recording), model_input(ecg, self._scorer.windows))
 
     def _infer(self, batch: Prepared) -> list[Result]:
         ready = [item for item in batch if isinstance(item, Ready)]
         results: list[Result] = [item for item in batch if isinstance(item, Refused)]
         if ready:
             with self._stopwatch("infer"):
-                probabilities = self._scorer.score(np.stack([item.windows for item in ready]))
-            results += map(_judged, ready, probabilities)
+                scores = self._scorer.embed_and_score(np.stack([item.windows for item in ready]))
+            results += map(_judged, ready, *scores)
         return results
 
     def _write(self, results: Sequence[Result]) -> None:
@@ -159,9 +161,9 @@ class Pipeline:
             self._writer.write(results)
 
 
-def _judged(item: Ready, probabilities: NDArray[np.float64]) -> Result:
+def _judged(item: Ready, probabilities: NDArray[np.float64], sketch: NDArray[np.float32]) -> Result:
     if np.isfinite(probabilities).all():
-        return Scored(item.claim, item.ecg, probabilities)
+        return Scored(item.claim, item.ecg, item.profile, probabilities, sketch)
     detail = "the model gave no number for this ECG: keep the file and report it with the model's version"
     return Refused(item.claim, Finding(Reason.SCORE_NOT_FINITE, detail))
 

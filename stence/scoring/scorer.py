@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.models import Threshold
+from stence.models import Scores, Threshold
 
 
 class Scorer(Protocol):
@@ -34,5 +34,8 @@ class Scorer(Protocol):
     def thresholds(self) -> Mapping[str, Threshold]:
         """From which probability on a target is flagged."""
 
-    def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities (n, 6) of prepared ECGs (n, windows, 12, samples)."""
+    def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
+        """Probabilities (n, 6), and sketches (n, 32) of what its encoder sees in them.
+
+        Of prepared ECGs (n, windows, 12, samples); what it says of one does not depend on the others.
+        """

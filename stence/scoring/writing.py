@@ -14,6 +14,7 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
 from stence.ecg import Finding
+from stence.ecg.profile import Profile
 from stence.models.targets import TARGET_NAMES
 from stence.scoring.reading import UsableEcg
 from stence.scoring.scorer import Scorer
@@ -24,17 +25,20 @@ ECG_COLUMNS = (
     "content_hash", "patient_id", "acquired_at", "device", "sex", "age", "sampling_rate", "seconds",
     "warnings", "site", "indication",
 )  # fmt: skip
+WATCHED_COLUMNS = ("heart_rate", "r_mv", "s_mv", "noise_uv", "sketch")
 FINDING_COLUMNS = ("reason", "detail", "lead", "value")
-COLUMNS = ("object_id", "attempt", "etag", *ECG_COLUMNS, *TARGET_NAMES, *FINDING_COLUMNS)
+COLUMNS = ("object_id", "attempt", "etag", *ECG_COLUMNS, *TARGET_NAMES, *WATCHED_COLUMNS, *FINDING_COLUMNS)
 
 STEPS = (
     "write_01_lock",
     "write_02_fence",
     "write_03_withdraw_replaced",
     "write_04_ecgs",
+    "write_04_measurements",
     "write_05_objects",
     "write_06_find_conflicts",
     "write_07_scores",
+    "write_07_embeddings",
     "write_08_flags",
     "write_09_quarantine",
     "write_10_void_conflicts",
@@ -45,11 +49,13 @@ STEPS = (
 
 
 class Scored(NamedTuple):
-    """An ECG and its probabilities (6,)."""
+    """An ECG, its probabilities (6,), and the sketch (32,) of its embedding."""
 
     claim: Claim
     ecg: UsableEcg
+    profile: Profile
     probabilities: NDArray[np.float64]
+    sketch: NDArray[np.float32]
 
 
 class Refused(NamedTuple):
@@ -99,11 +105,21 @@ def _row(result: Result) -> tuple[Any, ...]:
     start = (result.claim.object_id, result.claim.attempt, result.claim.etag)
     if isinstance(result, Refused):
         finding = result.finding
-        nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES))
+        nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES) + len(WATCHED_COLUMNS))
         return (*start, *nothing, str(finding.reason), finding.detail, finding.lead, finding.value)
     ecg, recording = result.ecg, result.ecg.recording
     about = (
         ecg.content_hash, ecg.patient_id, ecg.acquired_at, recording.device, recording.sex, recording.age,
         recording.sampling_rate, recording.seconds, list(ecg.warnings), ecg.site, ecg.indication,
     )  # fmt: skip
-    return (*start, *about, *result.probabilities.tolist(), *(None,) * len(FINDING_COLUMNS))
+    profile = result.profile
+    watched = (
+        profile.heart_rate, _array(profile.r_mv), _array(profile.s_mv), _array(profile.noise_uv),
+        _array(result.sketch),
+    )  # fmt: skip
+    return (*start, *about, *result.probabilities.tolist(), *watched, *(None,) * len(FINDING_COLUMNS))
+
+
+def _array(figures: NDArray[np.floating]) -> str:
+    """An array as COPY reads it, to six digits: psycopg would take ten times as long over its numbers."""
+    return "{" + ",".join(["%.6g"] * len(figures)) % tuple(figures.tolist()) + "}"

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from stence import database
 from stence.database.tables import runs, scores
 from stence.ecg import Recording
+from stence.ecg.profile import Profile
 from stence.scoring.reading import UsableEcg
 from stence.scoring.work import Worklist
 from stence.scoring.writing import Scored, Writer
@@ -55,9 +56,13 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
     """Made-up results of ``count`` claimed ECGs; one in ten of each target is flagged."""
     recording = Recording(np.zeros((12, 0), np.float32), 500.0, device="Cardiograph 1", sex="F", age=61.0)
     probabilities = np.random.default_rng(1).uniform(size=(count, 6))
+    figures = np.random.default_rng(2).uniform(size=12)
+    profile, sketch = Profile(72.3, figures, figures, 10 * figures), np.zeros(32, np.float32)
     now = datetime.now(UTC)
     return [
-        Scored(claim, UsableEcg(recording, f"p{claim.object_id}", now, (), os.urandom(32)), row)
+        Scored(
+            claim, UsableEcg(recording, f"p{claim.object_id}", now, (), os.urandom(32)), profile, row, sketch
+        )
         for claim, row in zip(worklist.claim(count), probabilities, strict=True)
     ]
 

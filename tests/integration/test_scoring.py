@@ -13,6 +13,8 @@ from sqlalchemy import Engine, func, select, text, update
 
 from stence import registry, scoring
 from stence.database.tables import (
+    ecg_embeddings,
+    ecg_measurements,
     ecgs,
     flags,
     monitoring_metrics,
@@ -22,6 +24,8 @@ from stence.database.tables import (
     scores,
     worklist,
 )
+from stence.ecg import Recording
+from stence.ecg.profile import profile
 from stence.errors import ObjectForbiddenError
 from stence.objects import ObjectStore, open_store
 from stence.scoring import RunSummary
@@ -288,6 +292,53 @@ def test_reviewing_a_flag_that_does_not_exist_says_so(engine: Engine) -> None:
         engine.begin() as connection,
     ):
         scoring.flags.review(connection, 99, outcome="confirmed", by="cardiologist")
+
+
+def test_what_is_watched_is_written_with_the_score_and_once_an_ecg(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for number in (1, 2):
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+    store_ecg(store, "ecg/again.hea", heartbeats(1), comments=("<subject_id>: 1",))
+    store_ecg(store, "ecg/flat.hea", np.zeros((12, 5000), np.int16), comments=("<subject_id>: 3",))
+    for version in ("shape-1", "shape-2"):
+        score_all(ShapeScorer(version))
+
+    m, patient = ecg_measurements.c, ecgs.c.patient_id
+    with engine.connect() as connection:
+        measured = connection.execute(select(patient, ecg_measurements).join(ecg_measurements)).mappings()
+        found = {row["patient_id"]: row for row in measured}
+    assert found.keys() == {"1", "2"}
+    for number in (1, 2):
+        expected = profile(Recording((heartbeats(number) / 1000).astype(np.float32), 500.0))
+        row = found[str(number)]
+        assert row["heart_rate"] == expected.heart_rate
+        for name in ("r_mv", "s_mv", "noise_uv"):
+            np.testing.assert_allclose(row[name], getattr(expected, name), rtol=1e-5)
+    assert len(all_rows(engine, m.content_hash)) == 2
+    sketches = all_rows(engine, ecg_embeddings.c.model_version, ecg_embeddings.c.sketch)
+    assert sorted(version for version, _ in sketches) == ["shape-1", "shape-1", "shape-2", "shape-2"]
+    assert {len(sketch) for _, sketch in sketches} == {32}
+
+
+def test_an_ecg_without_beats_is_scored_and_has_no_heart_rate(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    noise = np.random.default_rng(1).normal(0, 60, (12, 5000)).astype(np.int16)
+    store_ecg(store, "ecg/a.hea", noise, comments=("<subject_id>: 7",))
+    assert score_all().scored == 1
+    assert all_rows(engine, ecg_measurements.c.heart_rate) == [(None,)]
+
+
+def test_an_ecg_in_a_conflict_of_patients_keeps_no_embedding(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all()
+    assert len(all_rows(engine, ecg_embeddings.c.sketch)) == 1
+    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
+    score_all()
+    assert all_rows(engine, ecg_embeddings.c.sketch) == all_rows(engine, scores.c.run_id) == []
 
 
 def test_a_score_that_is_no_number_goes_to_quarantine(

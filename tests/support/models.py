@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.tables import models
 from stence.ecg import PREPROCESSING_VERSION
-from stence.models import TARGET_NAMES, Threshold
+from stence.models import TARGET_NAMES, Scores, Threshold
+from stence.models.sketch import SKETCH_SIZE
 
 
 class ShapeScorer:
@@ -32,6 +33,10 @@ class ShapeScorer:
         """Probabilities (n, 6) of ECGs (n, windows, 12, samples)."""
         skewness = (ecgs.astype(np.float64) ** 3).mean(axis=(1, 3))
         return np.round(1 / (1 + np.exp(-(skewness[:, :6] - 2) / 2)), 6)
+
+    def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
+        """The same, and the first samples of each ECG for its sketch."""
+        return Scores(self.score(ecgs), ecgs[:, 0, 0, :SKETCH_SIZE])
 
 
 def register(engine: Engine, scorer: ShapeScorer, state: str = "candidate") -> None:
