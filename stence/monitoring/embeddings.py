@@ -1,0 +1,50 @@
+"""Embedding drift: whether the model's encoder still sees what it saw in the reference.
+
+Compared are sketches: random projections of the embeddings to 32 numbers, which keep distances about as they
+are (Johnson & Lindenstrauss 1984). What no single measure shows, as a new kind of ECG, moves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from sqlalchemy import Engine
+
+from stence.monitoring import statistics
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.reference import reference
+from stence.monitoring.samples import Sample, comparable, load
+from stence.settings import Settings
+
+SEED = 20_260_101
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """``embedding_mmd`` and its ``embedding_mmd_p``, of all ECGs, each device and each site.
+
+    Of at most ``drift_sample`` ECGs on each side; p by permutation, Holm-adjusted over the window. Nothing
+    without a reference of the model's own.
+    """
+    profile = reference(engine, settings, window, model)
+    if profile is None:
+        return
+    now = load(engine, settings, window, model, scored=True)
+    found = [
+        (of, len(later), _discrepancy(earlier, later, settings.drift_permutations))
+        for of, earlier, later in comparable(_sketched(profile.sample), _sketched(now))
+    ]
+    adjusted = statistics.holm([distance.p for *_, distance in found])
+    for (of, count, distance), p in zip(found, adjusted, strict=True):
+        for name, value in (("embedding_mmd", distance.value), ("embedding_mmd_p", p)):
+            yield Metric(
+                name, value, count, slice_key=of.key, slice_value=of.value, model_version=model.version
+            )
+
+
+def _sketched(sample: Sample) -> Sample:
+    return sample.among(np.flatnonzero(~np.isnan(sample.sketches).any(axis=1)))
+
+
+def _discrepancy(before: Sample, now: Sample, permutations: int) -> statistics.Distance:
+    return statistics.maximum_mean_discrepancy(before.sketches, now.sketches, permutations, SEED)

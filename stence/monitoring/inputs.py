@@ -1,0 +1,93 @@
+"""Input drift: whether the ECGs are still like those of the reference, in what was measured in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence.monitoring import statistics
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.profile import CATEGORIES, Profile, count_categories
+from stence.monitoring.reference import reference
+from stence.monitoring.samples import ALL, LEAST, MEASURES, Sample, alike, comparable, known, load, where
+from stence.settings import Settings
+
+NEW = ("device", "site", "sampling_rate")
+"""Categories of which a new one is told."""
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """``input_ks`` and ``input_ks_p`` by measure, of all ECGs, each device and each site; ``input_psi``,
+    ``input_psi_consecutive``, ``category_p`` and ``new_category``.
+
+    p-values are Holm-adjusted over all distances of the window, those of categories among themselves. Of all
+    ECGs, the reference counts with the window's shares of the sites. Nothing without a reference.
+    """
+    profile = reference(engine, settings, window, model)
+    if profile is None:
+        return
+    now = load(engine, settings, window, model)
+    yield from distances(profile.sample, now)
+    yield from _stability("input_psi", profile.sample, now)
+    day_before = Window(window.start - (window.end - window.start), window.start)
+    yield from _stability("input_psi_consecutive", load(engine, settings, day_before, model), now)
+    yield from _categories(engine, profile, window)
+
+
+def distances(reference: Sample, window: Sample) -> Iterator[Metric]:
+    """The distances of each measure in each part, and their adjusted p."""
+    found = []
+    for of, before, now in comparable(reference, window):
+        for name, earlier, later in _columns(before.measures(), now.measures()):
+            distance = statistics.kolmogorov_smirnov(earlier, later)
+            found.append((where("measure", name, of), len(later), distance))
+    adjusted = statistics.holm([distance.p for _, _, distance in found])
+    for (place, count, distance), p in zip(found, adjusted, strict=True):
+        yield Metric("input_ks", distance.value, count, **place)
+        yield Metric("input_ks_p", p, count, **place)
+
+
+def _stability(metric: str, reference: Sample, window: Sample) -> Iterator[Metric]:
+    before, now = alike(reference.part(ALL), window.part(ALL))
+    for name, earlier, later in _columns(before.measures(), now.measures()):
+        value = statistics.population_stability(earlier, later)
+        yield Metric(metric, value, len(later), **where("measure", name))
+
+
+def _columns(
+    before: NDArray[np.float64], now: NDArray[np.float64]
+) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each measure the known values on both sides, where there are enough."""
+    for name, *columns in zip(MEASURES, before.T, now.T, strict=True):
+        earlier, later = map(known, columns)
+        if min(len(earlier), len(later)) >= LEAST:
+            yield name, earlier, later
+
+
+def _categories(engine: Engine, profile: Profile, window: Window) -> Iterator[Metric]:
+    with engine.connect() as connection:
+        counts = count_categories(connection, window)
+    compared = []
+    for key in CATEGORIES:
+        before, now = profile.categories[key], counts[key]
+        ecgs = sum(now.values())
+        if min(ecgs, sum(before.values())) >= LEAST:
+            psi = statistics.category_stability(before, now)
+            yield Metric("input_psi", psi, ecgs, **where("measure", key))
+            compared.append((key, ecgs, statistics.category_shift(before, now)))
+        for name in sorted(now.keys() - before.keys()) if key in NEW and before else ():
+            share = statistics.proportion(now[name], ecgs)
+            yield Metric(
+                "new_category",
+                share.value,
+                now[name],
+                share.lower,
+                share.upper,
+                slice_key=key,
+                slice_value=name,
+            )
+    for (key, ecgs, _), p in zip(compared, statistics.holm([p for *_, p in compared]), strict=True):
+        yield Metric("category_p", p, ecgs, **where("measure", key))

@@ -1,0 +1,36 @@
+"""Label drift: whether cath reports still say what they said, of those whose arteries were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from stence.monitoring import statistics
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.profile import REPORTED, reports
+from stence.monitoring.reference import reference
+from stence.monitoring.samples import where
+from stence.settings import Settings
+
+LEAST_STUDIES = 10
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """``report_ks`` and its Holm-adjusted ``report_ks_p`` of the studies performed in the window.
+
+    By ``max_degree``, ``mean_degree`` and ``narrowed``, one value a study; nothing below ten studies.
+    """
+    profile = reference(engine, settings, window, model)
+    with engine.connect() as connection:
+        studies = reports(connection, window)
+    if profile is None or min(len(studies), len(profile.reports)) < LEAST_STUDIES:
+        return
+    found = [
+        statistics.kolmogorov_smirnov(before, now)
+        for before, now in zip(profile.reports.T, studies.T, strict=True)
+    ]
+    adjusted = statistics.holm([distance.p for distance in found])
+    for what, distance, p in zip(REPORTED, found, adjusted, strict=True):
+        yield Metric("report_ks", distance.value, len(studies), **where("measure", what))
+        yield Metric("report_ks_p", p, len(studies), **where("measure", what))

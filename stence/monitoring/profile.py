@@ -1,0 +1,127 @@
+"""A reference profile: what monitoring compares a window with, and how it is kept as JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine
+
+from stence.database import queries
+from stence.monitoring.metrics import Watched, Window
+from stence.monitoring.samples import ALL, SKETCH_SIZE, Sample, Slice, load
+from stence.settings import Settings
+
+CATEGORIES = ("device", "site", "sampling_rate", "sex", "indication")
+REPORTED = ("max_degree", "mean_degree", "narrowed")
+"""Of each cath study: its worst and mean narrowing in percent, and how many segments are narrowed."""
+MOST_REPORTS = 4_000
+
+Arrivals = dict[Slice, dict[date, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A sample of the ECGs, counts of all of them, and the cath reports of those days.
+
+    ``arrivals``: ECGs on each of ``days``, all and by device and site. ``reports`` (studies, 3) in the order
+    of ``REPORTED``.
+    """
+
+    sample: Sample
+    categories: Mapping[str, Mapping[str, int]]
+    days: Sequence[date]
+    arrivals: Mapping[Slice, NDArray[np.int64]]
+    reports: NDArray[np.float64]
+
+    def json(self) -> dict[str, Any]:
+        """As it is stored: numbers of at most four significant digits, six decimals for scores."""
+        sample = self.sample
+        sketched = np.flatnonzero(~np.isnan(sample.sketches).any(axis=1))
+        return {
+            "places": {key: values.tolist() for key, values in sample.places.items()},
+            "measured": [_numbers(row, ".4g") for row in sample.measured],
+            "scores": [_numbers(row, ".6f") for row in sample.scores],
+            "sketched": sketched.tolist(),
+            "sketches": [_numbers(row, ".4g") for row in sample.sketches[sketched]],
+            "categories": self.categories,
+            "days": [day.isoformat() for day in self.days],
+            "arrivals": [[of.key, of.value, counts.tolist()] for of, counts in self.arrivals.items()],
+            "reports": [_numbers(row, ".4g") for row in self.reports],
+        }
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> Profile:
+        """From what ``json`` gave."""
+        measured = np.array(stored["measured"], dtype=np.float64)
+        sketches = np.full((len(measured), SKETCH_SIZE), np.nan)
+        sketches[stored["sketched"]] = np.array(stored["sketches"]).reshape(-1, SKETCH_SIZE)
+        return cls(
+            Sample(
+                {key: np.array(values, dtype=str) for key, values in stored["places"].items()},
+                measured,
+                np.array(stored["scores"], dtype=np.float64),
+                sketches,
+            ),
+            stored["categories"],
+            [date.fromisoformat(day) for day in stored["days"]],
+            {Slice(key, value): np.array(counts) for key, value, counts in stored["arrivals"]},
+            np.array(stored["reports"], dtype=np.float64).reshape(-1, len(REPORTED)),
+        )
+
+
+def observe(engine: Engine, settings: Settings, window: Window, model: Watched) -> Profile:
+    """What the ECGs of a window look like that the model has scored, and all that were taken and reported."""
+    with engine.connect() as connection:
+        counted = count_arrivals(connection, settings, window)
+        categories, studies = count_categories(connection, window), reports(connection, window)
+    seen = counted.get(ALL, {})
+    days = _days(min(seen), window.end.astimezone(ZoneInfo(settings.timezone)).date()) if seen else []
+    arrivals = {
+        of: np.array([by_day.get(day, 0) for day in days])
+        for of, by_day in counted.items()
+        if of.key != "hour"
+    }
+    sample = load(engine, settings, window, model, scored=True)
+    return Profile(sample, categories, days, arrivals, studies)
+
+
+def count_arrivals(connection: Connection, settings: Settings, window: Window) -> Arrivals:
+    """ECGs on each day of a window, where there are any: all, by device, by site and by ``hour``."""
+    values = {"start": window.start, "end": window.end, "timezone": settings.timezone}
+    arrivals: Arrivals = defaultdict(dict)
+    for row in connection.execute(queries.statement("drift_arrivals"), values):
+        if row.slice_key is None or row.slice_value is not None:
+            arrivals[Slice(row.slice_key, row.slice_value)][row.day] = row.ecgs
+    return arrivals
+
+
+def count_categories(connection: Connection, window: Window) -> dict[str, dict[str, int]]:
+    """ECGs of a window by ``CATEGORIES``; those of which one is not known are not in it."""
+    counts: dict[str, dict[str, int]] = {key: {} for key in CATEGORIES}
+    values = {"start": window.start, "end": window.end}
+    for row in connection.execute(queries.statement("drift_categories"), values):
+        if row.slice_value is not None:
+            counts[row.slice_key][row.slice_value] = row.ecgs
+    return counts
+
+
+def reports(connection: Connection, window: Window) -> NDArray[np.float64]:
+    """Cath studies performed in a window (n, 3), in the order of ``REPORTED``; at most ``MOST_REPORTS``."""
+    values = {"start": window.start, "end": window.end, "most": MOST_REPORTS}
+    rows = [tuple(row) for row in connection.execute(queries.statement("drift_reports"), values)]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(REPORTED))
+
+
+def _days(first: date, end: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((end - first).days)]
+
+
+def _numbers(row: NDArray[np.float64], precision: str) -> list[float | None]:
+    return [None if np.isnan(value) else float(format(value, precision)) for value in row]

@@ -1,0 +1,82 @@
+"""The reference of a model: what its ECGs, scores and cath reports looked like when all was well.
+
+The first look for drift that finds a model without one makes it: from the ECGs that the model has scored of
+the ``reference_days`` before the window that is looked at. It never changes afterwards; to start anew, as
+after a change of machines that was meant, delete the model's row of ``reference_profiles``.
+
+A model that has scored too little of those days takes over the profile of the champion before it. Its scores
+are so compared with those that the hospital is used to; its embeddings are not, they are of another encoder.
+
+A window that starts before the end of the profile's own days is not compared with it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects.postgresql import insert
+
+from stence.database import queries
+from stence.database.tables import reference_profiles
+from stence.monitoring.metrics import Watched, Window
+from stence.monitoring.profile import Profile, observe
+from stence.monitoring.samples import ALL, LEAST, load
+from stence.settings import Settings
+
+LEAST_ECGS = 200
+LEAST_DAYS_SHARE = 0.5
+"""So many ECGs, and some on so large a share of the days, make a profile."""
+
+
+def reference(engine: Engine, settings: Settings, window: Window, model: Watched) -> Profile | None:
+    """The model's profile, made now where there is none yet.
+
+    None where too little was scored before the window to make one and no champion has left one, or where the
+    window starts before the profile's end.
+    """
+    with engine.connect() as connection:
+        stored = _stored(connection, model.version)
+    if stored is None:
+        _make(engine, settings, window, model)
+        with engine.connect() as connection:
+            # One that has not yet scored anything has nothing of its own to be compared; its inputs have.
+            stored = _stored(connection, model.version) or _stored(
+                connection, predecessor(connection, model.version)
+            )
+    if stored is None or window.start < stored.window_end:
+        return None
+    return Profile.of_json(stored.profile)
+
+
+def predecessor(connection: Connection, version: str) -> str | None:
+    """The champion before this model."""
+    return connection.scalar(queries.statement("predecessor"), {"model_version": version})
+
+
+def _make(engine: Engine, settings: Settings, window: Window, model: Watched) -> None:
+    days = Window(window.start - timedelta(days=settings.reference_days), window.start)
+    profile = observe(engine, settings, days, model)
+    taken = profile.arrivals.get(ALL)
+    days_with_ecgs = 0 if taken is None else int((taken > 0).sum())
+    if len(profile.sample) >= LEAST_ECGS and days_with_ecgs >= LEAST_DAYS_SHARE * settings.reference_days:
+        row = {
+            "model_version": model.version,
+            "window_start": days.start,
+            "window_end": days.end,
+            "ecgs": len(profile.sample),
+            "profile": profile.json(),
+        }
+        with engine.begin() as connection:
+            connection.execute(insert(reference_profiles).values(row).on_conflict_do_nothing())
+    elif len(load(engine, settings, window, model, scored=True)) >= LEAST:
+        with engine.begin() as connection:
+            values = {"model_version": model.version, "other": predecessor(connection, model.version)}
+            connection.execute(queries.statement("take_over_reference"), values)
+
+
+def _stored(connection: Connection, version: str | None) -> Any:
+    r = reference_profiles.c
+    found = select(r.profile, r.window_end).where(r.model_version == version)
+    return connection.execute(found).one_or_none()

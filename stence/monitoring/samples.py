@@ -1,0 +1,195 @@
+"""ECGs as drift looks at them: what was measured in them, what a model made of them, where they come from.
+
+A sample holds at most ``MOST`` ECGs, however many were taken: those of the lowest content hash, so that it is
+random, the same at every look, and the beginning of a larger one. A patient counts once a day: series of the
+same heart are no independent observations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, NamedTuple, Self, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence.database import queries
+from stence.database.tables import TARGETS
+from stence.ecg.recording import LEADS
+from stence.monitoring.metrics import Watched, Window
+from stence.settings import Settings
+
+OF_ALL, OF_EACH, MOST = 4_000, 400, 20_000
+"""ECGs in a sample for what concerns all of them, of each device and site, and together at most."""
+LEAST = 30
+"""Fewer ECGs on either side are not compared."""
+SLICE_KEYS = ("device", "site")
+SKETCH_SIZE = 32
+MEASURED = (
+    "age",
+    "heart_rate",
+    *(f"{name}.{lead}" for name in ("r_mv", "s_mv", "noise_uv") for lead in LEADS),
+)
+_CHEST = LEADS[6:]
+DERIVED = ("amplitude_mv", *(f"r_step.{a}-{b}" for a, b in pairwise(_CHEST)))
+MEASURES = (*MEASURED, *DERIVED)
+"""What is compared. Derived: ``amplitude_mv``, R and S together, mean over the leads, follows a machine's
+gain more closely than any lead; ``r_step``, the logarithm of R's ratio between neighbouring chest leads,
+changes its sign where electrodes are swapped."""
+_SMALL_MV = 0.02
+"""Added to R before its logarithm is taken."""
+
+
+class Slice(NamedTuple):
+    """A part of the ECGs: all, or those of one device or site."""
+
+    key: str | None = None
+    value: str | None = None
+
+
+ALL = Slice()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """ECGs (n) in the order of their content hash.
+
+    ``places``: device and site of each, empty where unknown. ``measured`` (n, measures) in the order of
+    ``MEASURED`` and ``scores`` (n, targets): NaN where there is none. ``sketches`` (n, 32) of the model's
+    embeddings: NaN but for the first few.
+    """
+
+    places: Mapping[str, NDArray[np.str_]]
+    measured: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    sketches: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.measured)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Without any ECG."""
+        return cls.of_rows([])
+
+    @classmethod
+    def of_rows(cls, rows: list[Any]) -> Self:
+        """From the rows of ``drift_sample.sql``."""
+        return cls(
+            {key: np.array([getattr(row, key) or "" for row in rows], dtype=str) for key in SLICE_KEYS},
+            _table([(row.age, row.heart_rate, *_by_lead(row)) for row in rows], len(MEASURED)),
+            _table([tuple(getattr(row, target) for target in TARGETS) for row in rows], len(TARGETS)),
+            _table([row.sketch or (None,) * SKETCH_SIZE for row in rows], SKETCH_SIZE),
+        )
+
+    def among(self, rows: NDArray[Any]) -> Sample:
+        """Some of them."""
+        return replace(
+            self,
+            places={key: values[rows] for key, values in self.places.items()},
+            measured=self.measured[rows],
+            scores=self.scores[rows],
+            sketches=self.sketches[rows],
+        )
+
+    def part(self, of: Slice) -> Sample:
+        """A random sample of a slice."""
+        if of.key is None:
+            return self.among(np.arange(min(len(self), OF_ALL)))
+        return self.among(np.flatnonzero(self.places[of.key] == of.value)[:OF_EACH])
+
+    def measures(self) -> NDArray[np.float64]:
+        """(n, measures) in the order of ``MEASURES``."""
+        r, s = (self.measured[:, 2 + 12 * n : 14 + 12 * n] for n in range(2))
+        steps = np.diff(np.log(r[:, -len(_CHEST) :] + _SMALL_MV), axis=1)
+        return np.column_stack([self.measured, (r + s).mean(axis=1), steps])
+
+    def strata(self) -> NDArray[np.str_]:
+        """Where each was taken: the site, or, where that is unknown, the device."""
+        return np.where(self.places["site"] != "", self.places["site"], self.places["device"])
+
+
+def load(
+    engine: Engine, settings: Settings, window: Window, model: Watched, *, scored: bool = False
+) -> Sample:
+    """A sample of the ECGs taken in ``window``; ``scored``: of those alone that the model has scored."""
+    values = {
+        "start": window.start,
+        "end": window.end,
+        "scored": scored,
+        "model_version": model.version,
+        "preprocessing_version": model.preprocessing_version,
+        "timezone": settings.timezone,
+        "of_all": OF_ALL,
+        "of_each": OF_EACH,
+        "most": MOST,
+        "sketches": settings.drift_sample,
+    }
+    with engine.connect() as connection:
+        return Sample.of_rows(list(connection.execute(queries.statement("drift_sample"), values)))
+
+
+def comparable(reference: Sample, window: Sample) -> Iterator[tuple[Slice, Sample, Sample]]:
+    """The parts that can be compared: all, each device and each site with ``LEAST`` ECGs on both sides."""
+    slices = [ALL] + [
+        Slice(key, str(value))
+        for key in SLICE_KEYS
+        for value in np.unique(window.places[key][window.places[key] != ""])
+    ]
+    for of in slices:
+        before, now = reference.part(of), window.part(of)
+        if of.key is None:
+            before, now = alike(before, now)
+        if min(len(before), len(now)) >= LEAST:
+            yield of, before, now
+
+
+def alike(reference: Sample, window: Sample) -> tuple[Sample, Sample]:
+    """As much of ``reference`` as has the shares of each place that ``window`` has.
+
+    At a weekend the wards are open and clinics are not: that is no drift. Of the window, what comes from a
+    place that the reference does not know is left out; it is reported by itself.
+    """
+    ours, theirs = reference.strata(), window.strata()
+    places, counts = np.unique(theirs[np.isin(theirs, ours)], return_counts=True)
+    if not len(places):
+        return reference.among(np.arange(0)), window.among(np.arange(0))
+    at = {place: np.flatnonzero(ours == place) for place in places}
+    factor = min(len(at[place]) / count for place, count in zip(places, counts, strict=True))
+    kept = [at[place][: int(factor * count)] for place, count in zip(places, counts, strict=True)]
+    return (
+        reference.among(np.sort(np.concatenate(kept))),
+        window.among(np.flatnonzero(np.isin(theirs, places))),
+    )
+
+
+def known(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values that are not NaN."""
+    return column[~np.isnan(column)]
+
+
+class Where(TypedDict):
+    """What a Metric is restricted to."""
+
+    slice_key: str
+    slice_value: str
+    model_version: str | None
+
+
+def where(name: str, what: str, of: Slice = ALL, model: Watched | None = None) -> Where:
+    """A figure's place: ``what`` (which ``measure`` or ``target``) in a slice, and of which model."""
+    key, value = (name, what) if of.key is None else (f"{name}|{of.key}", f"{what}|{of.value}")
+    return {"slice_key": key, "slice_value": value, "model_version": model.version if model else None}
+
+
+def _by_lead(row: Any) -> tuple[float | None, ...]:
+    if row.r_mv is None:
+        return (None,) * 3 * len(LEADS)
+    return (*row.r_mv, *row.s_mv, *row.noise_uv)
+
+
+def _table(rows: list[Any], width: int) -> NDArray[np.float64]:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), width)

@@ -1,0 +1,130 @@
+"""Score drift: whether the model still says what it said, and what the champion before it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence.database import queries
+from stence.database.tables import TARGETS
+from stence.monitoring import statistics
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.reference import predecessor, reference
+from stence.monitoring.samples import ALL, LEAST, Sample, alike, comparable, load, where
+from stence.settings import Settings
+
+MOST_COMPARED = 4_000
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """``score_mean``, ``score_shift``, ``score_mean_p``, ``score_ks``, ``score_ks_p``, ``score_psi``,
+    ``score_psi_consecutive`` and ``model_agreement``, by target.
+
+    Without a reference, the means and the agreement alone.
+    """
+    now = load(engine, settings, window, model, scored=True)
+    yield from _means(model, now)
+    yield from _agreement(engine, settings, window, model)
+    profile = reference(engine, settings, window, model)
+    if profile is None:
+        return
+    yield from _distances(model, profile.sample, now)
+    yield from _shifts(model, profile.sample, now)
+    yield from _stability("score_psi", model, profile.sample, now)
+    day_before = Window(window.start - (window.end - window.start), window.start)
+    before = load(engine, settings, day_before, model, scored=True)
+    yield from _stability("score_psi_consecutive", model, before, now)
+
+
+def _means(model: Watched, now: Sample) -> Iterator[Metric]:
+    if len(now) < LEAST:
+        return
+    for target, scores in zip(TARGETS, now.part(ALL).scores.T, strict=True):
+        mean = statistics.mean(scores)
+        yield Metric(
+            "score_mean",
+            mean.value,
+            len(scores),
+            mean.lower,
+            mean.upper,
+            **where("target", target, model=model),
+        )
+
+
+def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
+    """Kolmogorov-Smirnov of all, each device and each site; p Holm-adjusted over all of them."""
+    found = []
+    for of, before, now in comparable(reference, window):
+        for target, earlier, later in zip(TARGETS, before.scores.T, now.scores.T, strict=True):
+            distance = statistics.kolmogorov_smirnov(earlier, later)
+            found.append((where("target", target, of, model), len(later), distance))
+    adjusted = statistics.holm([distance.p for *_, distance in found])
+    for (place, count, distance), p in zip(found, adjusted, strict=True):
+        yield Metric("score_ks", distance.value, count, **place)
+        yield Metric("score_ks_p", p, count, **place)
+
+
+def _shifts(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
+    """How far the mean moved, in standard deviations; p Holm-adjusted over the targets.
+
+    Where more patients are ill and the ill are as before, nothing tells it earlier: the mean of a calibrated
+    probability is the score statistic of prevalence. Without a slice, the mean over all targets, each in the
+    reference's standard deviations: one test for what moves them all.
+    """
+    before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
+    if min(len(before), len(now)) < LEAST:
+        return
+    spread = np.maximum(before.std(axis=0), 1e-9)
+    together = statistics.mean_shift((before / spread).mean(axis=1), (now / spread).mean(axis=1))
+    yield Metric("score_shift", together.value, len(now), model_version=model.version)
+    yield Metric("score_mean_p", together.p, len(now), model_version=model.version)
+    shifts = [statistics.mean_shift(*columns) for columns in zip(before.T, now.T, strict=True)]
+    adjusted = statistics.holm([shift.p for shift in shifts])
+    for target, shift, p in zip(TARGETS, shifts, adjusted, strict=True):
+        yield Metric("score_shift", shift.value, len(now), **where("target", target, model=model))
+        yield Metric("score_mean_p", p, len(now), **where("target", target, model=model))
+
+
+def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
+    before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
+    if min(len(before), len(now)) < LEAST:
+        return
+    for target, earlier, later in zip(TARGETS, before.T, now.T, strict=True):
+        value = statistics.population_stability(earlier, later)
+        yield Metric(metric, value, len(later), **where("target", target, model=model))
+
+
+def _agreement(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """Spearman's correlation with the champion before, over ECGs of ``reference_days`` that both scored."""
+    both = _both(engine, settings, window, model)
+    if len(both) < LEAST:
+        return
+    ours, theirs = both[:, : len(TARGETS)], both[:, len(TARGETS) :]
+    for target, a, b in zip(TARGETS, ours.T, theirs.T, strict=True):
+        if found := statistics.rank_correlation(a, b):
+            yield Metric(
+                "model_agreement",
+                found.value,
+                len(both),
+                found.lower,
+                found.upper,
+                **where("target", target, model=model),
+            )
+
+
+def _both(engine: Engine, settings: Settings, window: Window, model: Watched) -> NDArray[np.float64]:
+    with engine.connect() as connection:
+        values = {
+            "start": window.end - timedelta(days=settings.reference_days),
+            "end": window.end,
+            "model_version": model.version,
+            "preprocessing_version": model.preprocessing_version,
+            "other": predecessor(connection, model.version),
+            "most": MOST_COMPARED,
+        }
+        rows = [tuple(row) for row in connection.execute(queries.statement("drift_agreement"), values)]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * len(TARGETS))

@@ -1,0 +1,200 @@
+"""How far two samples lie apart, and how likely chance alone would part them so.
+
+Distances say whether a change matters, p-values whether it is one: an alert asks for both. Nothing here knows
+of ECGs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from scipy.spatial.distance import cdist
+
+BINS = 10
+_HALF = 0.5
+"""Added to every count, so that an empty bin has a logarithm (Jeffreys' prior)."""
+_FEW_EXCEED = 10
+"""Fewer permutations than these say little about a tail; its fitted distribution then says more."""
+
+
+class Distance(NamedTuple):
+    """How far apart, and the probability of being so far by chance."""
+
+    value: float
+    p: float
+
+
+class Estimate(NamedTuple):
+    """A figure and its 95 % interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+def kolmogorov_smirnov(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> Distance:
+    """The largest distance (0 to 1) between two empirical distributions, and its p (Smirnov 1939).
+
+    Both (n,), at least one value each. Ties, as of rounded values, make p too large, never too small.
+    """
+    found = stats.ks_2samp(reference, sample, method="asymp")
+    return Distance(float(found.statistic), float(found.pvalue))
+
+
+def population_stability(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> float:
+    """The population stability index over the reference's deciles, less its bias: see ``stability``."""
+    edges = np.unique(np.quantile(reference, np.arange(1, BINS) / BINS))
+    counts = [
+        np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+        for values in (reference, sample)
+    ]
+    return stability(*counts)
+
+
+def category_stability(reference: Mapping[str, int], sample: Mapping[str, int]) -> float:
+    """The same over categories; one that only one side has is a category like any other."""
+    names = list(dict.fromkeys([*reference, *sample]))
+    return stability(*(np.array([side.get(name, 0) for name in names]) for side in (reference, sample)))
+
+
+def category_shift(reference: Mapping[str, int], sample: Mapping[str, int]) -> float:
+    """p that two counts of categories come from the same shares: the G-test (Sokal & Rohlf 1981)."""
+    names = list(dict.fromkeys([*reference, *sample]))
+    if len(names) < 2:
+        return 1.0
+    table = np.array([[side.get(name, 0) for name in names] for side in (reference, sample)])
+    return float(stats.chi2_contingency(table, correction=False, lambda_="log-likelihood").pvalue)
+
+
+def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
+    """Σ (q - p) ln(q / p) over bins (b,) of two counts, less what it is on average between equals.
+
+    Between samples of m and n from one distribution the index is about χ² (1/m + 1/n) with b - 1 degrees of
+    freedom (Yurdakul & Naranjo 2020): the customary 0.1 and 0.25 would be crossed by small samples alone.
+    Without that part it varies about 0, to both sides.
+    """
+    smoothed = [counts + _HALF for counts in (reference, sample)]
+    p, q = (counts / counts.sum() for counts in smoothed)
+    bias = (len(p) - 1) * sum(1 / counts.sum() for counts in smoothed)
+    return float(((q - p) * np.log(q / p)).sum() - bias)
+
+
+def holm(p: Sequence[float]) -> NDArray[np.float64]:
+    """p-values of a family of tests (n,), adjusted (Holm 1979).
+
+    With probability 1 - α, at least, none is α or less by chance, however the tests depend on each other.
+    """
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    return np.minimum(adjusted, 1)
+
+
+def mean_shift(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> Distance:
+    """By how many of the reference's standard deviations the mean moved, signed; p two-sided (Welch 1947).
+
+    Both (n,), two values or more each; a reference that does not vary has moved by 0.
+    """
+    spread = float(reference.std(ddof=1))
+    if spread == 0:
+        return Distance(0.0, 1.0)
+    found = stats.ttest_ind(sample, reference, equal_var=False)
+    return Distance(
+        float(sample.mean() - reference.mean()) / spread, float(np.nan_to_num(found.pvalue, nan=1))
+    )
+
+
+def maximum_mean_discrepancy(
+    reference: NDArray[np.float64], sample: NDArray[np.float64], permutations: int, seed: int
+) -> Distance:
+    """MMD² between points (m, d) and (n, d): unbiased, Gaussian kernel as wide as the median distance.
+
+    Gretton et al. 2012, Lemma 6. p: how often a random division of all points lies as far apart; where fewer
+    than ten of the ``permutations`` do, from a Pearson type III distribution with their first three moments
+    (Minas & Montana 2014), so that p can be smaller than one over their number. Holds a few matrices of
+    (m + n)² numbers.
+    """
+    points = np.concatenate([reference, sample])
+    distances = cdist(points, points, "sqeuclidean")
+    width = float(np.median(distances[np.triu_indices(len(points), 1)])) or 1.0
+    kernel = np.exp(-distances / width)
+    np.fill_diagonal(kernel, 0)
+    members = np.zeros((len(points), permutations + 1))
+    members[: len(reference), 0] = 1
+    rng = np.random.default_rng(seed)
+    members[:, 1:] = rng.permuted(np.repeat(members[:, :1], permutations, axis=1), axis=0)
+    values = _discrepancies(kernel, members)
+    return Distance(float(values[0]), _tail(float(values[0]), values[1:]))
+
+
+def _discrepancies(kernel: NDArray[np.float64], members: NDArray[np.float64]) -> NDArray[np.float64]:
+    """MMD² (k,) of each division; ``members`` (n, k) is 1 where a point is of the first sample."""
+    m, n = members[:, 0].sum(), (1 - members[:, 0]).sum()
+    to_first = kernel @ members
+    within_first = (members * to_first).sum(axis=0)
+    across = ((1 - members) * to_first).sum(axis=0)
+    within_second = kernel.sum() - within_first - 2 * across
+    return within_first / (m * (m - 1)) + within_second / (n * (n - 1)) - 2 * across / (m * n)
+
+
+def _tail(value: float, drawn: NDArray[np.float64]) -> float:
+    exceeding = int((drawn >= value).sum())
+    if exceeding >= _FEW_EXCEED or drawn.std() == 0:
+        return (1 + exceeding) / (1 + len(drawn))
+    return float(stats.pearson3.sf(value, stats.skew(drawn), drawn.mean(), drawn.std(ddof=1)))
+
+
+def dispersion(groups: Sequence[NDArray[np.int64]]) -> float:
+    """How many times as much as Poisson's the counts of each group vary about its mean; at least 1."""
+    squares = sum(((group - group.mean()) ** 2).sum() / group.mean() for group in groups if group.any())
+    freedom = sum(len(group) - 1 for group in groups if group.any())
+    return max(1.0, float(squares) / freedom) if freedom else 1.0
+
+
+def so_few(count: int, before: NDArray[np.int64], overdispersion: float) -> float:
+    """Probability of ``count`` or fewer where the counts ``before`` (k,) are all that is known of the mean.
+
+    The lower tail of a Poisson count, wider for what k counts leave open about the mean and for
+    ``overdispersion``: a negative binomial of variance mean · overdispersion · (1 + 1/k).
+    """
+    mean = float(before.mean())
+    if mean == 0:
+        return 1.0
+    ratio = overdispersion * (1 + 1 / len(before))
+    return float(stats.nbinom.cdf(count, mean / (ratio - 1), 1 / ratio))
+
+
+def so_many(count: int, of: int, share: float) -> float:
+    """Probability of ``count`` or more of ``of`` where each is one with probability ``share``: binomial."""
+    return float(stats.binom.sf(count - 1, of, share))
+
+
+def proportion(count: int, of: int) -> Estimate:
+    """A share with its exact interval (Clopper & Pearson 1934); ``of`` at least 1."""
+    interval = stats.binomtest(count, of).proportion_ci(0.95)
+    return Estimate(count / of, float(interval.low), float(interval.high))
+
+
+def mean(sample: NDArray[np.float64]) -> Estimate:
+    """The mean of two values or more, with the interval of a normal mean."""
+    value = float(sample.mean())
+    half = 1.96 * float(sample.std(ddof=1)) / float(np.sqrt(len(sample)))
+    return Estimate(value, value - half, value + half)
+
+
+def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Estimate | None:
+    """Spearman's correlation of pairs, four or more, with an interval (Bonett & Wright 2000).
+
+    None where one of them does not vary.
+    """
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    value = float(stats.spearmanr(a, b).statistic)
+    half = 1.96 * float(np.sqrt((1 + value**2 / 2) / (len(a) - 3)))
+    middle = float(np.arctanh(np.clip(value, -0.999999, 0.999999)))
+    return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)))
