@@ -6,7 +6,7 @@
 \if :{?target} \else \set target '' \endif
 \if :{?since} \else \set since '' \endif
 SELECT patient_id, target, probability, threshold, targets, acquired_at,
-       model_version, flag_id, state
+       model_version, ecg_id, flag_id, state
 FROM flagged_patients
 WHERE (:'target' = '' OR :'target' = ANY (targets))
   AND raised_at >= coalesce(CAST(nullif(:'since', '') AS timestamptz), '-infinity')

@@ -3,7 +3,7 @@
 --   limit    how many rows
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_history.sql' \quit \endif
 \if :{?limit} \else \set limit 50 \endif
-SELECT risk.acquired_at, risk.object_key, risk.model_version, risk.stenosis_50, risk.stenosis_70,
+SELECT risk.acquired_at, risk.ecg_id, risk.object_key, risk.model_version, risk.stenosis_50, risk.stenosis_70,
        risk.stenosis_90, risk.stenosis_100, risk.rca_70, risk.lca_70, raised.flags, risk.warnings, risk.scored_at
 FROM ecg_risk AS risk
 CROSS JOIN LATERAL (

@@ -1,10 +1,10 @@
 -- Where does a flag come from? Its file, ECG, score, model, run and threshold.
 --   flag     the flag's number (required)
 \if :{?flag} \else \warn 'give a flag: psql -v flag=... -f trace_flag.sql' \quit \endif
-SELECT flags.id AS flag_id, flags.state, flags.target, flags.probability, flags.threshold, flags.rule,
+SELECT flags.id AS flag_id, risk.ecg_id, flags.state, flags.target, flags.probability, flags.threshold, flags.rule,
        flags.raised_at, flags.reviewed_by, flags.reviewed_at, flags.note, flags.patient_id,
        risk.object_key, objects.etag, encode(flags.content_hash, 'hex') AS content_hash,
-       risk.acquired_at, risk.device, risk.warnings,
+       risk.acquired_at, risk.site, risk.indication, risk.device, risk.warnings,
        risk.preprocessing_version, risk.scored_at, models.version AS model_version, models.state AS model_state,
        models.folder AS model_folder, models.sha256 AS model_sha256, runs.run_id, runs.started_at AS run_started_at,
        runs.code_version, runs.host, runs.device AS run_device

@@ -17,7 +17,10 @@ SELECT ecgs.patient_id,
        ecgs.sex,
        ecgs.age,
        ecgs.warnings,
-       scores.content_hash
+       scores.content_hash,
+       ecgs.id AS ecg_id,
+       ecgs.site,
+       ecgs.indication
 FROM scores
 JOIN ecgs USING (content_hash)
 JOIN objects ON objects.id = ecgs.object_id;
@@ -41,3 +44,6 @@ COMMENT ON COLUMN ecg_risk.sex IS 'F or M, where the file says so.';
 COMMENT ON COLUMN ecg_risk.age IS 'Years, where the file says so.';
 COMMENT ON COLUMN ecg_risk.warnings IS 'Remarks on its quality.';
 COMMENT ON COLUMN ecg_risk.content_hash IS 'SHA-256 of signal and sampling rate.';
+COMMENT ON COLUMN ecg_risk.ecg_id IS 'Number of the ECG, for stence review.';
+COMMENT ON COLUMN ecg_risk.site IS 'Where it was recorded.';
+COMMENT ON COLUMN ecg_risk.indication IS 'Why it was ordered.';

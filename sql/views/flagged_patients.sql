@@ -22,7 +22,8 @@ SELECT flags.patient_id,
              WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'reviewed', 'confirmed')
              ORDER BY f.id) AS flag_ids,
        flags.state,
-       flags.raised_at
+       flags.raised_at,
+       ecgs.id AS ecg_id
 FROM flags
 JOIN ecgs ON ecgs.content_hash = flags.content_hash
 JOIN objects ON objects.id = ecgs.object_id
@@ -55,3 +56,4 @@ COMMENT ON COLUMN flagged_patients.flag_id IS 'Number of the leading flag.';
 COMMENT ON COLUMN flagged_patients.flag_ids IS 'Numbers of all the patient''s listed flags.';
 COMMENT ON COLUMN flagged_patients.state IS 'State of the leading flag: open, reviewed or confirmed.';
 COMMENT ON COLUMN flagged_patients.raised_at IS 'When the leading flag was raised.';
+COMMENT ON COLUMN flagged_patients.ecg_id IS 'Number of the ECG of the leading flag, for stence review.';

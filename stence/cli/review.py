@@ -1,4 +1,4 @@
-"""``stence review``: what a person found out about a flag."""
+"""``stence review``: what a person found out about a flagged ECG."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from stence.settings import Settings
 
 
 @click.command()
-@click.argument("flag_id", type=int)
-@click.option("--outcome", required=True, type=click.Choice(["reviewed", "dismissed", "confirmed"]))
+@click.argument("ecg_id", type=click.IntRange(1, 2**63 - 1))
+@click.option("--outcome", required=True, type=click.Choice(["confirmed", "dismissed"]))
 @click.option("--by", required=True, help="Who reviewed it.")
 @click.option("--note", default=None, help="A remark, without patient identifiers.")
-def review(flag_id: int, outcome: str, by: str, note: str | None) -> None:
-    """Record the outcome of reviewing flag FLAG_ID."""
+def review(ecg_id: int, outcome: str, by: str, note: str | None) -> None:
+    """Record the outcome of reviewing ECG ECG_ID, which stence query flagged_patients shows."""
     from stence import database, scoring
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        scoring.flags.review(connection, flag_id, outcome=outcome, by=by, note=note)
-    click.echo(f"Flag {flag_id} is {outcome}.")
+        number = scoring.reviews.review(connection, ecg_id, outcome=outcome, by=by, note=note)
+    click.echo(f"ECG {ecg_id} is {outcome} (review {number}).")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from stence.scoring import flags, quarantine
+from stence.scoring import quarantine, reviews
 from stence.scoring.indexing import IndexSummary, index
 from stence.scoring.run import Run, open_run
 from stence.scoring.scorer import Scorer
 from stence.scoring.summary import RunSummary
 
-__all__ = ["IndexSummary", "Run", "RunSummary", "Scorer", "flags", "index", "open_run", "quarantine"]
+__all__ = ["IndexSummary", "Run", "RunSummary", "Scorer", "index", "open_run", "quarantine", "reviews"]

@@ -225,6 +225,15 @@ def test_the_role_of_the_readme_reads_everything_and_writes_nothing(
         with pytest.raises(DBAPIError, match="permission denied"):
             connection.exec_driver_sql("DELETE FROM flags")
         connection.rollback()
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        with pytest.raises(DBAPIError, match="permission denied for function review_ecg"):
+            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
+        connection.rollback()
+        connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        with pytest.raises(DBAPIError, match="there is no ECG 1"):
+            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
+        connection.rollback()
         connection.exec_driver_sql(f"REVOKE SELECT ON flags FROM {role}")  # noqa: S608
         connection.exec_driver_sql(f"SET ROLE {role}")
         with pytest.raises(DBAPIError, match="permission denied for table flags"):

@@ -41,13 +41,16 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("recent_runs", {}),
     ("report_faults", {}),
     ("report_faults", {"state": "open", "limit": "1"}),
+    ("reviews", {}),
+    ("reviews", {"limit": "3"}),
+    ("reviews", {"ecg": "-1"}),
     ("run_metrics", {}),
     ("run_metrics", {"run": "00000000-0000-0000-0000-000000000001"}),
     ("trace_flag", {"flag": "1"}),
     ("training_runs", {}),
     ("worklist", {}),
 ]
-EMPTY = {"'; DROP TABLE flags; --"}
+EMPTY = {"'; DROP TABLE flags; --", "-1"}
 
 
 @pytest.fixture
@@ -131,6 +134,40 @@ def test_a_patient_leaves_the_list_when_the_last_flag_is_dismissed(hospital: Eng
         dismiss = flags.update().values(state="dismissed").where(flags.c.patient_id == first["patient_id"])
         connection.execute(dismiss)
     assert first["patient_id"] not in {row["patient_id"] for row in ask(hospital, "flagged_patients")}
+
+
+def test_reviews_are_shown_newest_first_and_by_ecg(hospital: Engine, stence: Any) -> None:
+    [first, *_] = ask(hospital, "flagged_patients")
+    ecg = str(first["ecg_id"])
+    before = ask(hospital, "reviews", ecg=ecg)
+    said = stence("review", ecg, "--outcome", "dismissed", "--by", "Dr A", "--note", "an old infarct")
+    assert said.output.startswith(f"ECG {ecg} is dismissed (review ")
+    stence("review", ecg, "--outcome", "confirmed", "--by", "Dr B")
+
+    newest, older, *rest = ask(hospital, "reviews", ecg=ecg)
+    assert (newest["outcome"], newest["reviewed_by"], newest["note"]) == ("confirmed", "Dr B", None)
+    assert (older["outcome"], older["reviewed_by"], older["note"]) == ("dismissed", "Dr A", "an old infarct")
+    assert (newest["patient_id"], rest) == (first["patient_id"], before)
+    assert ask(hospital, "reviews", limit="1") == [newest]
+    [traced] = ask(hospital, "trace_flag", flag=str(first["flag_id"]))
+    assert (traced["ecg_id"], traced["state"], traced["reviewed_by"]) == (int(ecg), "confirmed", "Dr B")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["9999999", "--outcome", "confirmed", "--by", "Dr A"], "there is no ECG 9999999"),
+        (["1", "--outcome", "confirmed", "--by", "  "], "a review says who reviewed"),
+        (["1", "--outcome", "reviewed", "--by", "Dr A"], "'reviewed' is not one of 'confirmed', 'dismissed'"),
+        (["x", "--outcome", "confirmed", "--by", "Dr A"], "'x' is not a valid integer range"),
+    ],
+)
+def test_a_review_that_cannot_be_recorded_says_why(
+    hospital: Engine, stence: Any, arguments: list[str], complaint: str
+) -> None:
+    result = stence("review", *arguments)
+    assert result.exit_code != 0
+    assert complaint in result.output
 
 
 def test_the_worklist_adds_up(hospital: Engine) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select, text, update
+from sqlalchemy import Engine, select, text, update
 
 from stence import registry, scoring
 from stence.database.tables import (
@@ -20,6 +20,7 @@ from stence.database.tables import (
     monitoring_metrics,
     objects,
     quarantine,
+    reviews,
     runs,
     scores,
     worklist,
@@ -278,20 +279,58 @@ def test_flags_are_raised_at_the_threshold_and_keep_a_persons_judgement(
     assert all(rule == "chosen by the test" for _, rule in raised.values())
 
     with engine.begin() as connection:
-        first = connection.scalar(select(func.min(flags.c.id)))
-        scoring.flags.review(connection, first, outcome="confirmed", by="cardiologist")
+        ecg_id = connection.scalar(select(ecgs.c.id))
+        scoring.reviews.review(connection, ecg_id, outcome="confirmed", by="cardiologist")
         connection.execute(update(worklist).values(state="pending"))
     score_all()
     judged = all_rows(engine, flags.c.state, flags.c.reviewed_by)
-    assert judged.count(("confirmed", "cardiologist")) == 1
+    assert judged == [("confirmed", "cardiologist")] * len(raised)
 
 
-def test_reviewing_a_flag_that_does_not_exist_says_so(engine: Engine) -> None:
-    with (
-        pytest.raises(scoring.flags.FlagError, match="there is no flag 99"),
-        engine.begin() as connection,
-    ):
-        scoring.flags.review(connection, 99, outcome="confirmed", by="cardiologist")
+def test_the_flags_of_an_ecg_follow_its_newest_review_and_all_reviews_are_kept(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for number in (1, 2):
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+    score_all(ShapeScorer(threshold=0))
+    with engine.begin() as connection:
+        connection.execute(update(flags).where(flags.c.target == "rca_70").values(state="withdrawn"))
+        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == "1"))
+    for outcome, by in (("dismissed", "Dr A"), ("confirmed", " Dr B ")):
+        with engine.begin() as connection:
+            scoring.reviews.review(connection, ecg_id, outcome=outcome, by=by, note=f"by {by.strip()}")
+
+    columns = (flags.c.patient_id, flags.c.state, flags.c.reviewed_by, flags.c.note)
+    assert sorted(set(all_rows(engine, *columns)), key=str) == [
+        ("1", "confirmed", "Dr B", "by Dr B"),
+        ("1", "withdrawn", None, None),
+        ("2", "open", None, None),
+        ("2", "withdrawn", None, None),
+    ]
+    kept = (reviews.c.ecg_id, reviews.c.outcome, reviews.c.reviewed_by, reviews.c.note)
+    assert all_rows(engine, *kept) == [
+        (ecg_id, "dismissed", "Dr A", "by Dr A"),
+        (ecg_id, "confirmed", "Dr B", "by Dr B"),
+    ]
+
+
+def test_an_ecg_that_cannot_be_reviewed_says_why_and_leaves_nothing(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all(ShapeScorer(threshold=1.1))
+    [(ecg_id,)] = all_rows(engine, ecgs.c.id)
+
+    def refused(number: int, outcome: str = "confirmed", by: str = "Dr A") -> str:
+        with pytest.raises(scoring.reviews.ReviewError) as caught, engine.begin() as connection:
+            scoring.reviews.review(connection, number, outcome=outcome, by=by)
+        return str(caught.value)
+
+    assert refused(99) == "there is no ECG 99"
+    assert refused(ecg_id) == f"ECG {ecg_id} has no flag to review"
+    assert refused(ecg_id, "reviewed") == "the outcome of a review is confirmed or dismissed"
+    assert refused(ecg_id, by=" ") == "a review says who reviewed"
+    assert all_rows(engine, reviews.c.id) == []
 
 
 def test_what_is_watched_is_written_with_the_score_and_once_an_ecg(

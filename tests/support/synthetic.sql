@@ -104,3 +104,11 @@ VALUES ('00000000-0000-0000-0000-000000000011', 'small', 'finished', 'publish', 
         '2026-01-10 00:00Z', 3, '{}', NULL, NULL, '{"3 new pairs, fewer than 50"}');
 
 ANALYZE;
+
+-- Who judged those that are judged.
+INSERT INTO reviews (ecg_id, outcome, reviewed_by, reviewed_at, note)
+SELECT ecgs.id, flags.state, 'reviewer ' || flags.id % 3, flags.raised_at + interval '1 day',
+       CASE WHEN flags.id % 2 = 0 THEN 'seen on the ward' END
+FROM flags JOIN ecgs USING (content_hash)
+WHERE flags.state IN ('confirmed', 'dismissed')
+ORDER BY flags.raised_at, flags.id;

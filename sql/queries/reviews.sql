@@ -1,0 +1,16 @@
+-- What did people find out about flagged ECGs? Every review, also those that a later one overrules; newest first.
+--   ecg      only those of this ECG: its ecg_id
+--   limit    how many reviews
+\if :{?ecg} \else \set ecg '' \endif
+\if :{?limit} \else \set limit 50 \endif
+SELECT reviews.id AS review_id, reviews.reviewed_at, reviews.ecg_id, reviews.outcome, reviews.reviewed_by,
+       reviews.note, ecgs.patient_id, ecgs.acquired_at,
+       ARRAY(SELECT DISTINCT flags.target
+             FROM flags
+             WHERE flags.content_hash = ecgs.content_hash AND flags.state <> 'withdrawn'
+             ORDER BY flags.target) AS targets
+FROM reviews
+JOIN ecgs ON ecgs.id = reviews.ecg_id
+WHERE :'ecg' = '' OR reviews.ecg_id = CAST(nullif(:'ecg', '') AS bigint)
+ORDER BY reviews.id DESC
+LIMIT CAST(:'limit' AS bigint);
