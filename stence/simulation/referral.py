@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 INDICATIONS = ("chest pain", "dyspnoea", "palpitations", "check-up")
-_BASE = np.array([-0.7, -0.8, -0.9, 0.0])
-_PER_SHORTAGE = np.array([2.4, 1.2, 0.0, 0.0])
+_BASE = np.array([-1.5, -1.0, -0.9, 0.0])
+_PER_SHORTAGE = np.array([4.5, 1.5, 0.0, 0.0])
 _PER_DECADE = np.array([0.0, 0.15, -0.15, 0.0])
 
-_SENT_FOR_SYMPTOMS = {"chest pain": -0.6, "dyspnoea": -1.7, "palpitations": -2.4, "check-up": -2.7}
+_SENT_FOR_SYMPTOMS = {"chest pain": 0.2, "dyspnoea": -1.7, "palpitations": -2.4, "check-up": -2.7}
 """Log-odds at 63 years, for a woman."""
 _SENT_FOR_FLAG = -0.6
 

@@ -24,6 +24,8 @@ from stence.simulation.coronaries import draw_trees, ischaemia
 from stence.simulation.patients import expected_burden, referral
 
 _BANK_SIZE = 8192
+_TOGETHER = 500
+"""People compared with the bank at a time."""
 _PROPOSAL = norm(loc=-0.3, scale=1.7)
 
 
@@ -59,6 +61,31 @@ class IdealObserver:
         if evidence.sent:
             weight *= referral(self._shortage, risk)
         yes, no = np.split(weight @ self._answers, 2)
+        smallest = np.finfo(np.float64).tiny
+        return np.log(np.maximum(yes, smallest)) - np.log(np.maximum(no, smallest))
+
+    def population_log_odds(
+        self, expected: NDArray[np.float64], seen: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Log-odds (n, 6) of people of whom nobody knows whether they will be sent.
+
+        ``expected`` (n,) is the burden at their age and sex, ``seen`` (n, 6) ischaemia and scar by territory.
+        """
+        scaled = seen / np.repeat([ISCHAEMIA_SPREAD, SCAR_SPREAD], 3)
+        found = [
+            self._population_odds(expected[start : start + _TOGETHER], scaled[start : start + _TOGETHER])
+            for start in range(0, len(seen), _TOGETHER)
+        ]
+        return np.concatenate(found)
+
+    def _population_odds(
+        self, expected: NDArray[np.float64], scaled: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        risk = self._trees.burden - expected[:, None]
+        likeness = scaled @ self._signs.T - 0.5 * (self._signs**2).sum(axis=1)
+        log_weight = likeness - 0.5 * risk**2 - self._log_proposal
+        weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+        yes, no = np.split(weight @ self._answers, 2, axis=1)
         smallest = np.finfo(np.float64).tiny
         return np.log(np.maximum(yes, smallest)) - np.log(np.maximum(no, smallest))
 

@@ -49,7 +49,7 @@ class Assessed:
     def subgroups(self) -> dict[str, NDArray[np.bool_]]:
         """Who belongs to each sex and age band, (n,); only those that anybody belongs to."""
         sexes = {name: self.sex == code for name, code in SEXES.items()}
-        bands = {_band_name(*band): (self.age >= band[0]) & (self.age < band[1]) for band in AGE_BANDS}
+        bands = {band_name(*band): (self.age >= band[0]) & (self.age < band[1]) for band in AGE_BANDS}
         return {name: members for name, members in (sexes | bands).items() if members.any()}
 
     def grey_zone_labels(self, low: float, high: float) -> NDArray[np.float32]:
@@ -116,7 +116,8 @@ def _ask(
     return Asked(name, Question(probability, labels[rows], thresholds[TARGET_NAMES[column]].value), rows)
 
 
-def _band_name(low: float, high: float) -> str:
+def band_name(low: float, high: float) -> str:
+    """What an age band is called."""
     if low == 0:
         return f"under {high:g}"
     return f"{low:g} and over" if math.isinf(high) else f"{low:g} to {high - 1:g}"

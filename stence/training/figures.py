@@ -67,10 +67,10 @@ def resampled_figures(question: Question, weights: NDArray[np.float64]) -> dict[
     slope, intercept = calibration_lines(question, weights)
     areas, precisions = ranking(question, weights)
     return {
-        "prevalence": _ratio(weights @ label, total),
+        "prevalence": ratio(weights @ label, total),
         "auroc": areas,
         "auprc": precisions,
-        "brier": _ratio(weights @ (question.probability - label) ** 2, total),
+        "brier": ratio(weights @ (question.probability - label) ** 2, total),
         "calibration_error": calibration_errors(question, weights),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
@@ -84,25 +84,32 @@ def auroc(probability: NDArray[np.float64], label: NDArray[np.float32]) -> float
 
 
 def ranking(question: Question, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
-    """Area under the ROC curve and average precision of each resample.
+    """Area under the ROC curve and average precision of each resample."""
+    label = question.label.astype(np.float64)
+    return ranked(question.probability, weights * label, weights * (1 - label))
+
+
+def ranked(
+    probability: NDArray[np.float64], cases: NDArray[np.float64], controls: NDArray[np.float64]
+) -> tuple[Rows, Rows]:
+    """The same where an ECG may be part of a case and part of a control; ``cases``, ``controls`` (r, n).
 
     ECGs of equal probability are ranked together: half of their pairs count as in order.
     """
-    order = np.argsort(question.probability, kind="stable")
-    starts = np.flatnonzero(np.diff(question.probability[order], prepend=-1.0))
+    order = np.argsort(probability, kind="stable")
+    starts = np.flatnonzero(np.diff(probability[order], prepend=-1.0))
     if not len(starts):
-        nothing = np.full(len(weights), np.nan)
+        nothing = np.full(len(cases), np.nan)
         return nothing, nothing
-    weighted, label = weights[:, order], question.label[order].astype(np.float64)
-    cases = np.add.reduceat(weighted * label, starts, axis=1)
-    controls = np.add.reduceat(weighted * (1 - label), starts, axis=1)
+    cases = np.add.reduceat(cases[:, order], starts, axis=1)
+    controls = np.add.reduceat(controls[:, order], starts, axis=1)
     all_cases, all_controls = cases.sum(axis=1), controls.sum(axis=1)
     in_order = (cases * (controls.cumsum(axis=1) - controls / 2)).sum(axis=1)
     from_above = (cases + controls)[:, ::-1].cumsum(axis=1)
-    precision = _ratio(cases[:, ::-1].cumsum(axis=1), from_above)
+    precision = ratio(cases[:, ::-1].cumsum(axis=1), from_above)
     precise = np.nansum(cases[:, ::-1] * precision, axis=1)
     both = np.where(all_controls > 0, all_cases, 0.0)
-    return _ratio(in_order, all_cases * all_controls), _ratio(precise, both)
+    return ratio(in_order, all_cases * all_controls), ratio(precise, both)
 
 
 def calibration_lines(question: Question, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
@@ -115,7 +122,7 @@ def calibration_lines(question: Question, weights: NDArray[np.float64]) -> tuple
     cases, total = weights @ label, weights.sum(axis=1)
     defined = (cases > 0) & (cases < total)
     slope = np.zeros(len(weights))
-    intercept = logit(np.where(defined, _ratio(cases, total), 0.5))
+    intercept = logit(np.where(defined, ratio(cases, total), 0.5))
     for _ in range(NEWTON_STEPS):
         fitted = expit(slope[:, None] * x + intercept[:, None])
         curvature = weights * fitted * (1 - fitted)
@@ -135,7 +142,7 @@ def calibration_errors(question: Question, weights: NDArray[np.float64]) -> Rows
     """
     bins = np.minimum((question.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     excess = (question.label - question.probability)[:, None] * np.eye(CALIBRATION_BINS)[bins]
-    return _ratio(np.abs(weights @ excess).sum(axis=1), weights.sum(axis=1))
+    return ratio(np.abs(weights @ excess).sum(axis=1), weights.sum(axis=1))
 
 
 def _decisions(question: Question, weights: NDArray[np.float64]) -> dict[str, Rows]:
@@ -145,21 +152,22 @@ def _decisions(question: Question, weights: NDArray[np.float64]) -> dict[str, Ro
     found = weights @ (flagged * case)
     correct = total - alerts - cases + 2 * found
     by_chance = (alerts * cases + (total - alerts) * (total - cases)) / np.maximum(total, 1)
-    sensitivity = _ratio(found, cases)
-    specificity = _ratio(total - alerts - cases + found, total - cases)
+    sensitivity = ratio(found, cases)
+    specificity = ratio(total - alerts - cases + found, total - cases)
     return {
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "positive_predictive_value": _ratio(found, alerts),
-        "f1": _ratio(2 * found, alerts + cases),
-        "accuracy": _ratio(correct, total),
+        "positive_predictive_value": ratio(found, alerts),
+        "f1": ratio(2 * found, alerts + cases),
+        "accuracy": ratio(correct, total),
         "balanced_accuracy": (sensitivity + specificity) / 2,
-        "kappa": _ratio(correct - by_chance, total - by_chance),
-        "alerts_per_1000": 1000 * _ratio(alerts, total),
+        "kappa": ratio(correct - by_chance, total - by_chance),
+        "alerts_per_1000": 1000 * ratio(alerts, total),
     }
 
 
-def _ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quotient; NaN where the denominator is not positive."""
     nothing = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     return np.divide(numerator, denominator, out=nothing, where=denominator > 0)
 

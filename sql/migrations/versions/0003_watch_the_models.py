@@ -107,6 +107,17 @@ def _change_tables() -> None:
         "manifest_records",
         sa.Column("indication", sa.Text(), nullable=True, comment="indication of the row."),
     )
+    op.add_column(
+        "cath_studies",
+        sa.Column(
+            "first_seen_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="When a report first named it: what was scored before could not know it.",
+        ),
+    )
+    op.execute("UPDATE cath_studies SET first_seen_at = changed_at")
     op.create_index(
         "monitoring_metrics_once_idx",
         "monitoring_metrics",

@@ -37,6 +37,7 @@ cath_studies = Table(
     Column("report_key", Text, nullable=False, comment="Object key of the report that last named it."),
     Column("fingerprint", Text, nullable=False, comment="SHA-256 of all that the reports say of it."),
     now("changed_at", "When that was last seen to change."),
+    now("first_seen_at", "When a report first named it: what was scored before could not know it."),
     one_of("split", SPLITS),
     Index("cath_studies_patient_id_performed_at_idx", "patient_id", "performed_at"),
     comment="Usable studies of the cath reports, as the reports are now.",

@@ -1,0 +1,90 @@
+"""What a model should reach on a day's ECGs, long before anybody knows what they had.
+
+A calibrated probability p says that p of such people have the stenosis, so each ECG counts as p of a case
+and 1 - p of a control, and any figure follows (confidence-based performance estimation: Guillory et al. 2021;
+Garg et al. 2022; Białek et al. 2024). It cannot see what the probabilities do not know: where the link
+between ECG and disease changes, or where they are calibrated for other people, as are those of a model that
+learned only from people who were sent, outcomes alone will tell. It is what to expect until they come.
+
+The interval is where the figure of these ECGs would lie were all their outcomes known: each resample draws
+patients, and each ECG's outcome from its probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence.models.targets import TARGET_NAMES
+from stence.monitoring.followed import Scored, read_scored
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.settings import Settings
+from stence.training import figures
+from stence.training.resampling import INTERVAL, resamples
+
+FEWEST = 50
+"""ECGs; fewer are no basis for a figure."""
+
+Rows = NDArray[np.float64]
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """Expected figures of the ECGs that the model scored in ``window``. Raises DatabaseUnavailableError."""
+    with engine.connect() as connection:
+        scored = read_scored(connection, window, model)
+    for metric in expected(scored, model.thresholds, settings.monitor_bootstraps):
+        yield replace(metric, model_version=model.version)
+
+
+def expected(scored: Scored, thresholds: Mapping[str, float], count: int) -> Iterator[Metric]:
+    """AUROC, AUPRC, PPV and sensitivity to expect of each target, and in each slice of enough ECGs."""
+    everyone = np.ones(len(scored.patients), dtype=bool)
+    slices = [("target", "", everyone)]
+    slices += [(f"target|{kind}", f"|{name}", who) for kind, name, who in scored.slices()]
+    for key, name, members in slices:
+        if members.sum() < FEWEST:
+            continue
+        patients, share = scored.patients[members], scored.shares[members]
+        for column, target in enumerate(TARGET_NAMES):
+            probability = scored.probabilities[members, column]
+            for metric in _expected(probability, thresholds[target], patients, share, count):
+                yield replace(metric, slice_key=key, slice_value=f"{target}{name}")
+
+
+def _expected(
+    probability: Rows, threshold: float, patients: NDArray[np.int64], share: Rows, count: int
+) -> Iterator[Metric]:
+    value = _figures(probability, probability, threshold, share[None])
+    rng = np.random.default_rng(0)
+    _, person = np.unique(patients, return_inverse=True)
+    blocks = []
+    for weights in resamples(patients, count):
+        luck = rng.random((len(weights), len(probability)))[
+            :, person
+        ]  # all ECGs of a person have one outcome
+        blocks.append(_figures(probability, luck < probability, threshold, weights * share))
+    for name, (found,) in value.items():
+        drawn = np.concatenate([block[name] for block in blocks])
+        drawn = drawn[np.isfinite(drawn)]
+        if np.isfinite(found) and len(drawn):
+            lower, upper = np.percentile(drawn, INTERVAL)
+            yield Metric(f"expected_{name}", float(found), len(probability), float(lower), float(upper))
+
+
+def _figures(probability: Rows, cases: NDArray[Any], threshold: float, weights: Rows) -> dict[str, Rows]:
+    """Of each row of ``weights`` (r, n); ``cases`` (n,) or (r, n) say how much of a case each ECG is."""
+    flagged = probability >= threshold
+    each = weights * cases
+    areas, precisions = figures.ranked(probability, each, weights - each)
+    found = each[:, flagged].sum(axis=1)
+    return {
+        "auroc": areas,
+        "auprc": precisions,
+        "ppv": figures.ratio(found, weights[:, flagged].sum(axis=1)),
+        "sensitivity": figures.ratio(found, each.sum(axis=1)),
+    }

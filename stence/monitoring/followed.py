@@ -1,0 +1,141 @@
+"""Scored ECGs, and what the catheter laboratory found in those of their patients who were sent there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row
+
+from stence.database import queries
+from stence.models.targets import TARGET_NAMES, labels
+from stence.monitoring.metrics import Watched, Window
+from stence.monitoring.propensity import People
+from stence.training.assessment import AGE_BANDS, SEXES, band_name
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """ECGs (m,) and what a model says of them, ``probabilities`` (m, 6).
+
+    ``patients`` (m,) are numbers from 0 on. ``sex`` is F, M or empty, ``age`` in years or NaN; other texts
+    are empty where unknown.
+    """
+
+    patients: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    sex: NDArray[np.str_]
+    age: NDArray[np.float64]
+    device: NDArray[np.str_]
+    site: NDArray[np.str_]
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """One over the number of the patient's ECGs (m,): a patient of many ECGs weighs no more."""
+        return 1 / np.bincount(self.patients)[self.patients]
+
+    def slices(self) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
+        """Kind, name and members (m,) of each sex, age band, device and site that is known."""
+        for name, code in SEXES.items():
+            yield "sex", name, self.sex == code
+        for low, high in AGE_BANDS:
+            yield "age_band", band_name(low, high), (self.age >= low) & (self.age < high)
+        for kind, values in (("device", self.device), ("site", self.site)):
+            for name in np.unique(values[values != ""]).tolist():
+                yield kind, name, values == name
+
+
+@dataclass(frozen=True, slots=True)
+class Followed(Scored):
+    """Scored ECGs whose patients had the time to be sent; ``flagged`` (m,) by any model, on any target.
+
+    ``labels`` (m, 6): 1, 0, or NaN where the report does not settle it and where there is none; ``sent`` (m,)
+    is the patient's: all ECGs of an episode, from the first up to the study, share its outcome.
+    """
+
+    flagged: NDArray[np.bool_]
+    indication: NDArray[np.str_]
+    labels: NDArray[np.float32]
+    sent: NDArray[np.bool_]
+
+    def people(self) -> People:
+        """What is recorded of the patients."""
+        first = np.unique(self.patients, return_index=True)[1]
+        highest = np.zeros((len(first), self.probabilities.shape[1]))
+        np.maximum.at(highest, self.patients, self.probabilities)
+        flagged = np.bincount(self.patients, weights=self.flagged) > 0
+        indications: list[set[str]] = [set() for _ in first]
+        for patient, reason in zip(self.patients.tolist(), self.indication.tolist(), strict=True):
+            if reason:
+                indications[patient].add(reason)
+        return People(
+            highest,
+            flagged,
+            np.bincount(self.patients),
+            self.age[first],
+            self.sex[first],
+            [frozenset(reasons) for reasons in indications],
+            self.site[first],
+            self.sent[first],
+        )
+
+
+def read_followed(connection: Connection, window: Window, days: int, model: Watched) -> Followed:
+    """The ECGs of ``window`` that the model scored, and studies within so many ``days`` of a patient's last.
+
+    See ``sql/statements/followed_ecgs.sql`` for those that are left out.
+    """
+    asked = _asked(window, model) | {"days": days}
+    rows = connection.execute(queries.statement("followed_ecgs"), asked).all()
+    sent = np.array([row.degrees is not None for row in rows], dtype=bool)
+    unknown = np.full(len(TARGET_NAMES), np.nan, dtype=np.float32)
+    answers = [unknown if row.degrees is None else labels(row.degrees) for row in rows]
+    return Followed(
+        **_scored(rows),
+        flagged=np.array([row.flagged for row in rows], dtype=bool),
+        indication=np.array([(row.indication or "").strip().lower() for row in rows], dtype=np.str_),
+        labels=np.array(answers, dtype=np.float32).reshape(len(rows), len(TARGET_NAMES)),
+        sent=sent,
+    )
+
+
+def read_scored(connection: Connection, window: Window, model: Watched) -> Scored:
+    """All ECGs of ``window`` that the model scored."""
+    return Scored(
+        **_scored(connection.execute(queries.statement("scored_ecgs"), _asked(window, model)).all())
+    )
+
+
+def followed_window(day: Window, days: int) -> Window:
+    """So many ``days`` of ECGs, the last of which had as many days to be followed by the end of ``day``."""
+    return Window(day.end - timedelta(days=2 * days), day.end - timedelta(days=days))
+
+
+def _asked(window: Window, model: Watched) -> dict[str, Any]:
+    return {
+        "start": window.start,
+        "end": window.end,
+        "model_version": model.version,
+        "preprocessing_version": model.preprocessing_version,
+    }
+
+
+def _scored(rows: Sequence[Row[Any]]) -> dict[str, Any]:
+    """What Scored holds of rows of either statement."""
+    probabilities = [[getattr(row, name) for name in TARGET_NAMES] for row in rows]
+    return {
+        "patients": np.unique([row.patient_id for row in rows], return_inverse=True)[1].reshape(len(rows)),
+        "probabilities": np.array(probabilities, dtype=np.float64).reshape(len(rows), len(TARGET_NAMES)),
+        "sex": _texts([row.sex for row in rows]),
+        "age": np.array([np.nan if row.age is None else row.age for row in rows], dtype=np.float64),
+        "device": _texts([row.device for row in rows]),
+        "site": _texts([row.site for row in rows]),
+    }
+
+
+def _texts(values: Sequence[str | None]) -> NDArray[np.str_]:
+    return np.array([value or "" for value in values], dtype=np.str_)

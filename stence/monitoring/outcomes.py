@@ -1,0 +1,179 @@
+"""What came of the flags: cath reports that arrived after an ECG was scored, held against its score.
+
+An episode is a patient's ECGs of the window up to the study, if one followed within ``settings.outcome_days``
+of the last of them; each weighs its share of the episode, so that nobody counts more for having many. The
+window ends so many days before the day that is looked at: everybody in it has had the time to be sent.
+
+Every figure comes twice: naive, of the people who were sent, and ``_weighted``, with the inverse of their
+probability of being sent, for everybody who was scored (``stence.monitoring.propensity`` says what that takes
+for granted). Intervals resample patients, and estimate those probabilities anew in each resample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from stence.models.targets import TARGET_NAMES
+from stence.monitoring import propensity
+from stence.monitoring.followed import Followed, followed_window, read_followed
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.settings import Settings
+from stence.training import figures
+from stence.training.figures import Question
+from stence.training.resampling import INTERVAL, resamples
+
+FEWEST = 10
+"""ECGs with and without the stenosis; fewer give no figures."""
+BINS = 10
+"""Of the calibration curve: tenths of the scored ECGs by probability."""
+WEIGHTED = "_weighted"
+ALL = "target"
+
+Rows = NDArray[np.float64]
+
+
+def window_of(day: Window, settings: Settings) -> Window:
+    """The ECGs whose outcomes are known at the end of ``day``; figures are written for this window."""
+    return followed_window(day, settings.outcome_days)
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """The outcomes of the ECGs in ``window``, which ``window_of`` gives. Raises DatabaseUnavailableError."""
+    with engine.connect() as connection:
+        followed = read_followed(connection, window, settings.outcome_days, model)
+    for metric in outcomes(followed, model.thresholds, settings.monitor_bootstraps):
+        yield replace(metric, model_version=model.version)
+
+
+def outcomes(
+    followed: Followed, thresholds: Mapping[str, float], count: int, *, sliced: bool = True
+) -> Iterator[Metric]:
+    """The figures of each target, as far as there are enough outcomes, and where ``sliced`` of each slice."""
+    if not followed.sent.any():
+        return
+    weights = OutcomeWeights.of(followed, count)
+    everyone = np.ones(len(followed.sent), dtype=bool)
+    slices = [(ALL, "", everyone)]
+    if sliced:
+        slices += [(f"{ALL}|{kind}", f"|{name}", members) for kind, name, members in followed.slices()]
+    for column, target in enumerate(TARGET_NAMES):
+        for key, name, members in slices:
+            rows = members & ~np.isnan(followed.labels[:, column])
+            probability, label = followed.probabilities[rows, column], followed.labels[rows, column]
+            question = Question(probability, label, thresholds[target])
+            found = _judged(question, weights.among(rows), followed.patients[rows], int(members.sum()))
+            for metric in found:
+                yield replace(metric, slice_key=key, slice_value=f"{target}{name}")
+            if key == ALL:
+                yield from _curves(question, weights.among(rows), target)
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeWeights:
+    """What each of m ECGs with an outcome counts: ``naive`` and ``weighted``, (1 + r, m).
+
+    The first row is of the people as they are, the others of resamples.
+    """
+
+    naive: Rows
+    weighted: Rows
+    rows: NDArray[np.intp]
+    """Which ECGs they are."""
+
+    @classmethod
+    def of(cls, followed: Followed, count: int) -> OutcomeWeights:
+        """Of all ECGs that have an outcome, with ``count`` resamples."""
+        people, rows = followed.people(), np.flatnonzero(followed.sent)
+        place = np.cumsum(people.sent)[followed.patients[rows]] - 1
+        everyone, share = np.arange(len(people.sent)), followed.shares[rows]
+        draws = chain([np.ones((1, len(everyone)))], resamples(everyone, count))
+        naive, weighted = [], []
+        for drawn, found in propensity.propensities(people, draws):
+            times = drawn[:, followed.patients[rows]] * share
+            naive.append(times)
+            weighted.append(times * propensity.inverse(found)[:, place])
+        return cls(np.concatenate(naive), np.concatenate(weighted), rows)
+
+    def by_suffix(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
+        """Both, with what the names of their figures end in."""
+        return ("", self.naive), (WEIGHTED, self.weighted)
+
+    def among(self, members: NDArray[np.bool_]) -> OutcomeWeights:
+        """Those of some of the ECGs only, ``members`` (all ECGs,)."""
+        kept = members[self.rows]
+        return OutcomeWeights(self.naive[:, kept], self.weighted[:, kept], self.rows[kept])
+
+
+def _judged(
+    question: Question, weights: OutcomeWeights, patients: NDArray[np.int64], scored: int
+) -> Iterator[Metric]:
+    """The figures of one slice, of whose ``scored`` ECGs those of the question have an outcome."""
+    count = len(question.label)
+    yield Metric("outcome_count", count, scored)
+    if not _enough(question):
+        return
+    _, person = np.unique(patients, return_inverse=True)
+    people = np.bincount(person, weights=weights.weighted[0]).astype(np.float64)
+    yield Metric("effective_sample_size", propensity.effective_sample_size(people), len(people))
+    for suffix, rows in weights.by_suffix():
+        for name, values in judged_figures(question, rows).items():
+            yield from _metric(f"outcome_{name}{suffix}", values, count)
+
+
+def _enough(question: Question) -> bool:
+    cases = int(question.label.sum())
+    return min(cases, len(question.label) - cases) >= FEWEST
+
+
+def judged_figures(question: Question, weights: Rows) -> dict[str, Rows]:
+    """Each figure for each row of ``weights`` (r, m)."""
+    areas, precisions = figures.ranking(question, weights)
+    slope, intercept = figures.calibration_lines(question, weights)
+    case, flagged = question.label.astype(np.float64), question.flagged.astype(np.float64)
+    found = weights @ (case * flagged)
+    return {
+        "auroc": areas,
+        "auprc": precisions,
+        "ppv": figures.ratio(found, weights @ flagged),
+        "sensitivity": figures.ratio(found, weights @ case),
+        "ece": figures.calibration_errors(question, weights),
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+    }
+
+
+def _curves(question: Question, weights: OutcomeWeights, target: str) -> Iterator[Metric]:
+    """Predicted and observed in each tenth of the people by their probability; slices ``target|1`` to 10."""
+    if not _enough(question):
+        return
+    for suffix, rows in weights.by_suffix():
+        tenth = _tenths(question.probability, rows[0])
+        for number in np.unique(tenth).tolist():
+            inside = tenth == number
+            total = rows[:, inside].sum(axis=1)
+            for name, of in (("observed", question.label), ("predicted", question.probability)):
+                values = figures.ratio(rows[:, inside] @ of[inside].astype(np.float64), total)
+                for metric in _metric(f"outcome_calibration_{name}{suffix}", values, int(inside.sum())):
+                    yield replace(metric, slice_key=f"{ALL}|bin", slice_value=f"{target}|{number + 1}")
+
+
+def _tenths(probability: Rows, weight: Rows) -> NDArray[np.int64]:
+    """The tenth, 0 to 9, of each of (m,); ECGs of one probability share theirs."""
+    values, place = np.unique(probability, return_inverse=True)
+    mass = np.bincount(place, weights=weight, minlength=len(values))
+    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
+    return np.minimum((middle * BINS).astype(np.int64), BINS - 1)[place]
+
+
+def _metric(name: str, values: Rows, count: int) -> Iterator[Metric]:
+    """The first of ``values``, and the interval of the others; none where it is not defined."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    if np.isfinite(values[0]) and len(drawn):
+        lower, upper = np.percentile(drawn, INTERVAL)
+        yield Metric(name, float(values[0]), count, float(lower), float(upper))

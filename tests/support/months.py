@@ -1,0 +1,69 @@
+"""Simulated months as outcome monitoring reads them, and what is true of everybody."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from stence.models.targets import TARGET_NAMES
+from stence.monitoring.followed import Followed
+from stence.monitoring.outcomes import judged_figures
+from stence.simulation.months import Month, SimulatedModel, draw_month
+from stence.simulation.truth import IdealObserver
+from stence.training.figures import Question
+
+FLAGGED = 0.08
+"""Of all ECGs, on each target."""
+BLUR, SLOPE, INTERCEPT = 0.5, 0.8, 0.3
+"""As of a model that learned from people who were sent: too sure of itself, and too high for everybody."""
+
+
+@cache
+def observer() -> IdealObserver:
+    """The ideal observer; it takes a second to make."""
+    return IdealObserver()
+
+
+def month(seed: int, people: int, model: SimulatedModel) -> Month:
+    """One month; the same for the same seed."""
+    return draw_month(np.random.default_rng(seed), observer(), model, people)
+
+
+def simulated_model(people: int = 20_000) -> SimulatedModel:
+    """A model with thresholds for its workload."""
+    nobody = SimulatedModel(BLUR, SLOPE, INTERCEPT, dict.fromkeys(TARGET_NAMES, 1.1))
+    thresholds = np.quantile(month(10_000, people, nobody).probabilities, 1 - FLAGGED, axis=0)
+    return SimulatedModel(BLUR, SLOPE, INTERCEPT, dict(zip(TARGET_NAMES, thresholds.tolist(), strict=True)))
+
+
+def as_followed(of: Month) -> Followed:
+    """What a hospital knows of it: labels of those alone who were sent."""
+    known = np.where(of.sent[:, None], of.truth, np.nan).astype(np.float32)
+    nothing = np.full(len(of.sent), "")
+    return Followed(
+        of.patients,
+        of.probabilities,
+        of.sex,
+        of.age,
+        nothing,
+        of.site,
+        of.flagged,
+        of.indication,
+        known,
+        of.sent,
+    )
+
+
+def truth(of: Month, model: SimulatedModel) -> dict[str, dict[str, float]]:
+    """Each target's figures were everybody examined, a patient weighing one."""
+    shares = 1 / np.bincount(of.patients)[of.patients]
+    found = {}
+    for column, target in enumerate(TARGET_NAMES):
+        settled = ~np.isnan(of.truth[:, column])
+        question = Question(
+            of.probabilities[settled, column], of.truth[settled, column], model.thresholds[target]
+        )
+        figures = judged_figures(question, shares[None, settled])
+        found[target] = {name: float(values[0]) for name, values in figures.items()}
+    return found
