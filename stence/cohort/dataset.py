@@ -1,7 +1,7 @@
 """The cohort on disk: signals in files that are mapped, not loaded, beside a JSON index without identifiers.
 
 Training ECGs are kept raw (500 Hz, mV; the first 10 s, shorter ones ending in NaN), since every epoch crops
-them anew. All others are kept as a model reads them when it scores (``stence.ecg.prepare``).
+them anew. All others are kept as a model reads them when it scores (``Recipe.prepare``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from stence.cohort.reports import Study
 from stence.cohort.signals import read_signals, sync_signals, write_signal
 from stence.cohort.splits import Split, split_of
 from stence.ecg.recording import Sex
+from stence.encoders.recipes import STENCE, VERSIONS, Recipe
 from stence.models.targets import SEGMENTS, TARGETS
 
 INDEX = "cohort.json"
@@ -31,7 +33,7 @@ class Example:
     """An ECG with its labels (6,), ``days_before`` its study; ``content`` is its hash in hexadecimal.
 
     ``signal`` is (12, RAW_SAMPLES) in the training split, the first ``samples`` of it recorded, and
-    (windows, 12, 1500) elsewhere.
+    (windows, 12, samples of the recipe) elsewhere.
     """
 
     content: str
@@ -54,7 +56,7 @@ class Part:
     study in the cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M
     or empty, ``age`` (n,) in years or NaN, as the file says. Where a table of other labels gave
     them (``stence.labels``), ``labels`` is (n, labels), NaN where unknown, each ECG a study of its own, and
-    degrees are NaN.
+    degrees are NaN. ``recipe`` says how the signals were prepared, or are to be where they are kept raw.
     """
 
     contents: tuple[str, ...]
@@ -67,6 +69,7 @@ class Part:
     samples: NDArray[np.int64]
     rows: NDArray[np.int64]
     signals: NDArray[np.float32]
+    recipe: Recipe = STENCE
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -150,16 +153,21 @@ class CohortWriter:
     """Writes a cohort into ``folder``, which is emptied; the index goes last, so that half of one is none.
 
     ``angiograms`` is the SHA-256 of the usable angiograms by study id; ``windows`` are those of an ECG that
-    is kept prepared.
+    is kept prepared by ``recipe``.
     """
 
     def __init__(
-        self, folder: Path, studies: Iterable[Study], angiograms: Mapping[str, str], windows: int
+        self,
+        folder: Path,
+        studies: Iterable[Study],
+        angiograms: Mapping[str, str],
+        windows: int,
+        recipe: Recipe = STENCE,
     ) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
         self._folder = folder
-        self._windows = windows
+        self._windows, self._recipe = windows, recipe
         self._rows: Counter[Split] = Counter()
         self._patients: dict[str, int] = {}
         self._entries: list[_Entry] = []
@@ -197,6 +205,7 @@ class CohortWriter:
             "studies": [asdict(study) for study in self._studies],
             "left_out": left_out,
             "windows": self._windows,
+            "recipe": self._recipe.version,
         }
         unfinished = self._folder / f"{INDEX}.unfinished"
         unfinished.write_text(json.dumps(index))
@@ -215,7 +224,7 @@ def read_cohort(folder: Path) -> Cohort:
     studies = _study_table([_StudyEntry(**study) for study in index["studies"]])
     return Cohort(
         {
-            split: _part(folder, split, [e for e in entries if e.split == split], studies, index["windows"])
+            split: _part(folder, split, [e for e in entries if e.split == split], studies, index)
             for split in Split
         },
         index["left_out"],
@@ -232,7 +241,10 @@ def _study_table(entries: Sequence[_StudyEntry]) -> StudyTable:
     )
 
 
-def _part(folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTable, windows: int) -> Part:
+def _part(
+    folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTable, index: Mapping[str, Any]
+) -> Part:
+    recipe = VERSIONS[index["recipe"]]
     labels = [[np.nan if label is None else label for label in entry.labels] for entry in entries]
     studies = np.array([entry.study for entry in entries], dtype=np.int64)
     return Part(
@@ -245,5 +257,6 @@ def _part(folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTab
         np.array([np.nan if entry.age is None else entry.age for entry in entries], dtype=np.float64),
         np.array([entry.samples for entry in entries], dtype=np.int64),
         np.array([entry.row for entry in entries], dtype=np.int64),
-        read_signals(folder, split, windows),
+        read_signals(folder, split, index["windows"], recipe),
+        recipe,
     )

@@ -17,11 +17,12 @@ from stence.cohort.pairs import Pair, record_pairs
 from stence.cohort.signals import RAW_SAMPLES
 from stence.cohort.splits import Split, split_of
 from stence.concurrency import in_order
-from stence.ecg import LEADS, Reason, Recording, UnusableEcgError, resample
+from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
+from stence.encoders.recipes import STENCE, Recipe
 from stence.models.targets import labels
 from stence.objects import ObjectStore
 from stence.progress import Progress
-from stence.scoring.reading import Identity, UsableEcg, fetch, model_input, take_in
+from stence.scoring.reading import Identity, UsableEcg, fetch, take_in
 from stence.settings import Settings
 
 TIME_UNKNOWN = "ecg_time_unknown"
@@ -31,9 +32,17 @@ STUDY_WITHOUT_ECG = "study_without_ecg"
 
 
 def gather(
-    plan: Plan, engine: Engine, store: ObjectStore, settings: Settings, folder: Path, tell: Progress
+    plan: Plan,
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    folder: Path,
+    tell: Progress,
+    recipe: Recipe = STENCE,
 ) -> Cohort:
     """Open the plan's ECGs and keep those that can be used in ``folder``; done only once for a folder.
+
+    They are kept for models that read what ``recipe`` makes; shorter ones are left out.
 
     An ECG that was sent twice is used once, one that came under two patients not at all. ECGs of patients
     without a study, opened only to learn whose they are, are none of the cohort's and not counted. Which ECG
@@ -41,17 +50,19 @@ def gather(
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     if not is_written(folder):
-        writer = CohortWriter(folder, plan.studies, plan.angiograms, settings.windows_per_ecg)
-        _Gathering(plan, settings).run(engine, store, writer, tell)
+        windows = recipe.windows(settings.windows_per_ecg)
+        writer = CohortWriter(folder, plan.studies, plan.angiograms, windows, recipe)
+        _Gathering(plan, settings, recipe, windows).run(engine, store, writer, tell)
     return read_cohort(folder)
 
 
 class _Gathering:
     """What is known of the ECGs that were opened so far."""
 
-    def __init__(self, plan: Plan, settings: Settings) -> None:
+    def __init__(self, plan: Plan, settings: Settings, recipe: Recipe, windows: int) -> None:
         self._plan = plan
         self._settings = settings
+        self._recipe, self._windows = recipe, windows
         self._left_out = Counter(plan.left_out)
         self._kept: dict[str, Pair] = {}
         """By content."""
@@ -93,11 +104,9 @@ class _Gathering:
         try:
             files = fetch(store, candidate.key, self._settings.max_object_bytes)
             ecg = take_in(candidate.key, files, given, ZoneInfo(self._settings.timezone))
+            return self._example(ecg) if self._plan.pairing.has_study(ecg.patient_id) else None
         except UnusableEcgError as error:
             return f"ecg_{error.finding.reason}"
-        if not self._plan.pairing.has_study(ecg.patient_id):
-            return None
-        return self._example(ecg)
 
     def _example(self, ecg: UsableEcg) -> Example | str:
         if ecg.acquired_at is None:
@@ -106,7 +115,7 @@ class _Gathering:
         if isinstance(study, str):
             return study
         split = split_of(ecg.patient_id)
-        samples, signal = kept_signal(ecg, split, self._settings.windows_per_ecg)
+        samples, signal = kept_signal(ecg.recording, split, self._recipe, self._windows)
         return Example(
             ecg.content_hash.hex(),
             ecg.patient_id,
@@ -121,17 +130,21 @@ class _Gathering:
         )
 
 
-def kept_signal(ecg: UsableEcg, split: Split, windows: int) -> tuple[int, NDArray[np.float32]]:
-    """How many samples of an ECG are kept in its split, and its signal there, as in Example."""
+def kept_signal(
+    recording: Recording, split: Split, recipe: Recipe, windows: int
+) -> tuple[int, NDArray[np.float32]]:
+    """How many samples of an ECG are kept in its split, and its signal there, as in Example.
+
+    Raises UnusableEcgError where it is too short for the recipe.
+    """
     if split is Split.TRAIN:
-        return _raw(ecg.recording)
-    signal = model_input(ecg, windows)
+        return _raw(recipe.long_enough(recording)[:, :RAW_SAMPLES])
+    signal = recipe.prepare(recording, windows)
     return signal.shape[-1], signal
 
 
-def _raw(recording: Recording) -> tuple[int, NDArray[np.float32]]:
-    """The first 10 s at 500 Hz, (12, RAW_SAMPLES) in mV, and how many samples of them are there."""
-    start = resample(recording.signal, recording.sampling_rate)[:, :RAW_SAMPLES]
+def _raw(start: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
+    """How many samples there are, and they, (12, RAW_SAMPLES) with NaN after the last."""
     signal = np.full((len(LEADS), RAW_SAMPLES), np.nan, dtype=np.float32)
     signal[:, : start.shape[1]] = start
     return start.shape[1], signal

@@ -1,6 +1,6 @@
 """Signals of a split in one file, which is mapped, not loaded.
 
-Training ECGs are (12, RAW_SAMPLES), all others (windows, 12, WINDOW_SAMPLES), see ``stence.cohort.dataset``.
+Training ECGs are (12, RAW_SAMPLES), all others windows as a recipe makes them, see ``stence.cohort.dataset``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort.splits import Split
-from stence.ecg import LEADS, SAMPLING_RATE, WINDOW_SAMPLES
+from stence.ecg import LEADS, SAMPLING_RATE
+from stence.encoders.recipes import RESTING_SECONDS, Recipe
 
-RAW_SAMPLES = 10 * SAMPLING_RATE
+RAW_SAMPLES = RESTING_SECONDS * SAMPLING_RATE
 
 
 def write_signal(folder: Path, split: Split, signal: NDArray[np.float32]) -> None:
@@ -31,9 +32,9 @@ def sync_signals(folder: Path, splits: Iterable[Split]) -> None:
             os.fsync(file.fileno())
 
 
-def read_signals(folder: Path, split: Split, windows: int) -> NDArray[np.float32]:
+def read_signals(folder: Path, split: Split, windows: int, recipe: Recipe) -> NDArray[np.float32]:
     """The signals of a split, read from disk when asked for."""
-    shape = (len(LEADS), RAW_SAMPLES) if split is Split.TRAIN else (windows, len(LEADS), WINDOW_SAMPLES)
+    shape = (len(LEADS), RAW_SAMPLES) if split is Split.TRAIN else (windows, len(LEADS), recipe.samples)
     path = _signal_file(folder, split)
     if not path.exists():
         return np.empty((0, *shape), dtype=np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stence.ecg.formats import companions, decode, is_companion, is_main_file, read
-from stence.ecg.preprocessing import PREPROCESSING_VERSION, WINDOW_SAMPLES, prepare, preprocess
+from stence.ecg.preprocessing import PREPROCESSING_VERSION, WINDOW_SAMPLES, preprocess
 from stence.ecg.quality import check
 from stence.ecg.reasons import POLICY, Action, Finding, Reason, UnusableEcgError
 from stence.ecg.recording import LEADS, Recording
@@ -25,7 +25,6 @@ __all__ = [
     "decode",
     "is_companion",
     "is_main_file",
-    "prepare",
     "preprocess",
     "read",
     "resample",

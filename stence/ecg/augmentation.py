@@ -1,6 +1,6 @@
 """Random changes to prepared training windows, as in StenCE's pretraining.
 
-They act after ``preprocess``, on the unitless windows that the encoder sees.
+They act on the windows that the encoder sees.
 """
 
 from __future__ import annotations
@@ -26,16 +26,19 @@ class Augmentation(BaseModel):
     gap_seconds: float = Field(0.3, ge=0)
     gap_probability: float = Field(0.5, ge=0, le=1)
 
-    def apply(self, windows: Tensor, generator: torch.Generator) -> Tensor:
-        """Changed copies of windows (n, 12, samples), drawn with a ``generator`` on the same device."""
-        windows = self._rolled(windows, generator)
+    def apply(self, windows: Tensor, generator: torch.Generator, rate: int = SAMPLING_RATE) -> Tensor:
+        """Changed copies of windows (n, 12, samples) of ``rate`` Hz.
+
+        Drawn with a ``generator`` on the same device.
+        """
+        windows = self._rolled(windows, generator, rate)
         windows = windows * self._factors(windows, generator)
         windows = windows + self._noise(windows, generator)
-        return windows * self._kept(windows, generator)
+        return windows * self._kept(windows, generator, rate)
 
-    def _rolled(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+    def _rolled(self, windows: Tensor, generator: torch.Generator, rate: int) -> Tensor:
         count, _, samples = windows.shape
-        reach = round(self.roll_seconds * SAMPLING_RATE)
+        reach = round(self.roll_seconds * rate)
         shifts = torch.randint(-reach, reach + 1, (count, 1), generator=generator, device=windows.device)
         source = (torch.arange(samples, device=windows.device) - shifts) % samples
         return windows.gather(2, source[:, None].expand_as(windows))
@@ -49,10 +52,10 @@ class Augmentation(BaseModel):
         noise = torch.randn(windows.shape, generator=generator, device=windows.device)
         return noise * self.noise * _chosen(windows, self.noise_probability, generator)
 
-    def _kept(self, windows: Tensor, generator: torch.Generator) -> Tensor:
+    def _kept(self, windows: Tensor, generator: torch.Generator, rate: int) -> Tensor:
         """1 where a sample stays, 0 inside a gap: (n, 1, samples)."""
         count, _, samples = windows.shape
-        width = round(self.gap_seconds * SAMPLING_RATE)
+        width = round(self.gap_seconds * rate)
         last = max(samples - width, 0)
         starts = torch.randint(last + 1, (count, self.gaps, 1), generator=generator, device=windows.device)
         place = torch.arange(samples, device=windows.device)

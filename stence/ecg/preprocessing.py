@@ -1,4 +1,4 @@
-"""From a recording to what a model sees: 3 s windows at 500 Hz, clipped, free of wander, normalised by group.
+"""StenCE's preparation of a window at 500 Hz: clipped, free of wander, normalised by group.
 
 The steps are StenCE's (arXiv 2606.02605): clip to 4 standard deviations, subtract an asymmetric-least-squares
 baseline, z-score the lead groups I-III, aVR-aVF and V1-V6.
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from stence.ecg.baseline import subtract_baseline
 from stence.ecg.compiled import compiled
-from stence.ecg.recording import LEADS, Recording
-from stence.ecg.resampling import SAMPLING_RATE, resample
+from stence.ecg.recording import LEADS
+from stence.ecg.resampling import SAMPLING_RATE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,21 +31,6 @@ CLIP_AT = 4.0
 GROUPS = ((0, 3), (3, 6), (6, 12))
 """First lead and end of the groups that are normalised together."""
 EPSILON = 1e-12
-
-
-def prepare(recording: Recording, windows: int) -> NDArray[np.float32]:
-    """The windows of a recording that a model scores: (windows, 12, 1500) float32.
-
-    3 s at 500 Hz each, spread evenly from the first to the last sample (one: the first 3 s), each
-    preprocessed by itself. Invalid samples (NaN) count as 0, before resampling already.
-    Raises ValueError for a recording shorter than 3 s.
-    """
-    signal = resample(recording.signal, recording.sampling_rate)
-    last = signal.shape[1] - WINDOW_SAMPLES
-    if last < 0:
-        raise ValueError(f"a window is 3 s long, the recording {recording.seconds:.3f} s")
-    starts = np.linspace(0, last, windows).round().astype(int)
-    return preprocess(np.stack([signal[:, start : start + WINDOW_SAMPLES] for start in starts]))
 
 
 def preprocess(signal: Signal) -> Signal:

@@ -5,21 +5,28 @@ A recipe's version changes whenever the same ECG would come out differently.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy import signal as processing
 
-from stence.ecg import LEADS
-from stence.ecg.preprocessing import PREPROCESSING_VERSION, preprocess
+from stence import encoders
+from stence.ecg import LEADS, PREPROCESSING_VERSION, Reason, Recording, preprocess, resample
+from stence.ecg.reasons import refuse
 from stence.ecg.resampling import SAMPLING_RATE
+from stence.encoders.base import Encoder
 
 Signal = NDArray[np.float64]
+"""ECGs (..., 12, n)."""
+Kind = Literal["stence", "published"]
 
+RESTING_SECONDS = 10
+"""Length of a resting ECG, and the longest that a recipe takes."""
 NOTCH_HZ = 50.0
 NOTCH_QUALITY = 30.0
 MEDIAN_SECONDS = 0.4
@@ -35,7 +42,7 @@ class Recipe:
     name: str
     version: str
     seconds: int
-    """From the ECG's start."""
+    """Length of a window."""
     notch: bool = False
     """Power-line noise of 50 Hz taken out."""
     band: tuple[float, float] | None = None
@@ -46,74 +53,111 @@ class Recipe:
     """Hz of the result."""
     resampling: Literal["polyphase", "fourier"] = "polyphase"
     normalisation: Literal["stence", "ecg", "lead", "none"]
-    """All of ``stence.ecg.preprocess``; mean 0 and deviation 1 of the ECG, or of each lead; nothing."""
+    """``stence.ecg.preprocess`` in place of all steps; mean 0 and deviation 1 of the ECG, or of each lead;
+    nothing."""
 
     @property
     def samples(self) -> int:
         """Length of the result."""
         return self.seconds * self.sampling_rate
 
-    def apply(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-        """An ECG (12, n) in millivolts at 500 Hz -> (12, ``samples``) float32; NaN counts as 0.
+    @property
+    def needed(self) -> int:
+        """Samples at 500 Hz that a window is made of."""
+        return self.seconds * SAMPLING_RATE
 
-        Raises ValueError for another number of leads, or an ECG that is too short.
+    def windows(self, wanted: int) -> int:
+        """How many windows of an ECG are averaged where ``wanted`` are: one where all would be the same."""
+        return wanted if self.seconds < RESTING_SECONDS else 1
+
+    def prepare(self, recording: Recording, windows: int) -> NDArray[np.float32]:
+        """The windows of a recording that a model scores: (windows, 12, ``samples``) float32.
+
+        Spread evenly from the first to the last sample (one: the first seconds), each prepared by itself.
+        Invalid samples (NaN) count as 0, before resampling already. Raises UnusableEcgError where the
+        recording is too short.
         """
-        needed = self.seconds * SAMPLING_RATE
-        if signal.ndim != 2 or len(signal) != len(LEADS) or signal.shape[1] < needed:
-            raise ValueError(f"{self.name} takes (12, {needed} or more), got {signal.shape}")
-        ecg = np.nan_to_num(signal[:, :needed].astype(np.float64), nan=0.0)
+        signal = self.long_enough(recording)
+        starts = np.linspace(0, signal.shape[1] - self.needed, windows).round().astype(int)
+        return self.apply(np.stack([signal[:, start : start + self.needed] for start in starts]))
+
+    def long_enough(self, recording: Recording) -> NDArray[np.float32]:
+        """A recording (12, n) at 500 Hz. Raises UnusableEcgError where it is shorter than a window."""
+        signal = resample(recording.signal, recording.sampling_rate)
+        if signal.shape[1] < self.needed:
+            detail = f"{recording.seconds:.2f} s long; the model's windows are of {self.seconds} s"
+            raise refuse(Reason.TOO_SHORT, detail, value=recording.seconds)
+        return signal
+
+    def apply(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The first ``seconds`` of ECGs (..., 12, n) in mV at 500 Hz -> (..., 12, ``samples``) float32.
+
+        NaN counts as 0. Raises ValueError for another number of leads, or ECGs that are too short.
+        """
+        if signal.ndim < 2 or signal.shape[-2] != len(LEADS) or signal.shape[-1] < self.needed:
+            raise ValueError(f"{self.name} takes (12, {self.needed} or more), got {signal.shape}")
+        signal = signal[..., : self.needed]
+        if self.normalisation == "stence":
+            return preprocess(signal)
+        ecgs = np.nan_to_num(signal.astype(np.float64), nan=0.0)
         if self.notch:
-            ecg = _without_power_line(ecg)
+            ecgs = _without_power_line(ecgs)
         if self.band:
-            ecg = _within(ecg, self.band)
+            ecgs = _within(ecgs, self.band)
         if self.minus_median:
-            ecg = _minus_median(ecg)
+            ecgs = _minus_median(ecgs)
         if self.sampling_rate != SAMPLING_RATE:
-            ecg = RESAMPLINGS[self.resampling](ecg, self.sampling_rate)
-        return NORMALISATIONS[self.normalisation](ecg).astype(np.float32)
+            ecgs = RESAMPLINGS[self.resampling](ecgs, self.sampling_rate)
+        return NORMALISATIONS[self.normalisation](ecgs).astype(np.float32)
 
 
-def _without_power_line(ecg: Signal) -> Signal:
-    numerator, denominator = processing.iirnotch(NOTCH_HZ, NOTCH_QUALITY, fs=SAMPLING_RATE)
-    return processing.filtfilt(numerator, denominator, ecg, axis=1)
+def _without_power_line(ecgs: Signal) -> Signal:
+    numerator, denominator = _notch()
+    return processing.filtfilt(numerator, denominator, ecgs, axis=-1)
 
 
-def _within(ecg: Signal, band: tuple[float, float]) -> Signal:
-    sections = processing.butter(FILTER_ORDER, band, "bandpass", fs=SAMPLING_RATE, output="sos")
-    return processing.sosfiltfilt(sections, ecg, axis=1)
+def _within(ecgs: Signal, band: tuple[float, float]) -> Signal:
+    return processing.sosfiltfilt(_band_pass(band), ecgs, axis=-1)
 
 
-def _minus_median(ecg: Signal) -> Signal:
+@lru_cache
+def _notch() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return processing.iirnotch(NOTCH_HZ, NOTCH_QUALITY, fs=SAMPLING_RATE)
+
+
+@lru_cache
+def _band_pass(band: tuple[float, float]) -> NDArray[np.float64]:
+    return processing.butter(FILTER_ORDER, band, "bandpass", fs=SAMPLING_RATE, output="sos")
+
+
+def _minus_median(ecgs: Signal) -> Signal:
+    """Lead by lead, for which scipy has an algorithm of its own that is twenty times as fast."""
     width = int(MEDIAN_SECONDS * SAMPLING_RATE) + 1  # odd, so that it has a middle
-    return ecg - ndimage.median_filter(ecg, size=(1, width), mode="constant")
+    less = np.empty_like(ecgs)
+    for place in np.ndindex(ecgs.shape[:-1]):
+        less[place] = ecgs[place] - ndimage.median_filter(ecgs[place], size=width, mode="constant")
+    return less
 
 
-def _polyphase(ecg: Signal, rate: int) -> Signal:
-    return processing.resample_poly(ecg, rate, SAMPLING_RATE, axis=1)
+def _polyphase(ecgs: Signal, rate: int) -> Signal:
+    return processing.resample_poly(ecgs, rate, SAMPLING_RATE, axis=-1)
 
 
-def _fourier(ecg: Signal, rate: int) -> Signal:
-    return processing.resample(ecg, ecg.shape[1] * rate // SAMPLING_RATE, axis=1)
+def _fourier(ecgs: Signal, rate: int) -> Signal:
+    return processing.resample(ecgs, ecgs.shape[-1] * rate // SAMPLING_RATE, axis=-1)
 
 
-def _each_lead(ecg: Signal) -> Signal:
-    return (ecg - ecg.mean(axis=1, keepdims=True)) / (ecg.std(axis=1, keepdims=True) + EPSILON)
-
-
-def _whole_ecg(ecg: Signal) -> Signal:
-    return (ecg - ecg.mean()) / (ecg.std() + EPSILON)
-
-
-def _stence(ecg: Signal) -> Signal:
-    return preprocess(ecg.astype(np.float32)).astype(np.float64)
+def _standardised(ecgs: Signal, axes: tuple[int, ...]) -> Signal:
+    """Mean 0 and deviation 1 over ``axes``."""
+    spread = ecgs.std(axis=axes, keepdims=True) + EPSILON
+    return (ecgs - ecgs.mean(axis=axes, keepdims=True)) / spread
 
 
 RESAMPLINGS: dict[str, Callable[[Signal, int], Signal]] = {"polyphase": _polyphase, "fourier": _fourier}
 NORMALISATIONS: dict[str, Callable[[Signal], Signal]] = {
-    "stence": _stence,
-    "ecg": _whole_ecg,
-    "lead": _each_lead,
-    "none": lambda ecg: ecg,
+    "ecg": lambda ecgs: _standardised(ecgs, (-2, -1)),
+    "lead": lambda ecgs: _standardised(ecgs, (-1,)),
+    "none": lambda ecgs: ecgs,
 }
 
 STENCE = Recipe(name="stence", version=PREPROCESSING_VERSION, seconds=3, normalisation="stence")
@@ -151,12 +195,28 @@ PUBLISHED = {
     )
 }
 """By encoder, what its published weights were trained with. OTiS' authors do not state theirs."""
+VERSIONS = {known.version: known for known in (STENCE, *PUBLISHED.values())}
 
 
-def recipe(encoder: str, kind: Literal["stence", "published"]) -> Recipe:
+def recipe(encoder: str, kind: Kind) -> Recipe:
     """The recipe of either kind for an encoder. Raises ValueError where its authors' own is not known."""
     if kind == "stence":
         return STENCE
     if encoder not in PUBLISHED:
         raise ValueError(f"no input recipe is published for {encoder!r}; known: {', '.join(PUBLISHED)}")
     return PUBLISHED[encoder]
+
+
+def encoder_for(prepared_as: Recipe, name: str, config: Mapping[str, Any]) -> Encoder:
+    """A new encoder that reads what a recipe makes, as ``stence.encoders.build`` makes it.
+
+    Its windows are the recipe's, where ``config`` does not say how long they are. Raises ValueError where
+    the two do not agree, and what ``build`` raises.
+    """
+    encoder = encoders.build(name, **{"window_samples": prepared_as.samples, **config})
+    if encoder.window_samples != prepared_as.samples:
+        raise ValueError(
+            f"{name} reads windows of {encoder.window_samples} samples, and the input recipe "
+            f"{prepared_as.version} makes {prepared_as.samples}: leave out window_samples"
+        )
+    return encoder

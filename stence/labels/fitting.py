@@ -13,7 +13,6 @@ from pathlib import Path
 from stence import __version__
 from stence.cohort import Part, Split
 from stence.device import device_of
-from stence.ecg import PREPROCESSING_VERSION
 from stence.errors import StenceError
 from stence.labels.config import LabelsConfig
 from stence.labels.gathering import LabelledEcgs, gather
@@ -53,9 +52,11 @@ def fit_labels(
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
     table = read_labels(store, settings, config, tell)
-    made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+    recipe = config.finetuning.input
+    windows = recipe.windows(settings.windows_per_ecg)
+    made_by = (windows, recipe.version, __version__)
     with training_folder(settings, table.fingerprint, config, start.origin, *made_by) as folder:
-        ecgs = gather(table, store, settings, folder / "ecgs", tell)
+        ecgs = gather(table, store, settings, folder / "ecgs", tell, recipe)
         _check_size(ecgs, config.labels)
         with torch_threads(config.cpu_threads):
             model, course = _fit(ecgs.parts, config, start, device, folder, tell)
@@ -70,7 +71,7 @@ def fit_labels(
             "course": asdict(course),
         }
         weights = weights_of(model)
-        report = _report(config, model, result, ecgs, settings.windows_per_ecg, run, weights)
+        report = _report(config, model, result, ecgs, windows, run, weights)
         _publish(store, settings.task_prefix + report.folder, report, weights)
         shutil.rmtree(folder)
     return report
@@ -130,7 +131,7 @@ def _report(
         created_at=now,
         labels=config.labels,
         architecture=Architecture(encoder=config.finetuning.encoder, config=model.encoder.config),
-        preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=windows),
+        preprocessing=Preprocessing.of(config.finetuning.input, windows),
         calibration=result.calibration,
         thresholds=dict(result.thresholds),
         data=TrainingData(

@@ -24,6 +24,7 @@ from stence.cohort.signals import read_signals, sync_signals, write_signal
 from stence.concurrency import in_order
 from stence.ecg import Reason, UnusableEcgError
 from stence.ecg.recording import Sex
+from stence.encoders.recipes import VERSIONS, Recipe
 from stence.labels.table import Labelled, LabelTable
 from stence.models.targets import SEGMENTS
 from stence.objects import ObjectStore
@@ -77,25 +78,28 @@ class _Opened:
 
 
 def gather(
-    table: LabelTable, store: ObjectStore, settings: Settings, folder: Path, tell: Progress
+    table: LabelTable, store: ObjectStore, settings: Settings, folder: Path, tell: Progress, recipe: Recipe
 ) -> LabelledEcgs:
     """Open the table's ECGs and keep those that can be used in ``folder``; done only once for a folder.
 
-    An ECG that comes twice is used once. Raises StoreUnavailableError.
+    They are kept for models that read what ``recipe`` makes; shorter ones are left out. An ECG that comes
+    twice is used once. Raises StoreUnavailableError.
     """
     if not (folder / INDEX).exists():
-        _write(table, store, settings, folder, tell)
+        _write(table, store, settings, folder, tell, recipe)
     return _read(folder, len(table.names))
 
 
-def _write(table: LabelTable, store: ObjectStore, settings: Settings, folder: Path, tell: Progress) -> None:
+def _write(
+    table: LabelTable, store: ObjectStore, settings: Settings, folder: Path, tell: Progress, recipe: Recipe
+) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     entries: dict[str, _Entry] = {}
     patients: dict[str, int] = {}
     rows: Counter[Split] = Counter()
     left_out, without_patient = Counter(table.left_out), 0
-    opened = in_order(lambda row: _open(row, store, settings), table.rows, settings.fetch_threads)
+    opened = in_order(lambda row: _open(row, store, settings, recipe), table.rows, settings.fetch_threads)
     for done, (row, outcome) in enumerate(zip(table.rows, opened, strict=True), start=1):
         if isinstance(outcome, str):
             left_out[outcome] += 1
@@ -113,23 +117,24 @@ def _write(table: LabelTable, store: ObjectStore, settings: Settings, folder: Pa
         "ecgs": [asdict(entry) for entry in entries.values()],
         "left_out": left_out,
         "without_patient": without_patient,
-        "windows": settings.windows_per_ecg,
+        "windows": recipe.windows(settings.windows_per_ecg),
+        "recipe": recipe.version,
     }
     unfinished = folder / f"{INDEX}.unfinished"
     unfinished.write_text(json.dumps(index))
     unfinished.replace(folder / INDEX)
 
 
-def _open(row: Labelled, store: ObjectStore, settings: Settings) -> _Opened | str:
+def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> _Opened | str:
     """The ECG, or why it cannot be used."""
     try:
         key, files = _fetch(row.record, store, settings.max_object_bytes)
         identity = Identity(row.patient_id, otherwise=row.record)
         ecg = take_in(key, files, identity, ZoneInfo(settings.timezone))
+        split, windows = split_of(ecg.patient_id), recipe.windows(settings.windows_per_ecg)
+        return _Opened(ecg, split, *kept_signal(ecg.recording, split, recipe, windows))
     except UnusableEcgError as error:
         return f"ecg_{error.finding.reason}"
-    split = split_of(ecg.patient_id)
-    return _Opened(ecg, split, *kept_signal(ecg, split, settings.windows_per_ecg))
 
 
 def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, dict[str, bytes]]:
@@ -155,18 +160,20 @@ def _entry(row: Labelled, opened: _Opened, content: str, patient: int, place: in
 def _read(folder: Path, labels: int) -> LabelledEcgs:
     index = json.loads((folder / INDEX).read_text())
     entries = [_Entry(**entry) for entry in index["ecgs"]]
+    recipe = VERSIONS[index["recipe"]]
     parts = {
         split: _part(
             [entry for entry in entries if entry.split == split],
             labels,
-            read_signals(folder, split, index["windows"]),
+            read_signals(folder, split, index["windows"], recipe),
+            recipe,
         )
         for split in Split
     }
     return LabelledEcgs(parts, index["left_out"], index["without_patient"])
 
 
-def _part(entries: Sequence[_Entry], labels: int, signals: NDArray[np.float32]) -> Part:
+def _part(entries: Sequence[_Entry], labels: int, signals: NDArray[np.float32], recipe: Recipe) -> Part:
     answers = [[np.nan if answer is None else answer for answer in entry.answers] for entry in entries]
     return Part(
         tuple(entry.content for entry in entries),
@@ -179,4 +186,5 @@ def _part(entries: Sequence[_Entry], labels: int, signals: NDArray[np.float32]) 
         np.array([entry.samples for entry in entries], dtype=np.int64),
         np.array([entry.row for entry in entries], dtype=np.int64),
         signals,
+        recipe,
     )

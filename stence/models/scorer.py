@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stence.ecg import Recording
+from stence.encoders.recipes import Recipe
 from stence.models.calibration import Calibration
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm, RiskModel
@@ -31,7 +33,7 @@ class Scores(NamedTuple):
 
 
 class RiskScorer:
-    """Scores ECGs with one model version; give it what ``stence.ecg.prepare`` made."""
+    """Scores ECGs with one model version; give it what its ``prepare`` made."""
 
     targets = TARGET_NAMES
 
@@ -41,28 +43,37 @@ class RiskScorer:
         calibration: Calibration,
         *,
         model_version: str,
-        preprocessing_version: str,
+        recipe: Recipe,
         windows: int,
         thresholds: Mapping[str, Threshold],
         device: str = "cpu",
     ) -> None:
         self.model_version = model_version
-        self.preprocessing_version = preprocessing_version
+        self.recipe = recipe
         self.windows = windows
         self.thresholds = thresholds
         self._calibration = calibration
         self.device = device
         self._network = InferenceForm(model).to(device)
 
+    @property
+    def preprocessing_version(self) -> str:
+        """How its ECGs must have been prepared."""
+        return self.recipe.version
+
+    def prepare(self, recording: Recording) -> NDArray[np.float32]:
+        """What it reads of an ECG: (windows, 12, samples). Raises UnusableEcgError for one too short."""
+        return self.recipe.prepare(recording, self.windows)
+
     def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities (n, 6), rounded to 6 decimals, of ECGs (n, windows, 12, 1500).
+        """Calibrated probabilities (n, 6), rounded to 6 decimals, of ECGs (n, windows, 12, samples).
 
         Raises ValueError as ``embed_and_score`` does.
         """
         return self.embed_and_score(ecgs).probabilities
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
-        """Calibrated probabilities and sketches of ECGs (n, windows, 12, 1500).
+        """Calibrated probabilities and sketches of ECGs (n, windows, 12, samples).
 
         Raises ValueError for another number of windows than the model was calibrated with.
         """

@@ -15,8 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from stence import encoders
-from stence.ecg import PREPROCESSING_VERSION
+from stence.encoders.recipes import VERSIONS, encoder_for
 from stence.errors import ArtefactError
 from stence.models import RiskModel, RiskScorer
 from stence.models.targets import TARGET_NAMES
@@ -94,12 +93,14 @@ def read(store: ObjectStore, folder: str, sha256: str) -> Artefact:
 def scorer(artefact: Artefact, device: str) -> RiskScorer:
     """Build the model of a verified artefact.
 
-    Raises ArtefactError where it was made for other preprocessing or targets, or for an unknown encoder.
+    Raises ArtefactError where it was made for an unknown input recipe, other targets, or an unknown encoder,
+    and where its encoder does not read what its recipe makes.
     """
     manifest = artefact.manifest
     _check_fit(manifest)
+    recipe, architecture = VERSIONS[manifest.preprocessing.version], manifest.architecture
     try:
-        model = RiskModel(encoders.build(manifest.architecture.encoder, **manifest.architecture.config))
+        model = RiskModel(encoder_for(recipe, architecture.encoder, architecture.config))
         model.load_state_dict(load_tensors(artefact.weights), strict=True)
     except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise ArtefactError(
@@ -109,7 +110,7 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
         model,
         manifest.calibration,
         model_version=manifest.model_version,
-        preprocessing_version=manifest.preprocessing.version,
+        recipe=recipe,
         windows=manifest.preprocessing.windows,
         thresholds=manifest.thresholds,
         device=device,
@@ -151,10 +152,10 @@ def _likely(content: bytes) -> str:
 
 
 def _check_fit(manifest: Manifest) -> None:
-    if manifest.preprocessing.version != PREPROCESSING_VERSION:
+    if manifest.preprocessing.version not in VERSIONS:
         raise ArtefactError(
             f"{manifest.model_version} was trained on preprocessing {manifest.preprocessing.version}, this "
-            f"installation prepares ECGs by {PREPROCESSING_VERSION}: train again."
+            f"installation prepares ECGs by {', '.join(VERSIONS)}: train again."
         )
     if manifest.targets != TARGET_NAMES:
         raise ArtefactError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stence.encoders.recipes import STENCE, Recipe
 from stence.models.calibration import Calibration
 from stence.models.thresholds import Threshold
 
@@ -25,10 +26,24 @@ class Architecture(Part):
 
 
 class Preprocessing(Part):
-    """What the network was trained on."""
+    """What the network was trained on; a manifest that names no recipe is of a time with only StenCE's."""
 
-    version: str = Field(description="stence.ecg.PREPROCESSING_VERSION at training.")
-    windows: int = Field(ge=1, description="3 s windows averaged over an ECG.")
+    recipe: str = Field(STENCE.name, description="Whose way it is: StenCE's, or of an encoder's authors.")
+    version: str = Field(description="Version of the recipe, one of stence.encoders.recipes.VERSIONS.")
+    sampling_rate: int = Field(STENCE.sampling_rate, description="Hz of a window.")
+    seconds: int = Field(STENCE.seconds, description="Length of a window.")
+    windows: int = Field(ge=1, description="Windows averaged over an ECG.")
+
+    @classmethod
+    def of(cls, recipe: Recipe, windows: int) -> Self:
+        """That many windows as a recipe makes them."""
+        return cls(
+            recipe=recipe.name,
+            version=recipe.version,
+            sampling_rate=recipe.sampling_rate,
+            seconds=recipe.seconds,
+            windows=windows,
+        )
 
 
 class TrainingData(Part):

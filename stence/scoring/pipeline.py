@@ -22,7 +22,7 @@ from stence.errors import StoreUnavailableError
 from stence.objects import ObjectStore
 from stence.patience import patiently
 from stence.progress import Progress
-from stence.scoring.reading import Identity, UsableEcg, fetch, model_input, take_in
+from stence.scoring.reading import Identity, UsableEcg, fetch, take_in
 from stence.scoring.scorer import Scorer
 from stence.scoring.stopwatch import Stopwatch
 from stence.scoring.work import Claim, Worklist
@@ -143,9 +143,9 @@ class Pipeline:
         given = Identity(claim.patient_id, claim.acquired_at, claim.site, claim.indication)
         try:
             ecg = take_in(claim.key, files, given, self._zone)
+            return Ready(claim, ecg, profile(ecg.recording), self._scorer.prepare(ecg.recording))
         except UnusableEcgError as error:
             return Refused(claim, error.finding)
-        return Ready(claim, ecg, profile(ecg.recording), model_input(ecg, self._scorer.windows))
 
     def _infer(self, batch: Prepared) -> list[Result]:
         ready = [item for item in batch if isinstance(item, Ready)]

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stence.ecg import (
     POLICY,
     Action,
@@ -21,7 +18,6 @@ from stence.ecg import (
     check,
     companions,
     decode,
-    prepare,
 )
 from stence.errors import ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
 from stence.objects import ObjectStore
@@ -99,11 +95,6 @@ def take_in(key: str, files: Mapping[str, bytes], given: Identity, zone: ZoneInf
         recording.site or given.site,
         recording.indication or given.indication,
     )
-
-
-def model_input(ecg: UsableEcg, windows: int) -> NDArray[np.float32]:
-    """The windows (windows, 12, samples) that a model reads."""
-    return prepare(ecg.recording, windows)
 
 
 def _summed_up(findings: list[Finding]) -> Finding:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.ecg import Recording
 from stence.models import Scores, Threshold
 
 
@@ -27,12 +28,11 @@ class Scorer(Protocol):
         """Where it runs: ``cpu`` or ``cuda``."""
 
     @property
-    def windows(self) -> int:
-        """Windows of an ECG that are averaged."""
-
-    @property
     def thresholds(self) -> Mapping[str, Threshold]:
         """From which probability on a target is flagged."""
+
+    def prepare(self, recording: Recording) -> NDArray[np.float32]:
+        """What it reads of an ECG: (windows, 12, samples). Raises UnusableEcgError for one too short."""
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
         """Probabilities (n, 6), and sketches (n, 32) of what its encoder sees in them.

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence import __version__
+from stence.cohort import Part, Split
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.errors import StenceError
@@ -83,7 +84,7 @@ class Cells:
     ) -> None:
         self._config, self._data, self._published = config, data, published
         self._folder, self._device, self._tell = folder, device, tell
-        self._given = (data.cohort.fingerprint, __version__)
+        self._given = (data.fingerprint, __version__)
         self._steps: dict[Cell, Step] = {}
         self._shared: dict[Path, Step] = {}
         for seed, fraction, task, name, arm in product(
@@ -138,7 +139,7 @@ class Cells:
     def _first(self, encoder: str) -> tuple[Any, ...]:
         """What an encoder is before any training here, in all that decides it beside the seed."""
         choice = self._config.encoders[encoder]
-        return choice.encoder, choice.config, self._published[encoder].origin
+        return choice.encoder, choice.config, choice.recipe, self._published[encoder].origin
 
     def _teach(self, seed: int, path: Path) -> None:
         config = self._config.teacher_of(seed)
@@ -150,7 +151,7 @@ class Cells:
         teacher = self._config.teacher_of(seed).build(self._data.angiograms.patch_dim)
         _load(teacher, taught)
         pair, course = pretrain(
-            self._data.cohort,
+            self._data.cohorts[self._config.encoders[name].input.version],
             self._data.angiograms,
             self._config.pretraining_of(name, seed),
             self._encoder(name, seed, self._published[name].read()),
@@ -181,13 +182,14 @@ class Cells:
         _checkpoint(path).unlink(missing_ok=True)
 
     def _fitted(self, cell: Cell, needs: tuple[Step, ...], saved: Path) -> dict[str, Any]:
-        _check_answers(cell, self._data)
         config = self._config.finetuning_of(cell.encoder, cell.fraction, cell.seed)
-        train, validation = self._data.train, self._data.validation
+        splits = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+        train, validation, test = (self._data.part(split, config.input) for split in splits)
+        _check_answers(cell, train, validation, test)
         model, course = fit(
             config, train, validation, self._device, saved, self._tell, self._start(cell, needs), cell.task
         )
-        logits = ecg_logits(model, self._data.test, self._device)[:, 0]
+        logits = ecg_logits(model, test, self._device)[:, 0]
         validated = course.best_validation_auroc
         return {"best_epoch": course.best_epoch, "validation_auroc": validated, "logits": logits.tolist()}
 
@@ -206,11 +208,14 @@ class Cells:
         return first_encoder(self._config.finetuning_of(name, fraction, seed), weights)
 
 
-def _check_answers(cell: Cell, data: Data) -> None:
+def _check_answers(cell: Cell, train: Part, validation: Part, test: Part) -> None:
     """Raise StenceError where patients with or without the stenosis are missing."""
-    train = cell.task.answers(data.train)[label_share(data.train.patients, cell.fraction, cell.seed), 0]
-    parts = {"training": train, "validation": cell.task.answers(data.validation)[:, 0]}
-    parts["test"] = cell.task.answers(data.test)[:, 0]
+    used = label_share(train.patients, cell.fraction, cell.seed)
+    parts = {
+        "training": cell.task.answers(train)[used, 0],
+        "validation": cell.task.answers(validation)[:, 0],
+        "test": cell.task.answers(test)[:, 0],
+    }
     for name, answers in parts.items():
         cases, controls = int((answers == 1).sum()), int((answers == 0).sum())
         if not (cases and controls):

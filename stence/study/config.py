@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stence import encoders
-from stence.ecg import WINDOW_SAMPLES
+from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
 from stence.training.config import in_words, read_config
 from stence.training.finetuning import TrainingConfig
 from stence.training.pretraining import PretrainingConfig
@@ -24,7 +23,7 @@ PRESETS = Path(__file__).parent / "presets"
 OF_THE_GRID = {
     "teacher": {"seed"},
     "pretraining": {"seed"},
-    "finetuning": {"seed", "encoder", "encoder_config", "weights", "label_fraction"},
+    "finetuning": {"seed", "encoder", "encoder_config", "recipe", "weights", "label_fraction"},
 }
 """What a section must leave to the study."""
 Changes = dict[str, Any]
@@ -46,6 +45,7 @@ class EncoderChoice(BaseModel):
 
     encoder: str = Field(description="Name in the registry of stence.encoders.")
     config: dict[str, Any] = Field({}, description="Arguments of the encoder.")
+    recipe: Kind = Field("stence", description="Its input: StenCE's, or what its weights were published for.")
     weights: str | None = Field(None, description="Published weights, where they were imported.")
     pretraining: Changes = Field({}, description="What differs from the study's section.")
     finetuning: Changes = Field({}, description="What differs from the study's section.")
@@ -63,15 +63,15 @@ class EncoderChoice(BaseModel):
         """Without memory for its weights."""
         try:
             with torch.device("meta"):
-                encoder = encoders.build(self.encoder, **self.config)
+                encoder_for(self.input, self.encoder, self.config)
         except TypeError as error:
             raise ValueError(str(error)) from None
-        if encoder.window_samples != WINDOW_SAMPLES:
-            raise ValueError(
-                f"{self.encoder} reads {encoder.window_samples} samples, and trainings cut {WINDOW_SAMPLES}: "
-                f"give window_samples: {WINDOW_SAMPLES} in its config"
-            )
         return self
+
+    @property
+    def input(self) -> Recipe:
+        """How ECGs are prepared for it."""
+        return recipe(self.encoder, self.recipe)
 
 
 class StudyConfig(BaseModel):
@@ -107,6 +107,11 @@ class StudyConfig(BaseModel):
             for endpoint in self.endpoints
         )
 
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """By which ECGs are prepared, each once."""
+        return tuple({choice.input.version: choice.input for choice in self.encoders.values()}.values())
+
     def teacher_of(self, seed: int) -> TeacherConfig:
         """Shared by all encoders."""
         return self.teacher.model_copy(update={"seed": seed})
@@ -122,6 +127,7 @@ class StudyConfig(BaseModel):
         of_grid = {
             "encoder": choice.encoder,
             "encoder_config": choice.config,
+            "recipe": choice.recipe,
             "label_fraction": fraction,
             "seed": seed,
         }

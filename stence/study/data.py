@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from stence.angiography.indexing import index_angiograms
 from stence.angiography.views import prepare_views
 from stence.cohort import Angiograms, Cohort, FeatureSet, Part, Split
 from stence.device import device_of
-from stence.ecg import PREPROCESSING_VERSION
+from stence.encoders.recipes import Recipe
 from stence.errors import ConfigurationError
 from stence.objects import ObjectStore
 from stence.progress import Progress
@@ -34,24 +35,19 @@ COHORT, ANGIOGRAMS = "cohort", "angiograms"
 class Data:
     """ECGs and angiograms, as they were at the hospital when they were gathered."""
 
-    cohort: Cohort
+    cohorts: Mapping[str, Cohort]
+    """By the version of the recipe that ECGs are prepared by; those too short for one are not in its."""
     angiograms: Angiograms
     gathered_at: datetime
 
-    @property
-    def train(self) -> Part:
-        """The ECGs that models learn from."""
-        return self.cohort.parts[Split.TRAIN]
+    def part(self, split: Split, recipe: Recipe) -> Part:
+        """The ECGs of a split."""
+        return self.cohorts[recipe.version].parts[split]
 
     @property
-    def validation(self) -> Part:
-        """The ECGs that choose the best epoch."""
-        return self.cohort.parts[Split.VALIDATION]
-
-    @property
-    def test(self) -> Part:
-        """The ECGs that figures are of."""
-        return self.cohort.parts[Split.TEST]
+    def fingerprint(self) -> str:
+        """Of all cohorts."""
+        return "-".join(sorted(cohort.fingerprint for cohort in self.cohorts.values()))
 
 
 def gathered(
@@ -69,7 +65,7 @@ def gathered(
     _check(found["how"], _how(settings, config), folder)
     place = folder / found["folder"]
     return Data(
-        cohorts.read_cohort(place / COHORT),
+        {recipe.version: cohorts.read_cohort(_folder(place, recipe)) for recipe in config.recipes},
         cohorts.read_angiograms(place / ANGIOGRAMS),
         datetime.fromisoformat(found["gathered_at"]),
     )
@@ -90,7 +86,8 @@ def _gather(
         if other != place:
             shutil.rmtree(other)
     place.mkdir(exist_ok=True, mode=0o700)
-    cohorts.gather(plan, engine, store, settings, place / COHORT, tell)
+    for recipe in config.recipes:
+        cohorts.gather(plan, engine, store, settings, _folder(place, recipe), tell, recipe)
     cohorts.gather_angiograms(plan, engine, store, settings, place / ANGIOGRAMS, tell)
     found = {
         "folder": place.name,
@@ -102,6 +99,10 @@ def _gather(
     unfinished.replace(folder / DATA)
 
 
+def _folder(place: Path, recipe: Recipe) -> Path:
+    return place / f"{COHORT}-{recipe.version}"
+
+
 def _how(settings: Settings, config: StudyConfig) -> dict[str, Any]:
     """What decides how the same hospital's data look to a training."""
     return {
@@ -109,7 +110,7 @@ def _how(settings: Settings, config: StudyConfig) -> dict[str, Any]:
         "backbone": config.backbone,
         "augmented_copies": config.augmented_copies,
         "windows_per_ecg": settings.windows_per_ecg,
-        "preprocessing": PREPROCESSING_VERSION,
+        "recipes": sorted(recipe.version for recipe in config.recipes),
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from stence.cohort import Split
 from stence.study.cells import Cell, Outcome
 from stence.study.config import Arm, StudyConfig
 from stence.study.data import Data
@@ -94,7 +95,8 @@ def _row(
             fraction,
         ) and outcome.logits is not None:
             logits.setdefault(cell.arm, {})[cell.seed] = outcome.logits
-    label, patients = task.answers(data.test)[:, 0], data.test.patients
+    test = data.part(Split.TEST, config.encoders[encoder].input)
+    label, patients = task.answers(test)[:, 0], test.patients
     compared = Comparison(label, patients, config.resamples)
     scratch, stence = logits.get(Arm.SCRATCH, {}), logits.get(Arm.STENCE, {})
     seeds = sorted(scratch.keys() & stence.keys())

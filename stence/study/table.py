@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 
+from stence.cohort import Split
 from stence.study.cells import Cell, Outcome
 from stence.study.config import Arm, StudyConfig
 from stence.study.data import Data
 from stence.study.published import Published
 from stence.study.statistics import Estimate, Row
 from stence.training.tasks import BinaryTask
+
+SPLITS = {Split.TRAIN: "to learn from", Split.VALIDATION: "to choose epochs", Split.TEST: "to measure"}
 
 
 def to_csv(rows: Sequence[Row]) -> str:
@@ -52,10 +55,14 @@ def endpoint(task: BinaryTask) -> str:
 
 
 def _about(config: StudyConfig, data: Data) -> Iterator[str]:
-    parts = (("to learn from", data.train), ("to choose epochs", data.validation), ("to measure", data.test))
-    patients = ", ".join(f"{part.patient_count:,} {what}" for what, part in parts)
+    for recipe in config.recipes:
+        names = ", ".join(name for name, choice in config.encoders.items() if choice.input == recipe)
+        patients = ", ".join(
+            f"{data.part(split, recipe).patient_count:,} {what}" for split, what in SPLITS.items()
+        )
+        yield f"- Patients: {patients}; ECGs prepared by {recipe.version}, for {names}."
     yield (
-        f"Patients: {patients}; gathered {data.gathered_at:%Y-%m-%d %H:%M} UTC; "
+        f"- Gathered {data.gathered_at:%Y-%m-%d %H:%M} UTC; "
         f"{len(data.angiograms):,} studies with angiograms. Seeds: {', '.join(map(str, config.seeds))}."
     )
     yield ""

@@ -6,29 +6,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort import Part
-from stence.ecg import LEADS, WINDOW_SAMPLES, preprocess
+from stence.ecg import LEADS
 
 
 def random_crops(part: Part, ecgs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A random 3 s of each of the training part's ``ecgs``, prepared: (n, 12, 1500)."""
+    """A random window of each of the training part's ``ecgs``, prepared: (n, 12, samples)."""
     return _crops(part, ecgs, rng.integers(_last_starts(part, ecgs) + 1))
 
 
 def even_crops(part: Part, ecgs: NDArray[np.int64], windows: int) -> NDArray[np.float32]:
-    """``windows`` of each of the training part's ``ecgs``: (n, windows, 12, 1500).
+    """``windows`` of each of the training part's ``ecgs``: (n, windows, 12, samples).
 
-    They are spread and prepared as ``stence.ecg.prepare`` does.
+    They are spread and prepared as ``Recipe.prepare`` does.
     """
     starts = np.linspace(0, _last_starts(part, ecgs), windows).round().astype(np.int64)
     return np.stack([_crops(part, ecgs, start) for start in starts], axis=1)
 
 
 def _last_starts(part: Part, ecgs: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.maximum(part.samples[ecgs] - WINDOW_SAMPLES, 0)
+    return np.maximum(part.samples[ecgs] - part.recipe.needed, 0)
 
 
 def _crops(part: Part, ecgs: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    crops = np.empty((len(ecgs), len(LEADS), WINDOW_SAMPLES), dtype=np.float32)
+    needed = part.recipe.needed
+    crops = np.empty((len(ecgs), len(LEADS), needed), dtype=np.float32)
     for crop, row, start in zip(crops, part.rows[ecgs], starts, strict=True):
-        crop[:] = part.signals[row, :, start : start + WINDOW_SAMPLES]
-    return preprocess(crops)
+        crop[:] = part.signals[row, :, start : start + needed]
+    return part.recipe.apply(crops)

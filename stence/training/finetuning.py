@@ -1,22 +1,22 @@
-"""Fine-tuning a risk model on labelled ECGs: random 3 s crops, own learning rates for encoder and head."""
+"""Fine-tuning a risk model on labelled ECGs: random crops, own learning rates for encoder and head."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from stence import encoders
 from stence.cohort import Part
 from stence.ecg.augmentation import Augmentation
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
+from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
 from stence.errors import StenceError
 from stence.models import RiskModel
 from stence.models.risk import InferenceForm
@@ -40,6 +40,7 @@ class TrainingConfig(BaseModel):
 
     encoder: str = Field("otis", description="Name in the registry of stence.encoders.")
     encoder_config: dict[str, Any] = Field({}, description="Arguments of the encoder.")
+    recipe: Kind = Field("stence", description="Its input: StenCE's, or what its weights were published for.")
     weights: str | None = Field(None, description="Imported weights it starts from; none: random ones.")
     frozen: bool = Field(False, description="A linear probe: the encoder stays as it is, the head learns.")
     label_fraction: float = Field(1.0, gt=0, le=1, description="Training patients whose reports are used.")
@@ -58,6 +59,25 @@ class TrainingConfig(BaseModel):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _encoder_reads_what_the_recipe_makes(self) -> Self:
+        """Without memory for its weights."""
+        try:
+            with torch.device("meta"):
+                self.new_encoder()
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def input(self) -> Recipe:
+        """How ECGs are prepared for the encoder."""
+        return recipe(self.encoder, self.recipe)
+
+    def new_encoder(self) -> Encoder:
+        """One with random weights."""
+        return encoder_for(self.input, self.encoder, self.encoder_config)
 
     @property
     def schedule(self) -> Schedule:
@@ -102,7 +122,7 @@ def first_encoder(config: TrainingConfig, published: Weights | None = None) -> E
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        encoder = encoders.build(config.encoder, **config.encoder_config)
+        encoder = config.new_encoder()
     if published is not None:
         encoder.load_published(published)
     return encoder
@@ -130,7 +150,7 @@ def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]
 
 class _Batch(NamedTuple):
     windows: Tensor
-    """Prepared (b, 12, 1500), not augmented."""
+    """Prepared (b, 12, samples), not augmented."""
     ecgs: Tensor
     """Numbers of their ECGs in the training part (b,)."""
 
@@ -172,12 +192,13 @@ class _Finetuning:
         return shuffled_batches(self._asked, self._config.batch_size, rng)
 
     def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
-        """A random 3 s of each ECG."""
+        """A random window of each ECG."""
         return _Batch(torch.from_numpy(random_crops(self._train, rows, rng)), torch.from_numpy(rows))
 
     def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:
         windows, ecgs = batch.windows.to(self._device), batch.ecgs.to(self._device)
-        logits = self.model(self._config.augmentation.apply(windows, generator)).float()
+        rate = self._train.recipe.sampling_rate
+        logits = self.model(self._config.augmentation.apply(windows, generator, rate)).float()
         return self._task.loss(
             gathered(logits),
             gathered(self._answers[ecgs]),

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from stence import registry
 from stence.cohort import Part, Split
 from stence.database.outage import patiently
+from stence.encoders.recipes import Recipe
 from stence.errors import StenceError
 from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
 from stence.objects import ObjectStore
@@ -33,8 +34,10 @@ from stence.training.studies import rows_of, targets_of
 from stence.training.teacher import study_logits
 
 
-def find_champion(engine: Engine, store: ObjectStore, settings: Settings) -> RiskScorer | None:
-    """The champion, ready to be compared with; None where there is none.
+def find_champion(
+    engine: Engine, store: ObjectStore, settings: Settings, recipe: Recipe, windows: int
+) -> RiskScorer | None:
+    """The champion, ready to be compared with on ``windows`` of ``recipe``; None where there is none.
 
     Raises ArtefactError for one that is broken, StenceError for one that reads other windows.
     """
@@ -47,7 +50,13 @@ def find_champion(engine: Engine, store: ObjectStore, settings: Settings) -> Ris
     if found is None:
         return None
     champion = registry.load(found, store, settings)
-    if champion.windows != settings.windows_per_ecg:
+    if champion.recipe != recipe:
+        raise StenceError(
+            f"The champion {champion.model_version} reads ECGs as the input recipe {champion.recipe.version} "
+            f"makes them, and this configuration trains on {recipe.version}, so the two cannot be compared: "
+            "choose the champion's recipe, or train a candidate with stence train and decide by its figures."
+        )
+    if champion.windows != windows:
         raise StenceError(
             f"The champion {champion.model_version} reads {champion.windows} windows of an ECG, but "
             f"STENCE_WINDOWS_PER_ECG is {settings.windows_per_ecg}, so the two cannot be compared: make it "

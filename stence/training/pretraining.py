@@ -103,7 +103,7 @@ def first_pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig)
 
 class _Batch(NamedTuple):
     windows: Tensor
-    """Prepared (b, 12, 1500), not augmented."""
+    """Prepared (b, 12, samples), not augmented."""
     views: Views
     targets: Tensor
     patients: Tensor
@@ -158,7 +158,8 @@ class _Pretraining:
 
     def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:
         config, device = self._config, self._device
-        windows = config.augmentation.apply(batch.windows.to(device), generator)
+        rate = self._train.recipe.sampling_rate
+        windows = config.augmentation.apply(batch.windows.to(device), generator, rate)
         of_ecgs = self._pair.ecg(windows).float()
         of_angiograms, logits = self._pair.angiogram(*batch.views.to(device))
         rows = gathered(torch.cat((of_ecgs, of_angiograms.float(), logits), dim=1))

@@ -24,7 +24,7 @@ def embeddings(encoder: nn.Module, part: Part, ecgs: NDArray[np.int64], windows:
     """The mean embedding (n, size) of each ECG's ``windows``, on the CPU.
 
     ``part`` may be the training part, which is kept raw, or one that is kept as models read it, with as many
-    windows. ``encoder`` maps windows (n, 12, 1500) to (n, size).
+    windows. ``encoder`` maps windows (n, 12, samples) to (n, size).
     """
     return torch.cat(
         [

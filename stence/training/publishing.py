@@ -18,7 +18,6 @@ from sqlalchemy import Connection
 import stence
 from stence import registry
 from stence.cohort import Cohort, Part, Split
-from stence.ecg import PREPROCESSING_VERSION
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
 from stence.models.coherence import answers, probabilities
 from stence.models.thresholds import Rule
@@ -95,7 +94,7 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
         model_version=f"{encoder}-{now:%Y%m%dT%H%M%S}-{sha256[:8]}",
         created_at=now,
         architecture=Architecture(encoder=encoder, config=fitted.model.encoder.config),
-        preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=windows),
+        preprocessing=Preprocessing.of(config.finetuning.input, windows),
         targets=TARGET_NAMES,
         calibration=fitted.calibration,
         thresholds=dict(fitted.thresholds),

@@ -23,7 +23,7 @@ from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
 from stence.database.outage import patiently
 from stence.device import device_of
-from stence.ecg import PREPROCESSING_VERSION
+from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.settings import Settings
@@ -57,6 +57,8 @@ class Retraining:
         self._engine, self._store, self._settings, self._config = engine, store, settings, config
         self._journal, self._tell = journal, tell
         self._device = device_of(settings)
+        self._recipe = config.finetuning.input
+        self._windows = self._recipe.windows(settings.windows_per_ecg)
         self._started = time.monotonic()
         self._until_the_end = ExitStack()
 
@@ -80,7 +82,7 @@ class Retraining:
         self._journal.note(stage="prepare")
         engine, store, settings, config = self._engine, self._store, self._settings, self._config
         self._start = find_start(store, settings, config.finetuning)
-        judging.find_champion(engine, store, settings)  # what is wrong with it is not told after days only
+        self._find_champion()  # what is wrong with it is not told after days only
         backbone = open_backbone(config.backbone, store, settings, self._device)
         origin = backbone.version
         if config.backbone in IMPORTABLES:
@@ -95,14 +97,14 @@ class Retraining:
         engine, store, tell = self._engine, self._store, self._tell
         config, settings, features, start = self._config, self._settings, self._features, self._start
         plan = plan_cohort(engine, store, settings, config.days_before_study, tell, features)
-        made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+        made_by = (self._windows, self._recipe.version, __version__)
         self._until_the_end.close()  # of a try before this one
         self._folder = self._until_the_end.enter_context(
             training_folder(settings, plan.fingerprint, config, start.origin, *made_by)
         )
         if start.weights is not None:
             save_file(dict(start.weights), self._folder / stages.START)
-        cohort = gather(plan, engine, store, settings, self._folder / stages.COHORT, tell)
+        cohort = gather(plan, engine, store, settings, self._folder / stages.COHORT, tell, self._recipe)
         gather_angiograms(plan, engine, store, settings, self._folder / stages.ANGIOGRAMS, tell)
         check_size(cohort, config)
         self._bench = stages.set_up(self._folder, config)
@@ -121,10 +123,10 @@ class Retraining:
     def judge(self) -> Verdict:
         """Measure the model and hold it against the champion; card and stages are stored."""
         self._journal.note(stage="judge")
-        windows, bench = self._settings.windows_per_ecg, self._bench
+        windows, bench = self._windows, self._bench
         with torch_threads(self._config.cpu_threads):
             fitted = judging.measured(bench, self._weights, windows, self._device, self._tell)
-            champion = judging.find_champion(self._engine, self._store, self._settings)
+            champion = self._find_champion()
             challenger = judging.on_test(fitted, bench, self._device)
             self._verdict = judging.verdict_on(challenger, fitted, bench, champion)
         fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
@@ -146,6 +148,10 @@ class Retraining:
     def close(self) -> None:
         """Let go of the folder; what lies in it stays, unless the model was published."""
         self._until_the_end.close()
+
+    def _find_champion(self) -> RiskScorer | None:
+        engine, store, settings = self._engine, self._store, self._settings
+        return judging.find_champion(engine, store, settings, self._recipe, self._windows)
 
     def _enter(self, folder: str, version: str) -> None:
         """State and end of the run in one transaction: the registry never holds half a decision."""

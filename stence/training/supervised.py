@@ -16,7 +16,6 @@ from stence import __version__
 from stence.cohort import Cohort, Part, Split, gather, plan_cohort
 from stence.database.outage import patiently
 from stence.device import device_of
-from stence.ecg import PREPROCESSING_VERSION
 from stence.errors import StenceError
 from stence.models import TARGET_NAMES
 from stence.objects import ObjectStore
@@ -48,14 +47,16 @@ def train(
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
     plan = plan_cohort(engine, store, settings, config.days_before_study, tell)
-    made_by = (settings.windows_per_ecg, PREPROCESSING_VERSION, __version__)
+    recipe = config.finetuning.input
+    windows = recipe.windows(settings.windows_per_ecg)
+    made_by = (windows, recipe.version, __version__)
     with training_folder(settings, plan.fingerprint, config, start.origin, *made_by) as folder:
-        cohort = gather(plan, engine, store, settings, folder / "cohort", tell)
+        cohort = gather(plan, engine, store, settings, folder / "cohort", tell, recipe)
         check_size(cohort, config)
         with torch_threads(config.cpu_threads):
             fitted = _fit(cohort, config, start, device, folder, tell)
         fitted.run["seconds"] = round(time.monotonic() - started, 1)
-        artefact = artefact_of(fitted, config, cohort, settings.windows_per_ecg)
+        artefact = artefact_of(fitted, config, cohort, windows)
         published = publish(store, settings.model_prefix, artefact)
         patiently(lambda: _register(engine, published, artefact), settings.outage_seconds)
         shutil.rmtree(folder)

@@ -15,8 +15,9 @@ from sqlalchemy import Engine, select
 from stence import registry, scoring
 from stence.cohort import Split, split_of
 from stence.database.tables import models
-from stence.ecg import decode, prepare
+from stence.ecg import decode
 from stence.errors import StenceError
+from stence.models import RiskScorer
 from stence.objects import ObjectStore, open_store
 from stence.progress import Progress
 from stence.registry.artefact import Artefact, read, scorer
@@ -92,17 +93,17 @@ def test_a_model_learns_from_reports_and_becomes_a_candidate_that_scores(
     assert [state for _, state, _, _ in registered(engine)] == ["candidate"]
     model = scorer(artefact, "cpu")
     unseen = range(1000, 1040)
-    ecgs = np.stack([as_scored(store, toy_ecg(n, ill=is_ill(n)), model.windows) for n in unseen])
+    ecgs = np.stack([as_scored(store, toy_ecg(n, ill=is_ill(n)), model) for n in unseen])
     labels = np.array([[float(is_ill(n))] for n in unseen], np.float32)
     assert auroc(model.score(ecgs)[:, 1:2], labels) > 0.95
     check_manifest(artefact.manifest, settings)
     assert not list((settings.data_dir / "training").iterdir()), "the working copy of signals is still there"
 
 
-def as_scored(store: ObjectStore, signal: NDArray[np.int16], windows: int) -> NDArray[np.float32]:
+def as_scored(store: ObjectStore, signal: NDArray[np.int16], model: RiskScorer) -> NDArray[np.float32]:
     store_ecg(store, "aside/x.hea", signal)
     files = {name: store.get(f"aside/{name}") for name in ("x.hea", "x.dat")}
-    return prepare(decode("x.hea", files), windows)
+    return model.prepare(decode("x.hea", files))
 
 
 def check_manifest(manifest: Manifest, settings: Settings) -> None:

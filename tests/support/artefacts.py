@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import torch
 
-from stence.ecg import PREPROCESSING_VERSION
 from stence.encoders import build
+from stence.encoders.recipes import STENCE
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
 from stence.registry import Artefact, Manifest, weights_of
 from stence.registry.artefact import WEIGHTS
@@ -25,7 +25,7 @@ def make_artefact(version: str = "tiny-1", seed: int = 1, threshold: float = 0.5
         model_version=version,
         created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         architecture=Architecture(encoder="otis", config=TINY),
-        preprocessing=Preprocessing(version=PREPROCESSING_VERSION, windows=2),
+        preprocessing=Preprocessing.of(STENCE, 2),
         targets=TARGET_NAMES,
         calibration=Calibration(),
         thresholds={name: Threshold(threshold, "chosen by the test") for name in TARGET_NAMES},

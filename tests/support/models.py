@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.tables import models
-from stence.ecg import PREPROCESSING_VERSION
+from stence.ecg import Recording
+from stence.encoders.recipes import STENCE
 from stence.models import TARGET_NAMES, Scores, Threshold
 from stence.models.sketch import SKETCH_SIZE
 
@@ -19,15 +20,18 @@ from stence.models.sketch import SKETCH_SIZE
 class ShapeScorer:
     """Probabilities from the skewness of each lead: no network, but a function of the signal alone."""
 
-    preprocessing_version = PREPROCESSING_VERSION
+    preprocessing_version = STENCE.version
     device = "cpu"
-    windows = 3
 
     def __init__(self, model_version: str = "shape-1", threshold: float = 0.5) -> None:
         self.model_version = model_version
         self.thresholds: Mapping[str, Threshold] = {
             name: Threshold(threshold, "chosen by the test") for name in TARGET_NAMES
         }
+
+    def prepare(self, recording: Recording) -> NDArray[np.float32]:
+        """Three windows of StenCE's."""
+        return STENCE.prepare(recording, 3)
 
     def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probabilities (n, 6) of ECGs (n, windows, 12, samples)."""

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from stence import encoders
-from stence.ecg.preprocessing import PREPROCESSING_VERSION, preprocess
-from stence.encoders.recipes import PUBLISHED, STENCE, Recipe, recipe
-from support.encoders import embed, small
+from stence.ecg import PREPROCESSING_VERSION, Reason, Recording, UnusableEcgError, preprocess, resample
+from stence.encoders.recipes import PUBLISHED, STENCE, Kind, Recipe, encoder_for, recipe
+from support.encoders import SMALL, embed, small
 
 TIMES = np.arange(6000) / 500
 
@@ -131,3 +131,82 @@ def test_what_no_recipe_can_use_is_refused(shape: tuple[int, ...]) -> None:
 def test_a_recipe_that_nobody_published_is_not_made_up() -> None:
     with pytest.raises(ValueError, match="no input recipe is published for 'otis'; known: echoing_ecg, "):
         recipe("otis", "published")
+
+
+# --- windows of a recording ---------------------------------------------------------------------------------
+
+
+def noise(seconds: float, rate: float = 500) -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal((12, round(seconds * rate))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("prepared_as", "starts"), [(STENCE, (0, 1750, 3500)), (PUBLISHED["ptacl"], (0, 1250, 2500))]
+)
+def test_windows_spread_evenly_over_the_recording(prepared_as: Recipe, starts: tuple[int, ...]) -> None:
+    signal = noise(10)
+    windows = prepared_as.prepare(Recording(signal, 500.0), windows=3)
+    assert windows.dtype == np.float32
+    for window, start in zip(windows, starts, strict=True):
+        np.testing.assert_array_equal(window, preprocess(signal[:, start : start + prepared_as.needed]))
+
+
+@pytest.mark.parametrize(
+    "prepared_as", [STENCE, *PUBLISHED.values()], ids=lambda prepared_as: prepared_as.name
+)
+def test_one_window_is_the_first_seconds(prepared_as: Recipe) -> None:
+    signal = noise(12)
+    window, *others = prepared_as.prepare(Recording(signal, 500.0), windows=1)
+    np.testing.assert_array_equal(window, prepared_as.apply(signal))
+    assert not others
+
+
+@pytest.mark.parametrize(
+    "prepared_as", [STENCE, *PUBLISHED.values()], ids=lambda prepared_as: prepared_as.name
+)
+def test_windows_come_out_the_same_together_and_by_themselves(prepared_as: Recipe) -> None:
+    several = np.stack([ecg((5, 1)), ecg((7, 2)), ecg((3, 0.5))])
+    alone = np.stack([prepared_as.apply(one) for one in several])
+    np.testing.assert_allclose(prepared_as.apply(several), alone, rtol=0, atol=1e-6)
+
+
+def test_an_ecg_of_ten_seconds_has_one_window_of_ten() -> None:
+    assert [prepared_as.windows(3) for prepared_as in (STENCE, PUBLISHED["ptacl"])] == [3, 3]
+    assert [PUBLISHED[name].windows(3) for name in ("ecgfounder", "xecg", "echoing_ecg")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("rate", [100.0, 240.5, 360.0, 1000.0])
+def test_other_rates_are_resampled_before_windows_are_cut(rate: float) -> None:
+    recording = Recording(noise(10, rate), rate)
+    recording.signal[5, :50] = np.nan
+    windows = STENCE.prepare(recording, windows=2)
+    assert windows.shape == (2, 12, 1500)
+    assert np.isfinite(windows).all()
+    np.testing.assert_array_equal(windows[0], preprocess(resample(recording.signal, rate)[:, :1500]))
+
+
+@pytest.mark.parametrize("rate", [100.0, 360.0, 500.0, 997.0, 1000.0])
+@pytest.mark.parametrize("prepared_as", [STENCE, PUBLISHED["xecg"]], ids=lambda prepared_as: prepared_as.name)
+def test_a_windows_length_is_just_enough(rate: float, prepared_as: Recipe) -> None:
+    signal = noise(prepared_as.seconds, rate)
+    assert prepared_as.prepare(Recording(signal, rate), 1).shape == (1, 12, prepared_as.samples)
+    with pytest.raises(UnusableEcgError, match=f"windows are of {prepared_as.seconds} s") as refusal:
+        prepared_as.prepare(Recording(signal[:, :-20], rate), 1)
+    assert refusal.value.finding.reason is Reason.TOO_SHORT
+
+
+# --- encoders for a recipe ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoder", sorted(PUBLISHED))
+@pytest.mark.parametrize("kind", ["stence", "published"])
+def test_an_encoder_is_as_long_as_its_recipe_unless_told_otherwise(encoder: str, kind: Kind) -> None:
+    prepared_as = recipe(encoder, kind)
+    others = {name: size for name, size in SMALL[encoder].items() if name != "window_samples"}
+    assert encoder_for(prepared_as, encoder, others).window_samples == prepared_as.samples
+
+
+def test_an_encoder_of_other_windows_than_its_recipes_is_refused_naming_both() -> None:
+    told = "ecgfounder reads windows of 1500 samples, and the input recipe ecgfounder-500hz-10s-1 makes 5000"
+    with pytest.raises(ValueError, match=told):
+        encoder_for(PUBLISHED["ecgfounder"], "ecgfounder", {"window_samples": 1500})

@@ -205,7 +205,7 @@ class Pooled(Encoder):
 def test_a_frozen_encoder_stays_bit_for_bit_what_it_was(
     train: Part, validation: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: bool
 ) -> None:
-    monkeypatch.setitem(encoders.ENCODERS, "pooled", Pooled)
+    monkeypatch.setitem(encoders.ENCODERS, "pooled", lambda window_samples: Pooled())
     config = changed(encoder="pooled", encoder_config={}, frozen=frozen)
     before = first_model(config, first_encoder(config), 1)
     model, _ = fitted(config, train, validation, tmp_path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from stence.ecg import Recording, prepare, preprocess, resample
+from stence.ecg import preprocess
 from stence.ecg.baseline import subtract_baseline
 from stence.ecg.compiled import compiled
 from stence.ecg.preprocessing_torch import preprocess as preprocess_on_gpu
@@ -106,39 +106,6 @@ def test_a_tensor_gives_a_tensor() -> None:
 def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected ECGs \(\.\.\., 12, samples\), got"):
         preprocess(np.zeros(shape, np.float32))
-
-
-def test_windows_spread_evenly_over_the_recording() -> None:
-    signal = ecg(1, 10)
-    windows = prepare(Recording(signal, 500.0), windows=3)
-    assert windows.dtype == np.float32
-    for window, start in zip(windows, (0, 1750, 3500), strict=True):
-        np.testing.assert_array_equal(window, preprocess(signal[:, start : start + 1500]))
-
-
-def test_one_window_is_the_first_three_seconds() -> None:
-    signal = ecg(1, 10)
-    np.testing.assert_array_equal(
-        prepare(Recording(signal, 500.0), windows=1)[0], preprocess(signal[:, :1500])
-    )
-
-
-@pytest.mark.parametrize("rate", [100.0, 240.5, 360.0, 1000.0])
-def test_other_rates_are_resampled_before_windows_are_cut(rate: float) -> None:
-    recording = Recording(ecg(1, 10, rate), rate)
-    recording.signal[5, :50] = np.nan
-    windows = prepare(recording, windows=2)
-    assert windows.shape == (2, 12, 1500)
-    assert np.isfinite(windows).all()
-    np.testing.assert_array_equal(windows[0], preprocess(resample(recording.signal, rate)[:, :1500]))
-
-
-@pytest.mark.parametrize("rate", [100.0, 360.0, 500.0, 997.0, 1000.0])
-def test_three_seconds_are_just_enough(rate: float) -> None:
-    samples = int(3 * rate)
-    assert prepare(Recording(ecg(1, 4, rate)[:, :samples], rate), windows=3).shape == (3, 12, 1500)
-    with pytest.raises(ValueError, match="a window is 3 s long"):
-        prepare(Recording(ecg(1, 4, rate)[:, : samples - 20], rate), windows=3)
 
 
 def test_reading_ecgs_does_not_wait_for_torch() -> None:

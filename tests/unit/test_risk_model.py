@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stence import encoders
+from stence.encoders.recipes import STENCE
 from stence.models import Calibration, RiskModel, RiskScorer, Threshold
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm
@@ -38,7 +39,7 @@ def scorer(model: RiskModel, calibration: Calibration | None = None) -> RiskScor
         model,
         calibration or Calibration(),
         model_version="test-1",
-        preprocessing_version="test",
+        recipe=STENCE,
         windows=WINDOWS,
         thresholds={"stenosis_70": Threshold(0.5, "chosen by the test")},
     )

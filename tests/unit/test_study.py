@@ -18,6 +18,7 @@ from PIL import Image
 from stence import encoders
 from stence.cohort import Split
 from stence.encoders.base import Weights
+from stence.encoders.recipes import STENCE
 from stence.errors import ConfigurationError
 from stence.progress import silent
 from stence.study import StudyConfig, load_study, steps
@@ -67,10 +68,10 @@ def edited(folder: Path, **keys: object) -> str:
         (
             {
                 "encoders": {
-                    "a": {"encoder": "ptacl", "config": {"width": 8, "depth": 1, "heads": 1, "hidden": 8}}
+                    "a": {"encoder": "ecgfounder", "recipe": "published", "config": {"window_samples": 1500}}
                 }
             },
-            "give window_samples: 1500",
+            "ecgfounder reads windows of 1500 samples, and the input recipe ecgfounder-500hz-10s-1",
         ),
         (
             {"endpoints": [[90, 0]]},
@@ -200,14 +201,15 @@ def test_two_that_share_the_work_do_every_step_once_and_in_order(
 
 @pytest.fixture(scope="module")
 def data() -> Data:
-    return Data(*tiny_pairs(), datetime(2026, 3, 1, tzinfo=UTC))
+    cohort, angiograms = tiny_pairs()
+    return Data({STENCE.version: cohort}, angiograms, datetime(2026, 3, 1, tzinfo=UTC))
 
 
 def made_outcomes(config: StudyConfig, data: Data) -> dict[Cell, Outcome]:
     """StenCE is better at one endpoint, worthless at the other; one model from scratch is missing."""
     rng, found = np.random.default_rng(0), {}
     for task in config.tasks:
-        worst = data.test.degrees.max(axis=1) / 25
+        worst = data.part(Split.TEST, STENCE).degrees.max(axis=1) / 25
         for seed in config.seeds:
             for arm, worth in ((Arm.SCRATCH, 0.2), (Arm.STENCE, 3.0 if task == IN_ALL else 0.2)):
                 logits = rng.normal(size=len(worst)) + worth * worst
@@ -225,7 +227,7 @@ def test_tables_and_picture_show_gain_and_none_alike(data: Data) -> None:
     gain, none = rows
     assert (gain.task, gain.verdict, gain.seeds) == (IN_ALL, "gain", 3)
     assert (none.task, none.verdict, none.seeds) == (GREY, "no gain shown", 2)
-    assert none.patients < gain.patients == data.test.patient_count
+    assert none.patients < gain.patients == data.part(Split.TEST, STENCE).patient_count
     assert Arm.PUBLISHED not in gain.aurocs
 
     numbers = list(csv.DictReader(StringIO(to_csv(rows))))
@@ -267,7 +269,7 @@ def test_imported_weights_get_an_arm_and_begin_pretraining(data: Data, tmp_path:
     without, imported = studied(config, data, None, tmp_path), studied(config, data, weights, tmp_path)
     assert {cell.arm for cell in without} == {Arm.SCRATCH, Arm.STENCE}
     assert {cell.arm for cell in imported} == set(Arm)
-    assert all(len(outcome.logits) == len(data.test) for outcome in imported.values())
+    assert all(len(outcome.logits) == len(data.part(Split.TEST, STENCE)) for outcome in imported.values())
 
     def logits(outcomes: dict[Cell, Outcome], arm: Arm) -> Iterator[float]:
         return next(outcome.logits.tolist() for cell, outcome in outcomes.items() if cell.arm is arm)
@@ -283,6 +285,6 @@ def test_an_endpoint_without_cases_ends_with_a_reason_and_the_others_go_on(
     config = StudyConfig.model_validate(QUICK | {"seeds": [0], "endpoints": [95, 70]})
     outcomes = studied(config, data, None, tmp_path)
     reasons = {cell.task.high: outcome.reason for cell, outcome in outcomes.items()}
-    train = len(data.cohort.parts[Split.TRAIN])
+    train = len(data.part(Split.TRAIN, STENCE))
     assert reasons == {95: f"0 training ECGs with the stenosis and {train} without", 70: ""}
     assert rows_of(config, data, outcomes)[0].verdict == "not known"
