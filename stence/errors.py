@@ -45,3 +45,7 @@ class WeightsError(StenceError):
 
 class FeatureError(StenceError):
     """Patch features in the store are not what was written there."""
+
+
+class MonitoringError(StenceError):
+    """An alert cannot be changed that way, or part of monitoring failed."""
