@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from stence.database import queries
 from stence.database.tables import monitoring_metrics
@@ -101,3 +101,14 @@ def write(
     if rows:
         connection.execute(insert(monitoring_metrics), rows)
     return len(rows)
+
+
+def read(connection: Connection, window: Window) -> list[Metric]:
+    """What was measured of ``window``."""
+    m = monitoring_metrics.c
+    found = (
+        select(*(m[each.name] for each in fields(Metric)))
+        .where(m.run_id.is_(None), m.window_start == window.start, m.window_end == window.end)
+        .order_by(m.id)
+    )
+    return [Metric(*row) for row in connection.execute(found)]

@@ -130,6 +130,11 @@ class Rule(BaseModel):
 class Rules(RootModel[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Rule]]):
     """All rules by name."""
 
+    @property
+    def longest(self) -> int:
+        """On how many days in a row the most patient rule looks."""
+        return max((rule.for_days for rule in self.root.values()), default=1)
+
     @model_validator(mode="after")
     def _explained_by_rules(self) -> Self:
         for name, rule in self.root.items():

@@ -1,0 +1,222 @@
+"""The daily look: every part measures the day, and alerts are judged by what was found.
+
+A part that fails is told, as a figure with an alert and in ``monitor_runs``, and stops no other. Looking at a
+day again puts new figures in the place of the old ones and raises no alert twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, insert, select, update
+
+from stence.database.outage import patiently
+from stence.database.tables import models, monitor_runs
+from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
+from stence.monitoring import (
+    alerts,
+    embeddings,
+    estimation,
+    inputs,
+    labels,
+    operations,
+    outcomes,
+    promises,
+    scores,
+    workload,
+)
+from stence.monitoring.metrics import Metric, Watched, Window, read, write
+from stence.monitoring.rules import Rules, find, load_rules
+from stence.progress import Progress, silent
+from stence.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Measure = Callable[[Engine, Settings, Window, Watched], Iterator[Metric]]
+
+
+class Part(NamedTuple):
+    """A part of monitoring; what is not of the ``champion_only`` is measured of models in shadow, too."""
+
+    name: str
+    measure: Measure
+    champion_only: bool = False
+    window_of: Callable[[Window, Settings], Window] = lambda day, settings: day
+
+
+PARTS = (
+    Part("operations", operations.measure, champion_only=True),
+    Part("inputs", inputs.measure, champion_only=True),
+    Part("embeddings", embeddings.measure),
+    Part("scores", scores.measure),
+    Part("workload", workload.measure),
+    Part("labels", labels.measure, champion_only=True),
+    Part("promises", promises.measure, window_of=outcomes.window_of),
+    Part("outcomes", outcomes.measure, window_of=outcomes.window_of),
+    Part("estimation", estimation.measure),
+)
+
+
+@dataclass(slots=True)
+class Watch:
+    """What came of looking: how many figures, which alerts, and what could not be computed."""
+
+    metrics: int = 0
+    opened: list[alerts.Alert] = field(default_factory=list)
+    resolved: list[alerts.Alert] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What was measured of a day, by window: outcomes are those of earlier ECGs."""
+
+    window: Window
+    figures: dict[Window, list[Metric]]
+    failed: list[str]
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """All of it."""
+        return [metric for metrics in self.figures.values() for metric in metrics]
+
+
+def complete_days(settings: Settings, now: datetime | None = None) -> list[date]:
+    """The last ``monitor_days`` days that are over where the hospital is."""
+    today = (now or datetime.now(UTC)).astimezone(ZoneInfo(settings.timezone)).date()
+    return [today - timedelta(days=back) for back in range(settings.monitor_days, 0, -1)]
+
+
+def watch(engine: Engine, settings: Settings, days: Sequence[date], tell: Progress = silent) -> Watch:
+    """Look at each of ``days``, the oldest first; what came of it is in the database when this returns.
+
+    Raises MonitoringError where no model is champion, ConfigurationError for wrong rules, and
+    DatabaseUnavailableError.
+    """
+    rules, seen = load_rules(settings), Watch()
+    with _recorded(engine, settings, len(days), seen):
+        watched = patiently(lambda: _watched(engine), settings.outage_seconds)
+        for number, day in enumerate(sorted(set(days))):
+            tell("days", number, len(days), note=f"{day}")
+            measured = measure_day(engine, settings, watched, day)
+            seen.failed += [f"{day} {failure}" for failure in measured.failed]
+            changed = _settle(engine, settings, rules, watched, measured)
+            seen.metrics += len(measured.metrics)
+            seen.opened += changed.opened
+            seen.resolved += changed.resolved
+        tell("days", len(days), len(days))
+    return seen
+
+
+def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], day: date) -> Day:
+    """What every part measures of ``day``, of the champion, which comes first, and of the shadows."""
+    window = Window.of_day(day, settings.timezone)
+    figures: dict[Window, list[Metric]] = defaultdict(list)
+    failed = []
+    for part in PARTS:
+        its_window = part.window_of(window, settings)
+        failures = []
+        for model in watched[:1] if part.champion_only else watched:
+            try:
+                figures[its_window] += _measured(part, engine, settings, its_window, model)
+            except DatabaseUnavailableError:
+                raise
+            except Exception as error:
+                # Texts of other errors may hold what lies in the database.
+                said = f": {error}" if isinstance(error, StenceError) else ""
+                failures.append(f"{part.name} of {model.version}, {type(error).__name__}{said}")
+                log.error("%s", failures[-1])
+        failed += failures
+        figures[window].append(_part_failed(part, bool(failures)))
+    return Day(window, dict(figures), failed)
+
+
+def _measured(part: Part, engine: Engine, settings: Settings, window: Window, model: Watched) -> list[Metric]:
+    return patiently(lambda: list(part.measure(engine, settings, window, model)), settings.outage_seconds)
+
+
+def _part_failed(part: Part, failed: bool) -> Metric:
+    return Metric("part_failed", float(failed), slice_key="part", slice_value=part.name)
+
+
+def _settle(
+    engine: Engine, settings: Settings, rules: Rules, watched: Sequence[Watched], measured: Day
+) -> alerts.Settled:
+    """Write a day's figures, and judge its alerts by them and those of the days before."""
+
+    def action() -> alerts.Settled:
+        with engine.begin() as connection:
+            for window, metrics in measured.figures.items():
+                write(connection, window, metrics, everything=not measured.failed)
+            earlier = [
+                [metric for window in windows for metric in read(connection, window)]
+                for windows in _windows_before(settings, measured.window, rules.longest - 1)
+            ]
+            findings = find(rules, [measured.metrics, *earlier])
+            versions = [model.version for model in watched]
+            return alerts.settle(connection, findings, measured.window.end, versions)
+
+    return patiently(action, settings.outage_seconds)
+
+
+def _windows_before(settings: Settings, window: Window, count: int) -> Iterator[set[Window]]:
+    """The windows that the parts look at on each of the days before."""
+    zone = ZoneInfo(settings.timezone)
+    for back in range(1, count + 1):
+        day = Window.of_day(window.start.astimezone(zone).date() - timedelta(days=back), settings.timezone)
+        yield {part.window_of(day, settings) for part in PARTS}
+
+
+def _watched(engine: Engine) -> list[Watched]:
+    m = models.c
+    found = (
+        select(m.version, m.state, m.preprocessing_version, m.manifest)
+        .where(m.state.in_(("champion", "shadow")))
+        .order_by(m.state, m.created_at, m.version)
+    )
+    with engine.connect() as connection:
+        watched = [Watched(*row) for row in connection.execute(found)]
+    if not watched or watched[0].state != "champion":
+        raise MonitoringError("No model is champion, so there is none to watch; stence models promote one.")
+    return watched
+
+
+@contextmanager
+def _recorded(engine: Engine, settings: Settings, days: int, seen: Watch) -> Iterator[None]:
+    """A row of ``monitor_runs`` about the block, and how it ends."""
+    number = uuid.uuid4()
+
+    def record(statement: Any) -> None:
+        def action() -> None:
+            with engine.begin() as connection:
+                connection.execute(statement)
+
+        patiently(action, settings.outage_seconds)
+
+    def end(state: str, error: str | None) -> None:
+        values = {
+            "state": state,
+            "finished_at": datetime.now(UTC),
+            "metrics": seen.metrics,
+            "alerts_opened": len(seen.opened),
+            "error": error,
+        }
+        record(update(monitor_runs).where(monitor_runs.c.id == number).values(values))
+
+    record(insert(monitor_runs).values(id=number, state="running", days=days))
+    try:
+        yield
+    except BaseException as error:
+        said = f": {error}" if isinstance(error, StenceError) else ""
+        stopped = not isinstance(error, Exception)
+        end("interrupted" if stopped else "failed", f"{type(error).__name__}{said}")
+        raise
+    end("finished", "; ".join(seen.failed) or None)

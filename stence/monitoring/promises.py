@@ -1,0 +1,26 @@
+"""What a model was let in for, so that its outcomes can be held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from stence.monitoring.metrics import Metric, Watched, Window
+from stence.settings import Settings
+
+
+def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
+    """``promised_auroc`` by target: on the test patients, as the manifest says, with its interval."""
+    for target, figures in model.manifest.get("metrics", {}).items():
+        found = figures.get("auroc", {})
+        if found.get("value") is not None:
+            yield Metric(
+                "promised_auroc",
+                found["value"],
+                lower=found.get("lower"),
+                upper=found.get("upper"),
+                slice_key="target",
+                slice_value=target,
+                model_version=model.version,
+            )
