@@ -29,7 +29,7 @@ WITH scored AS (
         LIMIT 1
     ) AS study ON true
 )
-SELECT patient_id, stenosis_50, stenosis_70, stenosis_90, stenosis_100, rca_70, lca_70, flagged, sex, age,
+SELECT patient_id, acquired_at, stenosis_50, stenosis_70, stenosis_90, stenosis_100, rca_70, lca_70, flagged, sex, age,
        device, site, indication,
        CASE WHEN in_time THEN ARRAY(
            SELECT coalesce(d.degree, 0)

@@ -10,6 +10,7 @@ from stence.cohort.intake import index_reports
 from stence.cohort.pairing import Pairing, Plan, plan_cohort
 from stence.cohort.pairs import new_pairs
 from stence.cohort.ready import FeatureSet
+from stence.cohort.referral import Referral
 from stence.cohort.reports import Reports, Study, read_reports
 from stence.cohort.splits import Split, split_of
 
@@ -20,6 +21,7 @@ __all__ = [
     "Pairing",
     "Part",
     "Plan",
+    "Referral",
     "Reports",
     "Split",
     "Study",

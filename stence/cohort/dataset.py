@@ -11,8 +11,9 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ INDEX = "cohort.json"
 class Example:
     """An ECG with its labels (6,), ``days_before`` its study; ``content`` is its hash in hexadecimal.
 
+    ``counts`` is what its patient does, see Referral.
+
     ``signal`` is (12, RAW_SAMPLES) in the training split, the first ``samples`` of it recorded, and
     (windows, 12, samples of the recipe) elsewhere.
     """
@@ -46,6 +49,7 @@ class Example:
     days_before: float
     sex: Sex | None = None
     age: float | None = None
+    counts: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class Part:
     study in the cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M
     or empty, ``age`` (n,) in years or NaN, as the file says. Where a table of other labels gave
     them (``stence.labels``), ``labels`` is (n, labels), NaN where unknown, each ECG a study of its own, and
-    degrees are NaN. ``recipe`` says how the signals were prepared, or are to be where they are kept raw.
+    degrees are NaN. ``counts`` (n,) is what each patient counts, see Referral; None: all the same.
+    ``recipe`` says how the signals were prepared, or are to be where they are kept raw.
     """
 
     contents: tuple[str, ...]
@@ -70,6 +75,7 @@ class Part:
     rows: NDArray[np.int64]
     signals: NDArray[np.float32]
     recipe: Recipe = STENCE
+    counts: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,9 +87,9 @@ class Part:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """One over the number of the patient's ECGs (n,), so that every patient weighs the same."""
-        _, inverse, counts = np.unique(self.patients, return_inverse=True, return_counts=True)
-        return np.asarray(1.0 / counts[inverse])
+        """One over the number of the patient's ECGs (n,), times what the patient counts."""
+        _, inverse, ecgs = np.unique(self.patients, return_inverse=True, return_counts=True)
+        return np.asarray((1.0 if self.counts is None else self.counts) / ecgs[inverse])
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,15 @@ class StudyTable:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled ECGs by split, their studies, and how many rows, studies and ECGs were left out, by reason."""
+    """Labelled ECGs by split, their studies, and how many rows, studies and ECGs were left out, by reason.
+
+    ``referral`` is the summary of what patients count.
+    """
 
     parts: Mapping[Split, Part]
     left_out: Mapping[str, int]
     studies: StudyTable
+    referral: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -139,6 +149,7 @@ class _Entry:
     labels: list[float | None]
     sex: Sex | None
     age: float | None
+    counts: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +204,17 @@ class CohortWriter:
                 [None if np.isnan(label) else float(label) for label in example.labels],
                 example.sex,
                 example.age,
+                example.counts,
             )
         )
         self._rows[example.split] += 1
 
-    def finish(self, without: Collection[str], left_out: Mapping[str, int]) -> None:
+    def finish(
+        self,
+        without: Collection[str],
+        left_out: Mapping[str, int],
+        referral: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Write the index, leaving out the ECGs whose content is in ``without``."""
         sync_signals(self._folder, self._rows)
         index = {
@@ -206,6 +223,7 @@ class CohortWriter:
             "left_out": left_out,
             "windows": self._windows,
             "recipe": self._recipe.version,
+            "referral": dict(referral),
         }
         unfinished = self._folder / f"{INDEX}.unfinished"
         unfinished.write_text(json.dumps(index))
@@ -229,6 +247,7 @@ def read_cohort(folder: Path) -> Cohort:
         },
         index["left_out"],
         studies,
+        index["referral"],
     )
 
 
@@ -259,4 +278,5 @@ def _part(
         np.array([entry.row for entry in entries], dtype=np.int64),
         read_signals(folder, split, index["windows"], recipe),
         recipe,
+        np.array([entry.counts for entry in entries], dtype=np.float64),
     )

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from stence.cohort.dataset import Cohort, CohortWriter, Example, is_written, read_cohort
 from stence.cohort.pairing import Candidate, Plan
 from stence.cohort.pairs import Pair, record_pairs
+from stence.cohort.referral import Referral
 from stence.cohort.signals import RAW_SAMPLES
 from stence.cohort.splits import Split, split_of
 from stence.concurrency import in_order
@@ -39,10 +40,12 @@ def gather(
     folder: Path,
     tell: Progress,
     recipe: Recipe = STENCE,
+    referral: Referral | None = None,
 ) -> Cohort:
     """Open the plan's ECGs and keep those that can be used in ``folder``; done only once for a folder.
 
-    They are kept for models that read what ``recipe`` makes; shorter ones are left out.
+    They are kept for models that read what ``recipe`` makes; shorter ones are left out. ``referral`` says
+    what patients count; none: all the same.
 
     An ECG that was sent twice is used once, one that came under two patients not at all. ECGs of patients
     without a study, opened only to learn whose they are, are none of the cohort's and not counted. Which ECG
@@ -52,17 +55,20 @@ def gather(
     if not is_written(folder):
         windows = recipe.windows(settings.windows_per_ecg)
         writer = CohortWriter(folder, plan.studies, plan.angiograms, windows, recipe)
-        _Gathering(plan, settings, recipe, windows).run(engine, store, writer, tell)
+        _Gathering(plan, settings, recipe, windows, referral or Referral()).run(engine, store, writer, tell)
     return read_cohort(folder)
 
 
 class _Gathering:
     """What is known of the ECGs that were opened so far."""
 
-    def __init__(self, plan: Plan, settings: Settings, recipe: Recipe, windows: int) -> None:
+    def __init__(
+        self, plan: Plan, settings: Settings, recipe: Recipe, windows: int, referral: Referral
+    ) -> None:
         self._plan = plan
         self._settings = settings
         self._recipe, self._windows = recipe, windows
+        self._referral = referral
         self._left_out = Counter(plan.left_out)
         self._kept: dict[str, Pair] = {}
         """By content."""
@@ -84,7 +90,7 @@ class _Gathering:
         used = [pair for content, pair in self._kept.items() if content not in self._conflicts]
         self._left_out[STUDY_WITHOUT_ECG] = len(self._plan.studies) - len({pair.study_id for pair in used})
         record_pairs(engine, used, self._settings.outage_seconds)
-        writer.finish(self._conflicts, +self._left_out)
+        writer.finish(self._conflicts, +self._left_out, self._referral.summary)
 
     def _take(self, candidate: Candidate, example: Example, writer: CohortWriter) -> None:
         if example.content not in self._kept:
@@ -127,6 +133,7 @@ class _Gathering:
             (study.performed_at - ecg.acquired_at) / timedelta(days=1),
             ecg.recording.sex,
             ecg.recording.age,
+            self._referral.counts.get(ecg.patient_id, 1.0),
         )
 
 

@@ -90,7 +90,11 @@ def read_followed(connection: Connection, window: Window, days: int, model: Watc
     See ``sql/statements/followed_ecgs.sql`` for those that are left out.
     """
     asked = _asked(window, model) | {"days": days}
-    rows = connection.execute(queries.statement("followed_ecgs"), asked).all()
+    return followed_of(connection.execute(queries.statement("followed_ecgs"), asked).all())
+
+
+def followed_of(rows: Sequence[Row[Any]]) -> Followed:
+    """What rows of ``followed_ecgs`` say."""
     sent = np.array([row.degrees is not None for row in rows], dtype=bool)
     unknown = np.full(len(TARGET_NAMES), np.nan, dtype=np.float32)
     answers = [unknown if row.degrees is None else labels(row.degrees) for row in rows]

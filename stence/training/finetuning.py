@@ -59,6 +59,9 @@ class TrainingConfig(BaseModel):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     augmentation: Augmentation = Augmentation()
+    referral_weights: bool = Field(
+        False, description="Whether patients count the inverse of how likely they were to be sent."
+    )
 
     @model_validator(mode="after")
     def _encoder_reads_what_the_recipe_makes(self) -> Self:
@@ -176,8 +179,10 @@ class _Finetuning:
         self._asked = np.flatnonzero(~np.isnan(answers).all(axis=1))
         _check_size(self._asked, config)
         self._answers = torch.from_numpy(answers).to(device)
-        weights = task.weights(answers, train.patients).astype(np.float32)
-        self._weights = torch.from_numpy(weights).to(device)
+        weights = task.weights(answers, train.patients)
+        if train.counts is not None:
+            weights = (weights.T * train.counts).T
+        self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
         self._encoder_rate = config.encoder_rate if start else (config.scratch_rate or config.encoder_rate)
         self.model = first_model(config, start or first_encoder(config), len(task.outputs)).to(device)
         self.module: nn.Module = self.model

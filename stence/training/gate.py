@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stence.models import Threshold
 from stence.training.assessment import DECISIVE, Asked, Assessed, ask
-from stence.training.figures import calibration_lines, figures, ranking
+from stence.training.figures import calibration_errors, calibration_lines, figures, ranking
 from stence.training.resampling import INTERVAL, resamples
 
 
@@ -93,11 +93,13 @@ def judge(
     config: GateConfig,
     *,
     learned_from: NDArray[np.int64],
+    counts: NDArray[np.float64] | None = None,
 ) -> Verdict:
     """Judge a challenger with its ``thresholds`` against the champion, or by the floors where there is none.
 
-    ``learned_from`` are the patients of all splits but the test's. Raises ValueError where the two models
-    were not assessed on the same ECGs.
+    ``learned_from`` are the patients of all splits but the test's. ``counts`` (n,) is what each ECG counts
+    for calibration, by default 1: a model that learned to be calibrated for everybody is not judged by who
+    was sent. Raises ValueError where the two models were not assessed on the same ECGs.
     """
     if champion and not np.array_equal(challenger.patients, champion.patients):
         raise ValueError("champion and challenger must be assessed on the same ECGs, in the same order")
@@ -107,7 +109,7 @@ def judge(
         (
             _unseen(challenger, learned_from),
             *_discriminates(new, old, challenger.patients, config),
-            *_calibrated(new, old, challenger.patients, config),
+            *_calibrated(new, old, challenger.patients, config, counts),
             *_fair(new, old, challenger, config),
             _bearable(new, config),
         )
@@ -143,12 +145,17 @@ def _discriminates(
 
 
 def _calibrated(
-    new: Asked, old: Asked | None, patients: NDArray[np.int64], config: GateConfig
+    new: Asked,
+    old: Asked | None,
+    patients: NDArray[np.int64],
+    config: GateConfig,
+    counts: NDArray[np.float64] | None,
 ) -> Iterator[Check]:
-    error = figures(new.question)["calibration_error"]
+    weight = np.ones(len(new.rows)) if counts is None else counts[new.rows]
+    error = float(calibration_errors(new.question, weight[None])[0])
     highest, because = config.calibration_error, ""
     if old is not None:
-        champions = figures(old.question)["calibration_error"]
+        champions = float(calibration_errors(old.question, weight[None])[0])
         highest = min(highest, champions + config.calibration_margin)
         because = f" (champion {champions:.3f})"
     yield Check(
@@ -157,7 +164,9 @@ def _calibrated(
         f"expected calibration error {error:.3f}, must be at most {highest:.3f}{because}",
     )
     low, high = config.calibration_slope
-    slope, spread = _measured(lambda drawn: calibration_lines(new.question, drawn)[0], new, patients, config)
+    slope, spread = _measured(
+        lambda drawn: calibration_lines(new.question, drawn * weight)[0], new, patients, config
+    )
     yield Check(
         "calibration slope",
         bool(spread[0] <= high and spread[1] >= low),

@@ -109,6 +109,7 @@ def verdict_on(challenger: Assessed, fitted: Fitted, bench: Bench, champion: Ris
         fitted.thresholds,
         bench.config.gate,
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
+        counts=parts[Split.TEST].counts,
     )
 
 

@@ -36,7 +36,7 @@ from stence.training.loop import Course
 from stence.training.processes import run_in_processes
 from stence.training.publishing import register
 from stence.training.start import find_start, origin_of
-from stence.training.supervised import check_size, torch_threads
+from stence.training.supervised import check_size, referral_of, torch_threads
 from stence.weights import IMPORTABLES
 
 BY = "stence retrain"
@@ -104,7 +104,9 @@ class Retraining:
         )
         if start.weights is not None:
             save_file(dict(start.weights), self._folder / stages.START)
-        cohort = gather(plan, engine, store, settings, self._folder / stages.COHORT, tell, self._recipe)
+        referral = referral_of(engine, settings, config)
+        place = self._folder / stages.COHORT
+        cohort = gather(plan, engine, store, settings, place, tell, self._recipe, referral)
         gather_angiograms(plan, engine, store, settings, self._folder / stages.ANGIOGRAMS, tell)
         check_size(cohort, config)
         self._bench = stages.set_up(self._folder, config)

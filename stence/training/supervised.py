@@ -13,11 +13,12 @@ import torch
 from sqlalchemy import Engine
 
 from stence import __version__
-from stence.cohort import Cohort, Part, Split, gather, plan_cohort
+from stence.cohort import Cohort, Part, Referral, Split, gather, plan_cohort
 from stence.database.outage import patiently
 from stence.device import device_of
 from stence.errors import StenceError
 from stence.models import TARGET_NAMES
+from stence.monitoring import weighting
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.registry.artefact import Artefact, publish
@@ -47,11 +48,12 @@ def train(
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
     plan = plan_cohort(engine, store, settings, config.days_before_study, tell)
+    referral = referral_of(engine, settings, config)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
     made_by = (windows, recipe.version, __version__)
     with training_folder(settings, plan.fingerprint, config, start.origin, *made_by) as folder:
-        cohort = gather(plan, engine, store, settings, folder / "cohort", tell, recipe)
+        cohort = gather(plan, engine, store, settings, folder / "cohort", tell, recipe, referral)
         check_size(cohort, config)
         with torch_threads(config.cpu_threads):
             fitted = _fit(cohort, config, start, device, folder, tell)
@@ -72,6 +74,11 @@ def torch_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def referral_of(engine: Engine, settings: Settings, config: SupervisedConfig) -> Referral:
+    """What patients count by the configuration. Raises DatabaseUnavailableError."""
+    return weighting.referral(engine, settings) if config.finetuning.referral_weights else Referral()
 
 
 def check_size(cohort: Cohort, config: SupervisedConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,8 @@ def test_a_scorer_is_assessed_on_a_part_in_its_order(monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(found.probabilities, scorer.score(signals[rows]))
     assert len(np.unique(found.probabilities[:, 0])) == 3
     assert found.degrees is case.degrees
-    nobody = Part((), *(getattr(part, name)[:0] for name in list(Part.__slots__)[1:-1]), signals=signals)
+    arrays = ("patients", "studies", "labels", "degrees", "sex", "age", "samples", "rows")
+    nobody = replace(part, contents=(), **{name: getattr(part, name)[:0] for name in arrays})
     assert assess(scorer, nobody).probabilities.shape == (0, 6)
 
 
