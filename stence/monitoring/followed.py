@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row
 
+from stence.cohort.subgroups import AGE_BANDS, SEXES, band_name
 from stence.database import queries
 from stence.models.targets import TARGET_NAMES, labels
 from stence.monitoring.metrics import Watched, Window
 from stence.monitoring.propensity import People
-from stence.training.assessment import AGE_BANDS, SEXES, band_name
 
 
 @dataclass(frozen=True, slots=True)

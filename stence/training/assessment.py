@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort import Part
+from stence.cohort.subgroups import AGE_BANDS, SEXES, band_name
 from stence.models import TARGET_NAMES, TARGETS, Region, RiskScorer, Threshold
 from stence.models.thresholds import DECIMALS
 from stence.training.figures import Question
@@ -18,9 +18,6 @@ GREY_ZONES = ((0, 90), (50, 70))
 """(low, high) in percent, for questions that leave out who is neither clearly well nor clearly ill."""
 DECISIVE = "stenosis_70"
 """The target that a model is judged by."""
-SEXES = {"women": "F", "men": "M"}
-AGE_BANDS = ((0, 50), (50, 60), (60, 70), (70, 80), (80, math.inf))
-"""Years, the upper end left out."""
 BATCH = 256
 """ECGs in memory at a time."""
 
@@ -114,10 +111,3 @@ def _ask(
     rows = np.flatnonzero(~np.isnan(labels))
     probability = assessed.probabilities[rows, column]
     return Asked(name, Question(probability, labels[rows], thresholds[TARGET_NAMES[column]].value), rows)
-
-
-def band_name(low: float, high: float) -> str:
-    """What an age band is called."""
-    if low == 0:
-        return f"under {high:g}"
-    return f"{low:g} and over" if math.isinf(high) else f"{low:g} to {high - 1:g}"
