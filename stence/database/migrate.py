@@ -1,12 +1,14 @@
 """Bring the schema to this version's: migrations by Alembic, then the views of ``sql/views``.
 
 Views are never altered. Whenever a migration is due or a view's file differs from the one it was made from,
-all are dropped and made again; ``schema_views`` says from which files.
+all are dropped and made again, each after those it reads from; ``schema_views`` says from which files.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from graphlib import TopologicalSorter
 
 from alembic import command
 from alembic.config import Config
@@ -78,13 +80,20 @@ def _drop_views(connection: Connection) -> None:
 
 
 def _create_views(connection: Connection, views: dict[str, str]) -> None:
-    for definition in views.values():
-        connection.exec_driver_sql(definition, execution_options={"no_parameters": True})
+    for name in _in_order(views):
+        connection.exec_driver_sql(views[name], execution_options={"no_parameters": True})
     if views:
         connection.execute(
             insert(schema_views),
             [{"name": name, "sha256": sha256} for name, sha256 in _hashes(views).items()],
         )
+
+
+def _in_order(views: dict[str, str]) -> list[str]:
+    """The views' names, each after those of the views it reads from."""
+    sources = {name: re.findall(r"\b(?:FROM|JOIN) (\w+)", definition) for name, definition in views.items()}
+    graph = {name: [source for source in found if source in views] for name, found in sources.items()}
+    return list(TopologicalSorter(graph).static_order())
 
 
 def _alembic(connection: Connection) -> Config:

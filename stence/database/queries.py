@@ -37,9 +37,9 @@ def run(
 
     Raises ConfigurationError for an unknown query, and for parameters that are unknown, missing or malformed.
     """
-    script = _read("queries", name)
-    defaults = {found["name"]: found["value"].strip("'") for found in DEFAULT.finditer(script)}
-    wanted = dict.fromkeys(PARAMETER.findall(META_COMMAND.sub("", script)))
+    read = script(name)
+    defaults = {found["name"]: found["value"].strip("'") for found in DEFAULT.finditer(read)}
+    wanted = dict.fromkeys(PARAMETER.findall(META_COMMAND.sub("", read)))
     values = defaults | dict(params)
     if unknown := sorted(params.keys() - wanted.keys()):
         raise ConfigurationError(
@@ -49,12 +49,17 @@ def run(
         raise ConfigurationError(
             f"Query {name} needs a value: " + " ".join(f"--param {parameter}=…" for parameter in missing)
         )
-    statement = text(PARAMETER.sub(r":\1", META_COMMAND.sub("", script)))
+    statement = text(PARAMETER.sub(r":\1", META_COMMAND.sub("", read)))
     try:
         result = connection.execute(statement, values)
     except DataError as error:
         raise ConfigurationError(f"Query {name}: {error.orig}") from error
     return list(result.keys()), [tuple(row) for row in result]
+
+
+def script(name: str) -> str:
+    """The ready query ``name`` as psql reads it. Raises ConfigurationError for an unknown one."""
+    return _read("queries", name)
 
 
 @lru_cache

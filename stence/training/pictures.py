@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stence.page import MODEL, OTHER, REFERENCE
 from stence.training import curves
 from stence.training.figures import Question
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 INCHES = (4.6, 3.8)
 DOTS_PER_INCH = 110
-MODEL, OTHER, REFERENCE = "#1f5fa8", "#c4572e", "#8a8a8a"
 DECISION_THRESHOLDS = np.linspace(0.01, 0.8, 80)
 
 

@@ -10,33 +10,13 @@ from string import Template
 
 from markdown import markdown
 
+from stence.page import page
 from stence.registry import Manifest
 from stence.training.assessment import DECISIVE
 from stence.training.model_card import tables
 from stence.training.model_card.tables import plain
 
 TEMPLATE = Path(__file__).with_name("card.md")
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 64em; margin: 2em auto; padding: 0 1em; color: #222 }
-table { border-collapse: collapse; display: block; overflow-x: auto }
-th, td { border-bottom: 1px solid #ddd; padding: .25em .6em; text-align: left; vertical-align: top }
-img { max-width: 100% } code { overflow-wrap: anywhere }
-"""
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-"""The page may load nothing: its pictures are in it."""
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
 COURSES = "courses.png"
 
 
@@ -83,4 +63,4 @@ def _page(manifest: Manifest, text: str, pictures: Mapping[str, bytes]) -> str:
     for name, content in pictures.items():
         inside = f'src="data:image/png;base64,{base64.b64encode(content).decode()}"'
         body = re.sub(f'src="{re.escape(name)}"', inside, body)
-    return PAGE.format(policy=POLICY, title=plain(manifest.model_version), style=STYLE, body=body)
+    return page(manifest.model_version, body)

@@ -1,0 +1,4 @@
+-- What did people find out about the flags?
+SELECT model_version, target, flags, open, reviewed, confirmed, dismissed, withdrawn, confirmed_share, median_days
+FROM reviews_summary
+ORDER BY model_version DESC, target;

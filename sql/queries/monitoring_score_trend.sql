@@ -1,0 +1,12 @@
+-- Do the scores move? By target and day.
+--   until    last day
+--   days     how many days up to it
+\if :{?until} \else \set until today \endif
+\if :{?days} \else \set days 60 \endif
+SELECT subject AS target, day, mean, mean_lower, mean_upper, distance, p_value, shift, shift_p, psi, agreement,
+       observations AS ecgs
+FROM drift_daily
+WHERE area = 'scores' AND dimension IS NULL AND subject IS NOT NULL
+  AND model_version = (SELECT version FROM model_versions WHERE state = 'champion')
+  AND day > CAST(:'until' AS date) - CAST(:'days' AS integer) AND day <= CAST(:'until' AS date)
+ORDER BY target, day;

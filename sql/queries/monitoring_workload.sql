@@ -1,0 +1,10 @@
+-- Are as many ECGs flagged as was promised? By target and day.
+--   until    last day
+--   days     how many days up to it
+\if :{?until} \else \set until today \endif
+\if :{?days} \else \set days 60 \endif
+SELECT target, day, flag_rate, flag_rate_lower, flag_rate_upper, promised, p_value, ecgs
+FROM workload_daily
+WHERE model_version = (SELECT version FROM model_versions WHERE state = 'champion')
+  AND day > CAST(:'until' AS date) - CAST(:'days' AS integer) AND day <= CAST(:'until' AS date)
+ORDER BY target, day;

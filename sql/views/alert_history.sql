@@ -1,0 +1,47 @@
+-- One row an alert, whatever its state.
+CREATE VIEW alert_history WITH (security_invoker = true) AS
+SELECT id AS alert_id,
+       severity,
+       state,
+       CASE WHEN metric LIKE 'input\_%' OR metric IN ('category_p', 'new_category') THEN 'inputs'
+            WHEN metric LIKE 'embedding\_%' THEN 'embeddings'
+            WHEN metric LIKE 'score\_%' OR metric = 'model_agreement' THEN 'scores'
+            WHEN metric LIKE 'flag%' THEN 'workload'
+            WHEN metric LIKE 'report\_%' THEN 'reports'
+            WHEN metric LIKE 'outcome\_%' OR metric LIKE 'expected\_%' OR metric = 'effective_sample_size'
+                THEN 'outcomes'
+            ELSE 'operations' END AS area,
+       rule,
+       metric,
+       model_version,
+       slice_key,
+       slice_value,
+       value,
+       detail,
+       opened_at,
+       last_seen_at,
+       acknowledged_at,
+       acknowledged_by,
+       resolved_at,
+       resolved_by
+FROM alerts;
+
+COMMENT ON VIEW alert_history IS 'All alerts, resolved ones too.';
+COMMENT ON COLUMN alert_history.alert_id IS 'Number of the alert.';
+COMMENT ON COLUMN alert_history.severity IS 'info, warning or critical.';
+COMMENT ON COLUMN alert_history.state IS 'open, acknowledged or resolved.';
+COMMENT ON COLUMN alert_history.area IS
+    'Part of the monitoring: operations, inputs, embeddings, scores, workload, reports (cath) or outcomes.';
+COMMENT ON COLUMN alert_history.rule IS 'Name of the rule.';
+COMMENT ON COLUMN alert_history.metric IS 'The metric that the rule looks at.';
+COMMENT ON COLUMN alert_history.model_version IS 'Model it is about.';
+COMMENT ON COLUMN alert_history.slice_key IS 'What the metric is restricted to.';
+COMMENT ON COLUMN alert_history.slice_value IS 'Which one.';
+COMMENT ON COLUMN alert_history.value IS 'The metric when last seen.';
+COMMENT ON COLUMN alert_history.detail IS 'What was found, in words, and what to do; no patient.';
+COMMENT ON COLUMN alert_history.opened_at IS 'When it was raised.';
+COMMENT ON COLUMN alert_history.last_seen_at IS 'When its condition was last found to hold.';
+COMMENT ON COLUMN alert_history.acknowledged_at IS 'When somebody took it up.';
+COMMENT ON COLUMN alert_history.acknowledged_by IS 'Who.';
+COMMENT ON COLUMN alert_history.resolved_at IS 'When it was resolved.';
+COMMENT ON COLUMN alert_history.resolved_by IS 'Who or what resolved it.';

@@ -1,0 +1,19 @@
+-- One row a day and device, site or hour: how many ECGs were recorded there.
+CREATE VIEW arrivals_daily WITH (security_invoker = true) AS
+SELECT day,
+       dimension,
+       member,
+       max(value) FILTER (WHERE metric = 'ecgs_arrived') AS ecgs,
+       max(value) FILTER (WHERE metric = 'feed_ratio') AS feed_ratio,
+       max(value) FILTER (WHERE metric = 'feed_p') AS feed_p
+FROM monitoring_daily
+WHERE metric IN ('ecgs_arrived', 'feed_ratio', 'feed_p')
+GROUP BY day, dimension, member;
+
+COMMENT ON VIEW arrivals_daily IS 'ECGs a day: all, and by device, site and hour of the day.';
+COMMENT ON COLUMN arrivals_daily.day IS 'Day.';
+COMMENT ON COLUMN arrivals_daily.dimension IS 'device, site or hour; empty: all.';
+COMMENT ON COLUMN arrivals_daily.member IS 'Which one.';
+COMMENT ON COLUMN arrivals_daily.ecgs IS 'ECGs recorded there that day; empty: none.';
+COMMENT ON COLUMN arrivals_daily.feed_ratio IS 'Over those of the same day of the week in the reference.';
+COMMENT ON COLUMN arrivals_daily.feed_p IS 'How likely so few were by chance, 0 to 1.';

@@ -1,0 +1,29 @@
+-- One row a model and target: what people found out about its flags.
+CREATE VIEW reviews_summary WITH (security_invoker = true) AS
+SELECT flags.model_version,
+       flags.target,
+       count(*) AS flags,
+       count(*) FILTER (WHERE state = 'open') AS open,
+       count(*) FILTER (WHERE state = 'reviewed') AS reviewed,
+       count(*) FILTER (WHERE state = 'confirmed') AS confirmed,
+       count(*) FILTER (WHERE state = 'dismissed') AS dismissed,
+       count(*) FILTER (WHERE state = 'withdrawn') AS withdrawn,
+       count(*) FILTER (WHERE state = 'confirmed') / nullif(
+           CAST(count(*) FILTER (WHERE state IN ('confirmed', 'dismissed')) AS double precision), 0
+       ) AS confirmed_share,
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM reviewed_at - raised_at) / 86400)
+           FILTER (WHERE state IN ('confirmed', 'dismissed')) AS median_days
+FROM flags
+GROUP BY flags.model_version, flags.target;
+
+COMMENT ON VIEW reviews_summary IS 'Flags by what became of them, and how long that took; no patient in it.';
+COMMENT ON COLUMN reviews_summary.model_version IS 'Model that raised them.';
+COMMENT ON COLUMN reviews_summary.target IS 'What they warn of.';
+COMMENT ON COLUMN reviews_summary.flags IS 'Flags raised.';
+COMMENT ON COLUMN reviews_summary.open IS 'Of these: nobody has looked yet.';
+COMMENT ON COLUMN reviews_summary.reviewed IS 'Of these: looked at, without a verdict.';
+COMMENT ON COLUMN reviews_summary.confirmed IS 'Of these: confirmed.';
+COMMENT ON COLUMN reviews_summary.dismissed IS 'Of these: dismissed.';
+COMMENT ON COLUMN reviews_summary.withdrawn IS 'Of these: withdrawn, for the ECG was replaced.';
+COMMENT ON COLUMN reviews_summary.confirmed_share IS 'Confirmed among those confirmed or dismissed, 0 to 1.';
+COMMENT ON COLUMN reviews_summary.median_days IS 'Median time from flag to verdict, in days.';

@@ -1,0 +1,110 @@
+"""Of the report: whether inputs, embeddings, scores and cath reports are still those of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stence.monitoring.report.answers import DECISIVE, Answer
+from stence.monitoring.report.charts import Line, histogram, nice, trend
+from stence.monitoring.report.layout import charted, shown
+from stence.monitoring.report.operations import MARKED, below
+from stence.monitoring.report.tables import interval, plain, text
+
+ABOUT = (
+    "How far each day lies from the days on which the model's reference was made. "
+    "p: how likely so far would be by chance, adjusted for all that was compared."
+)
+
+
+def parts(answers: Mapping[str, Answer]) -> list[str]:
+    """What is farthest now, then each area over time."""
+    return [
+        _farthest(answers["drift"]),
+        _distances("Inputs: the farthest lead of each measure", answers["input_trend"], "measure"),
+        _distances("Embeddings: all ECGs, and each device and site", answers["embedding_trend"], "part"),
+        _scores(answers["score_trend"]),
+        _spread(answers["score_histogram"]),
+    ]
+
+
+def _farthest(answer: Answer) -> str:
+    columns = [
+        text("Area", "area"),
+        text("What", "subject"),
+        text("Where", "dimension", "member"),
+        plain("Distance", "distance", "figure"),
+        plain("p", "p_value", "p"),
+        plain("PSI", "psi", "figure"),
+        plain("PSI, day before", "psi_consecutive", "figure"),
+        plain("Observations", "observations", "count"),
+        text("Day", "day"),
+    ]
+    return shown(answer, columns, "Nothing was compared yet.")
+
+
+def _distances(title: str, answer: Answer, by: str) -> str:
+    top = nice(max((row["distance"] or 0 for row in answer.records()), default=0))
+    charts = [
+        trend(
+            name,
+            [row["day"] for row in rows],
+            [Line([row["distance"] for row in rows])],
+            top,
+            [below(row["p_value"]) for row in rows],
+        )
+        for name, rows in answer.groups(by)
+    ]
+    columns = [
+        text("What", by),
+        text("Day", "day"),
+        plain("Distance", "distance", "figure"),
+        plain("p", "p_value", "p"),
+        plain("ECGs", "ecgs", "count"),
+    ]
+    return charted(title, answer, charts, columns, f"Distance from the reference; {MARKED}.")
+
+
+def _scores(answer: Answer) -> str:
+    charts = []
+    for target, rows in answer.groups("target"):
+        means = [row["mean"] for row in rows]
+        low, high = [row["mean_lower"] for row in rows], [row["mean_upper"] for row in rows]
+        top = nice(max((value for value in (*means, *high) if value is not None), default=0))
+        unlikely = [below(row["p_value"]) or below(row["shift_p"]) for row in rows]
+        charts.append(
+            trend(target, [row["day"] for row in rows], [Line(means, low=low, high=high)], top, unlikely)
+        )
+    columns = [
+        text("Target", "target"),
+        text("Day", "day"),
+        interval("Mean", "mean"),
+        plain("Distance", "distance", "figure"),
+        plain("p", "p_value", "p"),
+        plain("Shift, SD", "shift", "figure"),
+        plain("p", "shift_p", "p"),
+        plain("PSI", "psi", "figure"),
+        plain("Agreement", "agreement", "figure"),
+        plain("ECGs", "ecgs", "count"),
+    ]
+    key = f"Mean probability of the day with its interval; {MARKED}."
+    return charted("Scores", answer, charts, columns, key)
+
+
+def _spread(answer: Answer) -> str:
+    rows = answer.records()
+    chart = histogram(
+        DECISIVE,
+        *(_shares([float(row[name]) for row in rows]) for name in ("ecgs", "ecgs_before")),
+    )
+    columns = [
+        plain("Probability from", "from_probability", "figure"),
+        plain("ECGs, last days", "ecgs", "count"),
+        plain("ECGs, before", "ecgs_before", "count"),
+    ]
+    key = '<b class="model">▮ the last seven days</b>, <b class="other">— the four weeks before</b>; shares.'
+    return charted("Spread of the scores", answer, [chart], columns, key)
+
+
+def _shares(counts: list[float]) -> list[float]:
+    total = sum(counts) or 1.0
+    return [count / total for count in counts]

@@ -1,0 +1,155 @@
+"""Of the report: whether ECGs arrive, are scored in time, and how many are flagged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stence.monitoring.report.answers import Answer
+from stence.monitoring.report.charts import Line, bars, nice, trend
+from stence.monitoring.report.layout import charted, shown
+from stence.monitoring.report.tables import interval, plain, text
+
+ABOUT = "Whether ECGs arrive, can be used, and are scored in time."
+PROMISE = "Each model promises a share of flags when its threshold is set."
+UNLIKELY = 0.001
+"""A dot on days with an adjusted p below this."""
+MARKED = '<span class="mark">○</span> less likely by chance than one in a thousand'
+
+
+def parts(answers: Mapping[str, Answer]) -> list[str]:
+    """Days of the feed and the scorer, each device, refused files, and what is new."""
+    return [_days(answers["operations"]), _devices(answers["arrivals"]), _refused(answers), _new(answers)]
+
+
+def workload(answers: Mapping[str, Answer]) -> str:
+    """The share of ECGs flagged for each target, beside the promise."""
+    answer = answers["workload"]
+    charts = []
+    for target, rows in answer.groups("target"):
+        rates = [row["flag_rate"] for row in rows]
+        promised = [row["promised"] for row in rows]
+        lines = [
+            Line(
+                rates,
+                low=[row["flag_rate_lower"] for row in rows],
+                high=[row["flag_rate_upper"] for row in rows],
+            ),
+            Line(promised, "reference"),
+        ]
+        top = nice(max([value for value in (*rates, *promised) if value is not None], default=0) * 1.3)
+        unlikely = [below(row["p_value"]) for row in rows]
+        charts.append(trend(target, [row["day"] for row in rows], lines, top, unlikely))
+    columns = [
+        text("Target", "target"),
+        text("Day", "day"),
+        interval("Flagged", "flag_rate", "percent"),
+        plain("Promised", "promised", "percent"),
+        plain("p", "p_value", "p"),
+        plain("ECGs", "ecgs", "count"),
+    ]
+    key = f'<b class="model">— flagged</b> with its interval, <b>- - promised</b>, {MARKED}.'
+    return charted("Share of ECGs flagged", answer, charts, columns, key)
+
+
+def below(p: float | None) -> bool:
+    """Whether p is unlikely enough to be marked."""
+    return p is not None and p < UNLIKELY
+
+
+def _days(answer: Answer) -> str:
+    rows = answer.records()
+    days = [row["day"] for row in rows]
+
+    def chart(title: str, *names: str, unlikely: str | None = None) -> str:
+        lines = [
+            Line([row[name] for row in rows], look)
+            for name, look in zip(names, ("model", "other"), strict=False)
+        ]
+        known = [value for line in lines for value in line.values if value is not None]
+        marked = [below(row[unlikely]) for row in rows] if unlikely else []
+        return trend(title, days, lines, nice(max(known, default=0)), marked)
+
+    charts = (
+        [
+            chart("ECGs recorded", "ecgs_arrived", unlikely="feed_p"),
+            chart("Share of files in quarantine", "quarantine_rate"),
+            chart("Hours from recording to score", "latency_hours_median", "latency_hours_p95"),
+            chart("ECGs waiting at the end of the day", "backlog"),
+            chart("ECGs a second", "ecgs_per_second"),
+            chart("Runs that failed", "runs_failed"),
+        ]
+        if rows
+        else []
+    )
+    columns = [
+        text("Day", "day"),
+        plain("Recorded", "ecgs_arrived", "count"),
+        plain("Of usual", "feed_ratio", "percent"),
+        plain("p", "feed_p", "p"),
+        plain("In quarantine", "quarantine_rate", "percent"),
+        plain("Scored", "ecgs_scored", "count"),
+        plain("Waiting", "backlog", "count"),
+        plain("Oldest", "backlog_age_hours", "hours"),
+        plain("To score, median", "latency_hours_median", "hours"),
+        plain("95 of 100", "latency_hours_p95", "hours"),
+        plain("ECGs/s", "ecgs_per_second", "rate"),
+        plain("Failed", "runs_failed", "count"),
+    ]
+    key = f'Hours: <b class="model">— median</b>, <b class="other">— 95 of 100</b>. {MARKED}.'
+    return charted("By day", answer, charts, columns, key)
+
+
+def _devices(answer: Answer) -> str:
+    most = nice(max((row["ecgs"] for row in answer.records()), default=0))
+    charts = [
+        trend(
+            member,
+            [row["day"] for row in rows],
+            [Line([row["ecgs"] for row in rows])],
+            most,
+            [below(row["feed_p"]) for row in rows],
+        )
+        for member, rows in answer.groups("member")
+    ]
+    columns = [
+        text("Device", "member"),
+        text("Day", "day"),
+        plain("ECGs", "ecgs", "count"),
+        plain("Of usual", "feed_ratio", "percent"),
+        plain("p", "feed_p", "p"),
+    ]
+    return charted("ECGs by device", answer, charts, columns, MARKED)
+
+
+def _refused(answers: Mapping[str, Answer]) -> str:
+    answer, days = answers["quarantine"], [row["day"] for row in answers["quarantine"].records()]
+    most = nice(max((row["files"] for row in answer.records()), default=0))
+    charts = [
+        bars(
+            reason,
+            [row["day"] for row in rows],
+            [row["files"] for row in rows],
+            min(days),
+            max(days),
+            most,
+        )
+        for reason, rows in answer.groups("reason")
+    ]
+    columns = [
+        text("Reason", "reason"),
+        text("Day", "day"),
+        plain("Files", "files", "count"),
+        plain("Still there", "open", "count"),
+    ]
+    return charted("Files that came into quarantine, by reason", answer, charts, columns)
+
+
+def _new(answers: Mapping[str, Answer]) -> str:
+    columns = [
+        text("What", "dimension"),
+        text("Which", "member"),
+        text("First", "first_day"),
+        text("Last", "last_day"),
+        plain("ECGs", "ecgs", "count"),
+    ]
+    return shown(answers["new_categories"], columns, "None.")

@@ -1,0 +1,122 @@
+"""Of the report: what cath reports later said of the ECGs that were scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stence.monitoring.report.answers import DECISIVE, Answer
+from stence.monitoring.report.charts import Interval, calibration, intervals
+from stence.monitoring.report.layout import charted
+from stence.monitoring.report.tables import Row, interval, plain, text
+
+ABOUT = (
+    "Only people who were sent to the cath lab have outcomes, and they are not like the others. Naive "
+    "figures are of those sent; weighted ones estimate what holds for everybody who was scored."
+)
+SHOWN = {"auroc": "AUROC", "ppv": "Flags that were right (PPV)", "sensitivity": "Cases flagged (sensitivity)"}
+KEY = '<b class="other">● naive, of those sent</b>, <b class="model">● weighted, for everybody</b>'
+
+
+def parts(answers: Mapping[str, Answer]) -> list[str]:
+    """Figures by target, calibration, what is to be expected, and subgroups."""
+    return [
+        _figures(answers["outcomes"]),
+        _calibration(answers["calibration"]),
+        _expected(answers["expected"]),
+        _subgroups(answers["subgroups"]),
+    ]
+
+
+def of(row: Row, name: str) -> Interval:
+    """A figure of a row and its interval."""
+    return row[name], row[f"{name}_lower"], row[f"{name}_upper"]
+
+
+def _figures(answer: Answer) -> str:
+    charts = []
+    for figure, title in SHOWN.items():
+        rows = [row for row in answer.records() if row["figure"] == figure]
+        marks = [
+            (row["target"], [(of(row, "naive"), "other"), (of(row, "weighted"), "model")]) for row in rows
+        ]
+        charts.append(intervals(title, marks))
+    columns = [
+        text("Target", "target"),
+        text("Figure", "figure"),
+        interval("Naive", "naive"),
+        interval("Weighted", "weighted"),
+        plain("ECGs", "ecgs", "count"),
+        text("Recorded from", "window_start"),
+        text("Before", "window_end"),
+    ]
+    return charted("Naive and weighted, by target", answer, charts, columns, KEY)
+
+
+def _calibration(answer: Answer) -> str:
+    rows = answer.records()
+    charts = [
+        calibration(title, [(row[f"predicted{suffix}"], of(row, f"observed{suffix}")) for row in rows], look)
+        for title, suffix, look in (
+            ("Naive, of those sent", "", "other"),
+            ("Weighted, for everybody", "_weighted", "model"),
+        )
+    ]
+    columns = [
+        plain("Tenth", "tenth", "count"),
+        plain("ECGs", "ecgs", "count"),
+        plain("Predicted", "predicted", "figure"),
+        interval("Observed", "observed"),
+        plain("Predicted, weighted", "predicted_weighted", "figure"),
+        interval("Observed, weighted", "observed_weighted"),
+    ]
+    key = "On the dotted line, what is predicted comes true; above it, more people are ill than predicted."
+    return charted(f"Calibration: {DECISIVE}", answer, charts, columns, key)
+
+
+def _expected(answer: Answer) -> str:
+    charts = []
+    for figure, title in SHOWN.items():
+        rows = [row for row in answer.records() if row["figure"] == figure]
+        marks = [
+            (row["target"], [(of(row, "expected"), "reference"), (of(row, "weighted"), "model")])
+            for row in rows
+        ]
+        charts.append(intervals(title, marks))
+    columns = [
+        text("Target", "target"),
+        text("Figure", "figure"),
+        interval("Expected", "expected"),
+        plain("Of ECGs", "ecgs", "count"),
+        text("Recorded", "day"),
+        interval("Observed, weighted", "weighted"),
+        text("Recorded up to", "outcomes_until"),
+    ]
+    key = (
+        "<b>● expected</b> of the newest day's ECGs from their probabilities alone, "
+        '<b class="model">● observed, weighted</b>, of ECGs long enough ago'
+    )
+    return charted("Expected and observed", answer, charts, columns, key)
+
+
+def _subgroups(answer: Answer) -> str:
+    charts = [
+        intervals(
+            title,
+            [(row["member"], [(of(row, f"{figure}_weighted"), "model")]) for row in answer.records()],
+        )
+        for figure, title in SHOWN.items()
+    ]
+    columns = [
+        text("Of", "dimension"),
+        text("Group", "member"),
+        plain("Scored", "scored", "count"),
+        plain("With outcome", "with_outcome", "count"),
+        plain("Effective size", "effective_sample_size", "count"),
+        interval("AUROC, naive", "auroc_naive"),
+        interval("AUROC", "auroc_weighted"),
+        interval("PPV", "ppv_weighted"),
+        interval("Sensitivity", "sensitivity_weighted"),
+        interval("Calibration error", "ece_weighted"),
+    ]
+    key = "Weighted, for everybody. A wide interval: too few to say that the group is served well."
+    return charted(f"Subgroups: {DECISIVE}", answer, charts, columns, key)

@@ -1,0 +1,47 @@
+"""Ask, lay out, and put the report into the store: one a day, and the newest under a name of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from stence.monitoring.report.answers import ask_everything
+from stence.monitoring.report.changes import NAME, find_previous, kept
+from stence.monitoring.report.sections import report_page
+from stence.objects import ObjectStore
+from stence.progress import Progress
+from stence.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFile:
+    """A report in the store, under ``key`` and, until the next one, under ``latest``; ``content`` is HTML."""
+
+    day: date
+    key: str
+    latest: str
+    content: bytes
+
+
+def write_report(
+    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress, today: date | None = None
+) -> ReportFile:
+    """Write the report of ``today``, by default the day it is in ``settings.timezone``.
+
+    It tells what changed since the newest report of a day before; one of the same day is replaced. No patient
+    is in it. Raises DatabaseUnavailableError and StoreUnavailableError.
+    """
+    made_at = datetime.now(ZoneInfo(settings.timezone))
+    day = today or made_at.date()
+    prefix = settings.monitoring_prefix
+    previous = find_previous(store, prefix, day)
+    answers = ask_everything(engine, day, previous.made_at if previous else None, tell)
+    content = report_page(answers, day, made_at, previous).encode()
+    report = ReportFile(day, prefix + NAME.format(day=day, kind="html"), f"{prefix}latest.html", content)
+    store.put(prefix + NAME.format(day=day, kind="json"), kept(day, made_at, answers["key_figures"]))
+    store.put(report.key, content)
+    store.put(report.latest, content)
+    return report
