@@ -6,8 +6,8 @@ Garg et al. 2022; Białek et al. 2024). It cannot see what the probabilities do 
 between ECG and disease changes, or where they are calibrated for other people, as are those of a model that
 learned only from people who were sent, outcomes alone will tell. It is what to expect until they come.
 
-The interval is where the figure of these ECGs would lie were all their outcomes known: each resample draws
-patients, and each ECG's outcome from its probability.
+The interval is where the figure of these very ECGs would lie were all their outcomes known: each resample
+draws the outcomes from the probabilities. All ECGs of a patient have one fate.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stence.monitoring.followed import Scored, read_scored
 from stence.monitoring.metrics import Metric, Watched, Window
 from stence.settings import Settings
 from stence.training import figures
-from stence.training.resampling import INTERVAL, resamples
+from stence.training.resampling import CELLS, INTERVAL
 
 FEWEST = 50
 """ECGs; fewer are no basis for a figure."""
@@ -62,12 +62,10 @@ def _expected(
     value = _figures(probability, probability, threshold, share[None])
     rng = np.random.default_rng(0)
     _, person = np.unique(patients, return_inverse=True)
-    blocks = []
-    for weights in resamples(patients, count):
-        luck = rng.random((len(weights), len(probability)))[
-            :, person
-        ]  # all ECGs of a person have one outcome
-        blocks.append(_figures(probability, luck < probability, threshold, weights * share))
+    blocks, together = [], max(1, CELLS // len(probability))
+    for start in range(0, count, together):
+        fate = rng.random((min(together, count - start), person.max() + 1))[:, person]
+        blocks.append(_figures(probability, fate < probability, threshold, share[None]))
     for name, (found,) in value.items():
         drawn = np.concatenate([block[name] for block in blocks])
         drawn = drawn[np.isfinite(drawn)]
@@ -77,7 +75,7 @@ def _expected(
 
 
 def _figures(probability: Rows, cases: NDArray[Any], threshold: float, weights: Rows) -> dict[str, Rows]:
-    """Of each row of ``weights`` (r, n); ``cases`` (n,) or (r, n) say how much of a case each ECG is."""
+    """Of each row of ``cases`` (n,) or (r, n), how much of a case each ECG is; ``weights`` (1, n)."""
     flagged = probability >= threshold
     each = weights * cases
     areas, precisions = figures.ranked(probability, each, weights - each)

@@ -131,11 +131,13 @@ class _Regression:
         self._products = x[:, self._above[0]] * x[:, self._above[1]]
         self._penalty = np.full(x.shape[1], PENALTY)
         self._penalty[0] = 1e-6
-        nothing = np.zeros((1, x.shape[1]))
-        self._start = self._newton(np.ones((1, len(x))), nothing, FIRST_STEPS)
+        self._start: Floats | None = None
 
     def fit(self, weights: Floats) -> Floats:
-        """Coefficients (r, p) for weights (r, n)."""
+        """Coefficients (r, p) for weights (r, n); the first row ever is the start of all others."""
+        if self._start is None:
+            nothing = np.zeros((1, self._x.shape[1]))
+            self._start = self._newton(weights[:1], nothing, FIRST_STEPS)
         return self._newton(weights, np.repeat(self._start, len(weights), axis=0), FURTHER_STEPS)
 
     def _newton(self, weights: Floats, coefficients: Floats, steps: int) -> Floats:

@@ -1,0 +1,148 @@
+"""Outcome figures: naive, and weighted for who is sent; and what to expect before there are any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stence.models.targets import TARGET_NAMES
+from stence.monitoring.estimation import expected
+from stence.monitoring.followed import Followed, Scored
+from stence.monitoring.metrics import Metric
+from stence.monitoring.outcomes import outcomes
+from stence.monitoring.weighting import inverse_propensities
+from stence.simulation.months import SimulatedModel
+from support.months import as_followed, month, simulated_model, truth
+
+MONTHS, PEOPLE, RESAMPLES = 10, 3000, 100
+JUDGED = ("auroc", "ppv", "sensitivity", "calibration_intercept")
+Found = dict[tuple[str, str], Metric]
+
+
+@pytest.fixture(scope="module")
+def model() -> SimulatedModel:
+    return simulated_model(8000)
+
+
+@pytest.fixture(scope="module")
+def followed(model: SimulatedModel) -> Followed:
+    return as_followed(month(500, PEOPLE, model))
+
+
+def by_name(metrics: list[Metric]) -> Found:
+    return {(str(metric.slice_value), metric.name): metric for metric in metrics}
+
+
+def judged(followed: Followed, model: SimulatedModel, *, sliced: bool = False) -> Found:
+    return by_name(list(outcomes(followed, model.thresholds, RESAMPLES, sliced=sliced)))
+
+
+def test_weighting_brings_months_nearer_to_the_truth(model: SimulatedModel) -> None:
+    """A short form of tests/benchmarks/outcome_months.py: ten months, and four figures of two targets."""
+    true = truth(month(20_000, 40_000, model), model)
+    months = [judged(as_followed(month(seed, PEOPLE, model)), model) for seed in range(MONTHS)]
+    nearer, held, held_naively = [], [], []
+    for target in ("stenosis_70", "stenosis_90"):
+        for name in JUDGED:
+            real = true[target][name]
+            for found in months:
+                naive = found[target, f"outcome_{name}"]
+                weighted = found[target, f"outcome_{name}_weighted"]
+                nearer.append(abs(weighted.value - real) < abs(naive.value - real))
+                held.append(weighted.lower <= real <= weighted.upper)  # type: ignore[operator]
+                held_naively.append(naive.lower <= real <= naive.upper)  # type: ignore[operator]
+    assert np.mean(nearer) > 0.7
+    assert np.mean(held) > 0.85
+    assert np.mean(held_naively) < 0.6
+
+
+def test_a_patient_with_many_ecgs_counts_once(model: SimulatedModel, followed: Followed) -> None:
+    sent = followed.patients[np.flatnonzero(followed.sent)[0]]
+    mine = followed.patients == sent
+    rows = np.repeat(np.arange(len(mine)), np.where(mine, 30, 1))
+    many = Followed(*(getattr(followed, name)[rows] for name in followed_fields()))
+    once, often = judged(followed, model), judged(many, model)
+    for name in JUDGED:
+        key = ("stenosis_70", f"outcome_{name}")
+        assert often[key].value == pytest.approx(once[key].value, abs=1e-9)
+
+
+def followed_fields() -> tuple[str, ...]:
+    return (*Scored.__slots__, *Followed.__slots__)
+
+
+def test_the_curve_is_of_tenths_of_the_people(model: SimulatedModel, followed: Followed) -> None:
+    metrics = [m for m in outcomes(followed, model.thresholds, RESAMPLES) if m.slice_key == "target|bin"]
+    for suffix in ("", "_weighted"):
+        named = {m.slice_value: m for m in metrics if m.name == f"outcome_calibration_predicted{suffix}"}
+        values = [named[f"stenosis_50|{number}"].value for number in range(1, 11)]
+        assert values == sorted(values)
+    counts = [m.count for m in metrics if m.name == "outcome_calibration_observed"]
+    settled = (~np.isnan(followed.labels)).sum()
+    assert sum(count or 0 for count in counts) == settled
+
+
+def test_slices_are_parts_of_the_whole(model: SimulatedModel, followed: Followed) -> None:
+    found = judged(followed, model, sliced=True)
+    whole = found["stenosis_70", "outcome_count"]
+    parts = [found[f"stenosis_70|{sex}", "outcome_count"] for sex in ("women", "men")]
+    assert sum(part.value for part in parts) == whole.value
+    assert sum(part.count or 0 for part in parts) == whole.count
+    women = found["stenosis_70|women", "outcome_auroc_weighted"]
+    assert women.slice_key == "target|sex"
+    assert women.lower is not None
+    assert women.lower < women.value
+
+
+def test_too_few_outcomes_give_counts_and_no_figures(model: SimulatedModel) -> None:
+    few = as_followed(month(3, 20, model))
+    found = judged(few, model)
+    assert {name for _, name in found} == {"outcome_count"}
+    nobody = replace(few, sent=np.zeros_like(few.sent), labels=np.full_like(few.labels, np.nan))
+    assert judged(nobody, model) == {}
+
+
+def test_effective_sample_size_is_below_the_people_with_an_outcome(
+    model: SimulatedModel, followed: Followed
+) -> None:
+    size = judged(followed, model)["stenosis_70", "effective_sample_size"]
+    assert 50 < size.value < (size.count or 0)
+
+
+def test_expected_figures_come_true_where_probabilities_do() -> None:
+    rng = np.random.default_rng(4)
+    held = []
+    for _ in range(20):
+        probability = rng.beta(0.8, 3, size=(600, len(TARGET_NAMES)))
+        nothing = np.full(600, "")
+        scored = Scored(np.arange(600), probability, nothing, np.full(600, np.nan), nothing, nothing)
+        found = by_name(list(expected(scored, dict.fromkeys(TARGET_NAMES, 0.4), 200)))
+        came = rng.random(probability.shape) < probability
+        for column, target in enumerate(TARGET_NAMES):
+            flagged = probability[:, column] >= 0.4
+            for name, real in (
+                ("expected_ppv", came[flagged, column].mean()),
+                ("expected_sensitivity", flagged[came[:, column]].mean()),
+            ):
+                metric = found[target, name]
+                held.append(metric.lower <= real <= metric.upper)  # type: ignore[operator]
+    assert 0.9 < np.mean(held) < 1
+
+
+def test_a_handful_of_ecgs_gives_nothing_to_expect() -> None:
+    nothing = np.full(40, "")
+    scored = Scored(np.arange(40), np.full((40, 6), 0.3), nothing, np.full(40, np.nan), nothing, nothing)
+    assert list(expected(scored, dict.fromkeys(TARGET_NAMES, 0.4), 100)) == []
+
+
+def test_a_training_weighs_those_most_who_are_seldom_sent(followed: Followed) -> None:
+    counts = inverse_propensities(followed)
+    assert counts is not None
+    people = followed.people()
+    painful = np.array(["chest pain" in reasons for reasons in people.indications])[people.sent]
+    assert counts.mean() == pytest.approx(1)
+    assert counts[~painful].mean() > 2 * counts[painful].mean()
+    few = Followed(*(getattr(followed, name)[:20] for name in followed_fields()))
+    assert inverse_propensities(few) is None
