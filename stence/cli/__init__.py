@@ -21,15 +21,18 @@ COMMANDS = {
     "ingest": "runs",
     "score": "runs",
     "retrain": "runs",
+    "monitor": "runs",
     "simulate": "practice",
     "train": "practice",
     "query": "query",
     "quarantine": "quarantine",
     "models": "models",
     "review": "review",
+    "alerts": "alerts",
     "weights": "weights",
     "study": "study",
     "labels": "labels",
+    "report": "report",
 }
 
 

@@ -1,7 +1,8 @@
-"""``stence ingest``, ``score`` and ``retrain``: the flows, run once, without a server of yours."""
+"""The flows as commands, run once, without a server of yours: ingest, score, retrain and monitor."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -32,6 +33,23 @@ def score() -> None:
 def retrain(preset: str | None) -> None:
     """Learn from what the cath lab added since; the model goes into shadow or is rejected."""
     run_retrain_flow(Settings(), preset)
+
+
+@click.command()
+@click.option(
+    "--day",
+    "days",
+    multiple=True,
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="A day to look at, again or for the first time; may be given several times.",
+)
+def monitor(days: tuple[datetime, ...]) -> None:
+    """Look at the last complete days: measure what moved, raise alerts, write the report."""
+    prefect_home.prepare(Settings())
+    from flows.monitor import monitor as flow
+
+    found = flow([day.date() for day in days] or None)
+    print_table("Monitored", list(found), [list(found.values())])
 
 
 def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:

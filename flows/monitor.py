@@ -1,0 +1,88 @@
+"""Look at the last days: what arrived, whether inputs and scores moved, what came of it; alert and report."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.events import emit_event
+
+from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
+from stence.database import queries
+from stence.monitoring.alerts import Alert
+from stence.monitoring.daily import Watch, complete_days, watch
+from stence.monitoring.report import ReportFile, write_report
+from stence.progress import silent
+
+TABLES = {
+    "monitor-alerts": ("monitoring_alerts", "Alerts that are not resolved"),
+    "monitor-drift": ("monitoring_drift", "What lies farthest from the model's reference"),
+    "monitor-operations": ("monitoring_operations", "Arrivals, backlog, quarantine and runs by day"),
+}
+"""Artifacts, and the ready queries that they show."""
+
+
+@task(name="watch", task_run_name="watch", **TASK_OPTIONS)
+def watch_days(place: Workplace, days: list[date]) -> Watch:
+    """Measure the days and settle the alerts."""
+    return watch(place.engine, place.settings, days)
+
+
+@task(name="report", task_run_name="report", **TASK_OPTIONS)
+def report(place: Workplace, today: date) -> ReportFile:
+    """Write the report of ``today`` into the store."""
+    return write_report(place.engine, place.store, place.settings, silent, today)
+
+
+@flow(name="monitor", flow_run_name=dated("monitor"), persist_result=False)
+def monitor(days: list[date] | None = None) -> dict[str, Any]:
+    """Look at ``days``, by default the last complete ones, and write the report; how much was found."""
+    with library_logs(), open_workplace() as place:
+        shared = unseen(place)
+        looked_at = days or complete_days(place.settings)
+        seen = watch_days(shared, looked_at)
+        for event, alerts in (("opened", seen.opened), ("resolved", seen.resolved)):
+            for alert in alerts:
+                get_run_logger().warning("alert %d %s, %s: %s", alert.id, event, alert.severity, alert.rule)
+                emit(event, alert)
+        show_tables(place)
+        written = report(shared, max(looked_at) + timedelta(days=1))
+        link = f"{place.store.url}/{written.key}"
+    create_link_artifact(key="monitor-report", link=link, link_text=f"Report of {written.day}")
+    return {
+        "figures": seen.metrics,
+        "alerts opened": len(seen.opened),
+        "alerts resolved": len(seen.resolved),
+        "parts failed": len(seen.failed),
+    }
+
+
+def emit(event: str, alert: Alert) -> None:
+    """Tell of an alert by an event, which automations act on."""
+    emit_event(
+        f"stence.alert.{event}",
+        resource={
+            "prefect.resource.id": f"stence.alert.{alert.id}",
+            "prefect.resource.name": alert.rule,
+            "stence.severity": alert.severity,
+        },
+        payload=alert._asdict(),
+    )
+
+
+def show_tables(place: Workplace) -> None:
+    """Leave what ready queries answer as artifacts: aggregates, and no patient."""
+    with place.engine.connect() as connection:
+        for key, (query, description) in TABLES.items():
+            columns, rows = queries.run(connection, query, {})
+            table = [dict(zip(columns, map(shown, row), strict=True)) for row in rows]
+            create_table_artifact(key=key, table=table, description=description)
+
+
+def shown(value: object) -> object:
+    """A value as a table in the UI shows it best."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return value if value is None or isinstance(value, int) else str(value)

@@ -1,0 +1,57 @@
+"""``stence alerts``: what monitoring found, who takes it up, and when it is over."""
+
+from __future__ import annotations
+
+import click
+
+from stence.cli.terminal import print_table
+from stence.settings import Settings
+
+BY = click.option("--by", required=True, help="Who does.")
+NOTE = click.option("--note", default=None, help="A remark, without patient identifiers.")
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts of the monitor: list them, take them up, resolve them."""
+
+
+@alerts.command("list")
+@click.option("--all", "everything", is_flag=True, help="Resolved ones, too.")
+def list_alerts(everything: bool) -> None:
+    """List open and acknowledged alerts, the most severe first."""
+    from stence import database
+    from stence.database import queries
+
+    name = "alert_history" if everything else "alerts_open"
+    with database.connect(Settings()) as engine, engine.connect() as connection:
+        columns, rows = queries.run(connection, name, {})
+    print_table("Alerts", columns, rows)
+
+
+@alerts.command()
+@click.argument("alert_id", type=int)
+@BY
+@NOTE
+def acknowledge(alert_id: int, by: str, note: str | None) -> None:
+    """Take up alert ALERT_ID: it stays until its condition is gone, and is not raised again."""
+    from stence import database
+    from stence.monitoring import alerts as library
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        library.acknowledge(connection, alert_id, by=by, note=note)
+    click.echo(f"Alert {alert_id} is acknowledged.")
+
+
+@alerts.command()
+@click.argument("alert_id", type=int)
+@BY
+@NOTE
+def resolve(alert_id: int, by: str, note: str | None) -> None:
+    """Resolve alert ALERT_ID; it comes back if its condition still holds on a later day."""
+    from stence import database
+    from stence.monitoring import alerts as library
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        library.resolve(connection, alert_id, by=by, note=note)
+    click.echo(f"Alert {alert_id} is resolved.")

@@ -1,0 +1,134 @@
+"""``deployments/automations.yaml`` on a real Prefect server: it loads, and its webhook is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from stence.cli.up import prefect_server
+from stence.resources import deployments_folder
+from stence.settings import Settings
+
+PREFECT = Path(sys.executable).with_name("prefect")
+SECONDS = 60
+RUN_OF_A_FLOW = """
+from prefect import flow
+
+@flow(name="{name}", flow_run_name="{name}-2026-01-01-0000")
+def run():
+    {what}
+
+run()
+"""
+MAKE_BLOCK = """
+import sys
+from prefect.blocks.webhook import Webhook
+
+print(Webhook(url=sys.argv[1]).save("stence"))
+"""
+ALERT = """
+from prefect.events.worker import EventsWorker
+from flows.monitor import emit
+from stence.monitoring.alerts import Alert
+
+emit("opened", Alert(7, "device_gain", "critical", None, "device", 'Cardio "200"', 0.6, "Check its gain."))
+EventsWorker.drain_all(timeout=30)
+"""
+
+
+class Messages:
+    """What a webhook was sent."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        messages = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                messages.texts.append(json.loads(body)["text"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                """Say nothing."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hook"
+
+
+@pytest.fixture(scope="module")
+def messages() -> Iterator[Messages]:
+    messages = Messages()
+    yield messages
+    messages.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def python(messages: Messages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Runs a program against a server that has the automations, of which one waits for ten seconds only."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    before = dict(os.environ)
+    database = f"sqlite+aiosqlite:///{folder}/prefect.db"
+    with prefect_server(Settings(data_dir=folder), database, "127.0.0.1", port) as url:
+        environment = before | {"PREFECT_API_URL": url, "PREFECT_HOME": str(folder / "client")}
+
+        def run(*command: object) -> str:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False, timeout=120
+            )
+            assert done.returncode == 0 or "ended by the test" in done.stderr, done.stdout + done.stderr
+            return done.stdout.strip()
+
+        block = run(sys.executable, "-c", MAKE_BLOCK, messages.url)
+        described = (deployments_folder() / "automations.yaml").read_text()
+        mine = folder / "automations.yaml"
+        mine.write_text(described.replace("BLOCK", block).replace("within: 10800", "within: 10"))
+        created = run(PREFECT, "automation", "create", "--from-file", mine)
+        assert created.count("stence ") >= 3, created
+        yield lambda code: run(sys.executable, "-c", code)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def wait_for(messages: Messages, part: str) -> str:
+    deadline = time.monotonic() + SECONDS
+    while not (found := [text for text in messages.texts if part in text]):
+        assert time.monotonic() < deadline, messages.texts
+        time.sleep(0.2)
+    return found[0]
+
+
+def test_an_alert_is_told(python: Callable[..., str], messages: Messages) -> None:
+    python(ALERT)
+    assert wait_for(messages, "device_gain") == "stence alert 7 (critical) device_gain: Check its gain."
+
+
+def test_a_failed_run_of_a_flow_of_stence_is_told_and_no_other(
+    python: Callable[..., str], messages: Messages
+) -> None:
+    for name in ("another", "score"):
+        python(RUN_OF_A_FLOW.format(name=name, what="raise ValueError('ended by the test')"))
+    text = wait_for(messages, "score-2026-01-01-0000")
+    assert text.startswith("stence run score-2026-01-01-0000 ended as Failed: http")
+    assert not [each for each in messages.texts if "another" in each]
+
+
+def test_missing_score_runs_are_told(python: Callable[..., str], messages: Messages) -> None:
+    assert "no score run has completed" in wait_for(messages, "no score run")
