@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import click
 
 from stence.cli.runs import run_retrain_flow, run_score_flow
@@ -21,9 +23,24 @@ PRACTICE_PRESET = "small"
 @PATIENTS
 @SEED
 @click.option("--angiograms/--no-angiograms", default=True, show_default=True, help="XA runs as well.")
-def simulate(patients: int, seed: int, angiograms: bool) -> None:
-    """Write a practice hospital into the store: ECGs, manifest, cath reports, angiograms."""
-    _simulate(Settings(), patients, seed, angiograms=angiograms)
+@click.option("--days", default=0, help="In place of the hospital's archive, so many routine days after it.")
+@click.option(
+    "--first-day", type=click.DateTime(["%Y-%m-%d"]), default="2026-07-01", show_default=True, help="Of them."
+)
+@click.option("--fault", metavar="NAME", help="What is wrong on those days; an unknown name lists them.")
+def simulate(
+    patients: int, seed: int, angiograms: bool, days: int, first_day: datetime, fault: str | None
+) -> None:
+    """Write a practice hospital into the store: ECGs, manifest, cath reports, angiograms.
+
+    With --days: what comes in on so many days, and reports of whom the wards send for symptoms or a flag.
+    """
+    if days:
+        _simulate_days(Settings(), seed, days, first_day.date(), fault)
+    elif fault:
+        raise click.UsageError("--fault is planted into routine days: say how many with --days.")
+    else:
+        _simulate(Settings(), patients, seed, angiograms=angiograms)
 
 
 @click.command()
@@ -67,6 +84,24 @@ def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool)
     with progress() as tell:
         summary = write_hospital(open_store(settings.resolved_store_url, settings), settings, config, tell)
     click.echo(summary.text())
+
+
+def _simulate_days(settings: Settings, seed: int, days: int, first_day: date, fault: str | None) -> None:
+    from sqlalchemy import select
+
+    from stence import database
+    from stence.database.tables import flags
+    from stence.objects import open_store
+    from stence.simulation import FeedConfig, simulate_days, write_reports
+
+    config = FeedConfig(seed=seed, days=days, first_day=first_day, fault=fault)
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, progress() as tell:
+        ecgs = simulate_days(store, settings, config, tell)
+        with engine.connect() as connection:
+            flagged = set(connection.scalars(select(flags.c.patient_id)))
+        examined = write_reports(store, settings, config, flagged, tell)
+    click.echo(f"{ecgs:,} ECGs on {days} days, {examined:,} cath studies on the same days")
 
 
 def _train(settings: Settings, preset: str) -> str:

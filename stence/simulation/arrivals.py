@@ -23,7 +23,11 @@ WEEKDAY_SHARE, WEEKEND_SHARE = 1.18, 0.55
 _OPENING = date(2026, 1, 1)
 _FIRST_NUMBER, _NUMBERS_A_DAY = 1_000_000, 2_000
 """Numbers from here on, so many for each day since: nobody is of the archive, and nobody comes twice."""
-_LAST_DAY = _OPENING + timedelta(days=(9_999_990 - _FIRST_NUMBER) // _NUMBERS_A_DAY - 1)
+FIRST_DAY = _OPENING + timedelta(days=14)
+"""Two weeks of patients precede it, who may be examined from then on."""
+LAST_DAY = _OPENING + timedelta(days=(9_999_990 - _FIRST_NUMBER) // _NUMBERS_A_DAY - 1)
+MOST_ECGS = 1_400
+"""A mean day's; chance does not bring as many as there are numbers."""
 
 # Each draws from a generator of its own: what one changes is nothing to the others.
 _PERSON, _SIGNAL, _REFERRAL, _FAULT = (), (1,), (2,), (3,)
@@ -52,11 +56,8 @@ class Arrival:
 
 
 def arrivals(seed: int, ecgs_per_day: int, day: date, fault: FeedFault) -> Iterator[Arrival]:
-    """The day's ECGs in the order of time; as many as chance will have it, fewer at weekends.
-
-    Raises ValueError for a day before 2026 or after 2037.
-    """
-    first = _first_number(day)
+    """The day's ECGs in the order of time; as many as chance will have it, fewer at weekends."""
+    first = _FIRST_NUMBER + _NUMBERS_A_DAY * (day - _OPENING).days
     for place, taken_at in enumerate(_times(_generator(seed, first, _DAY), ecgs_per_day, day)):
         yield _arrival(seed, first + place, taken_at, fault)
 
@@ -88,12 +89,6 @@ def _times(rng: np.random.Generator, ecgs_per_day: int, day: date) -> list[datet
     seconds = 3600 * hours + rng.integers(3600, size=count)
     midnight = datetime.combine(day, time())
     return [midnight + timedelta(seconds=int(second)) for second in np.sort(seconds)]
-
-
-def _first_number(day: date) -> int:
-    if not _OPENING <= day <= _LAST_DAY:
-        raise ValueError(f"{day} is not between {_OPENING} and {_LAST_DAY}")
-    return _FIRST_NUMBER + _NUMBERS_A_DAY * (day - _OPENING).days
 
 
 def _generator(seed: int, number: int, purpose: tuple[int, ...]) -> np.random.Generator:

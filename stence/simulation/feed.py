@@ -12,10 +12,11 @@ from datetime import date, timedelta
 from functools import partial
 from multiprocessing import get_context
 
+from stence.errors import ConfigurationError
 from stence.objects import ObjectStore, open_store
 from stence.progress import Progress
 from stence.settings import Settings
-from stence.simulation.arrivals import Arrival, arrivals, signal_generator
+from stence.simulation.arrivals import FIRST_DAY, LAST_DAY, MOST_ECGS, Arrival, arrivals, signal_generator
 from stence.simulation.cardiac_dipole import draw_heart
 from stence.simulation.faults import EXPECTED, SENT_AGAIN, WRONG_PATIENT, spoil_files
 from stence.simulation.feed_faults import FEED_FAULTS, SOUND, FeedFault
@@ -30,7 +31,7 @@ class FeedConfig:
     """So many ``days`` from ``first_day`` on, each of ``ecgs_per_day`` on average over the week.
 
     ``fault`` is one of ``FEED_FAULTS`` and lies on all of the days. ``processes`` share the days among them
-    and change no byte.
+    and change no byte. Raises ConfigurationError for an unknown fault and days out of the calendar.
     """
 
     seed: int = 7
@@ -39,6 +40,14 @@ class FeedConfig:
     days: int = 1
     fault: str | None = None
     processes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.fault is not None and self.fault not in FEED_FAULTS:
+            raise ConfigurationError(f"There is no fault {self.fault}: {', '.join(FEED_FAULTS)}")
+        if not 0 <= self.ecgs_per_day <= MOST_ECGS:
+            raise ConfigurationError(f"{self.ecgs_per_day} ECGs a day are not between 0 and {MOST_ECGS}")
+        if self.first_day < FIRST_DAY or self.first_day + timedelta(days=self.days) > LAST_DAY:
+            raise ConfigurationError(f"Days are simulated from {FIRST_DAY} to {LAST_DAY} only")
 
     @property
     def dates(self) -> list[date]:

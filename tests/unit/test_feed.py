@@ -7,11 +7,13 @@ from collections import Counter
 from datetime import date, datetime
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from stence.ecg import Recording, UnusableEcgError, read
+from stence.errors import ConfigurationError
 from stence.models.targets import labels
 from stence.objects import LocalStore
 from stence.progress import silent
@@ -85,9 +87,18 @@ def test_weekends_and_nights_are_quiet() -> None:
     assert sum(hours[hour] for hour in range(8, 16)) > 8 * sum(hours[hour] for hour in range(6))
 
 
-def test_a_day_outside_of_the_calendar_is_refused() -> None:
-    with pytest.raises(ValueError, match="2025-12-31"):
-        next(arrivals(7, 100, date(2025, 12, 31), SOUND))
+@pytest.mark.parametrize(
+    ("impossible", "said"),
+    [
+        ({"fault": "coffee"}, "no fault coffee: gain-doubled"),
+        ({"ecgs_per_day": 5000}, "5000 ECGs"),
+        ({"first_day": date(2025, 12, 31)}, "from 2026-01-15"),
+        ({"first_day": date(2038, 4, 20), "days": 30}, "to 2038"),
+    ],
+)
+def test_impossible_days_are_refused_with_a_reason(impossible: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        FeedConfig(**impossible)
 
 
 def test_a_doubled_gain_doubles_one_machine_s_leads_and_no_other_s(
