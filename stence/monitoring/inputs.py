@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from stence.settings import Settings
 
 NEW = ("device", "site", "sampling_rate")
 """Categories of which a new one is told."""
+PEOPLE = ("sex", "indication")
+"""Categories whose shares are tested. How many ECGs each device sends is told by the feed's figures."""
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
@@ -24,7 +27,8 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     ``input_psi_consecutive``, ``category_p`` and ``new_category``.
 
     p-values are Holm-adjusted over all distances of the window, those of categories among themselves. Of all
-    ECGs, the reference counts with the window's shares of the sites. Nothing without a reference.
+    ECGs, the reference counts with the window's shares of the sites; categories are compared site by site.
+    Nothing without a reference.
     """
     profile = reference(engine, settings, window, model)
     if profile is None:
@@ -70,16 +74,13 @@ def _columns(
 def _categories(engine: Engine, profile: Profile, window: Window) -> Iterator[Metric]:
     with engine.connect() as connection:
         counts = count_categories(connection, window)
-    compared = []
     for key in CATEGORIES:
-        before, now = profile.categories[key], counts[key]
-        ecgs = sum(now.values())
-        if min(ecgs, sum(before.values())) >= LEAST:
+        before, now = _all_places(profile.categories[key]), _all_places(counts[key])
+        if min(now.total(), before.total()) >= LEAST:
             psi = statistics.category_stability(before, now)
-            yield Metric("input_psi", psi, ecgs, **where("measure", key))
-            compared.append((key, ecgs, statistics.category_shift(before, now)))
+            yield Metric("input_psi", psi, now.total(), **where("measure", key))
         for name in sorted(now.keys() - before.keys()) if key in NEW and before else ():
-            share = statistics.proportion(now[name], ecgs)
+            share = statistics.proportion(now[name], now.total())
             yield Metric(
                 "new_category",
                 share.value,
@@ -89,5 +90,19 @@ def _categories(engine: Engine, profile: Profile, window: Window) -> Iterator[Me
                 slice_key=key,
                 slice_value=name,
             )
-    for (key, ecgs, _), p in zip(compared, statistics.holm([p for *_, p in compared]), strict=True):
-        yield Metric("category_p", p, ecgs, **where("measure", key))
+    p = [statistics.category_shift(_by_place(profile.categories[key], counts[key])) for key in PEOPLE]
+    for key, adjusted in zip(PEOPLE, statistics.holm(p), strict=True):
+        yield Metric("category_p", adjusted, _all_places(counts[key]).total(), **where("measure", key))
+
+
+def _all_places(counts: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for by_value in counts.values():
+        total.update(by_value)
+    return total
+
+
+def _by_place(
+    reference: Mapping[str, Mapping[str, int]], window: Mapping[str, Mapping[str, int]]
+) -> Iterator[tuple[Mapping[str, int], Mapping[str, int]]]:
+    return ((reference[place], now) for place, now in window.items() if place in reference)

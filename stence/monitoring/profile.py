@@ -23,6 +23,8 @@ REPORTED = ("max_degree", "mean_degree", "narrowed")
 """Of each cath study: its worst and mean narrowing in percent, and how many segments are narrowed."""
 MOST_REPORTS = 4_000
 
+Categories = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""ECGs by category, place (the site, or where that is unknown the device) and value."""
 Arrivals = dict[Slice, dict[date, int]]
 
 
@@ -35,7 +37,7 @@ class Profile:
     """
 
     sample: Sample
-    categories: Mapping[str, Mapping[str, int]]
+    categories: Categories
     days: Sequence[date]
     arrivals: Mapping[Slice, NDArray[np.int64]]
     reports: NDArray[np.float64]
@@ -102,13 +104,13 @@ def count_arrivals(connection: Connection, settings: Settings, window: Window) -
     return arrivals
 
 
-def count_categories(connection: Connection, window: Window) -> dict[str, dict[str, int]]:
+def count_categories(connection: Connection, window: Window) -> Categories:
     """ECGs of a window by ``CATEGORIES``; those of which one is not known are not in it."""
-    counts: dict[str, dict[str, int]] = {key: {} for key in CATEGORIES}
+    counts: dict[str, dict[str, dict[str, int]]] = {key: defaultdict(dict) for key in CATEGORIES}
     values = {"start": window.start, "end": window.end}
     for row in connection.execute(queries.statement("drift_categories"), values):
         if row.slice_value is not None:
-            counts[row.slice_key][row.slice_value] = row.ecgs
+            counts[row.slice_key][row.place][row.slice_value] = row.ecgs
     return counts
 
 

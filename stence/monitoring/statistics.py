@@ -6,7 +6,7 @@ of ECGs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,13 +61,20 @@ def category_stability(reference: Mapping[str, int], sample: Mapping[str, int]) 
     return stability(*(np.array([side.get(name, 0) for name in names]) for side in (reference, sample)))
 
 
-def category_shift(reference: Mapping[str, int], sample: Mapping[str, int]) -> float:
-    """p that two counts of categories come from the same shares: the G-test (Sokal & Rohlf 1981)."""
-    names = list(dict.fromkeys([*reference, *sample]))
-    if len(names) < 2:
-        return 1.0
-    table = np.array([[side.get(name, 0) for name in names] for side in (reference, sample)])
-    return float(stats.chi2_contingency(table, correction=False, lambda_="log-likelihood").pvalue)
+def category_shift(strata: Iterable[tuple[Mapping[str, int], Mapping[str, int]]]) -> float:
+    """p that in every stratum both counts of categories come from the same shares: G-tests, added up.
+
+    The strata may have other sizes in the sample than in the reference (Sokal & Rohlf 1981, replicated
+    G-tests). 1 where there is nothing to compare.
+    """
+    statistic, freedom = 0.0, 0
+    for reference, sample in strata:
+        names = list(dict.fromkeys([*reference, *sample]))
+        if len(names) > 1 and reference and sample:
+            table = np.array([[side.get(name, 0) for name in names] for side in (reference, sample)])
+            found = stats.chi2_contingency(table, correction=False, lambda_="log-likelihood")
+            statistic, freedom = statistic + float(found.statistic), freedom + int(found.dof)
+    return float(stats.chi2.sf(statistic, freedom)) if freedom else 1.0
 
 
 def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
@@ -75,9 +82,10 @@ def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
 
     Between samples of m and n from one distribution the index is about χ² (1/m + 1/n) with b - 1 degrees of
     freedom (Yurdakul & Naranjo 2020): the customary 0.1 and 0.25 would be crossed by small samples alone.
-    Without that part it varies about 0, to both sides.
+    Without that part it varies about 0, to both sides. Bins that both leave empty do not count.
     """
-    smoothed = [counts + _HALF for counts in (reference, sample)]
+    seen = reference + sample > 0
+    smoothed = [counts[seen] + _HALF for counts in (reference, sample)]
     p, q = (counts / counts.sum() for counts in smoothed)
     bias = (len(p) - 1) * sum(1 / counts.sum() for counts in smoothed)
     return float(((q - p) * np.log(q / p)).sum() - bias)

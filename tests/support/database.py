@@ -46,10 +46,17 @@ def postgres() -> Iterator[Engine]:
 @pytest.fixture
 def settings(postgres: Engine, tmp_path: Path) -> Iterator[Settings]:
     """Settings with a migrated, empty database and a data folder of the test's own."""
+    with copied(postgres, "template") as url:
+        yield Settings(data_dir=tmp_path, database_url=url, device="cpu")
+
+
+@contextmanager
+def copied(postgres: Engine, template: str) -> Iterator[SecretStr]:
+    """The URL of a copy of the database ``template``, to which nobody may be connected, for the context."""
     name = f"test_{next(NUMBERS)}"
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template STRATEGY file_copy"))
-    yield Settings(data_dir=tmp_path, database_url=SecretStr(url_of(postgres, name)), device="cpu")
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+    yield SecretStr(url_of(postgres, name))
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
