@@ -1,0 +1,197 @@
+"""Which ECGs are followed, and what the cath reports in the database say came of them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from sqlalchemy import Engine, insert
+
+from stence.database.tables import (
+    cath_studies,
+    ecgs,
+    flags,
+    model_events,
+    models,
+    objects,
+    runs,
+    scores,
+    segment_stenoses,
+)
+from stence.models.targets import TARGET_NAMES
+from stence.monitoring import estimation, outcomes, weighting
+from stence.monitoring.followed import Followed, read_followed
+from stence.monitoring.metrics import Watched, Window
+from stence.settings import Settings
+
+MODEL = Watched(
+    "m1", "champion", "p1", {"thresholds": {name: {"value": 0.5, "rule": "half"} for name in TARGET_NAMES}}
+)
+DAY = Window(datetime(2026, 6, 30, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC))
+RUN = "00000000-0000-0000-0000-000000000001"
+START = DAY.end - timedelta(days=180)
+
+
+class Hospital:
+    """Rows as scoring and the intake of reports leave them; times are those that are given."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self._numbers = engine, itertools.count(1)
+        model = {
+            "version": "m1",
+            "state": "champion",
+            "folder": "f",
+            "sha256": "0",
+            "preprocessing_version": "p1",
+        }
+        event = {"version": "m1", "to_state": "champion", "changed_by": "x", "reason": "y"}
+        run = {"id": RUN, "model_version": "m1", "preprocessing_version": "p1", "state": "finished"}
+        with engine.begin() as connection:
+            connection.execute(insert(models).values(model | {"manifest": MODEL.manifest}))
+            connection.execute(insert(model_events).values(event))
+            about = {"code_version": "0", "device": "cpu", "host": "here"}
+            connection.execute(insert(runs).values(run | about))
+
+    def ecg(
+        self, patient: str, day: float, probability: float = 0.3, scored_after: float = 0.01, **about: Any
+    ) -> None:
+        """An ECG on a day of the window, read at once and scored so many days later; flagged from 0.5 on."""
+        at, key = START + timedelta(days=day), f"ecg/{next(self._numbers)}.hea"
+        content = hashlib.sha256(key.encode()).digest()
+        file = {"key": key, "record_key": key, "etag": "e", "size_bytes": 1}
+        row: dict[str, Any] = {
+            "content_hash": content,
+            "patient_id": patient,
+            "acquired_at": at,
+            "first_read_at": at,
+        }
+        fixed = {"sampling_rate": 500, "seconds": 10, "sex": "F", "age": 60.0}
+        said = dict.fromkeys(TARGET_NAMES, probability)
+        scored = {
+            "content_hash": content,
+            "model_version": "m1",
+            "preprocessing_version": "p1",
+            "run_id": RUN,
+        }
+        with self.engine.begin() as connection:
+            number = connection.scalar(insert(objects).values(file).returning(objects.c.id))
+            row["object_id"] = number
+            connection.execute(insert(ecgs).values(row | fixed | about))
+            moment = at + timedelta(days=scored_after)
+            connection.execute(insert(scores).values(scored | said | {"scored_at": moment}))
+            if probability >= 0.5:
+                flag = {"content_hash": content, "model_version": "m1", "target": "stenosis_70"}
+                more = {"patient_id": patient, "probability": probability, "threshold": 0.5, "rule": "half"}
+                connection.execute(insert(flags).values(flag | more | {"state": "open"}))
+
+    def study(self, patient: str, day: float, degree: float, known_after: float = 1) -> None:
+        """A study whose worst narrowing is in segment 6, and that is known so many days later."""
+        at = START + timedelta(days=day)
+        study = {"study_id": f"s{next(self._numbers)}", "patient_id": patient, "performed_at": at}
+        about = {"split": "train", "max_degree": degree, "report_key": "r", "fingerprint": "f"}
+        known = {"first_seen_at": at + timedelta(days=known_after)}
+        with self.engine.begin() as connection:
+            connection.execute(insert(cath_studies).values(study | about | known))
+            if degree:
+                narrowed = {"study_id": study["study_id"], "segment": 6, "degree": degree}
+                connection.execute(insert(segment_stenoses).values(narrowed))
+
+    def followed(self) -> Followed:
+        window = outcomes.window_of(DAY, Settings(outcome_days=90))
+        with self.engine.connect() as connection:
+            return read_followed(connection, window, 90, MODEL)
+
+
+@pytest.fixture
+def hospital(engine: Engine) -> Hospital:
+    return Hospital(engine)
+
+
+def test_the_window_is_of_ecgs_that_were_followed_for_the_days_of_the_settings() -> None:
+    window = outcomes.window_of(DAY, Settings(outcome_days=90))
+    assert window == Window(DAY.end - timedelta(days=180), DAY.end - timedelta(days=90))
+
+
+def test_a_report_answers_for_the_ecgs_before_it(hospital: Hospital) -> None:
+    hospital.ecg("ill", 10, 0.6, indication="Chest pain ", site="north")
+    hospital.study("ill", 12, 75)
+    hospital.ecg("well", 10)
+    hospital.study("well", 12, 0)
+    hospital.ecg("unsent", 10, sex=None, age=None)
+    found = hospital.followed()
+    assert found.sent.tolist() == [True, False, True]  # by patient: ill, unsent, well
+    assert found.labels[0].tolist() == [1, 1, 0, 0, 0, 1]
+    assert np.isnan(found.labels[1]).all()
+    assert found.labels[2].tolist() == [0] * 6
+    assert found.flagged.tolist() == [True, False, False]
+    assert found.indication[0] == "chest pain"
+    assert np.isnan(found.age[1])
+    assert found.sex[1] == ""
+
+
+def test_what_the_model_may_have_learned_from_is_left_out(hospital: Hospital) -> None:
+    hospital.ecg("known at scoring", 10, scored_after=5)
+    hospital.study("known at scoring", 12, 75)
+    hospital.study("examined before", 5, 75)
+    hospital.ecg("examined before", 10)
+    hospital.study("examined before", 14, 90)
+    hospital.ecg("reported late", 10, scored_after=5)
+    hospital.study("reported late", 12, 75, known_after=10)
+    assert hospital.followed().sent.tolist() == [True]
+
+
+def test_ecgs_scored_long_after_they_came_are_left_out(hospital: Hospital) -> None:
+    """Of those whose report had come meanwhile nothing is left, so the rest would be healthier than all."""
+    hospital.ecg("late", 10, scored_after=30)
+    hospital.ecg("in time", 10, scored_after=3)
+    assert len(hospital.followed().patients) == 1
+
+
+def test_an_episode_ends_with_its_study(hospital: Hospital) -> None:
+    for day in (10, 20, 40):
+        hospital.ecg("several", day)
+    hospital.study("several", 30, 75)
+    found = hospital.followed()
+    assert len(found.patients) == 2
+    assert found.sent.tolist() == [True, True]
+    assert found.people().ecgs.tolist() == [2]
+    assert found.shares.tolist() == [0.5, 0.5]
+
+
+def test_a_study_long_after_is_of_another_episode(hospital: Hospital) -> None:
+    hospital.ecg("much later", 10)
+    hospital.study("much later", 101, 75)
+    hospital.ecg("on the last day", 10)
+    hospital.study("on the last day", 99.9, 75)
+    assert hospital.followed().sent.tolist() == [False, True]
+
+
+def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, settings: Settings) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(260):
+        risk = float(rng.beta(2, 4))
+        patient = f"p{number}"
+        hospital.ecg(
+            patient, float(rng.uniform(1, 80)), round(risk, 3), indication=rng.choice(["pain", "check-up"])
+        )
+        if rng.random() < 0.2 + 0.6 * (risk >= 0.5):
+            hospital.study(patient, 85, 80.0 * (rng.random() < risk))
+    short = settings.model_copy(update={"monitor_bootstraps": 100})
+    window = outcomes.window_of(DAY, short)
+    found = {(m.slice_value, m.name): m for m in outcomes.measure(hospital.engine, short, window, MODEL)}
+    assert {m.model_version for m in found.values()} == {"m1"}
+    sent = found["stenosis_70", "outcome_count"]
+    assert (sent.value, sent.count) == (hospital.followed().sent.sum(), 260)
+    flagged = found["stenosis_70", "outcome_sensitivity"]
+    weighted = found["stenosis_70", "outcome_sensitivity_weighted"]
+    assert weighted.value < flagged.value  # who is flagged is sent more often than who is not
+    expected = list(estimation.measure(hospital.engine, short, window, MODEL))
+    assert {"expected_auroc", "expected_ppv"} <= {metric.name for metric in expected}
+    learned = weighting.referral(hospital.engine, short)
+    assert len(learned.counts) == sent.value
+    assert learned.summary["models"]["m1"]["people"] == 260
+    assert np.mean(list(learned.counts.values())) == pytest.approx(1)
