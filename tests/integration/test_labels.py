@@ -15,14 +15,17 @@ from safetensors.torch import load
 from stence import encoders
 from stence.cli import main
 from stence.cohort import Split, split_of
+from stence.encoders.recipes import PUBLISHED
 from stence.errors import StenceError
 from stence.labels import LabelsConfig, LabelsReport, fit_labels
 from stence.models import RiskModel
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from stence.training.finetuning import first_encoder
-from support.ecgs import store_ecg
+from support.ecgs import heartbeats, store_ecg
+from support.encoders import SMALL
 from support.environment import set_environment
+from support.published import NAMES, import_small
 from support.toy_hospital import is_ill, toy_ecg
 
 PATIENTS = 120
@@ -127,6 +130,25 @@ def check_files(store: ObjectStore, settings: Settings, report: LabelsReport) ->
     assert LabelsConfig.model_validate(report.config) == config()
     assert "P17" not in text + json.dumps(report.model_dump(mode="json")), "it names a patient"
     assert not list((settings.data_dir / "training").iterdir()), "the working copy of signals is still there"
+
+
+@pytest.mark.parametrize("encoder", ["ecgfounder", "xecg"])
+def test_a_linear_probe_of_published_weights_on_their_authors_input(
+    store: ObjectStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str
+) -> None:
+    write_hospital(store)
+    store_ecg(store, "ecg/7.hea", heartbeats(7, seconds=8))
+    published = import_small(encoder, store, settings, tmp_path, monkeypatch)
+    sizes = {name: size for name, size in SMALL[encoder].items() if name != "window_samples"}
+    chosen = {"encoder": encoder, "encoder_config": sizes, "recipe": "published", "weights": NAMES[encoder]}
+    report = fit_labels(store, settings, config(finetuning=FINETUNING | chosen | {"frozen": True}))
+    own = PUBLISHED[encoder]
+    assert (report.preprocessing.version, report.preprocessing.windows) == (own.version, 1)
+    assert report.architecture.config["window_samples"] == own.samples
+    assert report.data.left_out["ecg_too_short"] == 1
+    kept = load(store.get(f"tasks/{report.folder}model.safetensors"))
+    assert all(torch.equal(kept[f"encoder.{name}"], tensor) for name, tensor in published.items())
+    assert report.metrics["upside_down"]["auroc"]["value"] > 0.7
 
 
 def test_headers_are_a_source_and_their_ecgs_their_own_patients(

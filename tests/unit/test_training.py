@@ -102,6 +102,12 @@ def test_gaps_are_zero_in_all_leads_and_no_longer_than_asked_for() -> None:
     assert torch.equal(changed[~zero], windows()[~zero])
 
 
+def test_gaps_are_as_long_in_windows_of_another_rate() -> None:
+    gap = NOTHING.model_copy(update={"gap_probability": 1.0, "gaps": 1})
+    changed = gap.apply(torch.ones(4, 12, 1000), seeded(), 100)
+    assert ((changed == 0).all(dim=1).sum(dim=1) == 30).all()
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**63 - 1), st.integers(1, 3), st.integers(1, 1500))
 def test_any_window_comes_out_finite_and_the_same_for_the_same_seed(

@@ -15,6 +15,8 @@ from stence.training.config import PRESETS
 from stence.training.pretraining import PretrainingConfig
 from stence.training.teacher import TeacherConfig
 
+RATES = {"epochs": 1, "patience": 1, "head_rate": 1, "encoder_rate": 1}
+
 
 def edited(folder: Path, **sections: object) -> str:
     """The path of a copy of ``small`` with these sections in the place of its own."""
@@ -69,6 +71,11 @@ def test_one_seed_is_every_stages_unless_a_stage_has_its_own(tmp_path: Path) -> 
     ("sections", "said"),
     [
         ({"treshold": 3}, "treshold: there is no such key"),
+        ({"finetuning": RATES | {"recipe": "published"}}, "no input recipe is published for 'otis'"),
+        (
+            {"finetuning": RATES | {"encoder": "xecg", "encoder_config": {"window_samples": 1000}}},
+            "xecg reads windows of 1000 samples, and the input recipe stence-500hz-3s-1 makes 1500",
+        ),
         ({"gate": {"auroc_flor": 0.6}}, "gate.auroc_flor: there is no such key"),
         (
             {"finetuning": {"epochs": 0, "patience": 1, "head_rate": 1, "encoder_rate": 1}},
