@@ -6,7 +6,7 @@ import csv
 import io
 import subprocess
 from collections import defaultdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,16 @@ from stence.database import queries
 from stence.database.embedded import programs
 from stence.database.tables import LISTED_FLAG_STATES, flags
 from stence.errors import ConfigurationError
+from stence.monitoring import alerts
+from stence.monitoring.alerts import Cause, Finding
 from stence.resources import sql_folder
 from stence.settings import Settings
 from support.synthetic import load
 
 CALLS: list[tuple[str, dict[str, str]]] = [
+    ("alert_history", {}),
+    ("alert_history", {"limit": "1"}),
+    ("alerts_open", {}),
     ("angiograms", {}),
     ("flagged_patients", {}),
     ("flagged_patients", {"limit": "3"}),
@@ -55,8 +60,14 @@ EMPTY = {"'; DROP TABLE flags; --", "-1"}
 
 @pytest.fixture
 def hospital(engine: Engine) -> Engine:
-    """An engine on a database with 2,000 scored ECGs of 300 patients."""
+    """An engine on a database with 2,000 scored ECGs of 300 patients, and two alerts."""
     load(engine, ecgs=2000, patients=300)
+    causes = [Cause("device_gain", None, "device", of) for of in ("Cardio 200", "Rest 12")]
+    findings = [
+        Finding(cause, True, "critical", "input_ks", 0.6, "It is high; check it.") for cause in causes
+    ]
+    with engine.begin() as connection:
+        alerts.settle(connection, findings, datetime(2020, 1, 3, tzinfo=UTC), [])
     return engine
 
 

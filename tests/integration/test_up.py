@@ -26,7 +26,12 @@ from support.ecgs import heartbeats, manifest, store_ecg
 STENCE = Path(sys.executable).with_name("stence")
 PATIENT = "PAT-81234567"
 TABLE = sql.SQL("SELECT t::text FROM {} t")
-SCHEDULES = {"ingest-hourly": "50 * * * *", "score-hourly": "0 * * * *", "retrain-weekly": "0 1 * * 0"}
+SCHEDULES = {
+    "ingest-hourly": "50 * * * *",
+    "score-hourly": "0 * * * *",
+    "monitor-daily": "30 5 * * *",
+    "retrain-weekly": "0 1 * * 0",
+}
 START_SECONDS, RUN_SECONDS, STOP_SECONDS = 240, 180, 60
 
 
@@ -141,7 +146,11 @@ def test_up_serves_the_deployments_runs_one_and_leaves_nothing_behind(up: Up, da
 
     # Prefect's own services live: they plan the coming runs.
     scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
-    wait_for(lambda: len({r["deployment_id"] for r in up.api("flow_runs/filter", scheduled)}) == 3, 90, up)
+
+    def planned() -> int:
+        return len({run["deployment_id"] for run in up.api("flow_runs/filter", scheduled)})
+
+    wait_for(lambda: planned() == len(SCHEDULES), 90, up)
 
     run = up.api(f"deployments/{up.deployments()['ingest-hourly']['id']}/create_flow_run", {})
 
@@ -165,7 +174,7 @@ def test_up_serves_the_deployments_runs_one_and_leaves_nothing_behind(up: Up, da
 
 
 def test_up_again_finds_its_schedules_and_ctrl_c_stops_it_amid_a_run(up: Up, data_dir: Path) -> None:
-    wait_for(lambda: len(up.deployments()) == 3, 60, up)
+    wait_for(lambda: up.deployments().keys() == SCHEDULES.keys(), 60, up)
     assert all(found["schedules"][0]["active"] and not found["paused"] for found in up.deployments().values())
     run = up.api(f"deployments/{up.deployments()['score-hourly']['id']}/create_flow_run", {})
     wait_for(lambda: state_of(up, run) != "SCHEDULED", RUN_SECONDS, up)
