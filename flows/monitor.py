@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
@@ -17,7 +17,7 @@ from stence.monitoring.report import ReportFile, write_report
 from stence.progress import silent
 
 TABLES = {
-    "monitor-alerts": ("monitoring_alerts", "Alerts that are not resolved"),
+    "monitor-alerts": ("alerts_open", "Alerts that are not resolved"),
     "monitor-drift": ("monitoring_drift", "What lies farthest from the model's reference"),
     "monitor-operations": ("monitoring_operations", "Arrivals, backlog, quarantine and runs by day"),
 }
@@ -50,7 +50,9 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         show_tables(place)
         written = report(shared, max(looked_at) + timedelta(days=1))
         link = f"{place.store.url}/{written.key}"
-    create_link_artifact(key="monitor-report", link=link, link_text=f"Report of {written.day}")
+    # A browser opens no file:// or s3:// address from here: the address must be there to copy, too.
+    markdown = f"[Report of {written.day}]({link}), in the store as `{link}`"
+    create_markdown_artifact(key="monitor-report", markdown=markdown, description="The last report")
     return {
         "figures": seen.metrics,
         "alerts opened": len(seen.opened),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from threading import Barrier
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, cast, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
 from stence.cli import main
-from stence.database.tables import alert_events, alerts, monitor_runs, monitoring_metrics
+from stence.database.tables import TARGETS, alert_events, alerts, models, monitor_runs, monitoring_metrics
 from stence.errors import MonitoringError
 from stence.monitoring import alerts as library
 from stence.monitoring import daily
@@ -173,13 +174,40 @@ def test_the_command_lists_acknowledges_and_resolves(
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range(28, 31)]
 
 
+THRESHOLDS = {target: {"value": 0.6 if target == "stenosis_70" else 0.99, "rule": "r"} for target in TARGETS}
+RUNS = """
+INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host, started_at,
+                  finished_at, scored_by_run, quarantined_by_run)
+SELECT gen_random_uuid(), 'model-1', 'p1', 'finished', '0', 'cpu', 'here', ended - interval '1 minute', ended,
+       400, 0
+FROM generate_series(CAST(:first AS timestamptz), CAST(:first AS timestamptz) + interval '40 days',
+                     interval '1 day') AS ended
+"""
+SCORED = """
+INSERT INTO worklist (object_id, model_version, etag, state, changed_at)
+SELECT id, 'model-1', etag, 'scored', changed_at FROM objects
+ON CONFLICT DO NOTHING
+"""
+
+
 @pytest.fixture
 def hospital(engine: Engine) -> Routine:
-    """Four weeks and three days, sound, scored by the champion."""
+    """Four weeks and three days, sound, scored by the champion in a run late each evening."""
     routine = Routine(engine)
     routine.crown("model-1")
+    with engine.begin() as connection:
+        whole = models.c.manifest.op("||")(cast({"thresholds": THRESHOLDS}, JSONB))
+        connection.execute(update(models).values(manifest=whole))
+        connection.execute(text(RUNS), {"first": datetime.combine(FIRST_DAY, time(23, 30), UTC)})
     routine.write(0, 31)
+    end_worklist(engine)
     return routine
+
+
+def end_worklist(engine: Engine) -> None:
+    """Nothing waits for its score."""
+    with engine.begin() as connection:
+        connection.execute(text(SCORED))
 
 
 def rows(engine: Engine) -> list[Any]:
@@ -260,6 +288,7 @@ def test_a_planted_fault_is_one_alert_until_it_is_mended(
 
     hospital.write(31, 2, change=gain)
     hospital.write(33, change=sound)
+    end_worklist(engine)
     seen = daily.watch(engine, settings, [of(31)])
     assert [(a.rule, a.slice_value) for a in seen.opened] == [("device_gain", "Cardio 200")]
     seen = daily.watch(engine, settings, [of(31), of(32)])

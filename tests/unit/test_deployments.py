@@ -21,7 +21,16 @@ def read(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [".env.example", "compose.yaml", "Dockerfile", "prefect.yaml", "README.md", "CHANGELOG.md"]
+    "name",
+    [
+        ".env.example",
+        "automations.yaml",
+        "compose.yaml",
+        "Dockerfile",
+        "prefect.yaml",
+        "README.md",
+        "CHANGELOG.md",
+    ],
 )
 def test_only_settings_that_exist_are_named(name: str) -> None:
     assert set(re.findall(r"STENCE_[A-Z0-9_]*[A-Z0-9]", read(name))) <= VARIABLES
@@ -33,6 +42,16 @@ def test_the_example_settings_are_valid(tmp_path: Path) -> None:
     settings = Settings(_env_file=example)
     assert settings.store_url == "s3://ecg-archive/routine"
     assert settings.timezone == "Europe/Berlin"
+
+
+def test_automations_watch_the_flows_that_are_deployed() -> None:
+    watched = yaml.safe_load(read("automations.yaml"))["automations"]
+    names = [
+        automation["trigger"].get("match_related", {}).get("prefect.resource.name") for automation in watched
+    ]
+    deployed = {entry["entrypoint"].split(":")[1] for entry in ENTRIES}
+    assert set(names[1]) == deployed
+    assert names[2] in deployed
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["name"])
