@@ -389,6 +389,16 @@ def test_a_cohort_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert cohort.left_out == {"ecg_patient_conflict": 2}
 
 
+def test_what_patients_count_is_kept_with_the_cohort(tmp_path: Path) -> None:
+    writer = CohortWriter(tmp_path, STUDIES, {}, windows=2)
+    for content, number, counts in (("aa", 1, 2.5), ("bb", 1, 2.5), ("cc", 2, 1.0)):
+        writer.add(replace(example(content, number, Split.TRAIN, 1), counts=counts))
+    writer.finish(without=(), left_out={}, referral={"outcome_days": 90})
+    cohort = read_cohort(tmp_path)
+    assert cohort.parts[Split.TRAIN].weights.tolist() == [1.25, 1.25, 1]
+    assert cohort.referral == {"outcome_days": 90}
+
+
 def test_every_ecg_knows_its_study_and_what_was_seen_there(tmp_path: Path) -> None:
     cohort = written(
         tmp_path, example("aa", 3, Split.TRAIN, 1), example("bb", 1, Split.TEST, 2), angiograms={"S2": "hash"}

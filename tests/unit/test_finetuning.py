@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -253,3 +254,17 @@ def test_a_killed_fine_tuning_ends_with_the_weights_it_would_have_had(
     again, course = fit(CONFIG, train, validation, "cpu", saved, silent, task=SEVERE)
     assert course.epochs == 3
     assert same(undisturbed, again)
+
+
+def test_patients_who_count_little_teach_little(train: Part, validation: Part, tmp_path: Path) -> None:
+    """Half of the patients have the opposite answer; the model follows those who count."""
+    turned = train.patients % 4 < 2
+    degrees = np.where(turned[:, None], 95.0 - train.degrees + 10, train.degrees) * (train.degrees > 0)
+    confused = replace(train, degrees=degrees.astype(np.float32))
+    config = changed(epochs=6)
+    areas = []
+    for name, counts in (("these", np.where(turned, 1e-3, 2)), ("those", np.where(turned, 2, 1e-3))):
+        (tmp_path / name).mkdir()
+        model, _ = fitted(config, replace(confused, counts=counts), validation, tmp_path / name)
+        areas.append(SEVERE.figure(ecg_logits(model, validation, "cpu"), validation))
+    assert areas[0] > areas[1] + 0.3

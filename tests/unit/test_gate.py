@@ -77,6 +77,17 @@ def test_the_champions_own_twin_passes() -> None:
     assert verdict(CHAMPION).passed
 
 
+def test_calibration_is_judged_by_what_patients_count() -> None:
+    """One that is calibrated for everybody says too little of those who were sent, more often the ill."""
+    counts = np.where(CHAMPION.labels[:, 1] == 1, 0.4, 1.6)
+    everybody = assessed(blurred(0.7) - np.log(4))
+    config = GateConfig(resamples=300)
+    naive = judge(everybody, None, THRESHOLDS, config, learned_from=NOBODY)
+    weighted = judge(everybody, None, THRESHOLDS, config, learned_from=NOBODY, counts=counts)
+    assert "calibration error" in failed(naive)
+    assert "calibration error" not in failed(weighted)
+
+
 def test_a_challenger_that_knows_nothing_is_rejected() -> None:
     noise = np.random.default_rng(5).normal(-0.4, 0.1, PATIENTS)
     assert {"AUROC", "AUROC against the champion"} <= failed(verdict(assessed(noise)))
