@@ -10,4 +10,5 @@ LEFT JOIN outcome_figures AS seen
 WHERE expected.dimension IS NULL
   AND expected.model_version = (SELECT version FROM model_versions WHERE state = 'champion')
   AND expected.day = (SELECT max(day) FROM expected_figures WHERE model_version = (SELECT version FROM model_versions WHERE state = 'champion'))
-ORDER BY expected.target, expected.figure;
+ORDER BY array_position(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70'], expected.target),
+         expected.figure;

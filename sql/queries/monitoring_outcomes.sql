@@ -5,4 +5,5 @@ FROM outcome_figures
 WHERE dimension IS NULL
   AND model_version = (SELECT version FROM model_versions WHERE state = 'champion')
   AND day = (SELECT max(day) FROM outcome_figures WHERE model_version = (SELECT version FROM model_versions WHERE state = 'champion'))
-ORDER BY target, array_position(ARRAY['auroc', 'auprc', 'ppv', 'sensitivity', 'ece'], figure), figure;
+ORDER BY array_position(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70'], target),
+         array_position(ARRAY['auroc', 'auprc', 'ppv', 'sensitivity', 'ece'], figure), figure;

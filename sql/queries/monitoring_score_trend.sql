@@ -9,4 +9,4 @@ FROM drift_daily
 WHERE area = 'scores' AND dimension IS NULL AND subject IS NOT NULL
   AND model_version = (SELECT version FROM model_versions WHERE state = 'champion')
   AND day > CAST(:'until' AS date) - CAST(:'days' AS integer) AND day <= CAST(:'until' AS date)
-ORDER BY target, day;
+ORDER BY array_position(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70'], subject), day;

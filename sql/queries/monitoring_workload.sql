@@ -7,4 +7,4 @@ SELECT target, day, flag_rate, flag_rate_lower, flag_rate_upper, promised, p_val
 FROM workload_daily
 WHERE model_version = (SELECT version FROM model_versions WHERE state = 'champion')
   AND day > CAST(:'until' AS date) - CAST(:'days' AS integer) AND day <= CAST(:'until' AS date)
-ORDER BY target, day;
+ORDER BY array_position(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70'], target), day;

@@ -40,7 +40,8 @@ JOIN (
     WHERE metric = 'outcome_count'
     GROUP BY model_version
 ) AS newest USING (model_version, day)
-WHERE area = 'outcomes' AND metric NOT LIKE 'expected\_%' AND metric NOT LIKE 'outcome\_calibration\_%'
+WHERE area = 'outcomes' AND metric NOT LIKE 'expected\_%' AND metric NOT LIKE 'promised\_%'
+  AND metric NOT LIKE 'outcome\_calibration\_%'
 GROUP BY monitoring_daily.model_version, monitoring_daily.subject, monitoring_daily.dimension, monitoring_daily.member;
 
 COMMENT ON VIEW subgroup_figures IS

@@ -30,16 +30,27 @@ def shown(answer: Answer, columns: Sequence[Shown], nothing: str = "Nothing.") -
 
 
 def charted(
-    title: str, answer: Answer, charts: Sequence[str], columns: Sequence[Shown], key: str = ""
+    title: str,
+    answer: Answer,
+    charts: Sequence[str],
+    columns: Sequence[Shown],
+    key: str = "",
+    *,
+    unfolded: bool = False,
 ) -> str:
-    """An answer as charts, its table and SQL to unfold; ``key`` is HTML and says what is what."""
+    """An answer as charts, its table and SQL to unfold; ``key`` is HTML and says what is what.
+
+    ``unfolded``: the table is open, for it says what the charts cannot.
+    """
     head = f"<h3>{html.escape(title)}</h3>"
     if not answer.rows:
         return f"{head}\n<p>No figures yet.</p>\n{_sql(answer)}"
     legend = f'<p class="key">{key}</p>' if key else ""
     drawn = f'<div class="charts">{"".join(charts)}</div>'
+    if unfolded:
+        return f"{head}\n{legend}\n{drawn}\n{shown(answer, columns)}"
     figures = f'<div class="table">{table(answer, columns)}</div>\n{source(answer)}'
-    return f"{head}\n{legend}\n{drawn}\n{_unfolded(answer, 'Figures and SQL', figures)}"
+    return f"{head}\n{legend}\n{drawn}\n{_folded(answer, 'Figures and SQL', figures)}"
 
 
 def contents(sections: Sequence[tuple[str, str]]) -> str:
@@ -49,9 +60,9 @@ def contents(sections: Sequence[tuple[str, str]]) -> str:
 
 
 def _sql(answer: Answer) -> str:
-    return _unfolded(answer, "SQL", source(answer))
+    return _folded(answer, "SQL", source(answer))
 
 
-def _unfolded(answer: Answer, what: str, content: str) -> str:
+def _folded(answer: Answer, what: str, content: str) -> str:
     view = VIEW.findall(queries.script(answer.query))[0]
     return f"<details><summary>{what}: view <code>{view}</code></summary>\n{content}</details>"

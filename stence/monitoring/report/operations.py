@@ -74,7 +74,7 @@ def _days(answer: Answer) -> str:
             chart("ECGs recorded", "ecgs_arrived", unlikely="feed_p"),
             chart("Share of files in quarantine", "quarantine_rate"),
             chart("Hours from recording to score", "latency_hours_median", "latency_hours_p95"),
-            chart("ECGs waiting at the end of the day", "backlog"),
+            chart("ECGs waiting", "backlog"),
             chart("ECGs a second", "ecgs_per_second"),
             chart("Runs that failed", "runs_failed"),
         ]

@@ -49,7 +49,7 @@ def _figures(answer: Answer) -> str:
         text("Recorded from", "window_start"),
         text("Before", "window_end"),
     ]
-    return charted("Naive and weighted, by target", answer, charts, columns, KEY)
+    return charted("Naive and weighted, by target", answer, charts, columns, KEY, unfolded=True)
 
 
 def _calibration(answer: Answer) -> str:
@@ -119,4 +119,4 @@ def _subgroups(answer: Answer) -> str:
         interval("Calibration error", "ece_weighted"),
     ]
     key = "Weighted, for everybody. A wide interval: too few to say that the group is served well."
-    return charted(f"Subgroups: {DECISIVE}", answer, charts, columns, key)
+    return charted(f"Subgroups: {DECISIVE}", answer, charts, columns, key, unfolded=True)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from stence.monitoring.report import drift, operations, outcomes
 from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.changes import Previous
 from stence.monitoring.report.layout import contents, section, shown
-from stence.monitoring.report.tables import Column, Remembered, lit, plain, text, word
+from stence.monitoring.report.tables import Column, Remembered, lit, plain, prose, text, word
 from stence.page import page
 
+STALE = timedelta(days=2)
+"""A report tells where the newest figures are of an earlier day than so long before it."""
 STYLE = Path(__file__).with_name("report.css")
 SECTIONS = (
     ("glance", "At a glance"),
@@ -35,7 +37,7 @@ def report_page(
     body = "\n".join(
         [
             _head(answers, day, made_at),
-            _glance(answers),
+            _glance(answers, day),
             _changes(answers, previous),
             section("operations", TITLES["operations"], operations.ABOUT, *operations.parts(answers)),
             section("drift", TITLES["drift"], drift.ABOUT, *drift.parts(answers)),
@@ -59,25 +61,17 @@ def _head(answers: Mapping[str, Answer], day: date, made_at: datetime) -> str:
     )
 
 
-def _glance(answers: Mapping[str, Answer]) -> str:
-    lights = {each["area"]: each["light"] for each in answers["lights"].records()}
-    worst = next((light for light in ("act", "look") if light in lights.values()), "quiet")
-    areas = ", ".join(area for area, light in lights.items() if light == worst)
-    words = {
-        "act": f"■ Act today: {areas}.",
-        "look": f"▲ Worth a look: {areas}.",
-        "quiet": "● All that is measured is quiet.",
-    }
+def _glance(answers: Mapping[str, Answer], day: date) -> str:
     return section(
         "glance",
         TITLES["glance"],
         "Act: a critical alert is open. Look: a warning is. Quiet: neither.",
-        f'<p class="headline {worst}"><b>{html.escape(words[worst])}</b></p>',
+        *_headlines(answers["lights"], day),
         shown(
             answers["alerts"],
             [
                 lit("Severity", "severity"),
-                text("What, and what to do", "detail"),
+                prose("What, and what to do", "detail"),
                 text("Rule", "rule"),
                 text("Where", "slice_value"),
                 text("Since", "opened_at"),
@@ -98,6 +92,22 @@ def _glance(answers: Mapping[str, Answer]) -> str:
             ],
         ),
     )
+
+
+def _headlines(lights: Answer, day: date) -> list[str]:
+    """The worst first, each in a sentence."""
+    rows = lights.records()
+    areas = {
+        light: ", ".join(row["area"] for row in rows if row["light"] == light) for light in ("act", "look")
+    }
+    said = [("act", f"■ Act: {areas['act']}.")] if areas["act"] else []
+    newest = max((row["day"] for row in rows if row["day"] is not None), default=None)
+    if newest is None or newest < day - STALE:
+        said.append(("act", "■ Nothing was measured of the last days: see whether the monitor runs."))
+    if areas["look"]:
+        said.append(("look", f"▲ Look: {areas['look']}."))
+    said = said or [("quiet", "● All that is measured is quiet.")]
+    return [f'<p class="headline {look}"><b>{html.escape(words)}</b></p>' for look, words in said]
 
 
 def _changes(answers: Mapping[str, Answer], previous: Previous | None) -> str:

@@ -53,7 +53,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "days": _days,
     "rate": _rate,
 }
-TEXT, STATE = "text", "state"
+TEXT, PROSE, STATE = "text", "prose", "state"
 LIGHTS = {
     "quiet": ("quiet", "● Quiet"),
     "look": ("look", "▲ Look"),
@@ -83,7 +83,8 @@ class Shown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an answer: its head, the query's columns, and a kind of ``FORMATS``, ``TEXT`` or ``STATE``.
+    """A column of an answer: its head, the query's columns, and a kind of ``FORMATS`` or ``TEXT``,
+    ``PROSE``, ``STATE``.
 
     Three names are a figure and its interval. The kind may stand in a column of the query: ``kind_from``.
     """
@@ -99,11 +100,14 @@ class Column:
         if kind == STATE:
             look, words = LIGHTS[row[self.names[0]]]
             return f'<td><span class="state {look}">{words}</span></td>'
-        if kind == TEXT:
-            return f"<td>{' '.join(word(row[name]) for name in self.names)}</td>"
-        first, *interval = (number(row[name], kind) for name in self.names)
-        span = f" <small>({' to '.join(interval)})</small>" if interval else ""
-        return f'<td class="number">{first}{span}</td>'
+        if kind in (TEXT, PROSE):
+            return f'<td class="{kind}">{" ".join(word(row[name]) for name in self.names)}</td>'
+        first, *ends = (number(row[name], kind) for name in self.names)
+        if not ends:
+            return f'<td class="number">{first}</td>'
+        known = row[self.names[1]] is not None
+        span = f"<small>({' to '.join(ends)})</small>" if known else f"<small hidden>{''.join(ends)}</small>"
+        return f'<td class="number">{first} {span}</td>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,11 @@ def text(title: str, *names: str) -> Column:
     return Column(title, names)
 
 
+def prose(title: str, name: str) -> Column:
+    """A column of sentences."""
+    return Column(title, (name,), PROSE)
+
+
 def lit(title: str, name: str) -> Column:
     """A column of lights or severities."""
     return Column(title, (name,), STATE)
@@ -147,7 +156,8 @@ def interval(title: str, name: str, kind: str = "figure") -> Column:
 def table(answer: Answer, columns: Sequence[Shown]) -> str:
     """The rows, one below the other."""
     heads = "".join(
-        f'<th scope="col" data-columns="{" ".join(column.names)}">{html.escape(column.title)}</th>'
+        f'<th scope="col"{_side(column)} data-columns="{" ".join(column.names)}">'
+        f"{html.escape(column.title)}</th>"
         for column in columns
     )
     rows = "\n".join(
@@ -159,6 +169,11 @@ def table(answer: Answer, columns: Sequence[Shown]) -> str:
         f'<table data-query="{answer.query}" data-params="{params}"><caption>{about}</caption>\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
     )
+
+
+def _side(column: Shown) -> str:
+    words = isinstance(column, Column) and column.kind in (TEXT, PROSE, STATE) and not column.kind_from
+    return "" if words else ' class="number"'
 
 
 def source(answer: Answer) -> str:
@@ -179,7 +194,8 @@ def number(value: float | None, kind: str) -> str:
     """A number as people read it, with its value for machines."""
     if value is None:
         return NOTHING
-    return f'<data value="{float(value):.6g}">{FORMATS[kind](float(value))}</data>'
+    written = html.escape(FORMATS[kind](float(value)))
+    return f'<data value="{float(value):.6g}">{written}</data>'
 
 
 def word(value: object) -> str:
