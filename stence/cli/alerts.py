@@ -19,14 +19,19 @@ def alerts() -> None:
 @alerts.command("list")
 @click.option("--all", "everything", is_flag=True, help="Resolved ones, too.")
 def list_alerts(everything: bool) -> None:
-    """List open and acknowledged alerts, the most severe first."""
+    """List open and acknowledged alerts, the most severe first, and what to do about each."""
     from stence import database
     from stence.database import queries
 
-    name = "alert_history" if everything else "alerts_open"
     with database.connect(Settings()) as engine, engine.connect() as connection:
-        columns, rows = queries.run(connection, name, {})
-    print_table("Alerts", columns, rows)
+        if everything:
+            print_table("Alerts", *queries.run(connection, "alert_history", {}))
+            return
+        columns, rows = queries.run(connection, "alerts_open", {})
+    *short, _ = columns
+    print_table("Alerts", short, [row[:-1] for row in rows])
+    for number, *_, detail in rows:
+        click.echo(f"\n{number}  {detail}")
 
 
 @alerts.command()

@@ -7,12 +7,14 @@ day again puts new figures in the place of the old ones and raises no alert twic
 from __future__ import annotations
 
 import logging
+import traceback
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -130,9 +132,7 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
             except DatabaseUnavailableError:
                 raise
             except Exception as error:
-                # Texts of other errors may hold what lies in the database.
-                said = f": {error}" if isinstance(error, StenceError) else ""
-                failures.append(f"{part.name} of {model.version}, {type(error).__name__}{said}")
+                failures.append(f"{part.name} of {model.version}: {_said(error)}")
                 log.error("%s", failures[-1])
         failed += failures
         figures[window].append(_part_failed(part, bool(failures)))
@@ -141,6 +141,14 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
 
 def _measured(part: Part, engine: Engine, settings: Settings, window: Window, model: Watched) -> list[Metric]:
     return patiently(lambda: list(part.measure(engine, settings, window, model)), settings.outage_seconds)
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, or where: texts of errors that are not ours may hold what lies in the database."""
+    if isinstance(error, StenceError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
 
 
 def _part_failed(part: Part, failed: bool) -> Metric:

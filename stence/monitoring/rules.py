@@ -195,11 +195,11 @@ def _finding(cause: Cause, rule: Rule, first: Metric, hits: list[Metric]) -> Fin
 
 
 def _detail(cause: Cause, rule: Rule, worst: Metric, hits: list[Metric]) -> str:
-    about = f" ({cause.slice_key}: {cause.slice_value})" if cause.slice_key else ""
+    about = f" {cause.slice_key.capitalize()}: {cause.slice_value}." if cause.slice_key else ""
     others = [part for part in rule.parts if part != rule.per]
     names = [" ".join(rule.split(metric)[part] for part in others) for metric in hits] if others else []
     named = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
     where = f" in {named}" if named else ""
-    rested = "" if worst.count is None else f", of {worst.count}"
-    figure = f"{NAMES[worst.name]}: {worst.value:.3g}{rested}{where}; the rule is {rule.when}."
+    rested = "" if worst.count is None else f", {worst.count} observations"
+    figure = f"{NAMES[worst.name]}: {worst.value:.3g}{where}{rested} (rule: {rule.when})."
     return f"{rule.means.strip()}{about} {figure} {rule.do.strip()}"

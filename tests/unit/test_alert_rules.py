@@ -117,9 +117,9 @@ def test_a_rule_for_days_waits_for_them() -> None:
 
 def test_the_detail_says_what_where_and_what_to_do() -> None:
     (finding,) = (found for found in find(SHIPPED, [GAIN]) if found.holds)
-    assert "device: Cardio 200" in finding.detail
+    assert "Device: Cardio 200." in finding.detail
     assert "0.6" in finding.detail
-    assert "of 80" in finding.detail
+    assert "80 observations" in finding.detail
     assert "calibration pulse" in finding.detail
     assert finding.severity == "critical"
 
