@@ -2,7 +2,7 @@
 
 A model flags, flags send people to the catheter laboratory, and the next model learns from those. Two chains
 of models, naive and weighted, start from the same champion. Prints how calibrated each generation is on the
-whole population (40,000 other people), the mean of ten chains of 9,000 people a month.
+whole population (20,000 other people), the mean of ten chains of 6,000 people a month.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chains", type=int, default=10)
     parser.add_argument("--generations", type=int, default=3)
-    parser.add_argument("--people", type=int, default=9_000)
-    parser.add_argument("--population", type=int, default=40_000)
+    parser.add_argument("--people", type=int, default=6_000)
+    parser.add_argument("--population", type=int, default=20_000)
     given = parser.parse_args()
     champion, found = simulated_model(), defaultdict(list)
     everybody = month(20_000, given.population, champion)
