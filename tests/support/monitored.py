@@ -171,8 +171,9 @@ def _outcomes(rng: np.random.Generator) -> Iterator[Metric]:
                 ("calibration_intercept", 0.4, 0.02),
             ):
                 for suffix, middle in (("", naive), ("_weighted", weighted)):
-                    value = rng.normal(middle, half / 3)
-                    yield at(f"outcome_{name}{suffix}", value, 812, value - half, value + half * 1.1)
+                    value = abs(rng.normal(middle, half / 3))
+                    low = max(value - half, 0)
+                    yield at(f"outcome_{name}{suffix}", value, 812, low, value + half * 1.1)
         for tenth in range(1, 11):
             at = partial(
                 Metric, count=81, slice_key="target|bin", slice_value=f"{target}|{tenth}", model_version=MODEL
