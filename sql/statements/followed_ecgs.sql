@@ -1,14 +1,19 @@
 -- ECGs of a time that a model scored in time, and the cath study of the patient that came next, if one did.
 -- No ECG whose patient had a study before it, or whose patient's report was known when it was scored: the model
 -- may have learned from it. Scored in time: within days of being read. Of what is scored long after, those whose
--- report had come meanwhile would be missing, so that the rest is healthier than all.
+-- report had come meanwhile would be missing, so that the rest is healthier than all. A flag that a promotion
+-- raises long after sent nobody.
 WITH scored AS (
     SELECT e.patient_id, e.acquired_at, e.sex, e.age, e.device, e.site, e.indication, s.stenosis_50,
            s.stenosis_70, s.stenosis_90, s.stenosis_100, s.rca_70, s.lca_70,
-           EXISTS (SELECT FROM flags AS f WHERE f.content_hash = e.content_hash) AS flagged
+           EXISTS (
+               SELECT FROM flags AS f
+               WHERE f.content_hash = e.content_hash AND f.raised_at <= e.first_read_at + interval '7 days'
+           ) AS flagged
     FROM ecgs AS e
     JOIN scores AS s USING (content_hash)
-    WHERE e.acquired_at >= :start AND e.acquired_at < :end
+    WHERE coalesce(e.acquired_at, e.first_read_at) >= :start
+      AND coalesce(e.acquired_at, e.first_read_at) < :end AND e.acquired_at IS NOT NULL
       AND s.model_version = :model_version AND s.preprocessing_version = :preprocessing_version
       AND s.scored_at <= e.first_read_at + interval '7 days'
       AND NOT EXISTS (

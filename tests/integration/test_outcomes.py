@@ -57,7 +57,13 @@ class Hospital:
             connection.execute(insert(runs).values(run | about))
 
     def ecg(
-        self, patient: str, day: float, probability: float = 0.3, scored_after: float = 0.01, **about: Any
+        self,
+        patient: str,
+        day: float,
+        probability: float = 0.3,
+        scored_after: float = 0.01,
+        flagged_after: float = 0.01,
+        **about: Any,
     ) -> None:
         """An ECG on a day of the window, read at once and scored so many days later; flagged from 0.5 on."""
         at, key = START + timedelta(days=day), f"ecg/{next(self._numbers)}.hea"
@@ -86,7 +92,11 @@ class Hospital:
             if probability >= 0.5:
                 flag = {"content_hash": content, "model_version": "m1", "target": "stenosis_70"}
                 more = {"patient_id": patient, "probability": probability, "threshold": 0.5, "rule": "half"}
-                connection.execute(insert(flags).values(flag | more | {"state": "open"}))
+                connection.execute(
+                    insert(flags).values(
+                        flag | more | {"state": "open", "raised_at": at + timedelta(days=flagged_after)}
+                    )
+                )
 
     def study(self, patient: str, day: float, degree: float, known_after: float = 1) -> None:
         """A study whose worst narrowing is in segment 6, and that is known so many days later."""
@@ -149,6 +159,12 @@ def test_ecgs_scored_long_after_they_came_are_left_out(hospital: Hospital) -> No
     hospital.ecg("late", 10, scored_after=30)
     hospital.ecg("in time", 10, scored_after=3)
     assert len(hospital.followed().patients) == 1
+
+
+def test_a_flag_that_is_raised_long_after_sent_nobody(hospital: Hospital) -> None:
+    hospital.ecg("flagged at once", 10, 0.6)
+    hospital.ecg("flagged when the shadow was promoted", 10, 0.6, flagged_after=20)
+    assert hospital.followed().flagged.tolist() == [True, False]
 
 
 def test_an_episode_ends_with_its_study(hospital: Hospital) -> None:
