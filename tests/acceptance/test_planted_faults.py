@@ -1,0 +1,31 @@
+"""Monitoring finds within a day what goes wrong at a hospital, and raises no alarm where nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from sqlalchemy import Engine
+
+from support.watched_hospital import SIGNS, Plan, WatchedHospital
+
+PLAN = Plan(patients=900, epochs=8, ecgs_per_day=600, reference_days=7, clean_days=3)
+
+
+@pytest.fixture(scope="module")
+def hospital(postgres: Engine) -> Iterator[WatchedHospital]:
+    with TemporaryDirectory() as folder:
+        hospital = WatchedHospital(postgres, Path(folder), PLAN)
+        hospital.open()
+        yield hospital
+
+
+def test_sound_days_pass_without_an_alert(hospital: WatchedHospital) -> None:
+    assert [alert for day in PLAN.watched_days for alert in hospital.watch(day)] == []
+
+
+@pytest.mark.parametrize("fault", SIGNS)
+def test_a_fault_is_found_on_its_first_day(hospital: WatchedHospital, fault: str) -> None:
+    assert SIGNS[fault] in [(alert.rule, alert.slice_value) for alert in hospital.watch_with(fault)]
