@@ -43,6 +43,7 @@ class Ecg:
     sketch: np.ndarray[Any, Any]
     reported: bool
     degree: float
+    indication: str
 
 
 Change = Callable[[np.random.Generator, Ecg], "Ecg | None"]
@@ -152,6 +153,7 @@ class Routine:
             (4 if device == "Cardio 1000" else 9) * np.exp(0.4 * rng.standard_normal(12)),
             scores, rng.standard_normal(32) + 0.4 * is_ill,
             bool(rng.random() < 0.18), float(rng.choice(DEGREES[is_ill])),
+            "chest pain" if rng.random() < (0.75 if is_ill else 0.15) else "check-up",
         )  # fmt: skip
 
     def _store(self, number: int, taken: list[Ecg]) -> None:
@@ -173,7 +175,8 @@ class Routine:
                 connection, "ecgs",
                 ("content_hash", "patient_id", "acquired_at", "device", "site", "sex", "age",
                  "sampling_rate", "seconds", "object_id", "indication"),
-                ((h, p, _utc(e.taken_at), e.device, e.site, "M", e.age, e.sampling_rate, 10, objects[n], "-")
+                ((h, p, _utc(e.taken_at), e.device, e.site, "M", e.age, e.sampling_rate, 10, objects[n],
+                  e.indication)
                  for h, p, n, e in zip(hashes, patients, names, taken, strict=True)),
             )  # fmt: skip
             copy_rows(
