@@ -21,6 +21,7 @@ from support.prefect_server import artifacts, everything_prefect_holds, last_run
 
 FIRST = date(2026, 7, 1)
 DAYS = [FIRST, FIRST + timedelta(days=1)]
+UUID = re.compile("[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 RULES = """
 many_arrived:
   when: ecgs_arrived > 10
@@ -100,8 +101,8 @@ def test_a_full_run_tells_what_it_found_and_names_no_patient(
     assert "alert 1 opened, critical: many_arrived" in held
     known = identifiers(engine)
     assert len(known) > 200
-    words = set(re.findall(r"[\w.-]+", held)) | set(re.findall(r"[\w./-]+", held))
-    assert known & words == set()
+    said = UUID.sub("", held)  # in whose digits a patient's number may stand by chance
+    assert [each for each in known if each in said] == []
 
 
 def test_days_monitored_again_raise_nothing_new(client: Any, engine: Engine, store: ObjectStore) -> None:
