@@ -1,12 +1,13 @@
 -- Lease the next ECGs of a model's worklist to a run: pending ones, and those whose scorer has fallen silent.
--- The attempt number fences off the former holder, should it still write.
+-- The attempt number fences off the former holder, should it still write. Newest files come first: today's ECGs
+-- do not wait until a new model has scored the archive.
 WITH next AS MATERIALIZED (
     SELECT object_id, model_version
     FROM worklist
     WHERE model_version = :model_version
       AND state IN ('pending', 'leased')
       AND (state = 'pending' OR lease_expires_at < clock_timestamp())
-    ORDER BY object_id
+    ORDER BY object_id DESC
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
 ), claimed AS (
