@@ -6,12 +6,13 @@ import random
 import time
 from typing import Any
 
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select
 
 from stence import scoring
 from stence.database.tables import objects, quarantine, scores, worklist
 from stence.objects import open_store
 from stence.settings import Settings
+from support.database import forget_ecgs
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.models import ShapeScorer, register
 from support.processes import start_scorer
@@ -61,7 +62,7 @@ def test_twenty_kills_of_two_scorers_change_nothing(engine: Engine, settings: Se
     undisturbed = score_in_peace(engine, settings)
     expected = outcome(engine)
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE worklist, scores, flags, quarantine, ecgs CASCADE"))
+        forget_ecgs(connection)
 
     chance = random.Random(20)
     scorers = [start_scorer(hasty, SECONDS_PER_BATCH) for _ in range(2)]

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from pydicom.data import get_testdata_file
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select
 
 from stence import scoring
 from stence.database.tables import objects, quarantine, scores
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
+from support.database import forget_ecgs
 from support.ecgs import manifest
 from support.models import ShapeScorer, register
 
@@ -94,6 +95,6 @@ def test_the_same_files_on_s3_give_the_same_rows(
     score_all(engine, settings)
     expected = outcome(engine)
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE objects, ecgs, worklist, scores, flags, quarantine CASCADE"))
+        forget_ecgs(connection, with_files=True)
     score_all(engine, on_s3)
     assert outcome(engine) == expected

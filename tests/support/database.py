@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import URL, Engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, delete, make_url, text
 
 from stence import database
+from stence.database import tables
 from stence.settings import Settings
 
 NUMBERS = itertools.count(1)
@@ -72,3 +73,12 @@ def url_of(engine: Engine, name: str) -> str:
     """The URL of another database on the engine's server, as a person would write it."""
     url: URL = make_url(engine.url).set(drivername="postgresql", database=name)
     return url.render_as_string(hide_password=False)
+
+
+def forget_ecgs(connection: Connection, *, with_files: bool = False) -> None:
+    """As if no ECG had been scored yet; ``with_files``: nor its file seen. No TRUNCATE: that would take
+    reviews along, which nobody may remove."""
+    results = (tables.worklist, tables.flags, tables.scores, tables.quarantine)
+    ecgs = (tables.ecg_measurements, tables.ecg_embeddings, tables.ecgs)
+    for table in (*results, *ecgs, *([tables.objects] if with_files else [])):
+        connection.execute(delete(table))
