@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from support.database import engine, postgres, settings
+from support.database import engine, postgres, settings, store
+from support.environment import stence_models
 from support.prefect_server import client, prefect_database
+from support.scoring import score_all
 
-__all__ = ["client", "engine", "postgres", "prefect_database", "settings"]
+__all__ = [
+    "client",
+    "engine",
+    "postgres",
+    "prefect_database",
+    "score_all",
+    "settings",
+    "stence_models",
+    "store",
+]

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import Engine
 
 from stence.cli import main
-from stence.objects import ObjectStore, open_store
+from stence.objects import ObjectStore
 from stence.registry.artefact import WEIGHTS
 from stence.settings import Settings
 from support.champion import crown
@@ -23,11 +23,6 @@ PARTS = ["packages", "data folder", "device", "object store", "database", "champ
 @pytest.fixture(autouse=True)
 def _environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, settings)
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(settings.resolved_store_url, settings)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from stence.encoders.recipes import PUBLISHED
 from stence.errors import StenceError
 from stence.labels import LabelsConfig, LabelsReport, fit_labels
 from stence.models import RiskModel
-from stence.objects import ObjectStore, open_store
+from stence.objects import ObjectStore
 from stence.settings import Settings
 from stence.training.finetuning import first_encoder
 from support.ecgs import heartbeats, store_ecg
@@ -58,11 +58,6 @@ class KilledError(Exception):
 def settings(tmp_path: Path) -> Settings:
     """Without a database: none is needed."""
     return Settings(data_dir=tmp_path, device="cpu")
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(settings.resolved_store_url, settings)
 
 
 def write_hospital(store: ObjectStore) -> None:

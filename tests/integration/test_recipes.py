@@ -14,7 +14,7 @@ from stence.database.tables import models, objects, quarantine, runs, scores
 from stence.encoders.recipes import PUBLISHED
 from stence.errors import StenceError
 from stence.models import TARGET_NAMES
-from stence.objects import ObjectStore, open_store
+from stence.objects import ObjectStore
 from stence.registry.artefact import Artefact
 from stence.scoring import RunSummary
 from stence.settings import Settings
@@ -28,11 +28,6 @@ from support.toy_hospital import ToyHospital, is_ill, toy_ecg
 
 SHORT = "short"
 """Patient with an ECG of 6 s."""
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(settings.resolved_store_url, settings)
 
 
 def config(encoder: str, **changes: object) -> SupervisedConfig:

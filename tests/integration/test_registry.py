@@ -1,46 +1,21 @@
-"""Model versions: one champion, a history that cannot lie, and files that are verified before use."""
+"""Model versions: one champion, and a history that cannot lie."""
 
 from __future__ import annotations
 
-import io
-import pickle
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
-from click.testing import CliRunner
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from stence import registry
-from stence.cli import main
-from stence.database import queries
 from stence.database.tables import model_events, models
-from stence.errors import ArtefactError, RegistryError
-from stence.objects import ObjectStore, open_store
+from stence.errors import RegistryError
+from stence.objects import ObjectStore
 from stence.settings import Settings
-from support.artefacts import make_artefact
-from support.environment import set_environment
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(settings.resolved_store_url, settings)
-
-
-def register(engine: Engine, *versions: str) -> None:
-    """Candidates without files."""
-    artefact = make_artefact()
-    for version in versions:
-        renamed = registry.Artefact(
-            artefact.manifest.model_copy(update={"model_version": version}), artefact.weights
-        )
-        with engine.begin() as connection:
-            registry.register(connection, f"models/{version}/", renamed, by="trainer", why="trained")
+from support.artefacts import register_candidates
 
 
 def promote(engine: Engine, version: str) -> None:
@@ -59,14 +34,14 @@ def states(engine: Engine) -> dict[str, str]:
 
 
 def test_a_promoted_model_is_champion_and_the_one_before_retires(engine: Engine) -> None:
-    register(engine, "a", "b")
+    register_candidates(engine, "a", "b")
     promote(engine, "a")
     promote(engine, "b")
     assert states(engine) == {"a": "retired", "b": "champion"}
 
 
 def test_every_change_is_in_the_history_with_who_and_why(engine: Engine) -> None:
-    register(engine, "a", "b")
+    register_candidates(engine, "a", "b")
     promote(engine, "a")
     promote(engine, "b")
     e = model_events.c
@@ -84,7 +59,7 @@ def test_every_change_is_in_the_history_with_who_and_why(engine: Engine) -> None
 
 
 def test_a_change_that_is_not_committed_leaves_no_trace(engine: Engine) -> None:
-    register(engine, "a")
+    register_candidates(engine, "a")
     with engine.connect() as connection:
         registry.promote(connection, "a", by="ada", why="better")
         connection.rollback()
@@ -93,14 +68,14 @@ def test_a_change_that_is_not_committed_leaves_no_trace(engine: Engine) -> None:
 
 
 def test_the_database_refuses_a_second_champion(engine: Engine) -> None:
-    register(engine, "a", "b")
+    register_candidates(engine, "a", "b")
     promote(engine, "a")
     with pytest.raises(IntegrityError, match="models_one_champion"), engine.begin() as connection:
         connection.execute(models.update().values(state="champion").where(models.c.version == "b"))
 
 
 def test_two_who_promote_at_the_same_time_take_turns(engine: Engine) -> None:
-    register(engine, "a", "b", "c")
+    register_candidates(engine, "a", "b", "c")
     promote(engine, "a")
     second = threading.Thread(target=promote, args=(engine, "c"))
     with engine.begin() as connection:
@@ -134,7 +109,7 @@ def last_event(engine: Engine) -> tuple[Any, ...]:
 
 
 def test_a_candidate_goes_into_shadow_and_from_there_becomes_champion(engine: Engine) -> None:
-    register(engine, "a", "b")
+    register_candidates(engine, "a", "b")
     promote(engine, "a")
     enshadow(engine, "b")
     assert last_event(engine) == ("b", "candidate", "shadow", "gate", "passed the gate")
@@ -147,7 +122,7 @@ def test_a_candidate_goes_into_shadow_and_from_there_becomes_champion(engine: En
 
 @pytest.mark.parametrize("in_shadow", [False, True])
 def test_a_rejected_model_never_comes_back(engine: Engine, in_shadow: bool) -> None:
-    register(engine, "a")
+    register_candidates(engine, "a")
     if in_shadow:
         enshadow(engine, "a")
     reject(engine, "a")
@@ -162,7 +137,7 @@ def test_a_rejected_model_never_comes_back(engine: Engine, in_shadow: bool) -> N
 def test_neither_champion_nor_retired_nor_unknown_goes_into_shadow_or_is_rejected(
     engine: Engine, change: Any
 ) -> None:
-    register(engine, "a", "b")
+    register_candidates(engine, "a", "b")
     promote(engine, "a")
     promote(engine, "b")
     for version, message in (("a", "a is retired"), ("b", "b is champion"), ("c", "no model version c")):
@@ -176,7 +151,7 @@ def due(engine: Engine, days: float) -> list[str]:
 
 
 def test_a_shadow_is_due_after_its_days_and_the_newest_goes_first(engine: Engine) -> None:
-    register(engine, "a", "b", "c")
+    register_candidates(engine, "a", "b", "c")
     promote(engine, "a")
     enshadow(engine, "c")
     enshadow(engine, "b")
@@ -190,7 +165,7 @@ def test_a_shadow_is_due_after_its_days_and_the_newest_goes_first(engine: Engine
 
 
 def test_a_shadow_judged_against_an_earlier_champion_is_not_promoted_by_itself(engine: Engine) -> None:
-    register(engine, "a", "b", "c")
+    register_candidates(engine, "a", "b", "c")
     promote(engine, "a")
     enshadow(engine, "b")
     promote(engine, "c")
@@ -199,7 +174,7 @@ def test_a_shadow_judged_against_an_earlier_champion_is_not_promoted_by_itself(e
 
 
 def test_the_history_cannot_be_rewritten(engine: Engine) -> None:
-    register(engine, "a")
+    register_candidates(engine, "a")
     for change in ("UPDATE model_events SET reason = 'x'", "DELETE FROM model_events"):
         with pytest.raises(DBAPIError, match="append"), engine.begin() as connection:
             connection.execute(text(change))
@@ -209,7 +184,7 @@ def test_the_history_cannot_be_rewritten(engine: Engine) -> None:
 
 
 def test_rollback_goes_back_the_way_the_promotions_came(engine: Engine) -> None:
-    register(engine, "a", "b", "c", "d")
+    register_candidates(engine, "a", "b", "c", "d")
     for version in "abc":
         promote(engine, version)
     assert rollback(engine) == "b"
@@ -222,7 +197,7 @@ def test_rollback_goes_back_the_way_the_promotions_came(engine: Engine) -> None:
 
 
 def test_rollback_without_a_champion_is_told(engine: Engine) -> None:
-    register(engine, "a")
+    register_candidates(engine, "a")
     with pytest.raises(RegistryError, match="nothing to roll back"):
         rollback(engine)
 
@@ -232,7 +207,7 @@ def test_rollback_without_a_champion_is_told(engine: Engine) -> None:
     [("unknown", "no model version unknown"), ("a", "a is retired.*rollback"), ("b", "b is champion")],
 )
 def test_what_cannot_be_promoted_is_told(engine: Engine, version: str, message: str) -> None:
-    register(engine, "a", "b")
+    register_candidates(engine, "a", "b")
     promote(engine, "a")
     promote(engine, "b")
     with pytest.raises(RegistryError, match=message):
@@ -240,9 +215,9 @@ def test_what_cannot_be_promoted_is_told(engine: Engine, version: str, message: 
 
 
 def test_a_version_is_registered_once(engine: Engine) -> None:
-    register(engine, "a")
+    register_candidates(engine, "a")
     with pytest.raises(RegistryError, match="a is registered already"):
-        register(engine, "a")
+        register_candidates(engine, "a")
 
 
 def test_without_a_champion_it_is_said_what_to_do(
@@ -252,185 +227,21 @@ def test_without_a_champion_it_is_said_what_to_do(
         registry.load_champion(engine, store, settings)
 
 
-@pytest.fixture
-def champion_folder(engine: Engine, store: ObjectStore, settings: Settings) -> str:
-    """A published, registered and promoted model; its folder in the store."""
-    artefact = make_artefact()
-    folder = registry.publish(store, settings.model_prefix, artefact)
-    with engine.begin() as connection:
-        registry.register(connection, folder, artefact, by="trainer", why="trained")
-        registry.promote(connection, "tiny-1", by="ada", why="the first")
-    return folder
-
-
-def test_the_champion_is_loaded_and_scores(
-    engine: Engine, store: ObjectStore, settings: Settings, champion_folder: str
-) -> None:
-    scorer = registry.load_champion(engine, store, settings)
-    assert scorer.model_version == "tiny-1"
-    probabilities = scorer.score(np.zeros((3, 2, 12, 1500), np.float32))
-    assert probabilities.shape == (3, 6)
-    assert ((probabilities > 0) & (probabilities < 1)).all()
-
-
-class Trap:
-    """Writes a file where it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.path,)
-
-
-def pickled(trap: Trap) -> bytes:
-    return pickle.dumps(trap)
-
-
-def saved_by_torch(trap: Trap) -> bytes:
-    buffer = io.BytesIO()
-    torch.save({"weights": trap}, buffer)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize("dump", [pickled, saved_by_torch])
-@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
-def test_a_pickle_in_place_of_a_file_is_refused_unopened(
-    engine: Engine,
-    store: ObjectStore,
-    settings: Settings,
-    champion_folder: str,
-    tmp_path: Path,
-    name: str,
-    dump: Any,
-) -> None:
-    trap = Trap(tmp_path / "opened")
-    store.put(champion_folder + name, dump(trap))
-    with pytest.raises(ArtefactError, match=rf"models/tiny-1/{name} is a .*(pickle|torch).*not opened"):
-        registry.load_champion(engine, store, settings)
-    assert not trap.path.exists()
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
-def test_an_altered_file_is_refused_by_name(
-    engine: Engine, store: ObjectStore, settings: Settings, champion_folder: str, name: str
-) -> None:
-    content = bytearray(store.get(champion_folder + name))
-    content[-2] ^= 1
-    store.put(champion_folder + name, bytes(content))
-    with pytest.raises(ArtefactError, match=f"models/tiny-1/{name} was altered"):
-        registry.load_champion(engine, store, settings)
-
-
-def test_both_files_of_another_model_are_refused(
-    engine: Engine, store: ObjectStore, settings: Settings, champion_folder: str
-) -> None:
-    registry.publish(store, settings.model_prefix, make_artefact(seed=2))
-    with pytest.raises(ArtefactError, match=r"models/tiny-1/manifest\.json was altered"):
-        registry.load_champion(engine, store, settings)
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
-def test_a_missing_file_is_named(
-    engine: Engine, store: ObjectStore, settings: Settings, champion_folder: str, name: str
-) -> None:
-    store.delete(champion_folder + name)
-    with pytest.raises(ArtefactError, match=f"models/tiny-1/{name} is missing"):
-        registry.load_champion(engine, store, settings)
-
-
-def test_a_file_that_does_not_belong_there_is_named_and_not_opened(
-    engine: Engine, store: ObjectStore, settings: Settings, champion_folder: str, tmp_path: Path
-) -> None:
-    trap = Trap(tmp_path / "opened")
-    store.put(champion_folder + "model.pth", pickled(trap))
-    with pytest.raises(ArtefactError, match=r"models/tiny-1/model.pth: .*not\s+opened"):
-        registry.load_champion(engine, store, settings)
-    assert not trap.path.exists()
-
-
-def test_the_view_shows_what_the_manifest_says(engine: Engine, champion_folder: str) -> None:
-    with engine.connect() as connection:
-        columns, rows = queries.run(connection, "model_history", {})
-    [row] = [dict(zip(columns, row, strict=True)) for row in rows]
-    assert row["auroc_stenosis_70"] == 0.75
-    assert row["champion_since"] == row["changed_at"]
-    assert (row["changed_by"], row["reason"]) == ("ada", "the first")
-
-
-# --- model cards --------------------------------------------------------------------------------------------
-
-CARD = {"card.md": b"# Model card: tiny-1", "card.html": b"<!doctype html>", "roc.png": b"PNG"}
-
-
-@pytest.fixture
-def card(engine: Engine, store: ObjectStore, settings: Settings) -> dict[str, str]:
-    """Keys and hashes of the card of a registered model."""
-    artefact = make_artefact()
-    keys = registry.publish_card(store, settings.card_prefix, "tiny-1", CARD)
-    with_card = registry.Artefact(artefact.manifest.model_copy(update={"card": keys}), artefact.weights)
-    with engine.begin() as connection:
-        registry.register(connection, "models/tiny-1/", with_card, by="trainer", why="trained")
-    return keys
-
-
-def test_a_card_comes_back_as_it_was_published(
-    engine: Engine, store: ObjectStore, card: dict[str, str]
-) -> None:
-    assert set(card) == {f"cards/tiny-1/{name}" for name in CARD}
-    with engine.connect() as connection:
-        assert registry.read_card(connection, store, "tiny-1") == CARD
-
-
-def test_an_altered_card_is_refused_by_name(engine: Engine, store: ObjectStore, card: dict[str, str]) -> None:
-    store.put("cards/tiny-1/card.html", b"better figures")
-    with (
-        pytest.raises(ArtefactError, match=r"cards/tiny-1/card\.html was altered"),
-        engine.connect() as connection,
-    ):
-        registry.read_card(connection, store, "tiny-1")
-
-
-@pytest.mark.parametrize(("version", "message"), [("b", "no model version b"), ("a", "a was .* without a")])
-def test_a_card_that_is_not_there_is_told(
-    engine: Engine, store: ObjectStore, version: str, message: str
-) -> None:
-    register(engine, "a")
-    with pytest.raises(RegistryError, match=message), engine.connect() as connection:
-        registry.read_card(connection, store, version)
-
-
 # --- the command line ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What ``stence models …`` prints."""
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, ["models", *arguments]).output
-
-
-def test_the_command_line_shows_and_saves_a_card(
-    card: dict[str, str], stence: Callable[..., str], tmp_path: Path
-) -> None:
-    assert stence("card", "tiny-1") == "# Model card: tiny-1\n"
-    saved = tmp_path / "kept" / "card"
-    assert stence("card", "tiny-1", "--save", str(saved)) == f"The card is in {saved / 'card.html'}.\n"
-    assert {path.name: path.read_bytes() for path in saved.iterdir()} == CARD
-
-
-def test_the_command_line_rejects(engine: Engine, stence: Callable[..., str]) -> None:
-    register(engine, "a")
-    assert stence("reject", "a", "--by", "ada", "--why", "odd") == "a is rejected.\n"
+def test_the_command_line_rejects(engine: Engine, stence_models: Callable[..., str]) -> None:
+    register_candidates(engine, "a")
+    assert stence_models("reject", "a", "--by", "ada", "--why", "odd") == "a is rejected.\n"
     assert states(engine) == {"a": "rejected"}
 
 
-def test_the_command_line_promotes_and_rolls_back(engine: Engine, stence: Callable[..., str]) -> None:
-    register(engine, "a", "b")
-    assert stence("promote", "a", "--by", "ada", "--why", "first") == "a is champion.\n"
-    assert stence("promote", "b", "--by", "ada", "--why", "better") == "b is champion.\n"
-    assert stence("rollback", "--by", "bob", "--why", "worse") == "a is champion again.\n"
-    assert stence("promote", "b", "--by", "ada", "--why", "better").startswith(
+def test_the_command_line_promotes_and_rolls_back(engine: Engine, stence_models: Callable[..., str]) -> None:
+    register_candidates(engine, "a", "b")
+    assert stence_models("promote", "a", "--by", "ada", "--why", "first") == "a is champion.\n"
+    assert stence_models("promote", "b", "--by", "ada", "--why", "better") == "b is champion.\n"
+    assert stence_models("rollback", "--by", "bob", "--why", "worse") == "a is champion again.\n"
+    assert stence_models("promote", "b", "--by", "ada", "--why", "better").startswith(
         "Error: Model version b is retired"
     )
     assert states(engine) == {"a": "champion", "b": "retired"}

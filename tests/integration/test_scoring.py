@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, select, update
 
-from stence import registry, scoring
+from stence import scoring
 from stence.database.tables import (
     ecg_embeddings,
     ecg_measurements,
     ecgs,
     flags,
     monitoring_metrics,
-    objects,
     quarantine,
     reviews,
     runs,
@@ -28,52 +24,11 @@ from stence.database.tables import (
 from stence.ecg import Recording
 from stence.ecg.profile import profile
 from stence.errors import ObjectForbiddenError
-from stence.objects import ObjectStore, open_store
-from stence.scoring import RunSummary
+from stence.objects import ObjectStore
 from stence.settings import Settings
-from support.ecgs import heartbeats, manifest, store_ecg
+from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
-
-ScoreAll = Callable[..., RunSummary]
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(settings.resolved_store_url, settings)
-
-
-@pytest.fixture
-def score_all(engine: Engine, store: ObjectStore, settings: Settings) -> ScoreAll:
-    """Index the store and score what is there, as the score flow does."""
-
-    def action(scorer: ShapeScorer | None = None) -> RunSummary:
-        scorer = scorer or ShapeScorer()
-        register(engine, scorer)
-        scoring.index(engine, store, settings)
-        with scoring.open_run(engine, store, settings, scorer) as run:
-            while run.score(limit=64):
-                pass
-        return run.summary()
-
-    return action
-
-
-def all_rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(*columns))]
-
-
-def in_quarantine(engine: Engine) -> dict[str, str]:
-    """Reason by key of every open row."""
-    statement = (
-        select(objects.c.key, quarantine.c.reason).join(quarantine).where(quarantine.c.state == "open")
-    )
-    with engine.connect() as connection:
-        return dict(tuple(row) for row in connection.execute(statement))
-
-
-def give_patients(store: ObjectStore, *rows: tuple[str, str]) -> None:
-    store.put("ecg/record_list.csv", manifest([(p, "2026-03-01 08:30:00", path) for p, path in rows]))
+from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine
 
 
 def test_every_ecg_ends_scored_or_in_quarantine_and_the_counts_add_up(
@@ -129,142 +84,6 @@ def test_a_file_sent_again_under_another_key_is_scored_once(
         store_ecg(store, key, heartbeats(1), comments=("<subject_id>: 7",))
     assert score_all().counts() == {"indexed": 2, "scored": 2, "quarantined": 0, "pending": 0}
     assert len(all_rows(engine, scores.c.content_hash)) == 1
-
-
-@pytest.mark.parametrize("apart", [False, True], ids=["in one run", "in a later run"])
-def test_one_ecg_under_two_patients_waits_for_a_person_and_both_keys_are_named(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll, apart: bool
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
-    store_ecg(store, "ecg/other.hea", heartbeats(2), comments=("<subject_id>: 9",))
-    if apart:
-        score_all(ShapeScorer(threshold=0))
-    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
-
-    summary = score_all(ShapeScorer(threshold=0))
-
-    assert summary.counts() == {"indexed": 3, "scored": 1, "quarantined": 2, "pending": 0}
-    assert in_quarantine(engine) == {"ecg/a.hea": "patient_conflict", "ecg/b.hea": "patient_conflict"}
-    for (detail,) in all_rows(engine, quarantine.c.detail):
-        assert "ecg/a.hea, ecg/b.hea" in detail
-    assert len(all_rows(engine, scores.c.content_hash)) == 1
-    open_flags = select(flags.c.patient_id).where(flags.c.state == "open").distinct()
-    with engine.connect() as connection:
-        assert list(connection.scalars(open_flags)) == ["9"]
-
-
-def test_a_person_settles_a_conflict_by_dismissing_the_wrong_file(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
-    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
-    score_all()
-    with engine.begin() as connection:
-        _, rows = scoring.quarantine.list_open(connection)
-        ids = {key: number for number, key, *_ in rows}
-        assert scoring.quarantine.dismiss(connection, ids=[ids["ecg/b.hea"]], by="archivist") == 1
-        assert scoring.quarantine.retry(connection, reason="patient_conflict") == 1
-
-    summary = score_all()
-
-    assert summary.counts() == {"indexed": 2, "scored": 1, "quarantined": 1, "pending": 0}
-    assert all_rows(engine, ecgs.c.patient_id) == [("7",)]
-    assert in_quarantine(engine) == {}
-
-
-def test_a_signal_that_arrives_after_its_header_is_scored_then(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
-    signal = store.get("ecg/a.dat")
-    store.delete("ecg/a.dat")
-    assert score_all().quarantined == 1
-    assert in_quarantine(engine) == {"ecg/a.hea": "object_missing"}
-    store.put("ecg/a.dat", signal)
-    assert score_all().counts() == {"indexed": 1, "scored": 1, "quarantined": 0, "pending": 0}
-    assert all_rows(engine, quarantine.c.state) == [("resolved",)]
-
-
-def test_a_patient_named_later_by_a_manifest_frees_the_ecg(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1))
-    assert score_all().quarantined == 1
-    give_patients(store, ("p1", "a"))
-    assert score_all().scored == 1
-    ((patient, acquired_at),) = all_rows(engine, ecgs.c.patient_id, ecgs.c.acquired_at)
-    assert patient == "p1"
-    assert acquired_at.isoformat() == "2026-03-01T08:30:00+00:00"
-
-
-def test_a_corrected_manifest_moves_score_and_flags_to_the_right_patient(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1))
-    give_patients(store, ("wrong", "a"))
-    score_all(ShapeScorer(threshold=0))
-    give_patients(store, ("right", "a"))
-    score_all(ShapeScorer(threshold=0))
-    assert all_rows(engine, ecgs.c.patient_id) == [("right",)]
-    assert {row[0] for row in all_rows(engine, flags.c.patient_id)} == {"right"}
-    assert len(all_rows(engine, scores.c.content_hash)) == 1
-
-
-ABOUT = """subject_id,path,ecg_time,site,indication
-p1,a,2026-03-01 08:30:00,Ward 4,chest pain
-p2,b,2026-03-01 08:30:00, ,
-"""
-
-
-def test_site_and_indication_come_from_the_file_and_else_from_the_manifest(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1))
-    store_ecg(store, "ecg/b.hea", heartbeats(2), comments=("Site: Clinic", "Device: Cardio 200"))
-    store.put("ecg/record_list.csv", ABOUT.encode())
-    score_all()
-    said = (ecgs.c.patient_id, ecgs.c.site, ecgs.c.indication, ecgs.c.device)
-    assert set(all_rows(engine, *said)) == {
-        ("p1", "Ward 4", "chest pain", None),
-        ("p2", "Clinic", None, "Cardio 200"),
-    }
-
-    store.put("ecg/record_list.csv", ABOUT.replace("Ward 4", "Ward 5").encode())
-    assert score_all().scored_by_run == 1
-    assert ("p1", "Ward 5", "chest pain", None) in all_rows(engine, *said)
-
-
-def test_a_path_that_a_manifest_gives_to_two_patients_belongs_to_neither(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll, caplog: pytest.LogCaptureFixture
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1))
-    give_patients(store, ("p1", "a"), ("p2", "a"), ("", "b"))
-    score_all()
-    assert in_quarantine(engine) == {"ecg/a.hea": "unknown_patient"}
-    assert "line 2" in caplog.text
-    assert "line 3" in caplog.text
-    assert "line 4: subject_id or path is empty" in caplog.text
-
-
-def test_a_file_and_a_manifest_that_disagree_are_not_scored(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
-    give_patients(store, ("8", "a"))
-    score_all()
-    assert in_quarantine(engine) == {"ecg/a.hea": "patient_mismatch"}
-    assert "7" not in all_rows(engine, quarantine.c.detail)[0][0]
-
-
-def test_a_replaced_file_is_scored_again_and_the_old_flag_is_void(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
-    score_all(ShapeScorer(threshold=0))
-    store_ecg(store, "ecg/a.hea", heartbeats(2), comments=("<subject_id>: 7",))
-    assert score_all(ShapeScorer(threshold=0)).scored == 1
-    states = sorted(row[0] for row in all_rows(engine, flags.c.state))
-    assert states == ["open"] * 6 + ["withdrawn"] * 6
 
 
 def test_flags_are_raised_at_the_threshold_and_keep_a_persons_judgement(
@@ -483,133 +302,3 @@ def test_what_else_is_wrong_with_an_ecg_is_told_in_short(
     ((detail, lead),) = all_rows(engine, quarantine.c.detail, quarantine.c.lead)
     assert lead == "V1"
     assert detail.endswith("; also flat_lead in V2, V3, V4, V5, V6")
-
-
-# --- shadow -------------------------------------------------------------------------------------------------
-
-
-def enshadow(engine: Engine, scorer: ShapeScorer) -> None:
-    register(engine, scorer)
-    with engine.begin() as connection:
-        registry.shadow(connection, scorer.model_version, by="gate", why="passed")
-
-
-def promote(engine: Engine, scorer: ShapeScorer) -> int:
-    with engine.begin() as connection:
-        return registry.promote(connection, scorer.model_version, by="ada", why="better")
-
-
-def raised(engine: Engine, version: str) -> list[tuple[Any, ...]]:
-    """What is flagged by a model, but for when."""
-    columns = [column for column in flags.c if column.name not in {"id", "model_version", "raised_at"}]
-    statement = select(*columns).where(flags.c.model_version == version)
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(statement.order_by("content_hash", "target"))]
-
-
-def until_waiting(engine: Engine, count: int) -> None:
-    """Until so many transactions wait for a lock; fails where they do not."""
-    waiting = text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
-    for _ in range(100):
-        with engine.connect() as connection:
-            if connection.scalar(waiting) == count:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"{count} transactions should wait for each other")
-
-
-def hospital(store: ObjectStore, ecgs: int = 4) -> None:
-    for number in range(ecgs):
-        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
-
-
-def test_a_shadow_scores_without_flags_and_promotion_raises_those_it_would_have_raised(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    hospital(store)
-    champion, shadow = ShapeScorer("shape-1", threshold=0.4), ShapeScorer("shape-2", threshold=0.4)
-    score_all(champion)
-    enshadow(engine, shadow)
-    summary = score_all(shadow)
-    assert (summary.scored, summary.flagged) == (4, {})
-    assert raised(engine, "shape-2") == []
-
-    expected = raised(engine, "shape-1")
-    assert 0 < len(expected) < 4 * 6
-    assert promote(engine, shadow) == len(expected)
-    assert raised(engine, "shape-2") == expected
-    store_ecg(store, "ecg/new.hea", heartbeats(9), comments=("<subject_id>: 9",))
-    score_all(champion)
-    score_all(shadow)
-    assert raised(engine, "shape-2") == raised(engine, "shape-1") != expected
-
-
-def test_an_ecg_whose_file_was_replaced_is_not_flagged_at_promotion(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    hospital(store, ecgs=1)
-    shadow = ShapeScorer(threshold=0)
-    enshadow(engine, shadow)
-    score_all(shadow)
-    store_ecg(store, "ecg/0.hea", heartbeats(5), comments=("<subject_id>: 0",))
-    score_all(shadow)
-    assert promote(engine, shadow) == 6
-
-
-def test_a_shadow_that_is_rejected_while_it_scores_raises_no_flag(
-    engine: Engine, store: ObjectStore, settings: Settings
-) -> None:
-    hospital(store)
-    shadow = ShapeScorer(threshold=0)
-    enshadow(engine, shadow)
-    scoring.index(engine, store, settings)
-    with scoring.open_run(engine, store, settings, shadow) as run:
-        run.score(limit=2)
-        with engine.begin() as connection:
-            registry.reject(connection, shadow.model_version, by="ada", why="odd")
-        run.score()
-    assert run.summary().counts() == {"indexed": 4, "scored": 4, "quarantined": 0, "pending": 0}
-    assert raised(engine, "shape-1") == []
-
-
-def test_a_shadow_promoted_while_it_scores_leaves_no_ecg_without_its_flags(
-    engine: Engine, store: ObjectStore, settings: Settings
-) -> None:
-    hospital(store)
-    shadow = ShapeScorer(threshold=0)
-    enshadow(engine, shadow)
-    scoring.index(engine, store, settings)
-    with scoring.open_run(engine, store, settings, shadow) as run:
-        run.score(limit=1)
-        with engine.begin() as connection:
-            registry.promote(connection, shadow.model_version, by="ada", why="better")
-            # This batch sees the shadow still; it must wait to learn what has become of it.
-            batch = threading.Thread(target=run.score, kwargs={"limit": 1})
-            batch.start()
-            until_waiting(engine, 1)
-        batch.join(30)
-        run.score()
-    assert len(raised(engine, "shape-1")) == 4 * 6
-
-
-def test_a_promotion_waits_for_the_batch_that_is_being_written(
-    engine: Engine, store: ObjectStore, settings: Settings
-) -> None:
-    """Else neither would see the other, and nobody would raise the flags of the batch."""
-    hospital(store)
-    shadow = ShapeScorer(threshold=0)
-    enshadow(engine, shadow)
-    scoring.index(engine, store, settings)
-    promotion = threading.Thread(target=promote, args=(engine, shadow))
-    with scoring.open_run(engine, store, settings, shadow) as run:
-        batch = threading.Thread(target=run.score)
-        with engine.begin() as connection:
-            # Where the batch goes next once it has decided about flags.
-            connection.execute(text("LOCK TABLE quarantine IN SHARE MODE"))
-            batch.start()
-            until_waiting(engine, 1)
-            promotion.start()
-            until_waiting(engine, 2)
-        batch.join(30)
-        promotion.join(30)
-    assert len(raised(engine, "shape-1")) == 4 * 6

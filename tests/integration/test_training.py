@@ -18,7 +18,7 @@ from stence.database.tables import models
 from stence.ecg import decode
 from stence.errors import StenceError
 from stence.models import RiskScorer
-from stence.objects import ObjectStore, open_store
+from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.registry.artefact import Artefact, read, scorer
 from stence.registry.manifest import Manifest
@@ -40,11 +40,6 @@ CONFIG = SupervisedConfig(
     ),
     bootstrap_resamples=100,
 )
-
-
-@pytest.fixture
-def store(settings: Settings) -> ObjectStore:
-    return open_store(settings.resolved_store_url, settings)
 
 
 def registered(engine: Engine) -> list[tuple[str, str, str, str]]:

@@ -6,11 +6,12 @@ import hashlib
 from datetime import UTC, datetime
 
 import torch
+from sqlalchemy import Engine
 
 from stence.encoders import build
 from stence.encoders.recipes import STENCE
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
-from stence.registry import Artefact, Manifest, weights_of
+from stence.registry import Artefact, Manifest, register, weights_of
 from stence.registry.artefact import WEIGHTS
 from stence.registry.manifest import Architecture, Code, Preprocessing, TrainingData
 
@@ -37,3 +38,12 @@ def make_artefact(version: str = "tiny-1", seed: int = 1, threshold: float = 0.5
         files={WEIGHTS: hashlib.sha256(weights).hexdigest()},
     )
     return Artefact(manifest, weights)
+
+
+def register_candidates(engine: Engine, *versions: str) -> None:
+    """Candidates without files."""
+    artefact = make_artefact()
+    for version in versions:
+        renamed = Artefact(artefact.manifest.model_copy(update={"model_version": version}), artefact.weights)
+        with engine.begin() as connection:
+            register(connection, f"models/{version}/", renamed, by="trainer", why="trained")

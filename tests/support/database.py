@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, delete, make_url, text
 
 from stence import database
 from stence.database import tables
+from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 
 NUMBERS = itertools.count(1)
@@ -67,6 +68,12 @@ def engine(settings: Settings) -> Iterator[Engine]:
     """An engine on the test's own database."""
     with database.connect(settings) as engine:
         yield engine
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    """The store of these settings, empty."""
+    return open_store(settings.resolved_store_url, settings)
 
 
 def url_of(engine: Engine, name: str) -> str:

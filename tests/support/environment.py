@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 
+from stence.cli import main
 from stence.settings import Settings
 
 
@@ -14,3 +18,10 @@ def set_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None:
         value = getattr(settings, name)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         patch.setenv(f"STENCE_{name.upper()}", str(plain))
+
+
+@pytest.fixture
+def stence_models(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What ``stence models …`` prints."""
+    set_environment(monkeypatch, settings)
+    return lambda *arguments: CliRunner().invoke(main, ["models", *arguments]).output

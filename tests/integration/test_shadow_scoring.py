@@ -1,0 +1,147 @@
+"""Models in shadow score without raising flags, until they are promoted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from stence import registry, scoring
+from stence.database.tables import (
+    flags,
+)
+from stence.objects import ObjectStore
+from stence.settings import Settings
+from support.ecgs import heartbeats, store_ecg
+from support.models import ShapeScorer, register
+from support.scoring import ScoreAll
+
+
+def enshadow(engine: Engine, scorer: ShapeScorer) -> None:
+    register(engine, scorer)
+    with engine.begin() as connection:
+        registry.shadow(connection, scorer.model_version, by="gate", why="passed")
+
+
+def promote(engine: Engine, scorer: ShapeScorer) -> int:
+    with engine.begin() as connection:
+        return registry.promote(connection, scorer.model_version, by="ada", why="better")
+
+
+def raised(engine: Engine, version: str) -> list[tuple[Any, ...]]:
+    """What is flagged by a model, but for when."""
+    columns = [column for column in flags.c if column.name not in {"id", "model_version", "raised_at"}]
+    statement = select(*columns).where(flags.c.model_version == version)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(statement.order_by("content_hash", "target"))]
+
+
+def until_waiting(engine: Engine, count: int) -> None:
+    """Until so many transactions wait for a lock; fails where they do not."""
+    waiting = text("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+    for _ in range(100):
+        with engine.connect() as connection:
+            if connection.scalar(waiting) == count:
+                return
+        time.sleep(0.1)
+    pytest.fail(f"{count} transactions should wait for each other")
+
+
+def hospital(store: ObjectStore, ecgs: int = 4) -> None:
+    for number in range(ecgs):
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+
+
+def test_a_shadow_scores_without_flags_and_promotion_raises_those_it_would_have_raised(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    hospital(store)
+    champion, shadow = ShapeScorer("shape-1", threshold=0.4), ShapeScorer("shape-2", threshold=0.4)
+    score_all(champion)
+    enshadow(engine, shadow)
+    summary = score_all(shadow)
+    assert (summary.scored, summary.flagged) == (4, {})
+    assert raised(engine, "shape-2") == []
+
+    expected = raised(engine, "shape-1")
+    assert 0 < len(expected) < 4 * 6
+    assert promote(engine, shadow) == len(expected)
+    assert raised(engine, "shape-2") == expected
+    store_ecg(store, "ecg/new.hea", heartbeats(9), comments=("<subject_id>: 9",))
+    score_all(champion)
+    score_all(shadow)
+    assert raised(engine, "shape-2") == raised(engine, "shape-1") != expected
+
+
+def test_an_ecg_whose_file_was_replaced_is_not_flagged_at_promotion(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    hospital(store, ecgs=1)
+    shadow = ShapeScorer(threshold=0)
+    enshadow(engine, shadow)
+    score_all(shadow)
+    store_ecg(store, "ecg/0.hea", heartbeats(5), comments=("<subject_id>: 0",))
+    score_all(shadow)
+    assert promote(engine, shadow) == 6
+
+
+def test_a_shadow_that_is_rejected_while_it_scores_raises_no_flag(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    hospital(store)
+    shadow = ShapeScorer(threshold=0)
+    enshadow(engine, shadow)
+    scoring.index(engine, store, settings)
+    with scoring.open_run(engine, store, settings, shadow) as run:
+        run.score(limit=2)
+        with engine.begin() as connection:
+            registry.reject(connection, shadow.model_version, by="ada", why="odd")
+        run.score()
+    assert run.summary().counts() == {"indexed": 4, "scored": 4, "quarantined": 0, "pending": 0}
+    assert raised(engine, "shape-1") == []
+
+
+def test_a_shadow_promoted_while_it_scores_leaves_no_ecg_without_its_flags(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    hospital(store)
+    shadow = ShapeScorer(threshold=0)
+    enshadow(engine, shadow)
+    scoring.index(engine, store, settings)
+    with scoring.open_run(engine, store, settings, shadow) as run:
+        run.score(limit=1)
+        with engine.begin() as connection:
+            registry.promote(connection, shadow.model_version, by="ada", why="better")
+            # This batch sees the shadow still; it must wait to learn what has become of it.
+            batch = threading.Thread(target=run.score, kwargs={"limit": 1})
+            batch.start()
+            until_waiting(engine, 1)
+        batch.join(30)
+        run.score()
+    assert len(raised(engine, "shape-1")) == 4 * 6
+
+
+def test_a_promotion_waits_for_the_batch_that_is_being_written(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    """Else neither would see the other, and nobody would raise the flags of the batch."""
+    hospital(store)
+    shadow = ShapeScorer(threshold=0)
+    enshadow(engine, shadow)
+    scoring.index(engine, store, settings)
+    promotion = threading.Thread(target=promote, args=(engine, shadow))
+    with scoring.open_run(engine, store, settings, shadow) as run:
+        batch = threading.Thread(target=run.score)
+        with engine.begin() as connection:
+            # Where the batch goes next once it has decided about flags.
+            connection.execute(text("LOCK TABLE quarantine IN SHARE MODE"))
+            batch.start()
+            until_waiting(engine, 1)
+            promotion.start()
+            until_waiting(engine, 2)
+        batch.join(30)
+        promotion.join(30)
+    assert len(raised(engine, "shape-1")) == 4 * 6

@@ -1,0 +1,56 @@
+"""Scores what lies in a store as the score flow does, and looks at what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from stence import scoring
+from stence.database.tables import (
+    objects,
+    quarantine,
+)
+from stence.objects import ObjectStore
+from stence.scoring import RunSummary
+from stence.settings import Settings
+from support.ecgs import manifest
+from support.models import ShapeScorer, register
+
+ScoreAll = Callable[..., RunSummary]
+
+
+@pytest.fixture
+def score_all(engine: Engine, store: ObjectStore, settings: Settings) -> ScoreAll:
+    """Index the store and score what is there, as the score flow does."""
+
+    def action(scorer: ShapeScorer | None = None) -> RunSummary:
+        scorer = scorer or ShapeScorer()
+        register(engine, scorer)
+        scoring.index(engine, store, settings)
+        with scoring.open_run(engine, store, settings, scorer) as run:
+            while run.score(limit=64):
+                pass
+        return run.summary()
+
+    return action
+
+
+def all_rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*columns))]
+
+
+def in_quarantine(engine: Engine) -> dict[str, str]:
+    """Reason by key of every open row."""
+    statement = (
+        select(objects.c.key, quarantine.c.reason).join(quarantine).where(quarantine.c.state == "open")
+    )
+    with engine.connect() as connection:
+        return dict(tuple(row) for row in connection.execute(statement))
+
+
+def give_patients(store: ObjectStore, *rows: tuple[str, str]) -> None:
+    store.put("ecg/record_list.csv", manifest([(p, "2026-03-01 08:30:00", path) for p, path in rows]))
