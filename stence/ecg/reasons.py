@@ -28,6 +28,7 @@ class Reason(StrEnum):
     IMPLAUSIBLE_SIZE = auto()
     # whose it is
     UNKNOWN_PATIENT = auto()
+    UNREADABLE_PATIENT = auto()
     PATIENT_MISMATCH = auto()
     PATIENT_CONFLICT = auto()
     # the signal

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
-from stence.ecg.formats.limits import plain_text
+from stence.domain.text import plain_text
 from stence.objects import ObjectStore, StoredObject
 from stence.settings import Settings
 

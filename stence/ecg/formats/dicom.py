@@ -20,7 +20,8 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import DT
 
-from stence.ecg.formats.limits import check_rate, check_size, millivolts, plain_text
+from stence.domain.text import plain_text
+from stence.ecg.formats.limits import check_rate, check_size, millivolts
 from stence.ecg.leads import complete, find_leads, lead_of_code, lead_of_name, shift
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Recording, Sex

@@ -1,7 +1,4 @@
-"""What every reader refuses before it allocates anything, so that a hostile header cannot fill the memory.
-
-And what it takes of words that anybody may have typed.
-"""
+"""What every reader refuses before it allocates anything, so that a hostile header cannot fill the memory."""
 
 from __future__ import annotations
 
@@ -13,15 +10,6 @@ MAX_CHANNELS = 64
 """Body surface maps aside, no resting ECG has more."""
 MAX_SAMPLES = 2**22
 """Over all channels: 12 leads for almost 6 minutes at 1000 Hz."""
-
-MAX_WORDS = 200
-"""Characters of a name or remark that are kept."""
-
-
-def plain_text(text: str) -> str | None:
-    """Words in one line of at most ``MAX_WORDS``; None if nothing is left. Postgres takes no NUL."""
-    line = " ".join(text.split())
-    return "".join(filter(str.isprintable, line))[:MAX_WORDS].strip() or None
 
 
 def check_size(channels: int, samples: int) -> None:

@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from stence.ecg.formats.limits import check_rate, check_size, plain_text
+from stence.domain.text import plain_text
+from stence.ecg.formats.limits import check_rate, check_size
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Sex
 

@@ -1,0 +1,55 @@
+"""Patient numbers: one rule for WFDB, DICOM, manifests, cath reports, angiograms and merge tables.
+
+Two numbers that differ in any character are two patients. Nothing is guessed: a text that may be another
+patient's number, or none, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_PATIENT_ID_CHARACTERS = 64
+"""As in DICOM's value representation LO (PS3.5 6.2)."""
+
+_PLACEHOLDERS = frozenset(
+    {
+        *("unknown", "unk", "unbekannt", "anonymous", "anonymized", "anonymised", "anon"),
+        *("none", "null", "nil"),
+        *("nan", "na", "n/a", "test", "testpatient", "test patient", "dummy", "patient", "nobody"),
+    }
+)
+_NOTHING_BUT_ZEROS = re.compile(r"[0\W_]+")
+_PADDING = " \t\r\n\v\f\0"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class PatientIdError(ValueError):
+    """The text is no patient number; the message says why, without the text."""
+
+
+def patient_id(text: str | None) -> str | None:
+    """The patient number in ``text``, without blanks and NULs around it, in Unicode form NFC.
+
+    None where the text names nobody: it is empty, or a placeholder (``0000000``, ``UNKNOWN``, ``TEST``).
+    Raises PatientIdError where it names somebody whose number cannot be read with certainty.
+
+    >>> patient_id(" 12345\\0")
+    '12345'
+    >>> patient_id("0000000") is None
+    True
+    """
+    plain = unicodedata.normalize("NFC", (text or "").strip(_PADDING))
+    if not plain or _NOTHING_BUT_ZEROS.fullmatch(plain) or plain.casefold() in _PLACEHOLDERS:
+        return None
+    if len(plain) > MAX_PATIENT_ID_CHARACTERS:
+        raise PatientIdError(
+            f"the patient number has {len(plain)} characters; at most {MAX_PATIENT_ID_CHARACTERS} are read"
+        )
+    if _REPLACEMENT in plain:
+        raise PatientIdError("the patient number is not in the character set that its source declares")
+    if "\\" in plain:
+        raise PatientIdError("the patient number holds a backslash, which separates several values in DICOM")
+    if any(unicodedata.category(character)[0] == "C" for character in plain):
+        raise PatientIdError("the patient number holds characters that cannot be printed")
+    return plain
