@@ -23,6 +23,10 @@ class ObjectTooLargeError(StenceError):
     """An object is larger than the caller is ready to read."""
 
 
+OBJECT_ERRORS = (ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError)
+"""Errors about one object; the store itself is well."""
+
+
 class StoreUnavailableError(StenceError):
     """The object store did not answer, after all retries."""
 
@@ -37,6 +41,10 @@ class ArtefactError(StenceError):
 
 class RegistryError(StenceError):
     """A change of a model version's state is not allowed."""
+
+
+class PatientMergeError(StenceError):
+    """Patient numbers cannot be merged or separated that way."""
 
 
 class WeightsError(StenceError):

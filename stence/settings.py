@@ -33,6 +33,7 @@ class Settings(BaseSettings):
 
     ecg_prefix: str = Field("ecg/", description="Where ECGs and their record_list.csv lie in the store.")
     report_prefix: str = Field("reports/", description="Where cath reports lie in the store.")
+    patient_prefix: str = Field("patients/", description="Where tables of merged patient numbers lie.")
     angiogram_prefix: str = Field(
         "angio/", description="Where coronary angiograms (XA DICOM) lie in the store."
     )
@@ -58,7 +59,10 @@ class Settings(BaseSettings):
         120, ge=0, description="How long a run waits for Postgres or the store to return."
     )
     max_object_bytes: int = Field(
-        64 * 2**20, ge=1, description="A larger ECG object is quarantined, not read."
+        64 * 2**20, ge=1, description="An ECG whose files are larger together is quarantined, not read."
+    )
+    max_bytes_in_flight: int = Field(
+        512 * 2**20, ge=1, description="ECG files in memory at once, but for one that is larger."
     )
 
     max_angiogram_bytes: int = Field(
@@ -106,6 +110,7 @@ class Settings(BaseSettings):
     @field_validator(
         "ecg_prefix",
         "report_prefix",
+        "patient_prefix",
         "angiogram_prefix",
         "model_prefix",
         "card_prefix",

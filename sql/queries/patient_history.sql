@@ -1,5 +1,5 @@
 -- What is known of one patient? Every ECG and model: the risk, and the flags it raised; newest ECG first.
---   patient  the patient's number (required)
+--   patient  the patient's number, present or former (required)
 --   limit    how many rows
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_history.sql' \quit \endif
 \if :{?limit} \else \set limit 50 \endif
@@ -11,6 +11,6 @@ CROSS JOIN LATERAL (
     FROM flags
     WHERE flags.content_hash = risk.content_hash AND flags.model_version = risk.model_version
 ) AS raised
-WHERE risk.patient_id = :'patient'
+WHERE risk.patient_id = coalesce((SELECT present_id FROM patient_aliases WHERE patient_id = :'patient'), :'patient')
 ORDER BY risk.acquired_at DESC NULLS LAST, risk.object_key, risk.scored_at DESC
 LIMIT CAST(:'limit' AS bigint);

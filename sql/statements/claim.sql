@@ -18,7 +18,8 @@ WITH next AS MATERIALIZED (
     WHERE w.object_id = next.object_id AND w.model_version = next.model_version
     RETURNING w.object_id, w.attempt
 )
-SELECT c.object_id, o.key, o.etag, c.attempt, m.patient_id, m.acquired_at, m.site, m.indication
+SELECT c.object_id, o.key, o.etag, c.attempt, m.patient_id, m.acquired_at, m.site, m.indication,
+       m.local_timezone, m.contradiction
 FROM claimed AS c
 JOIN objects AS o ON o.id = c.object_id
 LEFT JOIN manifest_records AS m USING (record_key)

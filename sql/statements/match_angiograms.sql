@@ -1,8 +1,13 @@
--- Find every angiogram's cath study: the one it names, else the only one of its patient within 12 hours. Done
+-- Find every angiogram's cath study: the one it names, else the only one of its patient within 12 hours.
+-- Patients go by their present numbers. Done
 -- for all, not only new ones, so that the order in which files and reports arrive makes no difference.
-WITH named AS (
+WITH views AS (
+    SELECT v.object_id, v.accession_number, v.study_instance_uid, v.dicom_study_id, v.acquired_at,
+           coalesce(a.present_id, v.patient_id) AS patient_id
+    FROM angiogram_views AS v LEFT JOIN patient_aliases AS a ON a.patient_id = v.patient_id
+), named AS (
     SELECT DISTINCT ON (v.object_id) v.object_id, s.study_id
-    FROM angiogram_views AS v
+    FROM views AS v
     JOIN cath_studies AS s
       ON s.study_id IN (v.accession_number, v.study_instance_uid, v.dicom_study_id)
      AND s.patient_id = v.patient_id
@@ -10,7 +15,7 @@ WITH named AS (
              array_position(ARRAY[v.accession_number, v.study_instance_uid, v.dicom_study_id], s.study_id)
 ), near AS (
     SELECT v.object_id, min(s.study_id) AS study_id
-    FROM angiogram_views AS v
+    FROM views AS v
     JOIN cath_studies AS s
       ON s.patient_id = v.patient_id
      AND s.performed_at BETWEEN v.acquired_at - interval '12 hours' AND v.acquired_at + interval '12 hours'

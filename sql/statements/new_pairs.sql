@@ -8,7 +8,7 @@ WITH seen AS (
     FROM objects AS o
     LEFT JOIN manifest_records AS m USING (record_key)
     LEFT JOIN ecgs AS e ON e.content_hash = o.content_hash
-    WHERE o.kind = 'ecg'
+    WHERE o.kind = 'ecg' AND m.contradiction IS NULL
 ), angiograms AS (
     SELECT study_id, min(changed_at) AS changed_at
     FROM angiogram_views WHERE state <> 'quarantined' GROUP BY study_id

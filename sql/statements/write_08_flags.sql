@@ -4,8 +4,9 @@
 WITH model AS (SELECT state FROM models WHERE version = :model_version FOR SHARE)
 INSERT INTO flags AS f (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
 SELECT DISTINCT ON (s.content_hash, t.target)
-       s.content_hash, :model_version, t.target, s.patient_id, p.probability, t.threshold, t.rule, 'open'
+       s.content_hash, :model_version, t.target, e.patient_id, p.probability, t.threshold, t.rule, 'open'
 FROM staged_results AS s
+JOIN ecgs AS e ON e.content_hash = s.content_hash
 CROSS JOIN LATERAL (VALUES
     ('stenosis_50', s.stenosis_50), ('stenosis_70', s.stenosis_70), ('stenosis_90', s.stenosis_90),
     ('stenosis_100', s.stenosis_100), ('rca_70', s.rca_70), ('lca_70', s.lca_70)
@@ -19,5 +20,6 @@ ORDER BY s.content_hash, t.target, s.object_id
 ON CONFLICT (content_hash, model_version, target) DO UPDATE
     SET patient_id = EXCLUDED.patient_id,
         state = CASE f.state WHEN 'withdrawn' THEN 'open' ELSE f.state END,
-        note = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.note END
+        note = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.note END,
+        withdrawn_for = NULL
     WHERE f.state = 'withdrawn' OR f.patient_id <> EXCLUDED.patient_id

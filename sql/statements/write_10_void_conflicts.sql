@@ -1,7 +1,7 @@
 -- What was scored before the conflict came to light is void, for every model.
 WITH void_flags AS (
-    UPDATE flags SET state = 'withdrawn', reviewed_at = now(), reviewed_by = 'stence',
-                     note = 'the same ECG lies under more than one patient'
+    UPDATE flags SET state = 'withdrawn', withdrawn_for = 'patient_conflict', reviewed_at = now(),
+                     reviewed_by = 'stence', note = 'the same ECG lies under more than one patient'
     WHERE state = 'open' AND content_hash IN (SELECT content_hash FROM conflicts)
 ), void_work AS (
     UPDATE worklist SET state = 'quarantined', changed_at = now()

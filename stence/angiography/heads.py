@@ -48,6 +48,7 @@ class Head(NamedTuple):
     dicom_study_id: str | None
     patient_id: str
     acquired_at: datetime | None
+    local_timezone: str | None
     primary_angle: float
     secondary_angle: float
     frames: int
@@ -133,6 +134,7 @@ def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
     if patient is None:
         raise refuse(Reason.UNKNOWN_PATIENT, "it does not name its patient")
     taken = view.acquired_at
+    is_local = taken is not None and taken.tzinfo is None
     return Head(
         unread.object_id,
         unread.etag,
@@ -141,7 +143,8 @@ def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
         _text(view.accession_number),
         _text(view.study_id),
         patient,
-        taken.replace(tzinfo=zone) if taken is not None and taken.tzinfo is None else taken,
+        taken.replace(tzinfo=zone) if taken is not None and is_local else taken,
+        zone.key if is_local else None,
         view.primary_angle,
         view.secondary_angle,
         view.frames,

@@ -27,6 +27,7 @@ COMMANDS = {
     "query": "query",
     "quarantine": "quarantine",
     "models": "models",
+    "patients": "patients",
     "review": "review",
     "alerts": "alerts",
     "weights": "weights",

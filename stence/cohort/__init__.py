@@ -6,13 +6,13 @@ from stence.cohort.angiogram_gathering import gather_angiograms
 from stence.cohort.angiograms import Angiograms, ViewBatch, read_angiograms
 from stence.cohort.dataset import Cohort, Part, StudyTable, read_cohort
 from stence.cohort.gathering import gather
-from stence.cohort.intake import index_reports
 from stence.cohort.pairing import Pairing, Plan, plan_cohort
 from stence.cohort.pairs import new_pairs
 from stence.cohort.ready import FeatureSet
 from stence.cohort.referral import Referral
-from stence.cohort.reports import Reports, Study, read_reports
-from stence.cohort.splits import Split, split_of
+from stence.domain.splits import Split, split_of
+from stence.ingest.report_tables import index_reports
+from stence.ingest.reports import Reports, Study, read_reports
 
 __all__ = [
     "Angiograms",

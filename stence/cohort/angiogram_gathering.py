@@ -24,7 +24,6 @@ from stence.angiography.features import feature_key, read_features
 from stence.cohort.angiograms import FEATURES, INDEX, Angiograms, read_angiograms
 from stence.cohort.pairing import Plan
 from stence.cohort.ready import FeatureSet, ReadyView
-from stence.cohort.splits import split_of
 from stence.concurrency import in_order
 from stence.database import queries
 from stence.database.outage import patiently
@@ -143,7 +142,7 @@ class _Gathering:
         studies, first = [], 0
         for study_id, group in groupby(views, key=attrgetter("study_id")):
             count, study = len(list(group)), self._plan.studies[numbers[study_id]]
-            split = split_of(study.patient_id)
+            split = self._plan.patients.split_of(study.patient_id)
             about = {"number": numbers[study_id], "first": first, "count": count}
             studies.append(about | {"degrees": study.degrees, "split": split})
             first += count

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.cohort.splits import Split
+from stence.domain.splits import Split
 from stence.models.targets import SEGMENTS
 
 INDEX = "angiograms.json"

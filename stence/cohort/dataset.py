@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.cohort.reports import Study
 from stence.cohort.signals import read_signals, sync_signals, write_signal
-from stence.cohort.splits import Split, split_of
+from stence.domain.splits import Split
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import STENCE, VERSIONS, Recipe
+from stence.ingest.patients import NOT_MERGED, Patients
+from stence.ingest.reports import Study
 from stence.models.targets import SEGMENTS, TARGETS
 
 INDEX = "cohort.json"
@@ -174,6 +175,7 @@ class CohortWriter:
         angiograms: Mapping[str, str],
         windows: int,
         recipe: Recipe = STENCE,
+        patients: Patients = NOT_MERGED,
     ) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
@@ -187,7 +189,7 @@ class CohortWriter:
         for study in studies:
             self._numbers[study.study_id] = len(self._studies)
             patient = self._patients.setdefault(study.patient_id, len(self._patients))
-            split, hashed = split_of(study.patient_id), angiograms.get(study.study_id, "")
+            split, hashed = patients.split_of(study.patient_id), angiograms.get(study.study_id, "")
             self._studies.append(_StudyEntry(patient, split, study.degrees, hashed))
 
     def add(self, example: Example) -> None:

@@ -16,8 +16,8 @@ from stence.cohort.pairing import Candidate, Plan
 from stence.cohort.pairs import Pair, record_pairs
 from stence.cohort.referral import Referral
 from stence.cohort.signals import RAW_SAMPLES
-from stence.cohort.splits import Split, split_of
 from stence.concurrency import in_order
+from stence.domain.splits import Split
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
 from stence.encoders.recipes import STENCE, Recipe
 from stence.models.targets import labels
@@ -54,7 +54,7 @@ def gather(
     """
     if not is_written(folder):
         windows = recipe.windows(settings.windows_per_ecg)
-        writer = CohortWriter(folder, plan.studies, plan.angiograms, windows, recipe)
+        writer = CohortWriter(folder, plan.studies, plan.angiograms, windows, recipe, plan.patients)
         _Gathering(plan, settings, recipe, windows, referral or Referral()).run(engine, store, writer, tell)
     return read_cohort(folder)
 
@@ -108,8 +108,9 @@ class _Gathering:
         """The example, or why there is none, or None where the ECG has no part in the cohort."""
         given = Identity(candidate.patient_id, candidate.acquired_at)
         try:
-            files = fetch(store, candidate.key, self._settings.max_object_bytes)
-            ecg = take_in(candidate.key, files, given, ZoneInfo(self._settings.timezone))
+            files = fetch(store, candidate.key, self._settings.max_object_bytes).usable()
+            zone, patients = ZoneInfo(self._settings.timezone), self._plan.patients
+            ecg = take_in(candidate.key, files, given, zone, patients)
             return self._example(ecg) if self._plan.pairing.has_study(ecg.patient_id) else None
         except UnusableEcgError as error:
             return f"ecg_{error.finding.reason}"
@@ -120,7 +121,7 @@ class _Gathering:
         study = self._plan.pairing.study_of(ecg.patient_id, ecg.acquired_at)
         if isinstance(study, str):
             return study
-        split = split_of(ecg.patient_id)
+        split = self._plan.patients.split_of(ecg.patient_id)
         samples, signal = kept_signal(ecg.recording, split, self._recipe, self._windows)
         return Example(
             ecg.content_hash.hex(),

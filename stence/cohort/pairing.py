@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from stence.cohort.intake import take_up_reports
 from stence.cohort.ready import FeatureSet, ReadyView, ready_views
-from stence.cohort.reports import Study
 from stence.database import queries
 from stence.database.outage import patiently
 from stence.errors import StenceError
+from stence.ingest.patients import NOT_MERGED, Patients, load_patients
+from stence.ingest.report_tables import take_up_reports
+from stence.ingest.reports import Study
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
@@ -91,12 +92,16 @@ class Plan:
     left_out: Mapping[str, int]
     features: FeatureSet | None = None
     views: tuple[ReadyView, ...] = ()
+    patients: Patients = NOT_MERGED
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all that decides what the cohort will hold."""
         digest = hashlib.sha256()
-        for item in (*self.studies, *self.candidates, self.features, *self.views):
+        decided = sorted(
+            (study.patient_id, self.patients.splits.get(study.patient_id)) for study in self.studies
+        )
+        for item in (*self.studies, *self.candidates, self.features, *self.views, *decided):
             digest.update(repr(item).encode())
         return digest.hexdigest()
 
@@ -123,7 +128,8 @@ def plan_cohort(
     ``features``; none without. Raises StenceError if there are no reports, StoreUnavailableError,
     DatabaseUnavailableError.
     """
-    reports = take_up_reports(engine, store, settings, tell)
+    patients = patiently(lambda: load_patients(engine), settings.outage_seconds)
+    reports = take_up_reports(engine, store, settings, tell, patients)
     if not reports.files:
         raise StenceError(
             f"There is no cath report: no .csv or .parquet below {settings.report_prefix} in {store.url}. "
@@ -138,7 +144,7 @@ def plan_cohort(
         else:
             candidates.append(candidate)
     views = _views(engine, settings, reports.studies, features) if features else ()
-    return Plan(reports.studies, pairing, tuple(candidates), left_out, features, views)
+    return Plan(reports.studies, pairing, tuple(candidates), left_out, features, views, patients)
 
 
 def _indexed(engine: Engine, patients: list[str]) -> list[Candidate]:

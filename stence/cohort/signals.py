@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.cohort.splits import Split
+from stence.domain.splits import Split
 from stence.ecg import LEADS, SAMPLING_RATE
 from stence.encoders.recipes import RESTING_SECONDS, Recipe
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stence.ecg.formats import companions, decode, is_companion, is_main_file, read
+from stence.ecg.formats import FileKind, companions, decode, file_kind, read, signal_files
 from stence.ecg.preprocessing import PREPROCESSING_VERSION, WINDOW_SAMPLES, preprocess
 from stence.ecg.quality import check
 from stence.ecg.reasons import POLICY, Action, Finding, Reason, UnusableEcgError
@@ -16,6 +16,7 @@ __all__ = [
     "SAMPLING_RATE",
     "WINDOW_SAMPLES",
     "Action",
+    "FileKind",
     "Finding",
     "Reason",
     "Recording",
@@ -23,9 +24,9 @@ __all__ = [
     "check",
     "companions",
     "decode",
-    "is_companion",
-    "is_main_file",
+    "file_kind",
     "preprocess",
     "read",
     "resample",
+    "signal_files",
 ]

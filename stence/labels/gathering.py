@@ -137,16 +137,16 @@ def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe)
         return f"ecg_{error.finding.reason}"
 
 
-def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, dict[str, bytes]]:
+def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, Mapping[str, bytes]]:
     """The key of a record's main file, which ends in one of ``EXTENSIONS``, and its files."""
     *others, last = EXTENSIONS
     for extension in others:
         try:
-            return record + extension, fetch(store, record + extension, limit_bytes)
+            return record + extension, fetch(store, record + extension, limit_bytes).usable()
         except UnusableEcgError as error:
             if error.finding.reason not in ELSEWHERE:
                 raise
-    return record + last, fetch(store, record + last, limit_bytes)
+    return record + last, fetch(store, record + last, limit_bytes).usable()
 
 
 def _entry(row: Labelled, opened: _Opened, content: str, patient: int, place: int) -> _Entry:

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stence.cohort.report_rows import Cells, FileError, RowError, RowFault, read_rows
 from stence.concurrency import in_order
 from stence.ecg.formats.wfdb_header import MAX_HEADER_BYTES
 from stence.errors import ConfigurationError, ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
+from stence.ingest.tables import Cells, FileError, RowError, RowFault, read_rows
 from stence.labels.config import HeaderSource, LabelsConfig, TableSource
 from stence.labels.diagnoses import read_diagnoses
 from stence.objects import ObjectStore

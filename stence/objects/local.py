@@ -13,7 +13,7 @@ import re
 import stat
 import uuid
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -68,12 +68,16 @@ class LocalStore:
         with self._open(key) as file:
             return _describe(key, os.fstat(file))
 
-    def get(self, key: str, limit_bytes: int | None = None) -> bytes:
+    def get(
+        self, key: str, limit_bytes: int | None = None, admit: Callable[[int], None] | None = None
+    ) -> bytes:
         """See ObjectStore."""
         with self._open(key) as file:
             size = os.fstat(file).st_size
             if limit_bytes is not None and size > limit_bytes:
                 raise ObjectTooLargeError(f"{key} has {size} bytes; at most {limit_bytes} are read")
+            if admit is not None:
+                admit(size)
             return b"".join(_chunks(file))
 
     def stream(self, key: str) -> Generator[bytes]:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,9 @@ class S3Store:
             found = self._client.head_object(Bucket=self._bucket, Key=self._full(key))
         return StoredObject(key, found["ETag"].strip('"'), found["ContentLength"])
 
-    def get(self, key: str, limit_bytes: int | None = None) -> bytes:
+    def get(
+        self, key: str, limit_bytes: int | None = None, admit: Callable[[int], None] | None = None
+    ) -> bytes:
         """See ObjectStore; a transfer that breaks off or is damaged is begun again."""
         for _ in range(ATTEMPTS - 1):
             try:

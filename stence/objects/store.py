@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple, Protocol
 
 from stence.errors import ConfigurationError
@@ -36,7 +36,9 @@ class ObjectStore(Protocol):
     def head(self, key: str) -> StoredObject:
         """The object without its content; raises ObjectNotFoundError."""
 
-    def get(self, key: str, limit_bytes: int | None = None) -> bytes:
+    def get(
+        self, key: str, limit_bytes: int | None = None, admit: Callable[[int], None] | None = None
+    ) -> bytes:
         """The whole content.
 
         Raises ObjectNotFoundError; ObjectTooLargeError, without reading it, above ``limit_bytes``.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stence.ingest.indexing import IndexSummary, index
 from stence.scoring import quarantine, reviews
-from stence.scoring.indexing import IndexSummary, index
 from stence.scoring.run import Run, open_run
 from stence.scoring.scorer import Scorer
 from stence.scoring.summary import RunSummary

@@ -1,11 +1,13 @@
 """The pipeline: claim -> fetch -> decode, check, prepare -> infer -> write, all at the same time.
 
 Fetching and preparing have threads of their own, inference has the calling thread, writing one more. What
-waits between two stages is bounded by ``settings.prefetch_batches``: memory does not grow with the worklist.
+waits between two stages is bounded by ``settings.prefetch_batches``, the files among it by
+``settings.max_bytes_in_flight``: memory grows with neither the worklist nor what lies in the store.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,10 +21,12 @@ from numpy.typing import NDArray
 from stence.ecg import Finding, Reason, UnusableEcgError
 from stence.ecg.profile import Profile, profile
 from stence.errors import StoreUnavailableError
+from stence.ingest.patients import NOT_MERGED, Patients
 from stence.objects import ObjectStore
 from stence.patience import patiently
 from stence.progress import Progress
-from stence.scoring.reading import Identity, UsableEcg, fetch, take_in
+from stence.scoring.budget import BudgetSpentError, ByteBudget, Share
+from stence.scoring.reading import EcgFacts, Fetched, fetch, take_in
 from stence.scoring.scorer import Scorer
 from stence.scoring.stopwatch import Stopwatch
 from stence.scoring.work import Claim, Worklist
@@ -32,14 +36,21 @@ from stence.settings import Settings
 CLAIMS_TOGETHER = 16
 """ECGs that a thread fetches or prepares in one go: handing over each by itself costs more than decoding."""
 
-Fetched = tuple[Claim, dict[str, bytes] | Finding]
+
+class Arrived(NamedTuple):
+    """An ECG whose files were fetched; None where they found no room in memory yet."""
+
+    claim: Claim
+    fetched: Fetched | None
+    share: Share
 
 
 class Ready(NamedTuple):
-    """An ECG on its way to the model."""
+    """An ECG on its way to the model; its signal stays behind."""
 
     claim: Claim
-    ecg: UsableEcg
+    facts: EcgFacts
+    signals: tuple[str, ...] | None
     profile: Profile
     windows: NDArray[np.float32]
 
@@ -66,6 +77,7 @@ class Pipeline:
         worklist: Worklist,
         writer: Writer,
         stopwatch: Stopwatch,
+        patients: Patients = NOT_MERGED,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -73,7 +85,10 @@ class Pipeline:
         self._worklist = worklist
         self._writer = writer
         self._stopwatch = stopwatch
+        self._patients = patients
         self._zone = ZoneInfo(settings.timezone)
+        self._budget = ByteBudget(settings.max_bytes_in_flight)
+        self._one_at_a_time = threading.Lock()
 
     def run(self, limit: int, tell: Progress) -> int:
         """Score up to ``limit`` ECGs; how many were claimed.
@@ -120,32 +135,49 @@ class Pipeline:
         fetched = pools.fetch.submit(self._fetch, claims)
         return pools.prepare.submit(lambda: self._prepare(fetched.result()))
 
-    def _fetch(self, claims: Sequence[Claim]) -> list[Fetched]:
+    def _fetch(self, claims: Sequence[Claim]) -> list[Arrived]:
         with self._stopwatch("fetch"):
-            return [(claim, self._files_of(claim)) for claim in claims]
+            return [self._arrived(claim) for claim in claims]
 
-    def _files_of(self, claim: Claim) -> dict[str, bytes] | Finding:
-        def action() -> dict[str, bytes]:
-            return fetch(self._store, claim.key, self._settings.max_object_bytes)
-
+    def _arrived(self, claim: Claim) -> Arrived:
+        share = Share(self._budget)
         try:
-            return patiently(action, self._settings.outage_seconds, StoreUnavailableError)
-        except UnusableEcgError as error:
-            return error.finding
+            return Arrived(claim, self._files_of(claim, share), share)
+        except BudgetSpentError:
+            share.release()
+            return Arrived(claim, None, share)
 
-    def _prepare(self, fetched: list[Fetched]) -> Prepared:
+    def _files_of(self, claim: Claim, share: Share | None = None) -> Fetched:
+        def action() -> Fetched:
+            if share is None:
+                return fetch(self._store, claim.key, self._settings.max_object_bytes)
+            share.release()  # of a try before this one
+            return fetch(self._store, claim.key, self._settings.max_object_bytes, share.admit)
+
+        return patiently(action, self._settings.outage_seconds, StoreUnavailableError)
+
+    def _prepare(self, arrived: list[Arrived]) -> Prepared:
         with self._stopwatch("prepare"):
-            return [self._ready(claim, files) for claim, files in fetched]
+            return [self._prepared(*each) for each in arrived]
 
-    def _ready(self, claim: Claim, files: dict[str, bytes] | Finding) -> Ready | Refused:
-        if isinstance(files, Finding):
-            return Refused(claim, files)
-        given = Identity(claim.patient_id, claim.acquired_at, claim.site, claim.indication)
+    def _prepared(self, claim: Claim, fetched: Fetched | None, share: Share) -> Ready | Refused:
+        """What found no room when its turn came is fetched now, one at a time: it never waits for others."""
         try:
-            ecg = take_in(claim.key, files, given, self._zone)
-            return Ready(claim, ecg, profile(ecg.recording), self._scorer.prepare(ecg.recording))
+            if fetched is not None:
+                return self._ready(claim, fetched)
+            with self._one_at_a_time:
+                return self._ready(claim, self._files_of(claim))
+        finally:
+            share.release()
+
+    def _ready(self, claim: Claim, fetched: Fetched) -> Ready | Refused:
+        try:
+            ecg = take_in(claim.key, fetched.usable(), claim.identity, self._zone, self._patients)
+            recording = ecg.recording
+            windows = self._scorer.prepare(recording)
+            return Ready(claim, ecg.facts(), fetched.signals, profile(recording), windows)
         except UnusableEcgError as error:
-            return Refused(claim, error.finding)
+            return Refused(claim, error.finding, fetched.signals)
 
     def _infer(self, batch: Prepared) -> list[Result]:
         ready = [item for item in batch if isinstance(item, Ready)]
@@ -163,9 +195,9 @@ class Pipeline:
 
 def _judged(item: Ready, probabilities: NDArray[np.float64], sketch: NDArray[np.float32]) -> Result:
     if np.isfinite(probabilities).all():
-        return Scored(item.claim, item.ecg, item.profile, probabilities, sketch)
+        return Scored(item.claim, item.facts, item.profile, probabilities, sketch, item.signals)
     detail = "the model gave no number for this ECG: keep the file and report it with the model's version"
-    return Refused(item.claim, Finding(Reason.SCORE_NOT_FINITE, detail))
+    return Refused(item.claim, Finding(Reason.SCORE_NOT_FINITE, detail), item.signals)
 
 
 def _parts(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:

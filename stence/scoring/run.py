@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine, func, insert, select, update
@@ -19,6 +20,7 @@ from stence.database import queries
 from stence.database.outage import patiently
 from stence.database.tables import flags, monitoring_metrics, quarantine, runs, scores
 from stence.errors import StenceError
+from stence.ingest.patients import NOT_MERGED, Patients, load_patients
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.scoring.pipeline import Pipeline
@@ -35,7 +37,14 @@ log = logging.getLogger(__name__)
 class Run:
     """A run in progress. Any number of runs, on any number of machines, may share a worklist."""
 
-    def __init__(self, engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        settings: Settings,
+        scorer: Scorer,
+        patients: Patients = NOT_MERGED,
+    ) -> None:
         self.id = uuid.uuid4()
         self._engine = engine
         self._settings = settings
@@ -45,7 +54,7 @@ class Run:
         self._stopwatch = Stopwatch()
         self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
         writer = Writer(engine, settings, scorer, self.id)
-        self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._stopwatch)
+        self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._stopwatch, patients)
 
     def score(self, limit: int | None = None, tell: Progress = silent) -> int:
         """Score up to ``limit`` ECGs (default: all); how many were brought to an end. 0 when none are left.
@@ -131,7 +140,8 @@ class Run:
 @contextmanager
 def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
     """Begin a run, and record how the block ends: finished, interrupted (by a person or signal) or failed."""
-    run = Run(engine, store, settings, scorer)
+    patients = patiently(partial(load_patients, engine), settings.outage_seconds)
+    run = Run(engine, store, settings, scorer, patients)
     run.begin()
     try:
         yield run

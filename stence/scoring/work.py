@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from stence.database import queries
 from stence.database.outage import patiently
 from stence.errors import DatabaseUnavailableError
+from stence.scoring.reading import Identity
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,20 @@ class Claim(NamedTuple):
     acquired_at: datetime | None
     site: str | None
     indication: str | None
+    local_timezone: str | None
+    contradiction: str | None
+
+    @property
+    def identity(self) -> Identity:
+        """What manifests say of it."""
+        return Identity(
+            self.patient_id,
+            self.acquired_at,
+            self.site,
+            self.indication,
+            self.local_timezone,
+            self.contradiction,
+        )
 
 
 class Worklist:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,23 +15,35 @@ from stence.database.copy import copy_rows
 from stence.database.outage import patiently
 from stence.ecg import Finding
 from stence.ecg.profile import Profile
+from stence.ingest.indexing import record_key
 from stence.models.targets import TARGET_NAMES
-from stence.scoring.reading import UsableEcg
+from stence.scoring.reading import EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
 from stence.settings import Settings
 
-ECG_COLUMNS = (
-    "content_hash", "patient_id", "acquired_at", "device", "sex", "age", "sampling_rate", "seconds",
-    "warnings", "site", "indication",
-)  # fmt: skip
+ECG_COLUMNS = EcgFacts._fields
 WATCHED_COLUMNS = ("heart_rate", "r_mv", "s_mv", "noise_uv", "sketch")
 FINDING_COLUMNS = ("reason", "detail", "lead", "value")
-COLUMNS = ("object_id", "attempt", "etag", *ECG_COLUMNS, *TARGET_NAMES, *WATCHED_COLUMNS, *FINDING_COLUMNS)
+COLUMNS = (
+    "object_id",
+    "attempt",
+    "etag",
+    "signals_known",
+    *ECG_COLUMNS,
+    *TARGET_NAMES,
+    *WATCHED_COLUMNS,
+    *FINDING_COLUMNS,
+)
 
 STEPS = (
     "write_01_lock",
     "write_02_fence",
+    "parts_01_replace",
+    "parts_02_signals",
+    "parts_03_settle",
+    "parts_04_versions",
+    "write_03_dismissed",
     "write_03_withdraw_replaced",
     "write_04_ecgs",
     "write_04_measurements",
@@ -40,8 +52,10 @@ STEPS = (
     "write_07_scores",
     "write_07_embeddings",
     "write_08_flags",
+    "write_08_move_flags",
     "write_09_quarantine",
     "write_10_void_conflicts",
+    "write_10_void_unclear",
     "write_11_resolve",
     "write_12_done",
 )
@@ -52,10 +66,12 @@ class Scored(NamedTuple):
     """An ECG, its probabilities (6,), and the sketch (32,) of its embedding."""
 
     claim: Claim
-    ecg: UsableEcg
+    facts: EcgFacts
     profile: Profile
     probabilities: NDArray[np.float64]
     sketch: NDArray[np.float32]
+    signals: tuple[str, ...] | None = None
+    """Keys of the signal files that it names."""
 
 
 class Refused(NamedTuple):
@@ -63,6 +79,8 @@ class Refused(NamedTuple):
 
     claim: Claim
     finding: Finding
+    signals: tuple[str, ...] | None = None
+    """Keys of the signal files that it names; None where that could not be read."""
 
 
 Result = Scored | Refused
@@ -89,35 +107,41 @@ class Writer:
 
         Raises DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
         """
-        patiently(lambda: self._write(_row(result) for result in results), self._outage_seconds)
+        patiently(lambda: self._write(results), self._outage_seconds)
 
-    def _write(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def _write(self, results: Sequence[Result]) -> None:
         with self._engine.begin() as connection:
             connection.execute(queries.statement("stage_results"))
-            copy_rows(connection, "staged_results", COLUMNS, rows)
+            copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
+            copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
             for step in STEPS:
                 statement = queries.statement(step)
                 names = statement.compile().params
                 connection.execute(statement, {name: self._values[name] for name in names})
 
 
+def _parts(results: Iterable[Result]) -> Iterator[tuple[int, str]]:
+    """Signal files of another name than their header's, with the header's number."""
+    for result in results:
+        name = record_key(result.claim.key)
+        for key in result.signals or ():
+            if record_key(key) != name:
+                yield result.claim.object_id, key
+
+
 def _row(result: Result) -> tuple[Any, ...]:
-    start = (result.claim.object_id, result.claim.attempt, result.claim.etag)
+    claim = result.claim
+    start = (claim.object_id, claim.attempt, claim.etag, result.signals is not None)
     if isinstance(result, Refused):
         finding = result.finding
         nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES) + len(WATCHED_COLUMNS))
         return (*start, *nothing, str(finding.reason), finding.detail, finding.lead, finding.value)
-    ecg, recording = result.ecg, result.ecg.recording
-    about = (
-        ecg.content_hash, ecg.patient_id, ecg.acquired_at, recording.device, recording.sex, recording.age,
-        recording.sampling_rate, recording.seconds, list(ecg.warnings), ecg.site, ecg.indication,
-    )  # fmt: skip
     profile = result.profile
     watched = (
         profile.heart_rate, _array(profile.r_mv), _array(profile.s_mv), _array(profile.noise_uv),
         _array(result.sketch),
     )  # fmt: skip
-    return (*start, *about, *result.probabilities.tolist(), *watched, *(None,) * len(FINDING_COLUMNS))
+    return (*start, *result.facts, *result.probabilities.tolist(), *watched, *(None,) * len(FINDING_COLUMNS))
 
 
 def _array(figures: NDArray[np.floating]) -> str:

@@ -21,9 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stence import database
 from stence.database.tables import runs, scores
-from stence.ecg import Recording
 from stence.ecg.profile import Profile
-from stence.scoring.reading import UsableEcg
+from stence.scoring.reading import EcgFacts
 from stence.scoring.work import Worklist
 from stence.scoring.writing import Scored, Writer
 from stence.settings import Settings
@@ -31,8 +30,8 @@ from support.models import ShapeScorer, register
 
 ROWS_TOGETHER = 5000
 OBJECTS = text(
-    "INSERT INTO objects (key, record_key, etag, size_bytes) "
-    "SELECT 'ecg/' || n || '.dcm', 'ecg/' || n, 'v1', 1 FROM generate_series(1, :count) AS n"
+    "INSERT INTO objects (key, record_key, listed_etag, etag, size_bytes) "
+    "SELECT 'ecg/' || n || '.dcm', 'ecg/' || n, 'v1', 'v1', 1 FROM generate_series(1, :count) AS n"
 )
 
 
@@ -54,17 +53,19 @@ def begin(engine: Engine, count: int) -> tuple[Worklist, Writer, uuid.UUID]:
 
 def results_of(worklist: Worklist, count: int) -> list[Scored]:
     """Made-up results of ``count`` claimed ECGs; one in ten of each target is flagged."""
-    recording = Recording(np.zeros((12, 0), np.float32), 500.0, device="Cardiograph 1", sex="F", age=61.0)
     probabilities = np.random.default_rng(1).uniform(size=(count, 6))
     figures = np.random.default_rng(2).uniform(size=12)
     profile, sketch = Profile(72.3, figures, figures, 10 * figures), np.zeros(32, np.float32)
     now = datetime.now(UTC)
     return [
-        Scored(
-            claim, UsableEcg(recording, f"p{claim.object_id}", now, (), os.urandom(32)), profile, row, sketch
-        )
+        Scored(claim, _facts(f"p{claim.object_id}", now), profile, row, sketch)
         for claim, row in zip(worklist.claim(count), probabilities, strict=True)
     ]
+
+
+def _facts(patient: str, now: datetime) -> EcgFacts:
+    about = ("Cardiograph 1", "F", 61.0, 500.0, 10.0)
+    return EcgFacts(os.urandom(32), patient, now, None, *about, [], None, None)
 
 
 def plain_rows(results: list[Scored], run_id: uuid.UUID) -> list[dict[str, object]]:
@@ -73,7 +74,7 @@ def plain_rows(results: list[Scored], run_id: uuid.UUID) -> list[dict[str, objec
     about = {"model_version": "plain", "preprocessing_version": "1", "run_id": run_id}
     return [
         {
-            "content_hash": r.ecg.content_hash,
+            "content_hash": r.facts.content_hash,
             **about,
             **dict(zip(targets, r.probabilities.tolist(), strict=True)),
         }

@@ -192,13 +192,13 @@ def test_angiograms_of_a_withdrawn_study_wait_for_it_again(lab: CathLab) -> None
     lab.store.put("reports/cath.csv", whole + b"S1,P1,2026-03-20T12:00:00,17,70\n")
     lab.index()
     assert (lab.studies(), lab.plan().views) == ({"a.dcm": None}, ())
-    assert [(row["line"], row["reason"], row["state"]) for row in lab.ask("report_faults")] == [
+    assert [(row["line"], row["reason"], row["state"]) for row in lab.ask("unusable_rows")] == [
         (3, "row_segment_unknown", "open")
     ]
     lab.store.put("reports/cath.csv", whole)
     lab.index()
     assert [view.study_id for view in lab.plan().views] == ["S1"]
-    assert [row["state"] for row in lab.ask("report_faults")] == ["mended"]
+    assert [row["state"] for row in lab.ask("unusable_rows")] == ["mended"]
 
 
 def test_the_key_frame_and_its_features_are_those_of_the_present_content(lab: CathLab) -> None:

@@ -11,6 +11,7 @@ from stence.database.tables import (
     flags,
     quarantine,
     scores,
+    source_faults,
 )
 from stence.objects import ObjectStore
 from support.ecgs import heartbeats, store_ecg
@@ -122,15 +123,15 @@ def test_site_and_indication_come_from_the_file_and_else_from_the_manifest(
 
 
 def test_a_path_that_a_manifest_gives_to_two_patients_belongs_to_neither(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll, caplog: pytest.LogCaptureFixture
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
 ) -> None:
     store_ecg(store, "ecg/a.hea", heartbeats(1))
     give_patients(store, ("p1", "a"), ("p2", "a"), ("", "b"))
     score_all()
-    assert in_quarantine(engine) == {"ecg/a.hea": "unknown_patient"}
-    assert "line 2" in caplog.text
-    assert "line 3" in caplog.text
-    assert "line 4: subject_id or path is empty" in caplog.text
+    assert in_quarantine(engine) == {"ecg/a.hea": "patient_mismatch"}
+    [(detail,)] = all_rows(engine, quarantine.c.detail)
+    assert "ecg/record_list.csv line 2, ecg/record_list.csv line 3" in detail
+    assert all_rows(engine, source_faults.c.line, source_faults.c.reason) == [(4, "row_id_missing")]
 
 
 def test_a_file_and_a_manifest_that_disagree_are_not_scored(

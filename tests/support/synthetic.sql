@@ -20,8 +20,8 @@ INSERT INTO runs (id, model_version, preprocessing_version, state, code_version,
 VALUES ('00000000-0000-0000-0000-000000000001', 'synthetic-2', 'p1', 'finished', '0', 'cpu', 'here',
         '2026-02-01 00:00Z', '2026-02-01 00:01:40Z', 1010, 1000, 10, 0, 990, 10);
 
-INSERT INTO objects (key, record_key, etag, size_bytes)
-SELECT format('ecg/p%s/%s.hea', n % :patients, n), format('ecg/p%s/%s', n % :patients, n), md5(n::text), 120000
+INSERT INTO objects (key, record_key, listed_etag, etag, size_bytes)
+SELECT format('ecg/p%s/%s.hea', n % :patients, n), format('ecg/p%s/%s', n % :patients, n), md5(n::text), md5(n::text), 120000
 FROM generate_series(1, :ecgs) AS n;
 
 INSERT INTO ecgs (content_hash, patient_id, acquired_at, device, sampling_rate, seconds, object_id)
@@ -81,8 +81,8 @@ INSERT INTO ecg_study_pairs (content_hash, study_id, object_id, patient_id, spli
 SELECT DISTINCT ON (study_id) content_hash, study_id, object_id, patient_id, 'train', 2, 1
 FROM cath_studies JOIN ecgs USING (patient_id)
 ORDER BY study_id, object_id;
-INSERT INTO objects (key, record_key, etag, size_bytes, kind)
-SELECT format('angio/%s.dcm', n), format('angio/%s', n), md5(n::text), 5000000, 'angiogram'
+INSERT INTO objects (key, record_key, listed_etag, etag, size_bytes, kind)
+SELECT format('angio/%s.dcm', n), format('angio/%s', n), md5(n::text), md5(n::text), 5000000, 'angiogram'
 FROM generate_series(1, 12) AS n;
 INSERT INTO angiogram_views (object_id, etag, state, sop_instance_uid, patient_id, study_id, key_frame)
 SELECT objects.id, etag, CASE WHEN n <= 8 THEN 'ready' WHEN n <= 11 THEN 'pending' ELSE 'quarantined' END,
@@ -93,9 +93,9 @@ LEFT JOIN cath_studies ON study_id = 's' || n;
 INSERT INTO quarantine (object_id, etag, reason, detail, state, entered_at)
 SELECT object_id, etag, 'not_xa', 'a DICOM file, but not an X-ray angiogram', 'open', '2026-02-02Z'
 FROM angiogram_views WHERE state = 'quarantined';
-INSERT INTO report_faults (report_key, line, reason, state, first_seen_at, seen_at)
-VALUES ('reports/cath.csv', 17, 'row_segment_unknown', 'open', '2026-02-01Z', '2026-02-02Z'),
-       ('reports/cath.csv', 3, 'row_id_missing', 'mended', '2026-01-01Z', '2026-01-02Z');
+INSERT INTO source_faults (kind, source_key, line, reason, state, first_seen_at, seen_at)
+VALUES ('report', 'reports/cath.csv', 17, 'row_segment_unknown', 'open', '2026-02-01Z', '2026-02-02Z'),
+       ('report', 'reports/cath.csv', 3, 'row_id_missing', 'mended', '2026-01-01Z', '2026-01-02Z');
 INSERT INTO training_runs (id, preset, state, stage, started_at, data_as_of, finished_at, new_pairs, config,
                            model_version, outcome, reasons)
 VALUES ('00000000-0000-0000-0000-000000000011', 'small', 'finished', 'publish', '2026-01-03 00:00Z',
@@ -112,3 +112,9 @@ SELECT ecgs.id, flags.state, 'reviewer ' || flags.id % 3, flags.raised_at + inte
 FROM flags JOIN ecgs USING (content_hash)
 WHERE flags.state IN ('confirmed', 'dismissed')
 ORDER BY flags.raised_at, flags.id;
+
+-- A number that was merged into another, and one that no longer is.
+INSERT INTO patient_merges (former_id, present_id, state, source, made_by, reason, made_at, ended_by, ended_at)
+VALUES ('old1', 'p1', 'active', 'command', 'archivist', 'the same person', '2026-02-01Z', NULL, NULL),
+       ('old2', 'p1', 'ended', 'command', 'archivist', 'a mistake', '2026-01-01Z', 'archivist', '2026-01-02Z');
+INSERT INTO patient_aliases (patient_id, present_id) VALUES ('old1', 'p1');

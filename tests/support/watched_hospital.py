@@ -20,8 +20,8 @@ from safetensors.torch import save as save_tensors
 from sqlalchemy import Engine, select, text
 
 from stence import database, registry, scoring
-from stence.cohort.intake import index_reports
 from stence.database.tables import flags
+from stence.ingest.report_tables import index_reports
 from stence.monitoring.alerts import Alert
 from stence.monitoring.daily import watch
 from stence.objects import ObjectStore, open_store

@@ -23,7 +23,7 @@ from stence.cohort import (
 )
 from stence.cohort.dataset import CohortWriter, Example, is_written, read_cohort
 from stence.cohort.signals import RAW_SAMPLES
-from stence.cohort.splits import SHARES
+from stence.domain.splits import SHARES
 from support.cath import NOON, degrees, study
 
 

@@ -290,24 +290,26 @@ def test_reduced_lead_records_are_refused_before_their_samples_are_fetched(share
 
 
 @pytest.mark.parametrize(
-    ("key", "main", "companion"),
+    ("key", "kind"),
     [
-        ("ecg/p10/40689238.hea", True, False),
-        ("ecg/p10/40689238.dat", False, True),
-        ("ecg/A0001.MAT", False, True),
-        ("ecg/study.dcm", True, False),
-        ("ecg/IM000001", True, False),
-        ("ecg/old.scp", True, False),
-        ("ecg/record_list.csv", False, False),
-        ("ecg/1.atr", False, False),
-        ("ecg/1.avr", False, False),
-        ("ecg/README.md", False, False),
-        ("ecg/RECORDS", False, False),
-        ("ecg/.partial/1.hea", False, False),
+        ("ecg/p10/40689238.hea", "main"),
+        ("ecg/study.dcm", "main"),
+        ("ecg/IM000001", "main"),
+        ("ecg/old.scp", "main"),
+        ("ecg/p10/40689238.dat", "signal"),
+        ("ecg/A0001.MAT", "signal"),
+        ("ecg/1.atr", "annotation"),
+        ("ecg/1.avr", "annotation"),
+        ("ecg/holter.ECG", "annotation"),
+        ("ecg/record_list.csv", "other"),
+        ("ecg/README.md", "other"),
+        ("ecg/RECORDS", "other"),
+        ("ecg/.partial/1.hea", "other"),
+        ("ecg/scan.JPG", "other"),
     ],
 )
-def test_which_keys_are_ecgs(key: str, main: bool, companion: bool):
-    assert (ecg.is_main_file(key), ecg.is_companion(key)) == (main, companion)
+def test_what_a_files_name_says_it_is(key: str, kind: str):
+    assert ecg.file_kind(key) == kind
 
 
 def test_unknown_kinds_are_unsupported():

@@ -4,8 +4,11 @@ An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for 
 to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
 ended.
 
+Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
+``patient_merges`` which numbers are one patient's.
+
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
-or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``report_faults``;
+or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
 ``ecg_study_pairs`` is what a training paired.
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
@@ -16,6 +19,16 @@ monitor.
 from __future__ import annotations
 
 from stence.database.tables.columns import metadata
+from stence.database.tables.identity import (
+    installation,
+    manifest_records,
+    manifest_rows,
+    manifests,
+    patient_aliases,
+    patient_merges,
+    patient_splits,
+    source_faults,
+)
 from stence.database.tables.monitoring import (
     alert_events,
     alerts,
@@ -31,12 +44,12 @@ from stence.database.tables.scoring import (
     TARGETS,
     ecgs,
     flags,
-    manifest_records,
-    manifests,
+    ignored_objects,
     model_events,
     models,
     objects,
     quarantine,
+    record_parts,
     runs,
     schema_views,
     scores,
@@ -47,7 +60,6 @@ from stence.database.tables.training import (
     angiogram_views,
     cath_studies,
     ecg_study_pairs,
-    report_faults,
     segment_stenoses,
     training_runs,
 )
@@ -65,7 +77,10 @@ __all__ = [
     "ecg_study_pairs",
     "ecgs",
     "flags",
+    "ignored_objects",
+    "installation",
     "manifest_records",
+    "manifest_rows",
     "manifests",
     "metadata",
     "model_events",
@@ -73,14 +88,18 @@ __all__ = [
     "monitor_runs",
     "monitoring_metrics",
     "objects",
+    "patient_aliases",
+    "patient_merges",
+    "patient_splits",
     "quarantine",
+    "record_parts",
     "reference_profiles",
-    "report_faults",
     "reviews",
     "runs",
     "schema_views",
     "scores",
     "segment_stenoses",
+    "source_faults",
     "training_runs",
     "worklist",
 ]

@@ -22,10 +22,11 @@ from stence.database.tables.columns import is_one_of, metadata, moment, now, one
 
 # stence.models.TARGET_NAMES, which would bring torch with it: seconds for every look into the database.
 TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100", "rca_70", "lca_70")
-OBJECT_KINDS = ("ecg", "angiogram")
+OBJECT_KINDS = ("ecg", "angiogram", "signal")
 WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 RUN_STATES = ("running", "finished", "interrupted", "failed")
+WITHDRAWALS = ("replaced", "patient_conflict", "patient_unclear")
 FLAG_STATES = ("open", "reviewed", "dismissed", "confirmed", "withdrawn")
 LISTED_FLAG_STATES = ("open", "reviewed", "confirmed")
 QUARANTINE_STATES = ("open", "retried", "resolved", "dismissed")
@@ -58,45 +59,45 @@ model_events = Table(
     comment="Append-only history of model states.",
 )
 
-manifest_records = Table(
-    "manifest_records",
-    metadata,
-    Column("record_key", Text, primary_key=True, comment="Object key of the ECG without its extension."),
-    Column("manifest_key", Text, nullable=False, comment="Object key of the record_list.csv."),
-    Column("patient_id", Text, nullable=False, comment="subject_id of the row."),
-    Column("study_id", Text, comment="study_id of the row."),
-    moment("acquired_at", "ecg_time of the row."),
-    Column("site", Text, comment="site of the row."),
-    Column("indication", Text, comment="indication of the row."),
-    comment="Patients and times that manifests give for ECG files which name none themselves.",
-)
-
-manifests = Table(
-    "manifests",
-    metadata,
-    Column("key", Text, primary_key=True, comment="Object key of a record_list.csv."),
-    Column("etag", Text, nullable=False, comment="Version of the content that was read."),
-    Column("rows_read", BigInteger, nullable=False, comment="Rows taken up."),
-    Column("rows_refused", BigInteger, nullable=False, comment="Rows that could not be used."),
-    now("read_at", "When it was read."),
-    comment="Manifests that were read, so that an unchanged one is not read again.",
-)
-
 objects = Table(
     "objects",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the object."),
     Column("key", Text, nullable=False, unique=True, comment="Key of its main file in the store."),
     Column("record_key", Text, nullable=False, index=True, comment="The key without its extension."),
+    Column("listed_etag", Text, nullable=False, comment="Version of the files of its name in the listing."),
     Column("etag", Text, nullable=False, comment="Version of the content, of all the record's files."),
     Column("size_bytes", BigInteger, nullable=False, comment="Size of all the record's files."),
     Column("content_hash", LargeBinary, index=True, comment="The ECG that was last read from it."),
     Column("patient_id", Text, comment="The patient under whom that ECG came."),
     now("first_seen_at", "When it was first listed."),
     now("changed_at", "When its content was last seen to change."),
-    Column("kind", Text, nullable=False, server_default="ecg", comment="ecg or angiogram."),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        server_default="ecg",
+        comment="ecg, angiogram, or signal (part of an ECG).",
+    ),
     one_of("kind", OBJECT_KINDS),
     comment="ECG and angiogram files in the object store, by key.",
+)
+
+record_parts = Table(
+    "record_parts",
+    metadata,
+    Column("object_id", BigInteger, ForeignKey("objects.id"), primary_key=True, comment="The header."),
+    Column("key", Text, primary_key=True, index=True, comment="Object key of the signal file."),
+    comment="Signal files that headers of another name need: they are no ECGs of their own.",
+)
+
+ignored_objects = Table(
+    "ignored_objects",
+    metadata,
+    Column("kind", Text, primary_key=True, comment="Extension, name, or why it was passed over."),
+    Column("files", BigInteger, nullable=False, comment="How many."),
+    now("listed_at", "When they were last listed."),
+    comment="What lies below the ECG prefix and is no ECG, as last listed.",
 )
 
 runs = Table(
@@ -169,6 +170,7 @@ ecgs = Table(
     ),
     Column("site", Text, comment="Where it was recorded, as the file or its manifest says."),
     Column("indication", Text, comment="Why it was ordered, as the file or its manifest says."),
+    Column("local_timezone", Text, comment="Time zone that it was read in; empty: it named its own."),
     Index("ecgs_time_idx", text("coalesce(acquired_at, first_read_at)")),
     comment="ECGs by content: the same recording sent twice is one row.",
 )
@@ -211,8 +213,10 @@ flags = Table(
     Column("reviewed_by", Text, comment="Who last changed the state."),
     moment("reviewed_at", "When the state last changed."),
     Column("note", Text, comment="Remark of the reviewer."),
+    Column("withdrawn_for", Text, comment="Why stence withdrew it."),
     UniqueConstraint("content_hash", "model_version", "target"),
     one_of("state", FLAG_STATES),
+    one_of("withdrawn_for", WITHDRAWALS),
     Index(
         "flags_listed_idx",
         "probability",
@@ -244,6 +248,7 @@ quarantine = Table(
     now("entered_at", "When it came in."),
     Column("closed_by", Text, comment="Who or what closed it."),
     moment("closed_at", "When it was closed."),
+    Column("content_hash", LargeBinary, comment="The ECG in it, where it was read."),
     one_of("state", QUARANTINE_STATES),
     Index("quarantine_one_open", "object_id", unique=True, postgresql_where=text("state = 'open'")),
     comment="ECG and angiogram files that could not be used, and why.",

@@ -17,10 +17,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from stence.database.tables.columns import metadata, moment, now, one_of
+from stence.database.tables.identity import SPLITS
 
-SPLITS = ("train", "validation", "calibration", "test")
 VIEW_STATES = ("pending", "ready", "quarantined")
-FAULT_STATES = ("open", "mended")
 TRAINING_STATES = ("running", "finished", "skipped", "failed", "interrupted")
 
 cath_studies = Table(
@@ -60,19 +59,6 @@ segment_stenoses = Table(
     comment="Narrowed segments of each study; those without a row are open.",
 )
 
-report_faults = Table(
-    "report_faults",
-    metadata,
-    Column("report_key", Text, primary_key=True, comment="Object key of the cath report."),
-    Column("line", BigInteger, primary_key=True, comment="Line of the file; of Parquet, the row from 1 on."),
-    Column("reason", Text, nullable=False, comment="Code of what is wrong with it."),
-    Column("state", Text, nullable=False, comment="open; mended once it is seen no more."),
-    now("first_seen_at", "When it was first seen."),
-    now("seen_at", "When it was last seen."),
-    one_of("state", FAULT_STATES),
-    comment="Rows of cath reports that cannot be used. Their studies are left out until they are mended.",
-)
-
 angiogram_views = Table(
     "angiogram_views",
     metadata,
@@ -85,6 +71,7 @@ angiogram_views = Table(
     Column("dicom_study_id", Text, comment="Study ID, in DICOM."),
     Column("patient_id", Text, index=True, comment="Patient, as the file says."),
     moment("acquired_at", "When it was recorded, as the file says."),
+    Column("local_timezone", Text, comment="Time zone that it was read in; empty: it named its own."),
     Column("primary_angle", Double, comment="C-arm: degrees, positive towards the patient's left (LAO)."),
     Column("secondary_angle", Double, comment="C-arm: degrees, positive towards the head (cranial)."),
     Column("frames", Integer, comment="Number of frames."),

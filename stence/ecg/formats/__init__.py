@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import StrEnum, auto
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,29 +13,42 @@ from stence.ecg.formats import dicom, wfdb
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import LEADS, Recording
 
-_COMPANIONS = frozenset({".dat", ".mat", ".xyz"})
+_SIGNALS = frozenset({".dat", ".mat", ".xyz"})
 _TABLES_AND_TEXTS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".html", ".pdf", ".png", ".jpg"})
-_WFDB_ANNOTATIONS = frozenset({".atr", ".qrs", ".ann", ".ecg", ".pu", ".pwave"}) | {
+_ANNOTATIONS = frozenset({".atr", ".qrs", ".ann", ".ecg", ".pu", ".pwave"}) | {
     f".{lead.lower()}" for lead in LEADS
 }
-_IGNORED = _TABLES_AND_TEXTS | _WFDB_ANNOTATIONS
-_IGNORED_NAMES = frozenset({"RECORDS", "ANNOTATORS", "README", "LICENSE"})
+_NAMES = frozenset({"RECORDS", "ANNOTATORS", "README", "LICENSE"})
+HEADER = ".hea"
 
 
-def is_main_file(key: str) -> bool:
-    """Whether the key names an ECG by itself: ``.hea``, ``.dcm``, or a kind that nothing else explains.
+class FileKind(StrEnum):
+    """What a file's name says it is."""
 
-    The last are indexed too, so that an ECG of an unknown format ends in quarantine and not in oblivion.
-    """
+    MAIN = auto()
+    """An ECG by itself: a header, a DICOM file, or a kind that nothing else explains, to be told of."""
+    SIGNAL = auto()
+    """Samples of a WFDB record."""
+    ANNOTATION = auto()
+    """Beside a WFDB header of its name an annotation of it; else a kind that nothing explains."""
+    OTHER = auto()
+    """A table, text or picture, or hidden: no ECG."""
+
+
+def file_kind(key: str) -> FileKind:
+    """The kind of the file that an object's key names."""
     path = PurePosixPath(key)
-    hidden = any(part.startswith(".") for part in path.parts)
-    known = path.suffix.lower() in _COMPANIONS | _IGNORED or path.name.upper() in _IGNORED_NAMES
-    return not (hidden or known)
+    suffix = path.suffix.lower()
+    if is_hidden(key) or suffix in _TABLES_AND_TEXTS or path.name.upper() in _NAMES:
+        return FileKind.OTHER
+    if suffix in _SIGNALS:
+        return FileKind.SIGNAL
+    return FileKind.ANNOTATION if suffix in _ANNOTATIONS else FileKind.MAIN
 
 
-def is_companion(key: str) -> bool:
-    """Whether the key names a signal file, which belongs to some main file beside it."""
-    return PurePosixPath(key).suffix.lower() in _COMPANIONS
+def is_hidden(key: str) -> bool:
+    """Whether the file or a folder of it is hidden, as programs name what they have not finished."""
+    return any(part.startswith(".") for part in PurePosixPath(key).parts)
 
 
 def companions(name: str, content: bytes) -> tuple[str, ...]:
@@ -43,6 +57,16 @@ def companions(name: str, content: bytes) -> tuple[str, ...]:
     Raises UnusableEcgError if its header is broken.
     """
     return wfdb.companions(content) if _is_wfdb(name) else ()
+
+
+def signal_files(name: str, content: bytes) -> tuple[str, ...] | None:
+    """Names of all signal files that the main file mentions, needed or not; None where it cannot be read."""
+    if not _is_wfdb(name):
+        return ()
+    try:
+        return wfdb.signal_files(content)
+    except UnusableEcgError:
+        return None
 
 
 def decode(name: str, files: Mapping[str, bytes]) -> Recording:
@@ -92,4 +116,4 @@ def _decode(name: str, files: Mapping[str, bytes]) -> Recording:
 
 
 def _is_wfdb(name: str) -> bool:
-    return name.lower().endswith(".hea")
+    return name.lower().endswith(HEADER)

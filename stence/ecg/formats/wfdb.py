@@ -20,6 +20,11 @@ def companions(content: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
+def signal_files(content: bytes) -> tuple[str, ...]:
+    """Names of all signal files. Raises UnusableEcgError if the header is broken."""
+    return tuple(dict.fromkeys(channel.file_name for channel in wfdb_header.parse(content).channels))
+
+
 def decode(content: bytes, files: Mapping[str, bytes]) -> Recording:
     """The recording, given the header's content and the signal files by name.
 

@@ -7,29 +7,26 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from stence.cohort.reports import Fault, Reports, Study, read_reports
-from stence.cohort.splits import split_of
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
+from stence.ingest.faults import write_faults
+from stence.ingest.patients import Patients, load_patients
+from stence.ingest.reports import Reports, Study, read_reports
+from stence.ingest.tables import FileFault
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
 
-STEPS = (
-    "reports_02_withdrawn",
-    "reports_03_opened",
-    "reports_04_stenoses",
-    "reports_05_faults",
-    "reports_06_mended",
-)
+STEPS = ("reports_03_opened", "reports_04_stenoses")
 STENOSIS_COLUMNS = ("study_id", "segment", "degree")
 
 
@@ -68,51 +65,60 @@ def index_reports(
 
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
-    reports, new, changed = _take_up(engine, store, settings, tell)
+    patients = patiently(partial(load_patients, engine), settings.outage_seconds)
+    reports, new, changed = _take_up(engine, store, settings, tell, patients)
     summary = ReportSummary(reports.files, len(reports.studies), new, changed, len(reports.faults))
-    log.info("cath reports of %s: %s", store.url, summary.as_dict())
+    log.info("cath reports: %s", summary.as_dict())
     return summary
 
 
-def take_up_reports(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress) -> Reports:
+def take_up_reports(
+    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress, patients: Patients
+) -> Reports:
     """As ``index_reports``; what the reports hold in full."""
-    return _take_up(engine, store, settings, tell)[0]
+    return _take_up(engine, store, settings, tell, patients)[0]
 
 
 def _take_up(
-    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
+    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress, patients: Patients
 ) -> tuple[Reports, int, int]:
-    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), tell)
+    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), tell, patients)
     if not reports.files:  # more likely a prefix that is not mounted than a hospital without studies
         return reports, 0, 0
 
     def action() -> tuple[int, int]:
         with engine.begin() as connection:
-            return _write(connection, reports)
+            return _write(connection, reports, patients)
 
     return reports, *patiently(action, settings.outage_seconds)
 
 
-def _write(connection: Connection, reports: Reports) -> tuple[int, int]:
+def _write(connection: Connection, reports: Reports, patients: Patients) -> tuple[int, int]:
     """How many studies are new, and of how many the reports now say something else."""
     connection.execute(queries.statement("reports_00_lock"))
     connection.execute(queries.statement("stage_reports"))
-    copy_rows(connection, "staged_studies", StudyRow._fields, map(_study_row, reports.studies))
+    studies = (_study_row(study, patients) for study in reports.studies)
+    copy_rows(connection, "staged_studies", StudyRow._fields, studies)
     copy_rows(connection, "staged_stenoses", STENOSIS_COLUMNS, _stenoses(reports.studies))
-    copy_rows(connection, "staged_faults", Fault._fields, reports.faults)
     counts = connection.execute(queries.statement("reports_01_studies")).one()
+    kept = [fault.source_key for fault in reports.faults if fault.reason == FileFault.NOT_FETCHED]
+    connection.execute(queries.statement("reports_02_withdrawn"), {"kept": kept})
     for step in STEPS:
         connection.execute(queries.statement(step))
+    write_faults(connection, "report", reports.faults)
     return counts.new, counts.changed
 
 
-def _study_row(study: Study) -> StudyRow:
-    said = (study.patient_id, study.performed_at, study.degrees, study.intervention_at)
+def _study_row(study: Study, patients: Patients) -> StudyRow:
+    split = patients.split_of(study.patient_id)
+    said: tuple[object, ...] = (study.patient_id, study.performed_at, study.degrees, study.intervention_at)
+    if study.patient_id in patients.splits:
+        said = (*said, str(split))
     return StudyRow(
         study.study_id,
         study.patient_id,
         study.performed_at,
-        split_of(study.patient_id),
+        split,
         max(study.degrees),
         study.intervention_at,
         study.report_key,

@@ -1,0 +1,4 @@
+-- Times of angiograms that were read in another time zone: the same reading of the clock, in this one.
+UPDATE angiogram_views
+SET acquired_at = (acquired_at AT TIME ZONE local_timezone) AT TIME ZONE :zone, local_timezone = :zone
+WHERE local_timezone <> :zone

@@ -1,0 +1,42 @@
+"""What cannot be used of manifests, cath reports and merge tables: one row of ``source_faults`` each."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from stence.database import queries
+from stence.database.copy import copy_rows
+
+
+class Fault(NamedTuple):
+    """A row that cannot be used, or contradicts others: where it stands, and a code of what is wrong.
+
+    Line 0 is the file as a whole.
+    """
+
+    source_key: str
+    line: int
+    reason: str
+
+
+def write_faults(
+    connection: Connection, kind: str, faults: Iterable[Fault], source_key: str | None = None
+) -> None:
+    """Make ``source_faults`` hold these open faults of a kind, or of one source of it; others are mended."""
+    connection.execute(queries.statement("stage_faults"))
+    copy_rows(connection, "staged_faults", Fault._fields, faults)
+    connection.execute(queries.statement("faults_01_seen"), {"kind": kind})
+    connection.execute(queries.statement("faults_02_mended"), {"kind": kind, "source_key": source_key})
+
+
+def log_faults(log: logging.Logger, kind: str, key: str, reasons: Counter[str]) -> None:
+    """Say how many rows of a source cannot be used, by reason; never which patient's they are."""
+    if reasons:
+        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        said = "a %s has rows that cannot be used: %s; stence query unusable_rows names them"
+        log.warning(said, kind, counts, extra={"object_key": key})

@@ -1,0 +1,115 @@
+"""Merge tables: CSV or Parquet files in the store, ``former_id,present_id``, one row a number given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from stence.errors import OBJECT_ERRORS
+from stence.ingest.faults import Fault
+from stence.ingest.tables import (
+    Cells,
+    FileError,
+    FileFault,
+    RowError,
+    RowFault,
+    is_table,
+    named_patient,
+    read_rows,
+)
+from stence.objects import ObjectStore
+
+COLUMNS = ("former_id", "present_id")
+
+
+class Merge(NamedTuple):
+    """A number that was given up, and the number of the same patient from then on."""
+
+    former_id: str
+    present_id: str
+    source_key: str | None = None
+    line: int = 0
+
+
+class MergeTables(NamedTuple):
+    """What the merge tables say: the merges, what cannot be used, and files that could not be fetched."""
+
+    files: int
+    merges: list[Merge]
+    faults: list[Fault]
+    not_fetched: list[str]
+
+
+def read_merges(store: ObjectStore, prefix: str) -> MergeTables:
+    """Read every ``*.csv`` and ``*.parquet`` below ``prefix``. Raises StoreUnavailableError."""
+    found = MergeTables(0, [], [], [])
+    for item in store.list(prefix):
+        if is_table(item.key):
+            found = found._replace(files=found.files + 1)
+            try:
+                _take_rows(item.key, store, found)
+            except FileError as error:
+                found.faults.append(Fault(item.key, 0, error.fault))
+            except OBJECT_ERRORS:
+                found.not_fetched.append(item.key)
+                found.faults.append(Fault(item.key, 0, FileFault.NOT_FETCHED))
+    return found
+
+
+def _take_rows(key: str, store: ObjectStore, found: MergeTables) -> None:
+    for line, cells in read_rows(key, store.stream(key), COLUMNS):
+        try:
+            former, present = _parsed(cells)
+        except RowError as error:
+            found.faults.append(Fault(key, line, error.fault))
+        else:
+            found.merges.append(Merge(former, present, key, line))
+
+
+def _parsed(cells: Cells | RowError) -> tuple[str, str]:
+    if isinstance(cells, RowError):
+        raise cells
+    return named_patient(cells["former_id"]), named_patient(cells["present_id"])
+
+
+def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[list[Merge], list[Fault]]:
+    """The merges that can hold together with those ``standing``, former number -> present one; and faults.
+
+    A number that is merged into two others is merged into none, and neither are numbers that lead back to
+    themselves.
+    """
+    merges = list(dict.fromkeys(merges))
+    targets: dict[str, set[str]] = {former: {present} for former, present in standing.items()}
+    for merge in merges:
+        targets.setdefault(merge.former_id, set()).add(merge.present_id)
+    single = {former: next(iter(into)) for former, into in targets.items() if len(into) == 1}
+    kept, faults = [], []
+    for merge in merges:
+        if len(targets[merge.former_id]) > 1:
+            faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_CONTRADICTED))
+        elif _is_circular(merge.former_id, single):
+            faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_CIRCULAR))
+        else:
+            kept.append(merge)
+    return kept, faults
+
+
+def present_numbers(merges: Mapping[str, str]) -> dict[str, str]:
+    """The present number of every former one, chains followed to their end; ``merges`` has no circle."""
+    return {former: _follow(former, merges) for former in merges}
+
+
+def _is_circular(start: str, merges: Mapping[str, str]) -> bool:
+    seen, number = {start}, merges.get(start)
+    while number is not None:
+        if number in seen:
+            return True
+        seen.add(number)
+        number = merges.get(number)
+    return False
+
+
+def _follow(number: str, merges: Mapping[str, str]) -> str:
+    while number in merges:
+        number = merges[number]
+    return number

@@ -1,0 +1,230 @@
+"""Merged patient numbers: from tables in the store or by command; ECGs, flags, studies and splits follow.
+
+Tables are mirrored: a merge that they no longer hold has ended. History stays in ``patient_merges``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from sqlalchemy import Connection, Engine, Update, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from stence import patience
+from stence.database import queries
+from stence.database.copy import copy_rows
+from stence.database.outage import patiently
+from stence.database.tables import patient_merges, patient_splits
+from stence.domain.patients import PatientIdError, patient_id
+from stence.domain.splits import Split, split_of
+from stence.errors import PatientMergeError, StoreUnavailableError
+from stence.ingest.faults import log_faults, write_faults
+from stence.ingest.merge_rows import Merge, MergeTables, consistent, present_numbers, read_merges
+from stence.ingest.records import update_records
+from stence.objects import ObjectStore
+from stence.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MOST_USED_FIRST = tuple(Split)
+"""A patient who trained any model is a training patient: no model may be tested on one it has seen."""
+STEPS = (
+    "merges_02_changed",
+    "merges_03_aliases",
+    "merges_04_ecgs",
+    "merges_05_flags",
+    "merges_06_studies",
+    "merges_07_pairs",
+    "merges_08_reopen",
+    "merges_09_records",
+)
+_M = patient_merges.c
+
+
+def take_up_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int:
+    """Make the merges those of the tables in the store and of commands; how many numbers changed.
+
+    Without any table nothing changes: more likely a folder that is not mounted. Raises StoreUnavailableError,
+    DatabaseUnavailableError.
+    """
+    read = partial(read_merges, store, settings.patient_prefix)
+    tables = patience.patiently(read, settings.outage_seconds, StoreUnavailableError)
+    if not tables.files:
+        return 0
+
+    def action() -> int:
+        with engine.begin() as connection:
+            _lock(connection)
+            return _mirror(connection, tables)
+
+    changed = patiently(action, settings.outage_seconds)
+    if changed:
+        log.warning("merged patient numbers: %d changed", changed)
+    return changed
+
+
+def merge(connection: Connection, former: str, present: str, *, by: str, why: str) -> str:
+    """Merge a patient's former number into the present one; what became of the patient's split, in words.
+
+    Raises PatientMergeError where either is no patient number, the former one is merged already, or the
+    present one leads back to it.
+    """
+    former_id, present_id = _usable(former), _usable(present)
+    _lock(connection)
+    standing = _active(connection)
+    if former_id in standing:
+        raise PatientMergeError("This number is merged already; stence patients show tells into which.")
+    kept, _ = consistent([Merge(former_id, present_id)], standing)
+    if not kept:
+        raise PatientMergeError("These numbers lead back to themselves: one merge is the wrong way round.")
+    row = {
+        "former_id": former_id,
+        "present_id": present_id,
+        "source": "command",
+        "made_by": by,
+        "reason": why,
+    }
+    connection.execute(insert(patient_merges).values(state="active", **row))
+    _apply(connection, standing | {former_id: present_id})
+    split = connection.scalar(select(patient_splits.c.split).filter_by(patient_id=former_id))
+    if split is None:
+        return f"Both numbers are of the same split, {split_of(former_id)}."
+    return f"The numbers were of different splits: all are {split} from now on, for good."
+
+
+def unmerge(connection: Connection, former: str, *, by: str) -> None:
+    """End the merge of a former number: it is a patient of its own again, of the split decided at the merge.
+
+    Raises PatientMergeError where it is not merged, or a table in the store says so, which is to be mended.
+    """
+    former_id = _usable(former)
+    _lock(connection)
+    active = (_M.former_id == former_id, _M.state == "active")
+    source = connection.scalar(select(_M.source).where(*active))
+    if source is None:
+        raise PatientMergeError("This number is not merged.")
+    if source == "file":
+        raise PatientMergeError("A merge table in the store says so: take the row out there.")
+    connection.execute(_ended(by).where(*active))
+    _apply(connection, _active(connection))
+
+
+def _usable(text: str) -> str:
+    try:
+        found = patient_id(text)
+    except PatientIdError as error:
+        raise PatientMergeError(f"This is no patient number: {error}.") from None
+    if found is None:
+        raise PatientMergeError("A placeholder or an empty text is no patient number.")
+    return found
+
+
+def _lock(connection: Connection) -> None:
+    connection.execute(queries.statement("merges_01_lock"))
+
+
+def _mirror(connection: Connection, tables: MergeTables) -> int:
+    """Make the active merges of files those of the tables; how many numbers changed."""
+    by_command = _active(connection, source="command")
+    kept_files = _active(connection, source="file", keys=tables.not_fetched)
+    kept, contradictions = consistent(tables.merges, by_command | kept_files)
+    faults = [*tables.faults, *contradictions]
+    wanted = {merge.former_id: merge for merge in kept if merge.former_id not in by_command}
+    standing = _active(connection, source="file")
+    gone = [
+        former
+        for former, present in standing.items()
+        if former not in kept_files and (former not in wanted or wanted[former].present_id != present)
+    ]
+    connection.execute(_ended("stence").where(_M.state == "active", _M.former_id.in_(gone)))
+    new = [m for m in wanted.values() if standing.get(m.former_id) != m.present_id]
+    if new:
+        connection.execute(insert(patient_merges), [_from_file(merge) for merge in new])
+    write_faults(connection, "merge", faults)
+    for key, reasons in _by_source(faults).items():
+        log_faults(log, "merge table", key, reasons)
+    return _apply(connection, _active(connection)) if gone or new else 0
+
+
+def _from_file(merge: Merge) -> dict[str, str | None]:
+    return {
+        "former_id": merge.former_id,
+        "present_id": merge.present_id,
+        "state": "active",
+        "source": "file",
+        "source_key": merge.source_key,
+        "made_by": "merge table",
+        "reason": f"line {merge.line} of the table",
+    }
+
+
+def _active(
+    connection: Connection, source: str | None = None, keys: Iterable[str] | None = None
+) -> dict[str, str]:
+    """Active merges, former number -> present one."""
+    statement = select(_M.former_id, _M.present_id).where(_M.state == "active")
+    if source is not None:
+        statement = statement.where(_M.source == source)
+    if keys is not None:
+        statement = statement.where(_M.source_key.in_(list(keys)))
+    return {former: present for former, present in connection.execute(statement)}
+
+
+def _ended(by: str) -> Update:
+    return update(patient_merges).values(state="ended", ended_by=by, ended_at=func.now())
+
+
+def _apply(connection: Connection, merges: Mapping[str, str]) -> int:
+    """Let everything follow the merges that are active now; of how many numbers the present one changed."""
+    numbers = present_numbers(merges)
+    connection.execute(queries.statement("stage_merges"))
+    connection.execute(queries.statement("stage_manifest_rows"))
+    copy_rows(connection, "staged_aliases", ("patient_id", "present_id"), numbers.items())
+    for step in STEPS:
+        connection.execute(queries.statement(step))
+    update_records(connection)
+    _decide_splits(connection, numbers)
+    connection.execute(queries.statement("merges_10_splits"))
+    return int(connection.exec_driver_sql("SELECT count(*) FROM changed_patients").scalar_one())
+
+
+def _decide_splits(connection: Connection, numbers: Mapping[str, str]) -> None:
+    """One split for all numbers of a patient: the most used one, decided when they first differ."""
+    known = connection.execute(select(patient_splits.c.patient_id, patient_splits.c.split))
+    decided = {patient: Split(split) for patient, split in known}
+    groups: defaultdict[str, set[str]] = defaultdict(set)
+    for former, present in numbers.items():
+        groups[present] |= {former, present}
+    rows = []
+    for group in groups.values():
+        splits = {decided.get(number) or split_of(number) for number in group}
+        if len(splits) > 1:
+            split = min(splits, key=MOST_USED_FIRST.index)
+            rows += [{"patient_id": number, "split": split} for number in group]
+    if rows:
+        statement = upsert(patient_splits)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["patient_id"], set_={"split": statement.excluded.split}
+            ),
+            rows,
+        )
+        _note_splits(connection)
+
+
+def _note_splits(connection: Connection) -> None:
+    """Say in the history which split was decided."""
+    decided = select(patient_splits.c.split).where(patient_splits.c.patient_id == _M.former_id)
+    connection.execute(
+        update(patient_merges).where(_M.state == "active").values(split=decided.scalar_subquery())
+    )
+
+
+def _by_source(faults: Iterable[tuple[str, int, str]]) -> dict[str, Counter[str]]:
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for key, _, reason in faults:
+        found[key][reason] += 1
+    return found

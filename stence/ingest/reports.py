@@ -1,0 +1,236 @@
+"""Cath reports: CSV or Parquet files in the store, one row a narrowed segment -> studies with 16 degrees.
+
+Columns ``study_id, patient_id, performed_at, segment, degree`` in any order, others ignored but
+``intervention_at``: when the patient was treated, an ECG from then on says nothing of what the study saw; and
+``reported_at``: of a study that was reported several times, the rows of the newest report count, all others
+are superseded. Rows without it are older than any with it.
+
+Segments that a study does not list are open (0 %); a study without any narrowing has one row with an empty
+segment. A study may be spread over rows and files: of several degrees for one segment in one file the worst
+counts, since a segment can hold several narrowings.
+
+A study with a row that cannot be used is left out as a whole, as that row may have held its worst narrowing;
+so is one whose rows name two patients or two times, or whose files give one segment two degrees.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
+
+from stence.errors import OBJECT_ERRORS
+from stence.ingest.faults import Fault, log_faults
+from stence.ingest.patients import NOT_MERGED, Patients
+from stence.ingest.report_rows import COLUMNS, OPTIONAL, Row, parse
+from stence.ingest.tables import Cells, FileError, FileFault, RowError, RowFault, is_table, read_rows
+from stence.models.targets import SEGMENTS
+from stence.objects import ObjectStore
+from stence.progress import Progress
+
+log = logging.getLogger(__name__)
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class StudyFault(StrEnum):
+    """Why a study cannot be used."""
+
+    ROW_UNUSABLE = "study_row_unusable"
+    TWO_PATIENTS = "study_two_patients"
+    TWO_TIMES = "study_two_times"
+    TWO_DEGREES = "study_two_degrees"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One coronary angiography: whose, when (with its time zone), and the 16 degrees in percent.
+
+    ``report_key`` is the report that named it last, ``intervention_at`` the first intervention it tells of.
+    """
+
+    study_id: str
+    patient_id: str
+    performed_at: datetime
+    degrees: tuple[float, ...]
+    report_key: str
+    intervention_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """The usable studies in order of their ids, how many rows and studies were left out, and the faults.
+
+    ``interventions`` has the first of each patient, also where its study cannot be used.
+    """
+
+    files: int
+    studies: tuple[Study, ...]
+    left_out: Mapping[str, int]
+    faults: tuple[Fault, ...]
+    interventions: Mapping[str, datetime]
+
+
+def read_reports(
+    store: ObjectStore, prefix: str, timezone: tzinfo, tell: Progress, patients: Patients = NOT_MERGED
+) -> Reports:
+    """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
+
+    Patients are named by their present numbers. Unusable rows and files are counted; the log has counts only.
+    Raises StoreUnavailableError.
+    """
+    gathering = _Gathering(timezone, patients)
+    for found in store.list(prefix):
+        if is_table(found.key):
+            gathering.take_file(found.key, store)
+            tell("reports", gathering.files)
+    return gathering.finish()
+
+
+@dataclass(slots=True, eq=False)
+class _Report:
+    """What the rows of one study say that were reported at the same time."""
+
+    patient_id: str
+    performed_at: datetime
+    key: str = ""
+    degrees: dict[str, list[float]] = field(default_factory=dict)
+    """By file."""
+    intervention_at: datetime | None = None
+    spoilt: StudyFault | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+    def take(self, key: str, line: int, row: Row) -> None:
+        if self.patient_id != row.patient_id:
+            self._contradict(key, line, StudyFault.TWO_PATIENTS)
+        elif self.performed_at != row.performed_at:
+            self._contradict(key, line, StudyFault.TWO_TIMES)
+        self.key = key
+        degrees = self.degrees.setdefault(key, [0.0] * SEGMENTS)
+        if row.segment:
+            degrees[row.segment - 1] = max(degrees[row.segment - 1], row.degree)
+        if row.intervention_at:
+            self.intervention_at = min(row.intervention_at, self.intervention_at or row.intervention_at)
+
+    def end_of_file(self, key: str, line: int) -> None:
+        """Compare what a file says with the files before it."""
+        for other, degrees in self.degrees.items():
+            pairs = zip(degrees, self.degrees[key], strict=True)
+            if other != key and any(one and another and one != another for one, another in pairs):
+                self._contradict(key, line, StudyFault.TWO_DEGREES)
+                return
+
+    def worst(self) -> tuple[float, ...]:
+        return tuple(max(of_segment) for of_segment in zip(*self.degrees.values(), strict=True))
+
+    def _contradict(self, key: str, line: int, fault: StudyFault) -> None:
+        self.faults.append(Fault(key, line, fault))
+        self.spoilt = self.spoilt or fault
+
+
+class _Gathering:
+    """Studies while their rows come in, from whichever file."""
+
+    def __init__(self, timezone: tzinfo, patients: Patients) -> None:
+        self.files = 0
+        self._timezone, self._patients = timezone, patients
+        self._reports: dict[str, dict[datetime, _Report]] = {}
+        """By study, and by when they were reported."""
+        self._spoilt: set[str] = set()
+        self._faults: list[Fault] = []
+
+    def take_file(self, key: str, store: ObjectStore) -> None:
+        self.files += 1
+        rows = _FileRows(self, key)
+        try:
+            rows.take(read_rows(key, store.stream(key), COLUMNS, OPTIONAL))
+        except FileError as error:
+            self._refuse_file(rows, error.fault)
+        except OBJECT_ERRORS:
+            self._refuse_file(rows, FileFault.NOT_FETCHED)
+        rows.finish()
+
+    def parsed(self, cells: Cells | RowError) -> Row:
+        if isinstance(cells, RowError):
+            raise cells
+        row = parse(cells, self._timezone)
+        return row._replace(patient_id=self._patients.present(row.patient_id))
+
+    def report_of(self, row: Row) -> _Report:
+        versions = self._reports.setdefault(row.study_id, {})
+        return versions.setdefault(row.reported_at or _NEVER, _Report(row.patient_id, row.performed_at))
+
+    def refuse(self, key: str, line: int, error: RowError) -> None:
+        self._faults.append(Fault(key, line, error.fault))
+        if error.record_id:
+            self._spoilt.add(error.record_id)
+
+    def finish(self) -> Reports:
+        newest = {study: versions[max(versions)] for study, versions in sorted(self._reports.items())}
+        faults = [*self._faults, *(fault for report in newest.values() for fault in report.faults)]
+        spoilt = {study: report.spoilt for study, report in newest.items() if report.spoilt}
+        spoilt |= {study: StudyFault.ROW_UNUSABLE for study in self._spoilt if study not in spoilt}
+        studies = tuple(
+            Study(study, r.patient_id, r.performed_at, r.worst(), r.key, r.intervention_at)
+            for study, r in newest.items()
+            if study not in spoilt
+        )
+        counts = Counter(fault.reason for fault in self._faults) + Counter(map(str, spoilt.values()))
+        return Reports(self.files, studies, dict(counts), tuple(sorted(faults)), _first_interventions(newest))
+
+    def _refuse_file(self, rows: _FileRows, fault: FileFault) -> None:
+        """What was read of a damaged file may lack its worst rows."""
+        self._faults.append(Fault(rows.key, rows.line + 1, fault))
+        self._spoilt.update(rows.last_lines)
+
+
+class _FileRows:
+    """The rows of one file."""
+
+    def __init__(self, gathering: _Gathering, key: str) -> None:
+        self.key, self.line = key, 0
+        self.last_lines: dict[str, int] = {}
+        """By study."""
+        self._gathering = gathering
+        self._reports: dict[_Report, int] = {}
+        self._degrees: list[float] = []
+        self._refused: Counter[str] = Counter()
+
+    def take(self, rows: Iterator[tuple[int, Cells | RowError]]) -> None:
+        suspicious = []
+        for self.line, cells in rows:
+            try:
+                row = self._gathering.parsed(cells)
+                report = self._gathering.report_of(row)
+                report.take(self.key, self.line, row)
+                self.last_lines[row.study_id] = self.line
+                self._reports[report] = self.line
+                self._degrees.append(row.degree)
+                if row.degree == 1:
+                    suspicious.append((self.line, row.study_id))
+            except RowError as error:
+                self._refuse(self.line, error)
+        if max(self._degrees, default=0) == 1:  # shares: what others write as 100 %
+            for line, study in suspicious:
+                self._refuse(line, RowError(RowFault.DEGREE_FRACTION, study))
+
+    def finish(self) -> None:
+        for report, line in self._reports.items():
+            report.end_of_file(self.key, line)
+        log_faults(log, "cath report", self.key, self._refused)
+
+    def _refuse(self, line: int, error: RowError) -> None:
+        self._refused[error.fault] += 1
+        self._gathering.refuse(self.key, line, error)
+
+
+def _first_interventions(reports: Mapping[str, _Report]) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for report in reports.values():
+        if report.intervention_at:
+            patient = report.patient_id
+            found[patient] = min(report.intervention_at, found.get(patient, report.intervention_at))
+    return found

@@ -1,0 +1,52 @@
+"""Times without a zone are read in ``settings.timezone``; when that setting is mended, they move with it."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects.postgresql import insert
+
+from stence.database import queries
+from stence.database.outage import patiently
+from stence.database.tables import installation
+from stence.settings import Settings
+
+log = logging.getLogger(__name__)
+
+NAME = "timezone"
+STEPS = (
+    "move_times_manifest_rows",
+    "move_times_manifest_records",
+    "move_times_angiograms",
+    "move_times_ecgs",
+)
+
+
+def move_times(engine: Engine, settings: Settings) -> int:
+    """Move what was read in another time zone than that of the settings into it; how many ECGs moved.
+
+    Their clocks' readings stay as they were. Raises DatabaseUnavailableError.
+    """
+
+    def action() -> tuple[int, str | None]:
+        with engine.begin() as connection:
+            before = connection.scalar(select(installation.c.value).filter_by(name=NAME).with_for_update())
+            return _move(connection, before, settings.timezone), before
+
+    moved, before = patiently(action, settings.outage_seconds)
+    if before not in (None, settings.timezone):
+        said = "STENCE_TIMEZONE is %s now, and was %s: the times of %d ECGs were moved"
+        log.warning(said, settings.timezone, before, moved)
+    return moved
+
+
+def _move(connection: Connection, before: str | None, zone: str) -> int:
+    if before == zone:
+        return 0
+    insertion = insert(installation).values(name=NAME, value=zone)
+    connection.execute(insertion.on_conflict_do_update(index_elements=["name"], set_={"value": zone}))
+    moved = 0
+    for step in STEPS:
+        moved = connection.execute(queries.statement(step), {"zone": zone}).rowcount
+    return moved

@@ -1,0 +1,254 @@
+"""Merged patient numbers: everything follows, both ways, and a patient stays in one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine, select
+
+from stence import cohort, scoring
+from stence.cli import main
+from stence.database import queries
+from stence.database.tables import cath_studies, ecgs, patient_merges, source_faults
+from stence.domain.splits import Split, split_of
+from stence.errors import PatientMergeError
+from stence.ingest import merges
+from stence.ingest.patients import load_patients
+from stence.objects import ObjectStore
+from stence.settings import Settings
+from support.environment import set_environment
+from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
+from support.models import ShapeScorer
+from support.scoring import ScoreAll, all_rows, in_quarantine
+
+REPORT = "study_id,patient_id,performed_at,segment,degree\nS1,{},2026-03-10T12:00:00,6,90\n"
+
+
+@pytest.fixture
+def score(score_all: ScoreAll) -> ScoreAll:
+    """Score with a model that flags every ECG."""
+    return lambda version="shape-1": score_all(ShapeScorer(version, threshold=0))
+
+
+@pytest.fixture
+def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    set_environment(monkeypatch, settings)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+def put_merges(store: ObjectStore, *rows: tuple[str, str], key: str = "patients/merges.csv") -> None:
+    lines = ["former_id,present_id", *(",".join(row) for row in rows), ""]
+    store.put(key, "\n".join(lines).encode())
+
+
+def of_split(split: Split, prefix: str) -> str:
+    """A number of a patient in that split."""
+    return next(f"{prefix}{n}" for n in range(1000) if split_of(f"{prefix}{n}") is split)
+
+
+def merge(engine: Engine, former: str, present: str) -> str:
+    with engine.begin() as connection:
+        return merges.merge(connection, former, present, by="archivist", why="one person")
+
+
+def separate(engine: Engine, former: str) -> None:
+    with engine.begin() as connection:
+        merges.unmerge(connection, former, by="archivist")
+
+
+def test_ecgs_flags_reviews_and_studies_follow_a_merge_at_once_and_again_when_it_ends(
+    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+) -> None:
+    put_named(store, "1", "OLD", 1)
+    put_ecgs(store, "2")
+    put_manifest(store, ("OLD", "2"))
+    put_named(store, "3", "NEW", 3)
+    store.put("reports/r.csv", REPORT.format("OLD").encode())
+    score("shape-1")
+    score("shape-2")
+    cohort.index_reports(engine, store, settings)
+    with engine.begin() as connection:
+        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == "OLD").limit(1))
+        scoring.reviews.review(connection, ecg_id, outcome="confirmed", by="Dr A")
+
+    merge(engine, "OLD", "NEW")
+    assert set(patients_by_key(engine).values()) == {"NEW"}
+    assert listed(engine) == {"NEW"}
+    assert all_rows(engine, cath_studies.c.patient_id) == [("NEW",)]
+    with engine.connect() as connection:
+        _, history = queries.run(connection, "patient_history", {"patient": "OLD"})
+        assert len(history) == 6  # three ECGs and two models, asked by the former number
+        _, reviews = queries.run(connection, "reviews", {})
+        assert [row[2] for row in reviews] == ["NEW"] or "NEW" in map(str, reviews[0])
+    score("shape-2")
+    cohort.index_reports(engine, store, settings)
+    assert listed(engine) == {"NEW"}
+    assert all_rows(engine, cath_studies.c.patient_id) == [("NEW",)]
+
+    separate(engine, "OLD")
+    score("shape-2")
+    cohort.index_reports(engine, store, settings)
+    assert patients_by_key(engine) == {"ecg/1.hea": "OLD", "ecg/2.hea": "OLD", "ecg/3.hea": "NEW"}
+    assert listed(engine) == {"OLD", "NEW"}
+    assert all_rows(engine, cath_studies.c.patient_id) == [("OLD",)]
+    assert all_rows(engine, patient_merges.c.state, patient_merges.c.ended_by) == [("ended", "archivist")]
+
+
+def test_a_file_and_a_manifest_that_name_two_numbers_of_one_patient_agree(
+    engine: Engine, store: ObjectStore, score: ScoreAll
+) -> None:
+    put_named(store, "1", "OLD", 1)
+    put_manifest(store, ("NEW", "1"))
+    score()
+    assert in_quarantine(engine) == {"ecg/1.hea": "patient_mismatch"}
+    merge(engine, "OLD", "NEW")
+    score()
+    assert in_quarantine(engine) == {}
+    assert patients_by_key(engine) == {"ecg/1.hea": "NEW"}
+
+
+def test_manifests_that_name_two_numbers_of_one_patient_agree(
+    engine: Engine, store: ObjectStore, score: ScoreAll
+) -> None:
+    put_ecgs(store, "1")
+    put_manifest(store, ("OLD", "1"), ("NEW", "1"))
+    score()
+    assert in_quarantine(engine) == {"ecg/1.hea": "patient_mismatch"}
+    merge(engine, "OLD", "NEW")
+    score()
+    assert patients_by_key(engine) == {"ecg/1.hea": "NEW"}
+    separate(engine, "OLD")
+    score()
+    assert in_quarantine(engine) == {"ecg/1.hea": "patient_mismatch"}
+    assert listed(engine) == set()
+
+
+def test_one_ecg_under_two_numbers_of_one_patient_is_no_conflict(
+    engine: Engine, store: ObjectStore, score: ScoreAll
+) -> None:
+    put_named(store, "a", "OLD", 1)
+    put_named(store, "b", "NEW", 1)
+    assert score().quarantined == 2
+    merge(engine, "OLD", "NEW")
+    assert score().counts() == {"indexed": 2, "scored": 2, "quarantined": 0, "pending": 0}
+    assert listed(engine) == {"NEW"}
+    separate(engine, "OLD")
+    assert score().quarantined == 2
+    assert listed(engine) == set()
+
+
+def test_merges_of_a_table_are_mirrored_and_chains_are_followed(
+    engine: Engine, store: ObjectStore, score: ScoreAll
+) -> None:
+    put_named(store, "1", "A", 1)
+    put_merges(store, ("A", "B"), ("B", "C"))
+    score()
+    assert listed(engine) == {"C"}
+    put_merges(store, ("A", "B"))
+    score()
+    assert listed(engine) == {"B"}
+    put_merges(store)
+    score()
+    assert listed(engine) == {"A"}
+    states = all_rows(engine, patient_merges.c.former_id, patient_merges.c.state)
+    assert sorted(states) == [("A", "ended"), ("B", "ended")]
+
+
+def test_without_any_table_nothing_is_separated_for_the_folder_may_not_be_mounted(
+    engine: Engine, store: ObjectStore, score: ScoreAll
+) -> None:
+    put_named(store, "1", "A", 1)
+    put_merges(store, ("A", "B"))
+    score()
+    store.delete("patients/merges.csv")
+    score()
+    assert listed(engine) == {"B"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "reasons"),
+    [
+        ([("A", "B"), ("A", "C")], [(2, "row_merge_contradicted"), (3, "row_merge_contradicted")]),
+        ([("A", "B"), ("B", "A")], [(2, "row_merge_circular"), (3, "row_merge_circular")]),
+        ([("A", "A")], [(2, "row_merge_circular")]),
+        ([("A", "UNKNOWN"), ("0000", "B")], [(2, "row_id_missing"), (3, "row_id_missing")]),
+        ([("A\\X", "B"), ("A", '"B')], [(2, "row_id_unreadable"), (3, "row_not_a_record")]),
+    ],
+)
+def test_merges_that_cannot_hold_merge_nobody(
+    engine: Engine, store: ObjectStore, score: ScoreAll, rows: list[tuple[str, str]], reasons: list[Any]
+) -> None:
+    put_named(store, "1", "A", 1)
+    put_merges(store, *rows, ("X", "Y"))
+    score()
+    assert listed(engine) == {"A"}
+    assert sorted(all_rows(engine, source_faults.c.line, source_faults.c.reason)) == reasons
+    assert load_patients(engine).present("X") == "Y"
+
+
+def test_a_command_contradicts_neither_a_table_nor_itself(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    put_merges(store, ("A", "B"))
+    merges.take_up_merges(engine, store, settings)
+    merge(engine, "C", "A")
+    assert load_patients(engine).present("C") == "B"
+    for former, present in (("A", "D"), ("B", "C"), ("E", "E"), ("UNKNOWN", "E"), ("E\\", "F")):
+        with pytest.raises(PatientMergeError):
+            merge(engine, former, present)
+    with pytest.raises(PatientMergeError, match="take the row out"):
+        separate(engine, "A")
+    with pytest.raises(PatientMergeError, match="not merged"):
+        separate(engine, "B")
+    put_merges(store, ("A", "B"), ("C", "Z"))
+    merges.take_up_merges(engine, store, settings)
+    assert load_patients(engine).present("C") == "B"
+    assert all_rows(engine, source_faults.c.reason) == [("row_merge_contradicted",)]
+
+
+@pytest.mark.parametrize("trained", ["former", "present"])
+def test_a_merged_patient_is_of_the_split_that_was_used_most_for_good(
+    engine: Engine, store: ObjectStore, settings: Settings, trained: str
+) -> None:
+    train, test = of_split(Split.TRAIN, "T"), of_split(Split.TEST, "E")
+    former, present = (train, test) if trained == "former" else (test, train)
+    store.put("reports/r.csv", REPORT.format(former).encode())
+    cohort.index_reports(engine, store, settings)
+    assert "all are train from now on" in merge(engine, former, present)
+    assert all_rows(engine, cath_studies.c.patient_id, cath_studies.c.split) == [(present, "train")]
+    assert load_patients(engine).split_of(former) is Split.TRAIN
+    assert all_rows(engine, patient_merges.c.split) == [("train",)]
+
+    separate(engine, former)
+    cohort.index_reports(engine, store, settings)
+    assert all_rows(engine, cath_studies.c.patient_id, cath_studies.c.split) == [(former, "train")]
+    patients = load_patients(engine)
+    assert {patients.split_of(former), patients.split_of(present)} == {Split.TRAIN}
+
+
+def test_numbers_of_one_split_stay_there_and_nothing_is_decided(engine: Engine) -> None:
+    one, other = of_split(Split.TEST, "E"), of_split(Split.TEST, "F")
+    assert merge(engine, one, other) == "Both numbers are of the same split, test."
+    assert not load_patients(engine).splits
+
+
+def test_merging_by_command(engine: Engine, store: ObjectStore, score: ScoreAll, stence: Any) -> None:
+    put_named(store, "1", "OLD-4711", 1)
+    score()
+    done = stence("patients", "merge", "OLD-4711", "NEW-4712", "--by", "archivist", "--why", "one person")
+    assert done.exit_code == 0, done.output
+    assert listed(engine) == {"NEW-4712"}
+    for number in ("OLD-4711", "NEW-4712"):
+        shown = stence("patients", "show", number).output
+        assert "OLD-4711" in shown
+        assert "NEW-4712" in shown
+        assert "archivist" in shown
+    again = stence("patients", "merge", "OLD-4711", "X", "--by", "archivist", "--why", "again")
+    assert again.exit_code == 1
+    assert "merged already" in again.output
+    assert "Separated" in stence("patients", "separate", "OLD-4711", "--by", "archivist").output
+    score()
+    assert listed(engine) == {"OLD-4711"}
