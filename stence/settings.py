@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stence.errors import ConfigurationError
+
+PREFIX = "STENCE_"
+OTHERS = ("HOME",)
+"""Variables that are not for the library: where the clone lies, for workers of a Prefect work pool."""
+
 
 class Settings(BaseSettings):
-    """Settings from the environment (prefix ``STENCE_``) or a ``.env`` file in the working folder."""
+    """Settings from the environment (prefix ``STENCE_``) or a ``.env`` file in the working folder.
 
-    model_config = SettingsConfigDict(env_prefix="STENCE_", env_file=".env", extra="ignore", frozen=True)
+    Raises ConfigurationError for a variable with that prefix that is none of them.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     data_dir: Path = Field(
         Path(".stence"), description="Folder of the embedded Postgres and the local store."
@@ -101,6 +114,25 @@ class Settings(BaseSettings):
     drift_permutations: int = Field(500, ge=100, description="Permutations behind a p-value of drift.")
     drift_sample: int = Field(1000, ge=50, description="Most ECGs of a window that embedding drift looks at.")
     alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: those of stence.")
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Refuse misspelt variables, which would otherwise leave a default in force without a word."""
+        known = {name.upper() for name in type(self).model_fields} | set(OTHERS)
+        for variable in sorted({*os.environ, *dotenv_values(str(self.model_config["env_file"]))}):
+            name = variable.upper().removeprefix(PREFIX)
+            if variable.upper().startswith(PREFIX) and name not in known:
+                nearest = get_close_matches(name, known, 1)
+                hint = f"do you mean {PREFIX}{nearest[0]}?" if nearest else "README.md lists all settings."
+                raise ConfigurationError(f"{variable} is no setting of stence: {hint}")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("no time zone has this name; take one such as Europe/Berlin") from None
+        return value
 
     @field_validator("data_dir")
     @classmethod

@@ -105,6 +105,7 @@ def device(settings: Settings) -> str:
 def object_store(settings: Settings) -> str:
     """Write, read and delete a probe object."""
     from stence.objects import open_store
+    from stence.practice import is_marked
 
     store: ObjectStore = open_store(settings.resolved_store_url, settings)
     key, data = f"{settings.model_prefix}.doctor-{uuid.uuid4().hex}", b"stence doctor"
@@ -116,6 +117,8 @@ def object_store(settings: Settings) -> str:
         store.delete(key)
     first = next(iter(store.list(settings.ecg_prefix)), None)
     remark = "" if first else f"; nothing below {settings.ecg_prefix} yet (STENCE_ECG_PREFIX)"
+    if is_marked(store):
+        remark += "; marked for practice: what lies there was simulated"
     return f"{settings.resolved_store_url} reads and writes{remark}"
 
 

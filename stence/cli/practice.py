@@ -33,6 +33,7 @@ def simulate(
 ) -> None:
     """Write a practice hospital into the store: ECGs, manifest, cath reports, angiograms.
 
+    Only into an empty store, or one that was simulated before, with a database of the same kind.
     With --days: what comes in on so many days, and reports of whom the wards send for symptoms or a flag.
     """
     if days:
@@ -76,13 +77,17 @@ def practice(patients: int, seed: int, retrain: bool) -> None:
 
 
 def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool) -> None:
+    from stence import database
     from stence.objects import open_store
+    from stence.practice import claim_for_practice
     from stence.simulation import HospitalConfig
     from stence.simulation import simulate as write_hospital
 
     config = HospitalConfig(patients=patients, seed=seed, angiograms=angiograms)
-    with progress() as tell:
-        summary = write_hospital(open_store(settings.resolved_store_url, settings), settings, config, tell)
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, progress() as tell:
+        claim_for_practice(engine, store, settings)
+        summary = write_hospital(store, settings, config, tell)
     click.echo(summary.text())
 
 
@@ -92,11 +97,13 @@ def _simulate_days(settings: Settings, seed: int, days: int, first_day: date, fa
     from stence import database
     from stence.database.tables import flags
     from stence.objects import open_store
+    from stence.practice import claim_for_practice
     from stence.simulation import FeedConfig, simulate_days, write_reports
 
     config = FeedConfig(seed=seed, days=days, first_day=first_day, fault=fault)
     store = open_store(settings.resolved_store_url, settings)
     with database.connect(settings) as engine, progress() as tell:
+        claim_for_practice(engine, store, settings)
         ecgs = simulate_days(store, settings, config, tell)
         with engine.connect() as connection:
             flagged = set(connection.scalars(select(flags.c.patient_id)))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stence.concurrency import in_order
+from stence.domain.patients import PatientIdError, patient_id
 from stence.ecg.formats.wfdb_header import MAX_HEADER_BYTES
 from stence.errors import ConfigurationError, ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
 from stence.ingest.tables import Cells, FileError, RowError, RowFault, read_rows
@@ -85,7 +86,9 @@ def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
             if isinstance(row, str):
                 left_out[row] += 1
                 if left_out.total() <= LOGGED_ROWS:
-                    log.warning("%s line %d left out: %s", source.key, line, row)
+                    log.warning(
+                        "the table's line %d left out: %s", line, row, extra={"object_key": source.key}
+                    )
             elif repr(found.setdefault(row.record, row)) != repr(row):  # NaN is not equal to itself
                 spoilt.add(row.record)
     except (FileError, ObjectNotFoundError) as error:
@@ -101,11 +104,15 @@ def _row(cells: Cells | RowError, labels: tuple[str, ...]) -> Labelled | str:
         return cells.fault
     if not cells[ID]:
         return RowFault.ID_MISSING
+    try:
+        patient = patient_id(cells.get(PATIENT))
+    except PatientIdError:
+        return RowFault.ID_UNREADABLE
     answers = [ANSWERS.get(cells[name].lower()) for name in labels]
     known = tuple(answer for answer in answers if answer is not None)
     if len(known) < len(answers):
         return LABEL_UNREADABLE
-    return Labelled(cells[ID], cells.get(PATIENT) or None, known)
+    return Labelled(cells[ID], patient, known)
 
 
 def _from_headers(store: ObjectStore, settings: Settings, source: HeaderSource, tell: Progress) -> LabelTable:
