@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from stence.database.tables import schema_views
+from stence.database.words import said
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
 
@@ -48,8 +49,12 @@ def upgrade(engine: Engine) -> None:
                 _drop_views(connection)
                 command.upgrade(_alembic(connection), "head")
                 _create_views(connection, views)
-    except (CommandError, DBAPIError) as error:
+    except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
+    except DBAPIError as error:  # whose text quotes statements and rows
+        raise ConfigurationError(
+            f"The database schema could not be brought up to date: {said(error)}."
+        ) from None
 
 
 def _is_current(connection: Connection, views: dict[str, str]) -> bool:
