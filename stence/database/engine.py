@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from stence.database import migrate, queries
 from stence.database.embedded import Server
 from stence.database.server import check
 from stence.database.times import load_any_time
-from stence.database.words import said
+from stence.database.words import keep_values_out, said
 from stence.errors import ConfigurationError
 from stence.settings import Settings
 
@@ -107,6 +107,7 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
         connect_args=defaults | {"client_encoding": "utf8"},
     )
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "handle_error", _keep_values_out)
     if server is not None:
         _revive_on_connect(engine, server)
     try:
@@ -123,6 +124,11 @@ def _set_up(connection: psycopg.Connection[Any], record: object) -> None:
     connection.autocommit = True
     connection.execute(queries.statement("set_session").text)
     connection.autocommit = False
+
+
+def _keep_values_out(context: ExceptionContext) -> None:
+    if isinstance(context.sqlalchemy_exception, DBAPIError):
+        keep_values_out(context.sqlalchemy_exception)
 
 
 def _revive_on_connect(engine: Engine, server: Server) -> None:

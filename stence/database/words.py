@@ -37,6 +37,20 @@ def said(error: DBAPIError | psycopg.Error) -> str:
     return f"{REMEDIES[state]} ({message})" if state in REMEDIES else message
 
 
+def keep_values_out(error: DBAPIError | psycopg.Error) -> None:
+    """Leave of an error's text what ``said`` says: whoever shows or logs it shows no patient.
+
+    Errors of a statement as such (class 42) stay as they are: they quote our own SQL.
+    """
+    cause = cause_of(error)
+    if cause is None or not (cause.sqlstate or isinstance(cause, psycopg.DataError)):
+        return
+    if not (cause.sqlstate or "").startswith("42"):
+        cause.args = (said(cause),)
+        if isinstance(error, DBAPIError):
+            error.args = (f"({type(cause).__name__}) {said(cause)}",)
+
+
 def cause_of(error: DBAPIError | psycopg.Error) -> psycopg.Error | None:
     """psycopg's own error, which SQLAlchemy wraps; None where it wraps something else."""
     cause = error.orig if isinstance(error, DBAPIError) else error
