@@ -25,6 +25,7 @@ from stence.resources import sql_folder
 from stence.settings import Settings
 from support.database import url_of
 
+HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
        pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
@@ -122,13 +123,16 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     name = f"old_{uuid.uuid4().hex}"
     database.create_database(postgres, name)
     old = create_engine(postgres.url.set(database=name))
-    [newest] = (sql / "migrations" / "versions").glob("0003_*")
-    shutil.move(newest, sql / newest.name)
+    versions = sql / "migrations" / "versions"
+    newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
+    for path in newer:
+        shutil.move(path, sql / path.name)
     shutil.move(sql / "views", sql / "newer views")
     migrate.upgrade(old)
     with old.begin() as connection:
         connection.execute(text(OF_0002))
-    shutil.move(sql / newest.name, newest)
+    for path in newer:
+        shutil.move(sql / path.name, path)
     shutil.move(sql / "newer views", sql / "views")
 
     migrate.upgrade(old)
@@ -173,7 +177,7 @@ def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
 
 def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
     (sql / "migrations" / "versions" / "9999_rename.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0003'\n"
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
     )
     migrate.upgrade(engine)
@@ -184,13 +188,13 @@ def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -
 def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql: Path) -> None:
     before = views(engine)
     (sql / "migrations" / "versions" / "9999_wrong.py").write_text(
-        "from alembic import op\nrevision = '9999'\ndown_revision = '0003'\n"
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
     )
     with pytest.raises(ConfigurationError, match="division by zero"):
         migrate.upgrade(engine)
     assert views(engine) == before
-    assert migrate.current_revision(engine) == "0003"
+    assert migrate.current_revision(engine) == HEAD
 
 
 def test_a_database_of_a_newer_version_is_refused_in_words(engine: Engine, settings: Settings) -> None:
@@ -246,4 +250,4 @@ def test_databases_of_one_server_do_not_wait_for_each_other(postgres: Engine) ->
     with postgres.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.LOCK})
         with database.connect(Settings(database_url=SecretStr(url_of(postgres, name)))) as engine:
-            assert migrate.current_revision(engine) == "0003"
+            assert migrate.current_revision(engine) == HEAD
