@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,14 +13,17 @@ from sqlalchemy import Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
+from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import patiently
-from stence.ecg import Finding
+from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
 from stence.models.targets import TARGET_NAMES
 from stence.scoring.reading import UsableEcg
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
 from stence.settings import Settings
+
+log = logging.getLogger(__name__)
 
 ECG_COLUMNS = (
     "content_hash", "patient_id", "acquired_at", "device", "sex", "age", "sampling_rate", "seconds",
@@ -46,6 +50,8 @@ STEPS = (
     "write_12_done",
 )
 """Statements of ``sql/statements`` that take a staged batch to its tables, in this order."""
+
+FENCE = "write_02_fence"
 
 
 class Scored(NamedTuple):
@@ -87,9 +93,26 @@ class Writer:
     def write(self, results: Sequence[Result]) -> None:
         """Write a batch, once, whatever happens: results that another scorer has taken over are dropped.
 
-        Raises DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
+        A value that Postgres does not take costs its own ECG, which goes to quarantine. Raises
+        DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
         """
-        patiently(lambda: self._write(_row(result) for result in results), self._outage_seconds)
+        try:
+            patiently(lambda: self._write(_row(result) for result in results), self._outage_seconds)
+        except DATA_ERRORS as error:
+            if not is_data_error(error):
+                raise
+            self._find_culprit(results, error)
+
+    def _find_culprit(self, results: Sequence[Result], error: Exception) -> None:
+        """Write each half by itself; what cannot be halved is the culprit."""
+        if len(results) > 1:
+            middle = len(results) // 2
+            self.write(results[:middle])
+            self.write(results[middle:])
+            return
+        log.warning("a value of one ECG cannot be written, it goes to quarantine: %s", data_fault(error))
+        refused = _row(Refused(results[0].claim, Finding(Reason.UNWRITABLE, _advice(error))))
+        patiently(lambda: self._write([refused]), self._outage_seconds)
 
     def _write(self, rows: Iterable[tuple[Any, ...]]) -> None:
         with self._engine.begin() as connection:
@@ -98,7 +121,16 @@ class Writer:
             for step in STEPS:
                 statement = queries.statement(step)
                 names = statement.compile().params
-                connection.execute(statement, {name: self._values[name] for name in names})
+                done = connection.execute(statement, {name: self._values[name] for name in names})
+                if step == FENCE and (lost := done.rowcount):
+                    log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)
+
+
+def _advice(error: Exception) -> str:
+    return (
+        f"Postgres does not take one of its values ({data_fault(error)}): send the file again from the ECG "
+        "system, and where that does not help report it"
+    )
 
 
 def _row(result: Result) -> tuple[Any, ...]:
