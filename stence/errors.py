@@ -35,6 +35,10 @@ class DatabaseUnavailableError(StenceError):
     """Postgres did not answer, after all retries."""
 
 
+class LeaseLostError(StenceError):
+    """A run could not renew its lease in time, and another one has taken its place."""
+
+
 class ArtefactError(StenceError):
     """A model artefact is incomplete, altered, or of a kind that is never opened."""
 

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from stence.database import migrate
+from stence.database import migrate, queries
 from stence.database.embedded import Server
-from stence.errors import ConfigurationError, DatabaseUnavailableError
+from stence.database.server import check
+from stence.database.times import load_any_time
+from stence.database.words import keep_values_out, said
+from stence.errors import ConfigurationError
 from stence.settings import Settings
 
 DRIVER = "postgresql+psycopg"
-OLDEST_VERSION = 15
-"""Views that act with the rights of who asks (``security_invoker``) came with it."""
 CONNECT_OPTIONS = {
     "application_name": "stence",
     "connect_timeout": 10,
@@ -57,7 +58,7 @@ def create_database(engine: Engine, name: str) -> str:
                 connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
             except DBAPIError as error:
                 if not _has_database(connection, name):  # otherwise another process was quicker
-                    raise ConfigurationError(f"Database {name} cannot be created: {error.orig}") from error
+                    raise ConfigurationError(f"Database {name} cannot be created: {said(error)}.") from error
     return _asyncpg_url(engine.url.set(database=name))
 
 
@@ -74,16 +75,21 @@ def _asyncpg_url(url: URL) -> str:
 
 
 def _external_url(given: str) -> URL:
+    """The hospital's URL with user and password in their place, where SQLAlchemy hides them."""
     try:
         url = make_url(given.strip())
     except (ArgumentError, ValueError):  # whose texts may hold the password
         url = None
-    if url is None or url.drivername not in {"postgresql", "postgres", DRIVER}:
+    if url is None or given.count("@") > 1 or url.drivername not in {"postgresql", "postgres", DRIVER}:
         raise ConfigurationError(
             "STENCE_DATABASE_URL is not of the form postgresql://user:password@host:5432/database; "
             "characters such as @ : / in a password must be percent-encoded."
         ) from None
-    return url.set(drivername=DRIVER)
+    query = dict(url.query)
+    user, password = query.pop("user", url.username), query.pop("password", url.password)
+    if not isinstance(user, str | None) or not isinstance(password, str | None):
+        raise ConfigurationError("STENCE_DATABASE_URL names a user or a password twice.")
+    return URL.create(DRIVER, user, password, url.host, url.port, url.database, query)
 
 
 def _embedded_url(server: Server) -> URL:
@@ -93,21 +99,36 @@ def _embedded_url(server: Server) -> URL:
 @contextmanager
 def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
     defaults = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
-    options = f"{url.query.get('options', '')} -c timezone=UTC".strip()
     engine = create_engine(
         url,
         pool_pre_ping=True,
         hide_parameters=True,  # they hold patient identifiers
-        connect_args=defaults | {"options": options},
+        isolation_level="READ COMMITTED",  # whatever the server's, the database's or the role's default is
+        connect_args=defaults | {"client_encoding": "utf8"},
     )
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "handle_error", _keep_values_out)
     if server is not None:
         _revive_on_connect(engine, server)
     try:
-        _check_version(engine)
+        check(engine)
         migrate.upgrade(engine)
         yield engine
     finally:
         engine.dispose()
+
+
+def _set_up(connection: psycopg.Connection[Any], record: object) -> None:
+    """Make a new session the same everywhere. Not by options of the start, which PgBouncer refuses."""
+    load_any_time(connection)
+    connection.autocommit = True
+    connection.execute(queries.statement("set_session").text)
+    connection.autocommit = False
+
+
+def _keep_values_out(context: ExceptionContext) -> None:
+    if isinstance(context.sqlalchemy_exception, DBAPIError):
+        keep_values_out(context.sqlalchemy_exception)
 
 
 def _revive_on_connect(engine: Engine, server: Server) -> None:
@@ -118,18 +139,3 @@ def _revive_on_connect(engine: Engine, server: Server) -> None:
         except psycopg.OperationalError:
             server.bring_back()
             return dialect.connect(*arguments, **options)
-
-
-def _check_version(engine: Engine) -> None:
-    try:
-        with engine.connect() as connection:
-            version = int(connection.scalar(text("SHOW server_version_num"))) // 10_000
-    except OperationalError as error:
-        raise DatabaseUnavailableError(
-            f"Postgres at {engine.url.render_as_string()} did not take the connection: {error.orig} "
-            "Check that it runs, and STENCE_DATABASE_URL."
-        ) from error
-    if version < OLDEST_VERSION:
-        raise ConfigurationError(
-            f"{engine.url.render_as_string()} is Postgres {version}; stence needs {OLDEST_VERSION} or later."
-        )

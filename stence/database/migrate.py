@@ -18,7 +18,9 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from stence.database.outage import repeated
 from stence.database.tables import schema_views
+from stence.database.words import said
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
 
@@ -42,14 +44,22 @@ def upgrade(engine: Engine) -> None:
         if _is_current(connection, views):
             return
     try:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            if not _is_current(connection, views):
-                _drop_views(connection)
-                command.upgrade(_alembic(connection), "head")
-                _create_views(connection, views)
-    except (CommandError, DBAPIError) as error:
+        repeated(lambda: _apply(engine, views))
+    except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
+    except DBAPIError as error:  # whose text quotes statements and rows
+        raise ConfigurationError(
+            f"The database schema could not be brought up to date: {said(error)}."
+        ) from None
+
+
+def _apply(engine: Engine, views: dict[str, str]) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        if not _is_current(connection, views):
+            _drop_views(connection)
+            command.upgrade(_alembic(connection), "head")
+            _create_views(connection, views)
 
 
 def _is_current(connection: Connection, views: dict[str, str]) -> bool:

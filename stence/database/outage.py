@@ -1,7 +1,9 @@
-"""Waiting for a Postgres that went away."""
+"""Waiting for a Postgres that went away, and repeating transactions that it took back."""
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -9,6 +11,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from stence import patience
+from stence.database.words import said, state_of
 from stence.errors import DatabaseUnavailableError
 
 OUTAGE_STATES = frozenset(
@@ -16,10 +19,20 @@ OUTAGE_STATES = frozenset(
         "57P01",  # admin_shutdown
         "57P02",  # crash_shutdown
         "57P03",  # cannot_connect_now: starting up or shutting down
+        "53100",  # disk_full
+        "53200",  # out_of_memory
         "53300",  # too_many_connections
         "25006",  # read_only_sql_transaction: a standby that is not promoted yet
     }
 )
+COLLISION_STATES = frozenset(
+    {
+        "40P01",  # deadlock_detected
+        "40001",  # serialization_failure
+    }
+)
+COLLISION_TRIES = 5
+LONGEST_COLLISION_PAUSE_SECONDS = 0.1
 
 T = TypeVar("T")
 
@@ -33,17 +46,42 @@ def patiently(action: Callable[[], T], seconds: float) -> T:
 
     def attempt() -> T:
         try:
-            return action()
+            return repeated(action)
         except (DBAPIError, psycopg.Error) as error:
             if is_outage(error):
-                raise DatabaseUnavailableError(f"Postgres does not answer ({_reason(error)}).") from error
+                raise DatabaseUnavailableError(f"Postgres does not answer ({said(error)}).") from error
+            if is_collision(error):
+                raise DatabaseUnavailableError(
+                    f"Postgres took a transaction back {COLLISION_TRIES} times ({said(error)}): "
+                    "others write the same rows."
+                ) from error
             raise
 
     return patience.patiently(attempt, seconds, DatabaseUnavailableError)
 
 
+def repeated(action: Callable[[], T]) -> T:
+    """The result of ``action``, a transaction that is repeated where it collides with another one's.
+
+    After a few tries the collision is raised as it is.
+    """
+    for left in reversed(range(COLLISION_TRIES)):
+        try:
+            return action()
+        except (DBAPIError, psycopg.Error) as error:
+            if not left or not is_collision(error):
+                raise
+        time.sleep(random.uniform(0, LONGEST_COLLISION_PAUSE_SECONDS))  # noqa: S311 - no secret
+    raise AssertionError("the last try returns or raises")
+
+
+def is_collision(error: DBAPIError | psycopg.Error) -> bool:
+    """Whether two transactions were in each other's way, and this one was taken back."""
+    return state_of(error) in COLLISION_STATES
+
+
 def is_outage(error: DBAPIError | psycopg.Error) -> bool:
-    """Whether the server or the way to it is gone, and not the statement wrong."""
+    """Whether the server or the way to it is gone or full, and not the statement wrong."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -52,8 +90,3 @@ def is_outage(error: DBAPIError | psycopg.Error) -> bool:
     lost = isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None
     state = cause.sqlstate or ""
     return lost or state.startswith("08") or state in OUTAGE_STATES
-
-
-def _reason(error: DBAPIError | psycopg.Error) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return str(cause).strip().splitlines()[0]

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DataError
 
+from stence.database.words import cause_of
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
 
@@ -53,7 +54,8 @@ def run(
     try:
         result = connection.execute(statement, values)
     except DataError as error:
-        raise ConfigurationError(f"Query {name}: {error.orig}") from error
+        cause = cause_of(error)
+        raise ConfigurationError(f"Query {name}: {cause and cause.diag.message_primary}") from None
     return list(result.keys()), [tuple(row) for row in result]
 
 

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     LIMB_LEAD_REVERSAL = auto()
     # the model
     SCORE_NOT_FINITE = auto()
+    # the database
+    UNWRITABLE = auto()
 
 
 class Action(StrEnum):

@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, Update, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
+from stence.database.leases import close_dead, kept_alive, lease_end
 from stence.database.outage import patiently
 from stence.database.tables import models, monitor_runs
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
@@ -201,30 +203,40 @@ def _watched(engine: Engine) -> list[Watched]:
 def _recorded(engine: Engine, settings: Settings, days: int, seen: Watch) -> Iterator[None]:
     """A row of ``monitor_runs`` about the block, and how it ends."""
     number = uuid.uuid4()
+    row = update(monitor_runs).where(monitor_runs.c.id == number)
+    leased = {"lease_expires_at": lease_end(settings.lease_seconds)}
 
-    def record(statement: Any) -> None:
-        def action() -> None:
-            with engine.begin() as connection:
-                connection.execute(statement)
+    def begin() -> None:
+        values = {"id": number, "state": "running", "days": days, **leased}
+        with engine.begin() as connection:
+            close_dead(connection, monitor_runs)
+            connection.execute(insert(monitor_runs).values(values).on_conflict_do_nothing())
 
-        patiently(action, settings.outage_seconds)
+    def write(statement: Update) -> None:
+        with engine.begin() as connection:
+            connection.execute(statement)
 
     def end(state: str, error: str | None) -> None:
         values = {
             "state": state,
-            "finished_at": datetime.now(UTC),
+            "finished_at": func.clock_timestamp(),
+            "lease_expires_at": None,
             "metrics": seen.metrics,
             "alerts_opened": len(seen.opened),
             "error": error,
         }
-        record(update(monitor_runs).where(monitor_runs.c.id == number).values(values))
+        patiently(lambda: write(row.values(values)), settings.outage_seconds)
 
-    record(insert(monitor_runs).values(id=number, state="running", days=days))
-    try:
-        yield
-    except BaseException as error:
-        said = f": {error}" if isinstance(error, StenceError) else ""
-        stopped = not isinstance(error, Exception)
-        end("interrupted" if stopped else "failed", f"{type(error).__name__}{said}")
-        raise
-    end("finished", "; ".join(seen.failed) or None)
+    def renew() -> None:
+        write(row.where(monitor_runs.c.state == "running").values(leased))
+
+    patiently(begin, settings.outage_seconds)
+    with kept_alive(renew, settings.lease_seconds, "this monitoring"):
+        try:
+            yield
+        except BaseException as error:
+            said = f": {error}" if isinstance(error, StenceError) else ""
+            stopped = not isinstance(error, Exception)
+            end("interrupted" if stopped else "failed", f"{type(error).__name__}{said}")
+            raise
+        end("finished", "; ".join(seen.failed) or None)

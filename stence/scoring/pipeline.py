@@ -99,11 +99,12 @@ class Pipeline:
         done, writes = 0, deque[Future[None]]()
         with _pools(self._settings) as pools:
             for batch in self._batches(limit, pools):
-                results = self._infer(batch)
+                held = self._worklist.still_held([item.claim for item in batch])
+                results = self._infer([item for item in batch if item.claim in held])
                 writes.append(pools.write.submit(self._write, results))
                 while len(writes) > self._settings.prefetch_batches:
                     writes.popleft().result()
-                done += len(results)
+                done += len(batch)
                 tell("score", done)
             for write in writes:
                 write.result()

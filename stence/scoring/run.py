@@ -8,17 +8,21 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, update
+import psycopg
+from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from stence import __version__
 from stence.database import queries
+from stence.database.leases import close_dead, lease_end
 from stence.database.outage import patiently
 from stence.database.tables import flags, monitoring_metrics, quarantine, runs, scores
+from stence.database.words import said
 from stence.errors import StenceError
 from stence.ingest.patients import NOT_MERGED, Patients, load_patients
 from stence.objects import ObjectStore
@@ -49,7 +53,6 @@ class Run:
         self._engine = engine
         self._settings = settings
         self._scorer = scorer
-        self._started_at = datetime.now(UTC)
         self._start = time.monotonic()
         self._stopwatch = Stopwatch()
         self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
@@ -63,11 +66,14 @@ class Run:
         """
         # What an earlier call held when it broke off, or claimed without hearing the answer.
         self._worklist.release()
-        with self._worklist.kept_alive():
-            return self._pipeline.run(limit or sys.maxsize, tell)
+        return self._pipeline.run(limit or sys.maxsize, tell)
+
+    def kept_alive(self) -> AbstractContextManager[None]:
+        """Renew its leases for the time of the context."""
+        return self._worklist.kept_alive()
 
     def begin(self) -> None:
-        """Record the run and bring the model's worklist up to date."""
+        """Record the run, close those whose process is dead, and bring the model's worklist up to date."""
         row = {
             "id": self.id,
             "state": "running",
@@ -76,9 +82,15 @@ class Run:
             "code_version": __version__,
             "device": self._scorer.device,
             "host": platform.node(),
-            "started_at": self._started_at,
+            "lease_expires_at": lease_end(self._settings.lease_seconds),
         }
-        self._write(insert(runs).values(row))
+
+        def action() -> None:
+            with self._engine.begin() as connection:
+                close_dead(connection, runs)
+                connection.execute(insert(runs).values(row).on_conflict_do_nothing())
+
+        patiently(action, self._settings.outage_seconds)
         waiting = self._worklist.enqueue()
         log.info("run %s of %s: %d ECGs are new to it", self.id, self._scorer.model_version, waiting)
 
@@ -88,20 +100,27 @@ class Run:
         summary = self.summary()
         values = {
             "state": state,
-            "finished_at": datetime.now(UTC),
-            "error": f"{type(error).__name__}: {error}" if error else None,
+            "finished_at": func.clock_timestamp(),
+            "lease_expires_at": None,
+            "error": _words(error) if error else None,
             **summary.counts(),
             "scored_by_run": summary.scored_by_run,
             "quarantined_by_run": summary.quarantined_by_run,
         }
-        self._write(update(runs).where(runs.c.id == self.id).values(values))
-        about = {
-            "run_id": self.id,
-            "model_version": self._scorer.model_version,
-            "window_start": self._started_at,
-            "window_end": values["finished_at"],
-        }
-        self._write(insert(monitoring_metrics).values([about | metric for metric in summary.metrics()]))
+        patiently(lambda: self._record_end(values, summary), self._settings.outage_seconds)
+
+    def _record_end(self, values: dict[str, Any], summary: RunSummary) -> None:
+        ended = update(runs).where(runs.c.id == self.id).values(values)
+        window = ended.returning(
+            runs.c.started_at.label("window_start"), runs.c.finished_at.label("window_end")
+        )
+        about = {"run_id": self.id, "model_version": self._scorer.model_version}
+        with self._engine.begin() as connection:
+            about |= connection.execute(window).mappings().one()
+            connection.execute(
+                delete(monitoring_metrics).filter_by(run_id=self.id)
+            )  # of a try before this one
+            connection.execute(insert(monitoring_metrics).values([about | m for m in summary.metrics()]))
 
     def summary(self) -> RunSummary:
         """The counts as they are in the database now."""
@@ -129,13 +148,6 @@ class Run:
                 seconds_by_stage=self._stopwatch.seconds(),
             )
 
-    def _write(self, statement: Any) -> None:
-        def action() -> None:
-            with self._engine.begin() as connection:
-                connection.execute(statement)
-
-        patiently(action, self._settings.outage_seconds)
-
 
 @contextmanager
 def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
@@ -143,13 +155,21 @@ def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Sco
     patients = patiently(partial(load_patients, engine), settings.outage_seconds)
     run = Run(engine, store, settings, scorer, patients)
     run.begin()
-    try:
-        yield run
-    except BaseException as error:
-        stopped = not isinstance(error, Exception)
+    with run.kept_alive():
         try:
-            run.end("interrupted" if stopped else "failed", None if stopped else error)
-        except StenceError as second:
-            log.warning("run %s could not be closed; its leases run out by themselves. %s", run.id, second)
-        raise
-    run.end("finished")
+            yield run
+        except BaseException as error:
+            stopped = not isinstance(error, Exception)
+            try:
+                run.end("interrupted" if stopped else "failed", None if stopped else error)
+            except StenceError as second:
+                log.warning(
+                    "run %s could not be closed; its leases run out by themselves. %s", run.id, second
+                )
+            raise
+        run.end("finished")
+
+
+def _words(error: BaseException) -> str:
+    text = said(error) if isinstance(error, DBAPIError | psycopg.Error) else str(error)
+    return f"{type(error).__name__}: {text}"

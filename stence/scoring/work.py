@@ -8,25 +8,22 @@ alive and do no harm.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from stence.database import queries
+from stence.database import leases, queries
 from stence.database.outage import patiently
-from stence.errors import DatabaseUnavailableError
 from stence.scoring.reading import Identity
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
 
-RENEWALS_PER_LEASE = 3
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -98,24 +95,29 @@ class Worklist:
         """Give back what this run still holds, for instance of a claim whose answer was lost; how many."""
         return self._execute("release_leases", "run_id")
 
-    @contextmanager
-    def kept_alive(self) -> Iterator[None]:
-        """Renew the run's leases from a thread of its own, so that a slow model does not lose them."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._renew_until, args=(stop,), name="leases", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    def still_held(self, claims: Sequence[Claim]) -> set[Claim]:
+        """The claims among these that no other scorer has taken over, as it may when leases ran out."""
 
-    def _renew_until(self, stop: threading.Event) -> None:
-        while not stop.wait(self._settings.lease_seconds / RENEWALS_PER_LEASE):
-            try:
-                self._execute("renew_leases", "run_id", lease_seconds=self._settings.lease_seconds)
-            except DatabaseUnavailableError as error:
-                log.warning("leases could not be renewed: %s", error)
+        def action() -> set[tuple[int, int]]:
+            values = self._who | {"object_ids": [claim.object_id for claim in claims]}
+            with self._engine.connect() as connection:
+                return {tuple(row) for row in connection.execute(queries.statement("still_held"), values)}
+
+        found = patiently(action, self._settings.outage_seconds)
+        held = {claim for claim in claims if (claim.object_id, claim.attempt) in found}
+        if lost := len(claims) - len(held):
+            log.warning("%d ECGs were taken over by other scorers, and are left to them", lost)
+        return held
+
+    def kept_alive(self) -> AbstractContextManager[None]:
+        """Renew the leases of the run and of its claims, so that a slow model does not lose them."""
+
+        def renew() -> None:
+            values = self._who | {"lease_seconds": self._settings.lease_seconds}
+            with self._engine.begin() as connection:
+                connection.execute(queries.statement("renew_leases"), values)
+
+        return leases.kept_alive(renew, self._settings.lease_seconds, f"run {self._who['run_id']}")
 
     def _held_by_others(self) -> bool:
         def action() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from sqlalchemy import Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
+from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import patiently
-from stence.ecg import Finding
+from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
 from stence.ingest.indexing import record_key
 from stence.models.targets import TARGET_NAMES
@@ -21,6 +23,8 @@ from stence.scoring.reading import EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
 from stence.settings import Settings
+
+log = logging.getLogger(__name__)
 
 ECG_COLUMNS = EcgFacts._fields
 WATCHED_COLUMNS = ("heart_rate", "r_mv", "s_mv", "noise_uv", "sketch")
@@ -60,6 +64,8 @@ STEPS = (
     "write_12_done",
 )
 """Statements of ``sql/statements`` that take a staged batch to its tables, in this order."""
+
+FENCE = "write_02_fence"
 
 
 class Scored(NamedTuple):
@@ -105,9 +111,26 @@ class Writer:
     def write(self, results: Sequence[Result]) -> None:
         """Write a batch, once, whatever happens: results that another scorer has taken over are dropped.
 
-        Raises DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
+        A value that Postgres does not take costs its own ECG, which goes to quarantine. Raises
+        DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
         """
-        patiently(lambda: self._write(results), self._outage_seconds)
+        try:
+            patiently(lambda: self._write(results), self._outage_seconds)
+        except DATA_ERRORS as error:
+            if not is_data_error(error):
+                raise
+            self._find_culprit(results, error)
+
+    def _find_culprit(self, results: Sequence[Result], error: Exception) -> None:
+        """Write each half by itself; what cannot be halved is the culprit."""
+        if len(results) > 1:
+            middle = len(results) // 2
+            self.write(results[:middle])
+            self.write(results[middle:])
+            return
+        log.warning("a value of one ECG cannot be written, it goes to quarantine: %s", data_fault(error))
+        refused = Refused(results[0].claim, Finding(Reason.UNWRITABLE, _advice(error)))
+        patiently(lambda: self._write([refused]), self._outage_seconds)
 
     def _write(self, results: Sequence[Result]) -> None:
         with self._engine.begin() as connection:
@@ -117,7 +140,16 @@ class Writer:
             for step in STEPS:
                 statement = queries.statement(step)
                 names = statement.compile().params
-                connection.execute(statement, {name: self._values[name] for name in names})
+                done = connection.execute(statement, {name: self._values[name] for name in names})
+                if step == FENCE and (lost := done.rowcount):
+                    log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)
+
+
+def _advice(error: Exception) -> str:
+    return (
+        f"Postgres does not take one of its values ({data_fault(error)}): send the file again from the ECG "
+        "system, and where that does not help report it"
+    )
 
 
 def _parts(results: Iterable[Result]) -> Iterator[tuple[int, str]]:

@@ -55,7 +55,7 @@ class Retraining:
         tell: Progress,
     ) -> None:
         self._engine, self._store, self._settings, self._config = engine, store, settings, config
-        self._journal, self._tell = journal, tell
+        self._journal, self._tell = journal, journal.checked(tell)
         self._device = device_of(settings)
         self._recipe = config.finetuning.input
         self._windows = self._recipe.windows(settings.windows_per_ecg)
@@ -188,7 +188,7 @@ def open_retraining(
 
     Raises StenceError where another is at work in this database.
     """
-    with entered(engine, preset, config.model_dump(mode="json"), settings.outage_seconds) as journal:
+    with entered(engine, preset, config.model_dump(mode="json"), settings) as journal:
         training = Retraining(engine, store, settings, config, journal, tell)
         try:
             yield training

@@ -88,6 +88,7 @@ class Trial:
             "STENCE_DATA_DIR": str(settings.data_dir),
             "STENCE_DATABASE_URL": settings.database_url.get_secret_value(),
             "STENCE_DEVICE": "cpu",
+            "STENCE_LEASE_SECONDS": "2",
             "STENCE_MIN_NEW_PAIRS": "1",
             "STENCE_WINDOWS_PER_ECG": str(settings.windows_per_ecg),
             "OMP_NUM_THREADS": "1",

@@ -25,7 +25,7 @@ from stence.resources import sql_folder
 from stence.settings import Settings
 from support.database import url_of
 
-HEAD = max(path.name for path in (sql_folder() / "migrations" / "versions").glob("*.py"))[:4]
+HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
        pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
@@ -123,15 +123,16 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     name = f"old_{uuid.uuid4().hex}"
     database.create_database(postgres, name)
     old = create_engine(postgres.url.set(database=name))
-    newer = [path for path in (sql / "migrations" / "versions").glob("*.py") if path.name > "0003"]
-    for migration in newer:
-        shutil.move(migration, sql / migration.name)
+    versions = sql / "migrations" / "versions"
+    newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
+    for path in newer:
+        shutil.move(path, sql / path.name)
     shutil.move(sql / "views", sql / "newer views")
     migrate.upgrade(old)
     with old.begin() as connection:
         connection.execute(text(OF_0002))
-    for migration in newer:
-        shutil.move(sql / migration.name, migration)
+    for path in newer:
+        shutil.move(sql / path.name, path)
     shutil.move(sql / "newer views", sql / "views")
 
     migrate.upgrade(old)

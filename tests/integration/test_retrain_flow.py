@@ -127,6 +127,7 @@ def test_no_second_retraining_beside_one_at_work(
     from flows.retrain import retrain
 
     config = load_preset(str(settings.data_dir / "quick.yaml"))
+    settings = settings.model_copy(update={"lease_seconds": 2})
     with open_retraining(engine, store, settings, "quick", config):
         with pytest.raises(StenceError, match="A retraining is at work already: wait for its end"):
             retrain()

@@ -26,16 +26,17 @@ ScoreAll = Callable[..., RunSummary]
 def score_all(engine: Engine, store: ObjectStore, settings: Settings) -> ScoreAll:
     """Index the store and score what is there, as the score flow does."""
 
-    def action(scorer: ShapeScorer | None = None) -> RunSummary:
-        scorer = scorer or ShapeScorer()
-        register(engine, scorer)
-        scoring.index(engine, store, settings)
-        with scoring.open_run(engine, store, settings, scorer) as run:
-            while run.score(limit=64):
-                pass
-        return run.summary()
+    return lambda scorer=None: run_scorer(engine, store, settings, scorer or ShapeScorer())
 
-    return action
+
+def run_scorer(engine: Engine, store: ObjectStore, settings: Settings, scorer: ShapeScorer) -> RunSummary:
+    """Index the store and score what is there."""
+    register(engine, scorer)
+    scoring.index(engine, store, settings)
+    with scoring.open_run(engine, store, settings, scorer) as run:
+        while run.score(limit=64):
+            pass
+    return run.summary()
 
 
 def all_rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:

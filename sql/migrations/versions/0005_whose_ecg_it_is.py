@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 # Rows are numbered until their manifest is read again, which the empty etag makes the next index do.
 MOVE_ROWS = """

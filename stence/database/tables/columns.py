@@ -35,3 +35,9 @@ def moment(name: str, comment: str, *, nullable: bool = True, **options: Any) ->
 def now(name: str, comment: str) -> Column[Any]:
     """A time that is the transaction's where none is given."""
     return moment(name, comment, nullable=False, server_default=func.now())
+
+
+def lease() -> Column[Any]:
+    """Until when a run is alive; see ``stence.database.leases``."""
+    comment = "Until when it is taken for alive; renewed while it runs, empty after its end."
+    return moment("lease_expires_at", comment)

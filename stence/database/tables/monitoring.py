@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from stence.database.tables.columns import metadata, moment, now, one_of
+from stence.database.tables.columns import lease, metadata, moment, now, one_of
 
 REVIEW_OUTCOMES = ("confirmed", "dismissed")
 ALERT_STATES = ("open", "acknowledged", "resolved")
@@ -168,6 +168,7 @@ monitor_runs = Table(
     Column("metrics", Integer, comment="How many figures it wrote."),
     Column("alerts_opened", Integer, comment="How many alerts it raised."),
     Column("error", Text, comment="Why it failed."),
+    lease(),
     one_of("state", MONITOR_STATES),
     comment="Runs of the monitor.",
 )

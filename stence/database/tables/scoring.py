@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from stence.database.tables.columns import is_one_of, metadata, moment, now, one_of
+from stence.database.tables.columns import is_one_of, lease, metadata, moment, now, one_of
 
 # stence.models.TARGET_NAMES, which would bring torch with it: seconds for every look into the database.
 TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100", "rca_70", "lca_70")
@@ -119,6 +119,7 @@ runs = Table(
     Column("scored_by_run", BigInteger, comment="Scored by this run."),
     Column("quarantined_by_run", BigInteger, comment="Put into quarantine by this run."),
     Column("error", Text, comment="Why it failed."),
+    lease(),
     one_of("state", RUN_STATES),
     comment="Runs of the scorer: one model, one process.",
 )

@@ -13,10 +13,11 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from stence.database.tables.columns import metadata, moment, now, one_of
+from stence.database.tables.columns import lease, metadata, moment, now, one_of
 from stence.database.tables.identity import SPLITS
 
 VIEW_STATES = ("pending", "ready", "quarantined")
@@ -155,7 +156,9 @@ training_runs = Table(
         comment="Why: skipped, rejected or passed.",
     ),
     Column("error", Text, comment="Why it failed."),
+    lease(),
     one_of("state", TRAINING_STATES),
+    Index("training_runs_one_running", "state", unique=True, postgresql_where=text("state = 'running'")),
     Index("training_runs_started_at_idx", "started_at"),
     comment="Trainings from cath reports, angiograms and ECGs: one row a run, also where it was skipped.",
 )

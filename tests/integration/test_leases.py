@@ -1,0 +1,282 @@
+"""Leases: a run that is dead is found out, one that is alive is not, and one that was cut off ends itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sqlalchemy import Engine, Table, func, insert, select, text, update
+
+from stence import scoring
+from stence.database.leases import WITHOUT_A_WORD, kept_alive, lease_end
+from stence.database.tables import models, monitor_runs, runs, scores, training_runs, worklist
+from stence.errors import LeaseLostError, MonitoringError, StenceError
+from stence.monitoring.daily import complete_days, watch
+from stence.objects import ObjectStore
+from stence.scoring.work import Worklist
+from stence.settings import Settings
+from stence.training.journal import entered
+from support.ecgs import heartbeats, store_ecg
+from support.models import ShapeScorer, register
+from support.processes import start_scorer
+from support.scoring import all_rows, run_scorer
+from support.waiting import wait_until
+
+ECGS = 24
+
+RETRAINING = """
+import sys
+from stence import database
+from stence.settings import Settings
+from stence.training.journal import entered
+
+settings = Settings()
+with database.connect(settings) as engine, entered(engine, "small", {}, settings) as journal:
+    print("at work", flush=True)
+    while True:
+        journal.check()
+"""
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Leases that run out in a second."""
+    return settings.model_copy(update={"lease_seconds": 1, "batch_size": 4, "prefetch_batches": 1})
+
+
+@pytest.fixture
+def archive(engine: Engine, store: ObjectStore, settings: Settings) -> None:
+    """ECGs that are indexed and on the worklist of ``shape-1``."""
+    for number in range(ECGS):
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+    register(engine, ShapeScorer())
+    scoring.index(engine, store, settings)
+
+
+def are_over(engine: Engine, table: Table) -> bool:
+    """Whether no lease of the table runs any more, by the database's clock."""
+    running = select(func.count()).where(table.c.lease_expires_at >= func.clock_timestamp())
+    with engine.connect() as connection:
+        return connection.scalar(running) == 0
+
+
+def test_the_next_run_of_any_model_closes_the_row_of_a_killed_one(
+    engine: Engine, store: ObjectStore, settings: Settings, archive: None
+) -> None:
+    killed = start_scorer(settings, seconds_per_batch=60)
+    killed.kill()
+    killed.join()
+    assert all_rows(engine, runs.c.state) == [("running",)]
+    wait_until(lambda: are_over(engine, runs))
+
+    run_scorer(engine, store, settings, ShapeScorer("shape-2"))
+
+    ended = {
+        row[0]: row[1:]
+        for row in all_rows(engine, runs.c.model_version, runs.c.state, runs.c.error, runs.c.lease_expires_at)
+    }
+    assert ended == {"shape-1": ("interrupted", WITHOUT_A_WORD, None), "shape-2": ("finished", None, None)}
+    assert all(row[0] for row in all_rows(engine, runs.c.finished_at > runs.c.started_at))
+
+
+def test_a_run_that_is_slow_is_not_closed(
+    engine: Engine, store: ObjectStore, settings: Settings, archive: None
+) -> None:
+    with scoring.open_run(engine, store, settings, ShapeScorer()) as slow:
+        [(first,)] = all_rows(engine, runs.c.lease_expires_at)
+        wait_until(lambda: all_rows(engine, func.clock_timestamp() > first) == [(True,)])
+        run_scorer(engine, store, settings, ShapeScorer("shape-2"))
+        assert ("shape-1", "running") in all_rows(engine, runs.c.model_version, runs.c.state)
+        slow.score()
+    assert all_rows(engine, runs.c.state) == [("finished",)] * 2
+
+
+@pytest.mark.parametrize("lease", ["now() - interval '1 second'", "NULL"])
+def test_the_next_monitoring_closes_the_row_of_a_killed_one(
+    engine: Engine, settings: Settings, lease: str
+) -> None:
+    dead = {"id": uuid.uuid4(), "state": "running", "days": 1, "lease_expires_at": text(lease)}
+    alive = {"id": uuid.uuid4(), "state": "running", "days": 1, "lease_expires_at": lease_end(60)}
+    with engine.begin() as connection:
+        for row in (dead, alive):
+            connection.execute(insert(monitor_runs).values(row))
+    with pytest.raises(MonitoringError, match="No model is champion"):
+        watch(engine, settings, complete_days(settings))
+    ended = {
+        row[0]: row[1:]
+        for row in all_rows(engine, monitor_runs.c.id, monitor_runs.c.state, monitor_runs.c.error)
+    }
+    assert ended[dead["id"]] == ("interrupted", WITHOUT_A_WORD)
+    assert ended[alive["id"]] == ("running", None)
+    assert sorted(state for state, _ in ended.values()) == ["failed", "interrupted", "running"]
+
+
+def test_leases_are_renewed_after_any_error(
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    archive: None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with scoring.open_run(engine, store, settings, ShapeScorer()):
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE worklist RENAME TO mislaid"))
+        wait_until(lambda: "has run out: others may take its work over" in caplog.text)
+        assert 'could not be renewed, trying again: relation "worklist" does not exist' in caplog.text
+        assert are_over(engine, runs)
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE mislaid RENAME TO worklist"))
+        wait_until(lambda: not are_over(engine, runs))
+
+
+def test_an_error_that_is_none_of_postgres_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    def renew() -> None:
+        calls.append(1)
+        if len(calls) < 3:
+            raise RuntimeError("patient p1234567")
+
+    with kept_alive(renew, 0.03, "this test"):
+        wait_until(lambda: len(calls) > 5)
+    assert caplog.text.count("could not be renewed, trying again: RuntimeError") == 1
+    assert "p1234567" not in caplog.text
+
+
+class RobbedScorer(ShapeScorer):
+    """After its first batch somebody else holds all that it had claimed."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+        self.scored = 0
+
+    def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """As ShapeScorer, and is robbed."""
+        if not self.scored:
+            theirs = {
+                "run_id": uuid.uuid4(),
+                "attempt": worklist.c.attempt + 1,
+                "lease_expires_at": lease_end(60),
+            }
+            with self._engine.begin() as connection:
+                connection.execute(update(worklist).where(worklist.c.state == "leased").values(theirs))
+        self.scored += len(ecgs)
+        return super().score(ecgs)
+
+
+def test_what_others_have_taken_over_is_not_worked_on(
+    engine: Engine, store: ObjectStore, settings: Settings, archive: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    scorer = RobbedScorer(engine)
+    with caplog.at_level(logging.WARNING), scoring.open_run(engine, store, settings, scorer) as run:
+        run.score(limit=8)
+    assert scorer.scored == 4
+    assert "ECGs were taken over by other scorers, and are left to them" in caplog.text
+    assert "4 results were dropped: other scorers have taken their ECGs over" in caplog.text
+    assert all_rows(engine, scores.c.content_hash) == []
+
+
+def test_only_claims_of_this_very_attempt_are_held(engine: Engine, settings: Settings, archive: None) -> None:
+    ours, theirs = (Worklist(engine, settings, "shape-1", uuid.uuid4()) for _ in range(2))
+    ours.enqueue()
+    claims = ours.claim(4)
+    assert ours.still_held(claims) == set(claims)
+    assert theirs.still_held(claims) == set()
+    wait_until(lambda: are_over(engine, worklist))
+    again = ours.claim(ECGS)
+    assert {claim.object_id for claim in claims} <= {claim.object_id for claim in again}
+    assert ours.still_held(claims) == set()
+
+
+@pytest.fixture
+def retraining(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+    """A process that retrains."""
+    assert settings.database_url is not None
+    environment = {
+        **os.environ,
+        "STENCE_DATA_DIR": str(settings.data_dir),
+        "STENCE_DATABASE_URL": settings.database_url.get_secret_value(),
+        "STENCE_LEASE_SECONDS": "1",
+    }
+    command = [sys.executable, "-c", RETRAINING]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        yield process
+        process.kill()
+
+
+def trainings(engine: Engine) -> list[Any]:
+    states = select(training_runs.c.state, training_runs.c.error).order_by(training_runs.c.started_at)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(states)]
+
+
+def test_a_retraining_waits_for_the_lease_of_a_killed_one(
+    engine: Engine, settings: Settings, retraining: subprocess.Popen[str]
+) -> None:
+    retraining.kill()
+    retraining.wait()
+    with entered(engine, "small", {}, settings):
+        assert trainings(engine) == [("interrupted", WITHOUT_A_WORD), ("running", None)]
+
+
+def test_no_retraining_beside_one_that_is_alive(
+    engine: Engine, settings: Settings, retraining: subprocess.Popen[str]
+) -> None:
+    with pytest.raises(StenceError, match="at work already"), entered(engine, "small", {}, settings):
+        pass
+    assert trainings(engine) == [("running", None)]
+    retraining.send_signal(signal.SIGINT)
+    retraining.communicate(timeout=60)
+    assert trainings(engine) == [("interrupted", "KeyboardInterrupt")]
+
+
+def test_a_retraining_that_was_cut_off_finds_its_place_taken_and_ends(
+    engine: Engine, settings: Settings, retraining: subprocess.Popen[str]
+) -> None:
+    retraining.send_signal(signal.SIGSTOP)
+    with entered(engine, "small", {}, settings) as second:
+        retraining.send_signal(signal.SIGCONT)
+        _, said = retraining.communicate(timeout=60)
+        assert retraining.returncode == 1
+        assert "LeaseLostError: This retraining was taken for dead" in said
+        assert trainings(engine) == [("interrupted", WITHOUT_A_WORD), ("running", None)]
+        second.note(stage="gather")
+
+
+def test_a_retraining_whose_row_was_closed_writes_nothing_more(engine: Engine, settings: Settings) -> None:
+    def publish_late() -> None:
+        with entered(engine, "small", {}, settings) as journal:
+            with engine.begin() as connection:
+                connection.execute(update(training_runs).values(state="interrupted", error=WITHOUT_A_WORD))
+            with engine.begin() as connection:
+                connection.execute(update(models).values(state="shadow"))
+                journal.note_in(connection, state="finished", finished_at=func.now())
+
+    register(engine, ShapeScorer())
+    with pytest.raises(LeaseLostError):
+        publish_late()
+    assert all_rows(engine, models.c.state) == [("candidate",)]
+    assert trainings(engine) == [("interrupted", WITHOUT_A_WORD)]
+
+
+def test_an_end_that_was_committed_before_the_connection_broke_is_written_again(
+    engine: Engine, settings: Settings
+) -> None:
+    with entered(engine, "small", {}, settings) as journal:
+        for _ in range(2):
+            journal.note(state="skipped", reasons=["too little is new"])
+    assert trainings(engine) == [("skipped", None)]
