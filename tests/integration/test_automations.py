@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from stence.cli.up import prefect_server
+from stence.cli.prefect_server import prefect_server
 from stence.resources import deployments_folder
 from stence.settings import Settings
 
@@ -86,8 +86,12 @@ def python(messages: Messages, tmp_path_factory: pytest.TempPathFactory) -> Iter
         port = free.getsockname()[1]
     before = dict(os.environ)
     database = f"sqlite+aiosqlite:///{folder}/prefect.db"
-    with prefect_server(Settings(data_dir=folder), database, "127.0.0.1", port) as url:
-        environment = before | {"PREFECT_API_URL": url, "PREFECT_HOME": str(folder / "client")}
+    with prefect_server(Settings(data_dir=folder), database, "127.0.0.1", port) as server:
+        environment = before | {
+            "PREFECT_API_URL": server.api_url,
+            "PREFECT_API_AUTH_STRING": server.auth,
+            "PREFECT_HOME": str(folder / "client"),
+        }
 
         def run(*command: object) -> str:
             done = subprocess.run(

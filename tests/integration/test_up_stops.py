@@ -1,0 +1,91 @@
+"""Every way of stopping ``stence up`` amid its runs: the next run of each deployment runs all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from stence.database.embedded import Server
+from support.database import server_folder
+from support.up import Up, free_port, kill_everything, left_running
+
+RUNNING, PENDING = "ingest-hourly", "score-hourly"
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with server_folder() as folder:
+        yield folder
+        kill_everything(folder)
+
+
+@contextmanager
+def store_listing_held(data_dir: Path) -> Iterator[None]:
+    """Let no ingest run get further than its first write, for the context."""
+    connection = psycopg.connect(f"host={Server(data_dir).socket_folder} user=postgres dbname=postgres")
+    try:
+        connection.execute("LOCK TABLE objects")
+        yield
+    finally:
+        with suppress(psycopg.Error):
+            connection.close()
+
+
+def terminated(up: Up) -> None:
+    assert up.stop(signal.SIGTERM) == 0
+
+
+def interrupted(up: Up) -> None:
+    """By Ctrl-C, which a terminal sends to every process of the group."""
+    os.killpg(up.process.pid, signal.SIGINT)
+    assert up.process.wait(90) == 0
+
+
+def killed_alone(up: Up) -> None:
+    up.stop(signal.SIGKILL)
+
+
+def killed_with_everything(up: Up) -> None:
+    kill_everything(up.data_dir)
+    up.process.wait(10)
+
+
+STOPS: list[Callable[[Up], None]] = [terminated, interrupted, killed_alone, killed_with_everything]
+
+
+def test_after_every_stop_the_next_runs_run(data_dir: Path) -> None:
+    """One run is running and one pending at each stop; those of the next start get as far."""
+    port, ended = free_port(), ""
+    runs: list[str] = []
+    for stop in STOPS:
+        up = Up(data_dir, port)
+        assert {up.state(run) for run in runs} <= {ended}
+        with store_listing_held(data_dir):
+            runs = [reach(up, RUNNING, "RUNNING"), reach(up, PENDING, "PENDING")]
+            stop(up)
+        in_good_order = stop in (terminated, interrupted)
+        ended = "CANCELLED" if in_good_order else "CRASHED"
+        assert "Traceback" not in up.said(), up.said()
+        assert not (in_good_order and left_running(data_dir))
+
+    up = Up(data_dir, port)
+    assert {up.state(run) for run in runs} == {ended}
+    for deployment in (RUNNING, PENDING):
+        reach(up, deployment, "RUNNING", "COMPLETED", "FAILED")  # there is no champion to score with
+    assert up.stop() == 0
+    assert left_running(data_dir) == []
+
+
+def reach(up: Up, deployment: str, *states: str) -> str:
+    """Create a run, and return its number when it is in one of ``states``."""
+    run, created = up.create_run(deployment), time.monotonic()
+    up.wait_until(run, *states)
+    print(f"{deployment} was {up.state(run)} after {time.monotonic() - created:.0f} s")
+    return run
