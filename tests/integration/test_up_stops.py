@@ -6,15 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psycopg
 import pytest
 
-from stence.database.embedded import Server
 from support.database import server_folder
-from support.up import Up, free_port, kill_everything, left_running
+from support.up import Up, free_port, kill_everything, left_running, store_listing_held
 
 RUNNING, PENDING = "ingest-hourly", "score-hourly"
 
@@ -24,18 +21,6 @@ def data_dir() -> Iterator[Path]:
     with server_folder() as folder:
         yield folder
         kill_everything(folder)
-
-
-@contextmanager
-def store_listing_held(data_dir: Path) -> Iterator[None]:
-    """Let no ingest run get further than its first write, for the context."""
-    connection = psycopg.connect(f"host={Server(data_dir).socket_folder} user=postgres dbname=postgres")
-    try:
-        connection.execute("LOCK TABLE objects")
-        yield
-    finally:
-        with suppress(psycopg.Error):
-            connection.close()
 
 
 def terminated(up: Up) -> None:

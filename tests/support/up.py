@@ -8,14 +8,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import psycopg
 
 from stence.cli import prefect_home
+from stence.database.embedded import Server
 from stence.settings import Settings
 
 STENCE = Path(sys.executable).with_name("stence")
@@ -121,3 +124,15 @@ def kill_everything(data_dir: Path) -> None:
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(processes, timeout=10)
+
+
+@contextmanager
+def store_listing_held(data_dir: Path) -> Iterator[None]:
+    """Let no ingest run get further than its first write, for the context."""
+    connection = psycopg.connect(f"host={Server(data_dir).socket_folder} user=postgres dbname=postgres")
+    try:
+        connection.execute("LOCK TABLE objects")
+        yield
+    finally:
+        with suppress(psycopg.Error):
+            connection.close()
