@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 
+from flows.alerts import check_runs, tell
 from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
 from stence import cohort, scoring
 from stence.angiography import indexing
@@ -31,8 +32,12 @@ def index_cath_lab(place: Workplace) -> dict[str, int]:
 
 @flow(name="ingest", flow_run_name=dated("ingest"), persist_result=False)
 def ingest() -> dict[str, Any]:
-    """Index the object store once; what is new then waits for the next score run, or the next retraining."""
+    """Index the object store once; what is new then waits for the next score run, or the next retraining.
+
+    Before that, the hour's look at whether score runs still come: they cannot tell of their own end.
+    """
     with library_logs(), open_workplace() as place:
+        tell(check_runs(unseen(place)))
         summary = index(unseen(place)).as_dict() | index_cath_lab(unseen(place))
     create_table_artifact(key="ingest-counts", table=[{"what": k, "count": v} for k, v in summary.items()])
     return summary

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, insert, update
 
 from stence.database.outage import patiently
-from stence.database.tables import models, monitor_runs
+from stence.database.tables import monitor_runs
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
 from stence.monitoring import (
     alerts,
@@ -35,7 +35,8 @@ from stence.monitoring import (
     scores,
     workload,
 )
-from stence.monitoring.metrics import Metric, Watched, Window, read, write
+from stence.monitoring.metrics import Metric, Watched, Window, read, watched_models, write
+from stence.monitoring.names import LIVE
 from stence.monitoring.rules import Rules, find, load_rules
 from stence.progress import Progress, silent
 from stence.settings import Settings
@@ -168,7 +169,7 @@ def _settle(
                 [metric for window in windows for metric in read(connection, window)]
                 for windows in _windows_before(settings, measured.window, rules.longest - 1)
             ]
-            findings = find(rules, [measured.metrics, *earlier])
+            findings = [each for each in find(rules, [measured.metrics, *earlier]) if each.metric not in LIVE]
             versions = [model.version for model in watched]
             return alerts.settle(connection, findings, measured.window.end, versions)
 
@@ -184,14 +185,7 @@ def _windows_before(settings: Settings, window: Window, count: int) -> Iterator[
 
 
 def _watched(engine: Engine) -> list[Watched]:
-    m = models.c
-    found = (
-        select(m.version, m.state, m.preprocessing_version, m.manifest)
-        .where(m.state.in_(("champion", "shadow")))
-        .order_by(m.state, m.created_at, m.version)
-    )
-    with engine.connect() as connection:
-        watched = [Watched(*row) for row in connection.execute(found)]
+    watched = watched_models(engine)
     if not watched or watched[0].state != "champion":
         raise MonitoringError("No model is champion, so there is none to watch; stence models promote one.")
     return watched

@@ -63,3 +63,5 @@ NAMES = {
     },
 }
 """Name and meaning. ``_p`` is always a probability that chance alone goes as far."""
+LIVE = ("hours_since_run",)
+"""Figures whose alerts are judged every hour, by how they stand then."""

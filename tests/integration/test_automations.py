@@ -38,7 +38,7 @@ print(Webhook(url=sys.argv[1]).save("stence"))
 """
 ALERT = """
 from prefect.events.worker import EventsWorker
-from flows.monitor import emit
+from flows.alerts import emit
 from stence.monitoring.alerts import Alert
 
 emit("opened", Alert(7, "device_gain", "critical", None, "device", 'Cardio "200"', 0.6, "Check its gain."))

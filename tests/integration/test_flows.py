@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from stence import scoring
-from stence.database.tables import flags, scores
+from stence.database.tables import flags, models, scores
 from stence.errors import ConfigurationError, DatabaseUnavailableError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
@@ -128,6 +129,25 @@ def test_an_ingest_run(client: Any, store: ObjectStore, prefect_database: Path) 
     assert run.name.startswith("ingest-20")
     assert artifacts(client, run).keys() == {"ingest-counts"}
     assert "PAT-" not in everything_prefect_holds(prefect_database)
+
+
+def test_an_ingest_run_tells_that_score_runs_do_not_come(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Every hour, and also where the alert rules are wrong it indexes."""
+    from flows.ingest import ingest
+
+    crown(engine, store, settings, "model-7")
+    with engine.begin() as connection:
+        connection.execute(update(models).values(created_at=func.now() - timedelta(hours=5)))
+    assert ingest()["new"] == 8
+    assert "alert 1 opened, critical: no_run" in everything_prefect_holds(prefect_database)
+    broken = settings.data_dir / "rules.yaml"
+    broken.write_text("no_run: 3")
+    monkeypatch.setenv("STENCE_ALERT_RULES", str(broken))
+    assert ingest()["new"] == 0
+    assert last_run(client, "ingest").state.is_completed()
 
 
 def test_a_run_without_a_champion_says_what_to_do_and_is_not_tried_again(
