@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.events import emit_event
 
-from flows.workplace import TASK_OPTIONS, Workplace
+from flows.workplace import Workplace, step
 from stence.errors import ConfigurationError
 from stence.monitoring import liveness
 from stence.monitoring.alerts import Alert, Settled
 
 
-@task(name="check-runs", task_run_name="check-runs", **TASK_OPTIONS)
+@step("check-runs")
 def check_runs(place: Workplace) -> Settled:
     """Settle the alerts about score runs that do not come; alert rules that are wrong stop nothing else."""
     try:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from flows.alerts import check_runs, tell
-from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
+from flows.discretion import library_logs
+from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import cohort, scoring
 from stence.angiography import indexing
 
 
-@task(name="index", task_run_name="index", **TASK_OPTIONS)
+@step("index")
 def index(place: Workplace) -> scoring.IndexSummary:
     """Record new and changed ECGs and the manifests that name their patients."""
     return scoring.index(place.engine, place.store, place.settings)
 
 
-@task(name="index-cath-lab", task_run_name="index-cath-lab", **TASK_OPTIONS)
+@step("index-cath-lab")
 def index_cath_lab(place: Workplace) -> dict[str, int]:
     """Take up the cath reports, then new and changed angiograms, each with its report."""
     reports = cohort.index_reports(place.engine, place.store, place.settings)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.alerts import check_runs, tell
-from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
+from flows.discretion import library_logs
+from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.database import queries
 from stence.monitoring.alerts import Settled
 from stence.monitoring.daily import Watch, complete_days, watch
@@ -24,13 +25,13 @@ TABLES = {
 """Artifacts, and the ready queries that they show."""
 
 
-@task(name="watch", task_run_name="watch", **TASK_OPTIONS)
+@step("watch")
 def watch_days(place: Workplace, days: list[date]) -> Watch:
     """Measure the days and settle the alerts."""
     return watch(place.engine, place.settings, days)
 
 
-@task(name="report", task_run_name="report", **TASK_OPTIONS)
+@step("report")
 def report(place: Workplace, today: date) -> ReportFile:
     """Write the report of ``today`` into the store."""
     return write_report(place.engine, place.store, place.settings, silent, today)

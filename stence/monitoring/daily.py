@@ -134,7 +134,7 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
                 raise
             except Exception as error:
                 failures.append(f"{part.name} of {model.version}: {_said(error)}")
-                log.error("%s", failures[-1])
+                log.error("a part of monitoring could not be computed: %s", failures[-1])
         failed += failures
         figures[window].append(_part_failed(part, bool(failures)))
     return Day(window, dict(figures), failed)
