@@ -11,11 +11,11 @@ import psutil
 
 CHECK_SECONDS = 1.0
 GRACE_SECONDS = 10.0
-"""From SIGTERM, which lets a run give its ECGs back, to SIGKILL."""
+"""From the signal, upon which a run gives its ECGs back, to SIGKILL."""
 
 
-def end_with(pid: int) -> None:
-    """Watch the process ``pid`` from a thread; when it is gone, or is already, end this one.
+def end_with(pid: int, by: signal.Signals = signal.SIGTERM) -> None:
+    """Watch the process ``pid`` from a thread; when it is gone, or is already, end this one by a signal.
 
     By polling, so that it works on every system, and for a process that is no direct parent.
     """
@@ -23,7 +23,7 @@ def end_with(pid: int) -> None:
         watched = psutil.Process(pid)
     except psutil.Error:
         watched = None
-    threading.Thread(target=_watch, args=(watched,), name="end-with-parent", daemon=True).start()
+    threading.Thread(target=_watch, args=(watched, by), name="end-with-parent", daemon=True).start()
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -34,9 +34,9 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def _watch(process: psutil.Process | None) -> None:
+def _watch(process: psutil.Process | None, by: signal.Signals) -> None:
     while process is not None and is_alive(process):
         time.sleep(CHECK_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), by)
     time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -123,7 +124,7 @@ def _end(process: psutil.Process | None) -> None:
     if process is None:
         return
     try:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # it holds SIGTERM back
         process.wait(STOP_SECONDS)
     except psutil.TimeoutExpired:
         process.kill()

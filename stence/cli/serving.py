@@ -24,11 +24,15 @@ END_SECONDS = 60
 """So long runs may take to end before they are killed."""
 
 
-def serve(deployments: list[RunnerDeployment], server_lives: Callable[[], bool]) -> None:
-    """Run what is due until SIGINT or SIGTERM comes, or the server is gone; leave no run behind."""
+def serve(deployments: list[RunnerDeployment], server_lives: Callable[[], bool]) -> bool:
+    """Run what is due until SIGINT or SIGTERM comes, which gives True, or the server is gone.
+
+    No run is left when this returns.
+    """
     os.environ[flows.SUPERVISOR] = str(os.getpid())
     with _stop_signals() as stopped:
         asyncio.run(_serve(deployments, lambda: stopped() or not server_lives()))
+        return stopped()
 
 
 class _Runner(Runner):

@@ -62,10 +62,11 @@ def serve(server: RunningServer) -> None:
     if closed := dead_runs.close(Crashed(message="The stence up that ran it was killed.")):
         click.echo(f"Closed {closed} runs that an earlier stence up left open.")
     click.echo(f"Prefect UI: {server.api_url.removesuffix('/api')}   (Ctrl-C stops)")
-    serving.serve(serving.described_deployments(), lambda: server.process is not None)
-    if server.process is None:
+    asked = serving.serve(serving.described_deployments(), lambda: server.process is not None)
+    if server.process is not None:
+        dead_runs.close(Cancelled(message="stence up was stopped."))
+    elif not asked:
         raise ConfigurationError(f"the Prefect server at {server.api_url} ended by itself; see server.log")
-    dead_runs.close(Cancelled(message="stence up was stopped."))
 
 
 @contextmanager
