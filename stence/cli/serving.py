@@ -31,7 +31,7 @@ def serve(deployments: list[RunnerDeployment], server_lives: Callable[[], bool])
     """
     os.environ[flows.SUPERVISOR] = str(os.getpid())
     with _stop_signals() as stopped:
-        asyncio.run(_serve(deployments, lambda: stopped() or not server_lives()))
+        asyncio.run(_serve(deployments, stopped, server_lives))
         return stopped()
 
 
@@ -43,18 +43,24 @@ class _Runner(Runner):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-async def _serve(deployments: list[RunnerDeployment], over: Callable[[], bool]) -> None:
+async def _serve(
+    deployments: list[RunnerDeployment], stopped: Callable[[], bool], server_lives: Callable[[], bool]
+) -> None:
     # Schedules outlive this process: the next `stence up` goes on with them.
     runner = _Runner(pause_on_shutdown=False)
     for each in deployments:
         await runner.aadd_deployment(each)
     serving = asyncio.create_task(runner.start())
-    while not (over() or serving.done()):
+    while server_lives() and not (stopped() or serving.done()):
         await asyncio.wait([serving], timeout=CHECK_SECONDS)
-    await _end(runner, serving)
+    if server_lives():
+        await _cancel_runs(runner, serving)
+    serving.cancel()  # kills the processes of those that are left
+    with suppress(asyncio.CancelledError):
+        await serving
 
 
-async def _end(runner: Runner, serving: asyncio.Task[None]) -> None:
+async def _cancel_runs(runner: Runner, serving: asyncio.Task[None]) -> None:
     """Cancel the runs, also those that were just being started, and wait for their processes to be gone."""
     with suppress(asyncio.TimeoutError):
         async with asyncio.timeout(END_SECONDS):
@@ -63,9 +69,6 @@ async def _end(runner: Runner, serving: asyncio.Task[None]) -> None:
             while not serving.done():
                 await runner.cancel_all()
                 await asyncio.wait([serving], timeout=CHECK_SECONDS)
-    serving.cancel()  # kills what is left
-    with suppress(asyncio.CancelledError):
-        await serving
 
 
 @contextmanager

@@ -19,7 +19,15 @@ from stence.objects import LocalStore
 from stence.settings import Settings
 from support.database import server_folder
 from support.ecgs import heartbeats, manifest, store_ecg
-from support.up import BEFORE_END, START_SECONDS, STENCE, Up, kill_everything, left_running
+from support.up import (
+    BEFORE_END,
+    START_SECONDS,
+    STENCE,
+    Up,
+    kill_everything,
+    left_running,
+    store_listing_held,
+)
 
 PATIENT = "PAT-81234567"
 TABLE = sql.SQL("SELECT t::text FROM {} t")
@@ -156,11 +164,13 @@ def test_a_port_that_another_server_holds_is_named(up: Up, tmp_path: Path) -> No
 
 
 def test_it_ends_with_its_server_and_the_next_one_goes_on(up: Up, data_dir: Path) -> None:
-    """Whatever watches over it starts it again then; with the same schedules and the same password."""
+    """Amid a run. Whatever watches over it starts it again; with the same schedules and the same password."""
     server = prefect_home.recorded(Settings(data_dir=data_dir))
     assert server is not None
-    psutil.Process(server.pid).kill()
-    assert up.process.wait(60) == 1
+    with store_listing_held(data_dir):
+        up.wait_until(up.create_run("ingest-hourly"), "RUNNING")
+        psutil.Process(server.pid).kill()
+        assert up.process.wait(60) == 1
     assert "ended by itself" in up.said()
     assert left_running(data_dir) == []
 
