@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
+from flows.alerts import check_runs, tell
+from flows.discretion import library_logs
+from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import cohort, scoring
 from stence.angiography import indexing
 
 
-@task(name="index", task_run_name="index", **TASK_OPTIONS)
+@step("index")
 def index(place: Workplace) -> scoring.IndexSummary:
     """Record new and changed ECGs and the manifests that name their patients."""
     return scoring.index(place.engine, place.store, place.settings)
 
 
-@task(name="index-cath-lab", task_run_name="index-cath-lab", **TASK_OPTIONS)
+@step("index-cath-lab")
 def index_cath_lab(place: Workplace) -> dict[str, int]:
     """Take up the cath reports, then new and changed angiograms, each with its report."""
     reports = cohort.index_reports(place.engine, place.store, place.settings)
@@ -31,8 +33,12 @@ def index_cath_lab(place: Workplace) -> dict[str, int]:
 
 @flow(name="ingest", flow_run_name=dated("ingest"), persist_result=False)
 def ingest() -> dict[str, Any]:
-    """Index the object store once; what is new then waits for the next score run, or the next retraining."""
+    """Index the object store once; what is new then waits for the next score run, or the next retraining.
+
+    Before that, the hour's look at whether score runs still come: they cannot tell of their own end.
+    """
     with library_logs(), open_workplace() as place:
+        tell(check_runs(unseen(place)))
         summary = index(unseen(place)).as_dict() | index_cath_lab(unseen(place))
     create_table_artifact(key="ingest-counts", table=[{"what": k, "count": v} for k, v in summary.items()])
     return summary

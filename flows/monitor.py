@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.events import emit_event
 
-from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
+from flows.alerts import check_runs, tell
+from flows.discretion import library_logs
+from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.database import queries
-from stence.monitoring.alerts import Alert
+from stence.monitoring.alerts import Settled
 from stence.monitoring.daily import Watch, complete_days, watch
 from stence.monitoring.report import ReportFile, write_report
 from stence.progress import silent
@@ -24,13 +25,13 @@ TABLES = {
 """Artifacts, and the ready queries that they show."""
 
 
-@task(name="watch", task_run_name="watch", **TASK_OPTIONS)
+@step("watch")
 def watch_days(place: Workplace, days: list[date]) -> Watch:
     """Measure the days and settle the alerts."""
     return watch(place.engine, place.settings, days)
 
 
-@task(name="report", task_run_name="report", **TASK_OPTIONS)
+@step("report")
 def report(place: Workplace, today: date) -> ReportFile:
     """Write the report of ``today`` into the store."""
     return write_report(place.engine, place.store, place.settings, silent, today)
@@ -41,12 +42,10 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
     """Look at ``days``, by default the last complete ones, and write the report; how much was found."""
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
+        tell(check_runs(shared))
         looked_at = days or complete_days(place.settings)
         seen = watch_days(shared, looked_at)
-        for event, alerts in (("opened", seen.opened), ("resolved", seen.resolved)):
-            for alert in alerts:
-                get_run_logger().warning("alert %d %s, %s: %s", alert.id, event, alert.severity, alert.rule)
-                emit(event, alert)
+        tell(Settled(seen.opened, seen.resolved))
         show_tables(place)
         written = report(shared, max(looked_at) + timedelta(days=1))
         link = f"{place.store.url}/{written.key}"
@@ -59,19 +58,6 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         "alerts resolved": len(seen.resolved),
         "parts failed": len(seen.failed),
     }
-
-
-def emit(event: str, alert: Alert) -> None:
-    """Tell of an alert by an event, which automations act on."""
-    emit_event(
-        f"stence.alert.{event}",
-        resource={
-            "prefect.resource.id": f"stence.alert.{alert.id}",
-            "prefect.resource.name": alert.rule,
-            "stence.severity": alert.severity,
-        },
-        payload=alert._asdict(),
-    )
 
 
 def show_tables(place: Workplace) -> None:

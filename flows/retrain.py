@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from httpx import HTTPError
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -14,38 +14,39 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows.discretion import library_logs
 from flows.ingest import index, index_cath_lab
-from flows.workplace import TASK_OPTIONS, dated, library_logs, open_workplace, unseen
+from flows.workplace import dated, open_workplace, step, unseen
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
 from stence.training.loop import Course
 
 
-@task(name="prepare-angiograms", task_run_name="prepare-angiograms", **TASK_OPTIONS)
+@step("prepare-angiograms")
 def prepare(training: Retraining) -> None:
     """Key frames and patch features of angiograms that have none yet."""
     training.prepare()
 
 
-@task(name="gather", task_run_name="gather", **TASK_OPTIONS)
+@step("gather")
 def gather(training: Retraining) -> None:
     """Pair ECGs with studies and bring both to this machine."""
     training.gather()
 
 
-@task(name="train", task_run_name="train-{stage}", **TASK_OPTIONS)
+@step("train", "train-{stage}")
 def train(training: Retraining, stage: str) -> Course:
     """One stage, from its last checkpoint where a run before this one left some."""
     return training.train(stage)
 
 
-@task(name="judge", task_run_name="judge", **TASK_OPTIONS)
+@step("judge")
 def judge(training: Retraining) -> Verdict:
     """Measure the model on the test patients and hold it against the champion."""
     return training.judge()
 
 
-@task(name="publish", task_run_name="publish", **TASK_OPTIONS)
+@step("publish")
 def publish(training: Retraining) -> str:
     """Store and register the model; its version."""
     return training.publish()

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from flows.discretion import library_logs
 from flows.ingest import index
-from flows.workplace import TASK_OPTIONS, Workplace, dated, library_logs, open_workplace, unseen
+from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import registry, scoring
 from stence.database.outage import patiently
 from stence.errors import StenceError
 
 
-@task(name="load-model", task_run_name="load-model", **TASK_OPTIONS)
+@step("load-model")
 def load_champion(place: Workplace) -> registry.RiskScorer:
     """The champion as it is now; the run keeps this version to its end."""
     return registry.load_champion(place.engine, place.store, place.settings)
 
 
-@task(name="promote-due", task_run_name="promote-due", **TASK_OPTIONS)
+@step("promote-due")
 def promote_due(place: Workplace) -> str | None:
     """Make the newest shadow whose days are over the champion; its version, where there is one."""
 
@@ -34,7 +35,7 @@ def promote_due(place: Workplace) -> str | None:
     return patiently(action, place.settings.outage_seconds)
 
 
-@task(name="list-shadows", task_run_name="list-shadows", **TASK_OPTIONS)
+@step("list-shadows")
 def list_shadows(place: Workplace) -> list[registry.Registered]:
     """The models in shadow."""
 
@@ -45,13 +46,13 @@ def list_shadows(place: Workplace) -> list[registry.Registered]:
     return patiently(action, place.settings.outage_seconds)
 
 
-@task(name="load-shadow", task_run_name="load-shadow-{shadow.version}", **TASK_OPTIONS)
+@step("load-shadow", "load-shadow-{shadow.version}")
 def load_shadow(place: Workplace, shadow: registry.Registered) -> registry.RiskScorer:
     """A model in shadow."""
     return registry.load(shadow, place.store, place.settings)
 
 
-@task(name="score-batch", task_run_name="score-batch-{number}", **TASK_OPTIONS)
+@step("score-batch", "score-batch-{number}")
 def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
     """Claim and score up to ``shard_size`` ECGs; how many were brought to an end."""
     return run.score(limit=place.settings.shard_size)
@@ -94,7 +95,7 @@ def score_in_shadow(place: Workplace, shadow: registry.Registered) -> None:
 
 def publish(summary: scoring.RunSummary, kind: str) -> None:
     """Leave the run's counts, and only counts, in Prefect."""
-    get_run_logger().info(f"{kind}: {summary.text()}")
+    get_run_logger().info("%s: %s", kind, summary.text())
     create_table_artifact(key=f"{kind}-counts", table=summary.table(), description="ECGs by where they ended")
     create_markdown_artifact(
         key=f"{kind}-run", markdown=summary.markdown(), description=f"The last {kind} run"

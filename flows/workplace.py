@@ -1,18 +1,18 @@
-"""What every flow needs: the settings, the database and the object store, opened once a run."""
+"""What every flow needs: settings, database and object store, opened once a run; and its tasks."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
+from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
-from prefect.logging import get_run_logger
 from prefect.utilities.annotations import opaque
 from sqlalchemy import Engine
 
+from flows.discretion import nothing_personal
 from stence import database
 from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
@@ -21,6 +21,7 @@ from stence.settings import Settings
 RETRY_DELAYS_SECONDS = [5, 30, 120]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Workplace(NamedTuple):
@@ -45,14 +46,23 @@ def retriable(task: object, run: object, state: Any) -> bool:
     return isinstance(error, DatabaseUnavailableError | StoreUnavailableError)
 
 
-# Nothing a task takes or gives is cached or stored: clinical state lives in Postgres alone.
-TASK_OPTIONS: dict[str, Any] = {
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-    "retries": len(RETRY_DELAYS_SECONDS),
-    "retry_delay_seconds": RETRY_DELAYS_SECONDS,
-    "retry_condition_fn": retriable,
-}
+def step(name: str, run_name: str | None = None) -> Callable[[Callable[P, T]], Task[P, T]]:
+    """Make a function a task that is tried again after outages.
+
+    Nothing that it takes or gives is cached or stored: clinical state lives in Postgres alone.
+    """
+
+    def decorate(function: Callable[P, T]) -> Task[P, T]:
+        options: dict[str, Any] = {
+            "cache_policy": NO_CACHE,
+            "persist_result": False,
+            "retries": len(RETRY_DELAYS_SECONDS),
+            "retry_delay_seconds": RETRY_DELAYS_SECONDS,
+            "retry_condition_fn": retriable,
+        }
+        return task(name=name, task_run_name=run_name or name, **options)(nothing_personal()(function))
+
+    return decorate
 
 
 def unseen(value: T) -> T:
@@ -63,25 +73,3 @@ def unseen(value: T) -> T:
 def dated(name: str) -> Callable[[], str]:
     """Names a flow run by its flow and the minute it began, in UTC."""
     return lambda: f"{name}-{datetime.now(UTC):%Y-%m-%d-%H%M}"
-
-
-@contextmanager
-def library_logs() -> Iterator[None]:
-    """Show the library's own log lines in the flow run's log, and there only."""
-    run_logger = get_run_logger()
-
-    class Relay(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            run_logger.log(record.levelno, record.getMessage())
-
-    library, relay = logging.getLogger("stence"), Relay(logging.INFO)
-    before = library.level, library.propagate
-    library.addHandler(relay)
-    library.setLevel(min(logging.INFO, library.getEffectiveLevel()))
-    library.propagate = False
-    try:
-        yield
-    finally:
-        library.removeHandler(relay)
-        library.setLevel(before[0])
-        library.propagate = before[1]

@@ -31,6 +31,6 @@ def patiently(action: Callable[[], T], seconds: float, outage: type[StenceError]
             left = deadline - time.monotonic()
             if left <= 0:
                 raise
-            log.warning("%s. Trying again for %.0f s.", str(error).rstrip("."), left)
+            log.warning("Trying again for %.0f s: %s", left, error)
         time.sleep(min(pause, max(left, 0.0)))
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

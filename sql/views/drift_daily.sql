@@ -19,7 +19,8 @@ SELECT day,
        max(value) FILTER (WHERE metric = 'score_mean_p') AS shift_p,
        max(value) FILTER (WHERE metric = 'model_agreement') AS agreement
 FROM monitoring_daily
-WHERE area IN ('inputs', 'embeddings', 'scores', 'reports') AND metric <> 'new_category'
+WHERE area IN ('inputs', 'embeddings', 'scores', 'reports') 
+  AND metric NOT IN ('new_category', 'input_missing', 'input_missing_expected')
 GROUP BY day, area, model_version, subject, dimension, member;
 
 COMMENT ON VIEW drift_daily IS

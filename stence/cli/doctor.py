@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ def doctor() -> None:
             _check("object store", lambda: object_store(settings)),
             _check("database", lambda: postgres(engine())),
             _check("champion", lambda: champion(engine(), settings)),
+            _check("score runs", lambda: score_runs(engine(), settings)),
         ]
     if not all(checks):
         raise click.ClickException("some parts need attention, see above")
@@ -144,3 +146,15 @@ def champion(engine: Engine, settings: Settings) -> str:
     store = open_store(settings.resolved_store_url, settings)
     scorer = registry.load_champion(engine, store, settings)
     return f"{scorer.model_version}, files match their SHA-256"
+
+
+def score_runs(engine: Engine, settings: Settings) -> str:
+    """Score runs still come, by what Postgres says and the alert rules ask for."""
+    from stence.monitoring import liveness
+    from stence.monitoring.metrics import watched_models
+
+    found = liveness.findings(engine, settings, datetime.now(UTC), watched_models(engine))
+    for finding in found:
+        if finding.holds:
+            raise Unwell(finding.detail)
+    return f"{found[0].value:.1f} h since one finished, or the champion came" if found else "none is due yet"

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, Update, func, select, update
+from sqlalchemy import Engine, Update, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.leases import close_dead, kept_alive, lease_end
 from stence.database.outage import patiently
-from stence.database.tables import models, monitor_runs
+from stence.database.tables import monitor_runs
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
 from stence.monitoring import (
     alerts,
@@ -37,7 +37,8 @@ from stence.monitoring import (
     scores,
     workload,
 )
-from stence.monitoring.metrics import Metric, Watched, Window, read, write
+from stence.monitoring.metrics import Metric, Watched, Window, read, watched_models, write
+from stence.monitoring.names import LIVE
 from stence.monitoring.rules import Rules, find, load_rules
 from stence.progress import Progress, silent
 from stence.settings import Settings
@@ -135,7 +136,7 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
                 raise
             except Exception as error:
                 failures.append(f"{part.name} of {model.version}: {_said(error)}")
-                log.error("%s", failures[-1])
+                log.error("a part of monitoring could not be computed: %s", failures[-1])
         failed += failures
         figures[window].append(_part_failed(part, bool(failures)))
     return Day(window, dict(figures), failed)
@@ -170,7 +171,7 @@ def _settle(
                 [metric for window in windows for metric in read(connection, window)]
                 for windows in _windows_before(settings, measured.window, rules.longest - 1)
             ]
-            findings = find(rules, [measured.metrics, *earlier])
+            findings = [each for each in find(rules, [measured.metrics, *earlier]) if each.metric not in LIVE]
             versions = [model.version for model in watched]
             return alerts.settle(connection, findings, measured.window.end, versions)
 
@@ -186,14 +187,7 @@ def _windows_before(settings: Settings, window: Window, count: int) -> Iterator[
 
 
 def _watched(engine: Engine) -> list[Watched]:
-    m = models.c
-    found = (
-        select(m.version, m.state, m.preprocessing_version, m.manifest)
-        .where(m.state.in_(("champion", "shadow")))
-        .order_by(m.state, m.created_at, m.version)
-    )
-    with engine.connect() as connection:
-        watched = [Watched(*row) for row in connection.execute(found)]
+    watched = watched_models(engine)
     if not watched or watched[0].state != "champion":
         raise MonitoringError("No model is champion, so there is none to watch; stence models promote one.")
     return watched

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from stence.monitoring import statistics
+from stence.monitoring import missing, statistics
 from stence.monitoring.metrics import Metric, Watched, Window
 from stence.monitoring.profile import CATEGORIES, Profile, count_categories
 from stence.monitoring.reference import reference
@@ -28,9 +28,10 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
 
     p-values are Holm-adjusted over all distances of the window, those of categories among themselves. Of all
     ECGs, the reference counts with the window's shares of the sites; categories are compared site by site.
-    Nothing without a reference.
+    Without a reference only ``input_missing``.
     """
     profile = reference(engine, settings, window, model)
+    yield from missing.measure(engine, settings, window, profile)
     if profile is None:
         return
     now = load(engine, settings, window, model)

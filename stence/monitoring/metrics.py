@@ -9,10 +9,10 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from stence.database import queries
-from stence.database.tables import monitoring_metrics
+from stence.database.tables import models, monitoring_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,18 @@ class Watched:
     def thresholds(self) -> dict[str, float]:
         """From which probability on an ECG is flagged, by target."""
         return {target: chosen["value"] for target, chosen in self.manifest["thresholds"].items()}
+
+
+def watched_models(engine: Engine) -> list[Watched]:
+    """The champion, which comes first where there is one, and the models in shadow."""
+    m = models.c
+    found = (
+        select(m.version, m.state, m.preprocessing_version, m.manifest)
+        .where(m.state.in_(("champion", "shadow")))
+        .order_by(m.state, m.created_at, m.version)
+    )
+    with engine.connect() as connection:
+        return [Watched(*row) for row in connection.execute(found)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ NAMES = {
     "input_ks_p": "Its p, adjusted over the window",
     "input_psi": "Population stability index of a measure against the reference",
     "input_psi_consecutive": "The same against the day before",
+    "input_missing": "Share of ECGs without age, sex or indication",
+    "input_missing_expected": "The same share in the reference",
     "category_p": "p of the shares of indications or sexes, site by site",
     "new_category": "Share of ECGs of a device, site or rate that the reference lacks",
     "embedding_mmd": "Squared maximum mean discrepancy of the embeddings",
@@ -63,3 +65,5 @@ NAMES = {
     },
 }
 """Name and meaning. ``_p`` is always a probability that chance alone goes as far."""
+LIVE = ("hours_since_run",)
+"""Figures whose alerts are judged every hour, by how they stand then."""

@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from stence.cli.up import prefect_server
+from stence.cli.prefect_server import prefect_server
 from stence.resources import deployments_folder
 from stence.settings import Settings
 
@@ -38,7 +38,7 @@ print(Webhook(url=sys.argv[1]).save("stence"))
 """
 ALERT = """
 from prefect.events.worker import EventsWorker
-from flows.monitor import emit
+from flows.alerts import emit
 from stence.monitoring.alerts import Alert
 
 emit("opened", Alert(7, "device_gain", "critical", None, "device", 'Cardio "200"', 0.6, "Check its gain."))
@@ -86,8 +86,12 @@ def python(messages: Messages, tmp_path_factory: pytest.TempPathFactory) -> Iter
         port = free.getsockname()[1]
     before = dict(os.environ)
     database = f"sqlite+aiosqlite:///{folder}/prefect.db"
-    with prefect_server(Settings(data_dir=folder), database, "127.0.0.1", port) as url:
-        environment = before | {"PREFECT_API_URL": url, "PREFECT_HOME": str(folder / "client")}
+    with prefect_server(Settings(data_dir=folder), database, "127.0.0.1", port) as server:
+        environment = before | {
+            "PREFECT_API_URL": server.api_url,
+            "PREFECT_API_AUTH_STRING": server.auth,
+            "PREFECT_HOME": str(folder / "client"),
+        }
 
         def run(*command: object) -> str:
             done = subprocess.run(

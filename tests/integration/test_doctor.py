@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from stence.cli import main
 from stence.objects import ObjectStore
@@ -17,7 +17,7 @@ from stence.settings import Settings
 from support.champion import crown
 from support.environment import set_environment
 
-PARTS = ["packages", "data folder", "device", "object store", "database", "champion"]
+PARTS = ["packages", "data folder", "device", "object store", "database", "champion", "score runs"]
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,15 @@ def test_an_altered_model_is_named(champion: str, store: ObjectStore) -> None:
     assert champion + WEIGHTS in unwell["champion"]
 
 
+def test_score_runs_that_do_not_come_are_told(champion: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE models SET created_at = now() - interval '5 hours'"))
+    _, unwell = diagnose()
+    assert unwell.keys() == {"score runs"}
+    assert "No scoring run has finished for hours" in unwell["score runs"]
+    assert "stence query recent_runs" in unwell["score runs"]
+
+
 @pytest.mark.parametrize(
     ("url", "advice"),
     [
@@ -76,7 +85,7 @@ def test_an_altered_model_is_named(champion: str, store: ObjectStore) -> None:
 def test_a_database_that_is_not_there(monkeypatch: pytest.MonkeyPatch, url: str, advice: str) -> None:
     monkeypatch.setenv("STENCE_DATABASE_URL", url)
     well, unwell = diagnose()
-    assert unwell.keys() == {"database", "champion"}
+    assert unwell.keys() == {"database", "champion", "score runs"}
     assert "object store" in well
     assert advice in unwell["database"]
     assert "geheim" not in str(unwell)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 
 from stence import scoring
-from stence.database.tables import flags, scores
-from stence.errors import ConfigurationError, DatabaseUnavailableError, StoreUnavailableError
+from stence.database.tables import flags, models, scores
+from stence.errors import ConfigurationError, DatabaseUnavailableError, StenceError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.champion import crown, enshadow
@@ -130,6 +132,25 @@ def test_an_ingest_run(client: Any, store: ObjectStore, prefect_database: Path) 
     assert "PAT-" not in everything_prefect_holds(prefect_database)
 
 
+def test_an_ingest_run_tells_that_score_runs_do_not_come(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Every hour, and also where the alert rules are wrong it indexes."""
+    from flows.ingest import ingest
+
+    crown(engine, store, settings, "model-7")
+    with engine.begin() as connection:
+        connection.execute(update(models).values(created_at=func.now() - timedelta(hours=5)))
+    assert ingest()["new"] == 8
+    assert "alert 1 opened, critical: no_run" in everything_prefect_holds(prefect_database)
+    broken = settings.data_dir / "rules.yaml"
+    broken.write_text("no_run: 3")
+    monkeypatch.setenv("STENCE_ALERT_RULES", str(broken))
+    assert ingest()["new"] == 0
+    assert last_run(client, "ingest").state.is_completed()
+
+
 def test_a_run_without_a_champion_says_what_to_do_and_is_not_tried_again(
     client: Any, store: ObjectStore
 ) -> None:
@@ -156,6 +177,7 @@ def test_a_run_without_a_champion_says_what_to_do_and_is_not_tried_again(
 def test_only_outages_are_tried_again(
     client: Any, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, fault: Exception, tries: int
 ) -> None:
+    from flows.discretion import UnexpectedError
     from flows.ingest import index, ingest
 
     faults = [fault]
@@ -169,7 +191,7 @@ def test_only_outages_are_tried_again(
     monkeypatch.setattr(scoring, "index", index_with_fault)
     monkeypatch.setattr(index, "retry_delay_seconds", [0.1, 0.1, 0.1])
     if tries == 1:
-        with pytest.raises(type(fault)):
+        with pytest.raises(type(fault) if isinstance(fault, StenceError) else UnexpectedError):
             ingest()
     else:
         assert ingest()["new"] == 8
@@ -198,3 +220,55 @@ def test_an_outage_of_the_store_leaves_no_identifier_in_prefect(
         score()
     assert last_run(client, "score").state.is_failed()
     assert "PAT-" not in everything_prefect_holds(prefect_database)
+
+
+NAMED = "ecg/PAT-OROURKE^NIAMH/rest.dat"
+
+
+def lost_with_its_cause() -> None:
+    try:
+        Path(f"/no/{NAMED}").read_bytes()
+    except OSError as error:
+        raise StoreUnavailableError("the store does not answer") from error
+
+
+def bug_with_a_key() -> None:
+    raise KeyError(NAMED)
+
+
+@pytest.mark.parametrize("break_down", [lost_with_its_cause, bug_with_a_key])
+def test_no_error_takes_a_name_into_prefect(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch, break_down: Callable[[], None],
+) -> None:  # fmt: skip
+    """Neither as the message of one that nobody foresaw, nor as that of a cause; in a task or the flow."""
+    from flows import score
+
+    crown(engine, store, settings)
+    monkeypatch.setattr(score.list_shadows, "retries", 0)
+    for where in ((scoring, "open_run"), (score.registry, "shadows")):
+        with monkeypatch.context() as patch:
+            patch.setattr(*where, lambda *arguments: break_down())
+            with pytest.raises(Exception, match=r"does not answer|KeyError at test_flows.py:\d+"):
+                score.score()
+        assert last_run(client, "score").state.is_failed()
+    held = everything_prefect_holds(prefect_database)
+    assert "test_flows.py" in held
+    assert "OROURKE" not in held
+
+
+def test_no_log_line_takes_a_name_into_prefect(
+    client: Any, store: ObjectStore, prefect_database: Path
+) -> None:
+    """Manifests, reports and their rows are told by number; what they are called and hold is not."""
+    from flows.ingest import ingest
+
+    row = ("PAT-OROURKE^NIAMH", "2026-03-01 08:30:00", "")
+    store.put("ecg/PAT-OROURKE^NIAMH/record_list.csv", manifest([row, row]))
+    store.put("reports/PAT-OROURKE^NIAMH.csv", b"PAT-OROURKE^NIAMH,1\n")
+    ingest()
+    held = everything_prefect_holds(prefect_database)
+    assert "rows taken up, 2 refused" in held
+    assert "is no cath report" in held
+    assert "OROURKE" not in held
+    assert "PAT-" not in held

@@ -90,7 +90,7 @@ def test_a_full_run_tells_what_it_found_and_names_no_patient(
     run = last_run(client, "monitor")
     assert run.state.is_completed()
     assert re.fullmatch(r"monitor-\d{4}-\d\d-\d\d-\d{4}", run.name)
-    assert sorted(task.name for task in task_runs(client, run)) == ["report", "watch"]
+    assert sorted(task.name for task in task_runs(client, run)) == ["check-runs", "report", "watch"]
     left = artifacts(client, run)
     assert left.keys() == {"monitor-alerts", "monitor-drift", "monitor-operations", "monitor-report"}
     assert "many_arrived" in left["monitor-alerts"]

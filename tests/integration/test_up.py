@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -18,12 +13,22 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from stence.cli import prefect_home
 from stence.database.embedded import Server
 from stence.objects import LocalStore
+from stence.settings import Settings
 from support.database import server_folder
 from support.ecgs import heartbeats, manifest, store_ecg
+from support.up import (
+    BEFORE_END,
+    START_SECONDS,
+    STENCE,
+    Up,
+    kill_everything,
+    left_running,
+    store_listing_held,
+)
 
-STENCE = Path(sys.executable).with_name("stence")
 PATIENT = "PAT-81234567"
 TABLE = sql.SQL("SELECT t::text FROM {} t")
 SCHEDULES = {
@@ -32,71 +37,7 @@ SCHEDULES = {
     "monitor-daily": "30 5 * * *",
     "retrain-weekly": "0 1 * * 0",
 }
-START_SECONDS, RUN_SECONDS, STOP_SECONDS = 240, 180, 60
-
-
-class Up:
-    """A running ``stence up`` and its API."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.output = data_dir / "up.log"
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
-            "STENCE_DATA_DIR": str(data_dir),
-            "STENCE_DEVICE": "cpu",
-            "OMP_NUM_THREADS": "1",
-        }
-        # What a shell starts in the background ignores Ctrl-C, and so would its children.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [STENCE, "up", "--port", str(self.port)],
-                env=self.environment,
-                cwd=data_dir,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        wait_for(lambda: "Prefect UI" in self.said(), START_SECONDS, self)
-
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def api(self, path: str, body: Any = None) -> Any:
-        url = f"http://127.0.0.1:{self.port}/api/{path}"
-        answer = httpx.get(url) if body is None else httpx.post(url, json=body)
-        answer.raise_for_status()
-        return answer.json()
-
-    def deployments(self) -> dict[str, Any]:
-        return {found["name"]: found for found in self.api("deployments/filter", {})}
-
-    def stop(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(STOP_SECONDS)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, up: Up) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert up.process.poll() is None, f"it ended with {up.process.returncode}: {up.said()}"
-        assert time.monotonic() < deadline, up.said()
-        time.sleep(0.2)
-
-
-def left_running(data_dir: Path) -> list[list[str]]:
-    """Command lines of processes that name the data folder, or run with it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if str(data_dir) in " ".join([*process.cmdline(), process.environ().get("STENCE_DATA_DIR", "")]):
-                found.append(process.cmdline())
-        except psutil.Error:
-            continue
-    return found
+RUN_SECONDS = 180
 
 
 def prefect_holds(data_dir: Path) -> str:
@@ -106,10 +47,6 @@ def prefect_holds(data_dir: Path) -> str:
         names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         rows = [connection.execute(TABLE.format(sql.Identifier(name))).fetchall() for (name,) in names]
     return "\n".join(text for table in rows for (text,) in table)
-
-
-def state_of(up: Up, run: Any) -> str:
-    return str(up.api(f"flow_runs/{run['id']}")["state_type"])
 
 
 @pytest.fixture(scope="module")
@@ -123,18 +60,17 @@ def data_dir() -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def up(data_dir: Path) -> Iterator[Up]:
-    up = Up(data_dir)
-    yield up
-    if up.process.poll() is None:
-        os.killpg(up.process.pid, signal.SIGKILL)
-        pytest.fail("stence up still ran at the end of the test")
+    try:
+        yield Up(data_dir)
+    finally:
+        kill_everything(data_dir)
 
 
-def test_up_serves_the_deployments_runs_one_and_leaves_nothing_behind(up: Up, data_dir: Path) -> None:
+def test_up_serves_the_deployments_and_runs_one(up: Up, data_dir: Path) -> None:
     assert f"http://127.0.0.1:{up.port}" in up.said()
-    wait_for(lambda: up.deployments().keys() == SCHEDULES.keys(), 60, up)
+    up.wait_for(lambda: up.deployments().keys() == SCHEDULES.keys(), 60)
     for name, cron in SCHEDULES.items():
         deployment = up.deployments()[name]
         (schedule,) = deployment["schedules"]
@@ -150,14 +86,13 @@ def test_up_serves_the_deployments_runs_one_and_leaves_nothing_behind(up: Up, da
     def planned() -> int:
         return len({run["deployment_id"] for run in up.api("flow_runs/filter", scheduled)})
 
-    wait_for(lambda: planned() == len(SCHEDULES), 90, up)
+    up.wait_for(lambda: planned() == len(SCHEDULES), 90)
 
-    run = up.api(f"deployments/{up.deployments()['ingest-hourly']['id']}/create_flow_run", {})
-
-    wait_for(lambda: state_of(up, run) not in ("SCHEDULED", "PENDING", "RUNNING"), RUN_SECONDS, up)
-    assert state_of(up, run) == "COMPLETED"
-    assert {"stence", "ingest"} <= set(up.api(f"flow_runs/{run['id']}")["tags"])
-    (artifact,) = up.api("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
+    run = up.create_run("ingest-hourly")
+    up.wait_for(lambda: up.state(run) not in BEFORE_END, RUN_SECONDS)
+    assert up.state(run) == "COMPLETED"
+    assert {"stence", "ingest"} <= set(up.api(f"flow_runs/{run}")["tags"])
+    (artifact,) = up.api("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
     assert '"new", "count": 3' in artifact["data"]
 
     # A command in another terminal reports to the same server.
@@ -166,34 +101,96 @@ def test_up_serves_the_deployments_runs_one_and_leaves_nothing_behind(up: Up, da
     assert len(runs) == 2
 
     held = prefect_holds(data_dir)
-    assert run["id"] in held
+    assert run in held
     assert PATIENT not in held
 
-    assert up.stop(signal.SIGTERM) == 0
+
+def test_nothing_is_answered_without_the_password(up: Up) -> None:
+    """Neither to others on the host, nor to a web page, whatever host name it was reached by."""
+    url, flows = f"http://127.0.0.1:{up.port}", f"http://127.0.0.1:{up.port}/api/flows/filter"
+    assert httpx.get(f"{url}/api/health").json() is True
+    for auth in (None, ("stence", "guess"), ("stence", "")):
+        assert httpx.post(flows, json={}, auth=auth).status_code == 401
+    assert httpx.post(flows, json={}, auth=up.auth).status_code == 200
+
+    page = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    preflight = httpx.options(flows, headers=page | {"Access-Control-Request-Headers": "authorization"})
+    assert preflight.status_code == 400
+    assert "access-control-allow-origin" not in preflight.headers
+    rebound = {"Host": f"evil.example:{up.port}"}
+    assert httpx.post(flows, json={}, auth=up.auth, headers=rebound).status_code == 400
+    assert httpx.get(f"{url}/", headers=rebound).status_code == 400
+    assert httpx.get(f"http://localhost:{up.port}/ui-settings").json()["api_url"] == "/api"
+
+
+def test_events_are_taken_from_nobody_without_the_password(up: Up) -> None:
+    """Events set off automations, and so runs."""
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    address = f"ws://127.0.0.1:{up.port}/api/events/in"
+    with connect(address, subprotocols=["prefect"]) as socket:
+        socket.send('{"type": "auth", "token": "guess"}')
+        with pytest.raises(ConnectionClosed, match="Invalid token"):
+            socket.recv(timeout=30)
+
+
+def test_the_password_is_told_once_and_kept_for_this_account_alone(up: Up, data_dir: Path) -> None:
+    told = ":".join(up.auth)
+    assert up.said().count(told) == 1
+    home = prefect_home.folder(Settings(data_dir=data_dir))
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert (home / "auth").read_text() == told
+    for name in ("auth", "server.json", "server.log", "up.lock"):
+        assert (home / name).stat().st_mode & 0o777 == 0o600, name
+    assert told not in (home / "server.log").read_text()
+
+
+def test_a_second_one_is_refused_in_words_and_the_first_goes_on(up: Up, data_dir: Path) -> None:
+    second = start_another(up, data_dir)
+    assert second.returncode == 1
+    assert f"another stence up (process {up.process.pid}) serves {data_dir}" in second.stderr
+    assert "STENCE_DATA_DIR" in second.stderr
+    assert up.deployments().keys() == SCHEDULES.keys()
+
+
+def test_a_port_that_another_server_holds_is_named(up: Up, tmp_path: Path) -> None:
+    """One of another data folder: it is left alone."""
+    with server_folder() as another:
+        second = start_another(up, another)
+    assert second.returncode == 1
+    assert "--port" in second.stderr
+    assert up.api("health") is True
+
+
+def test_it_ends_with_its_server_and_the_next_one_goes_on(up: Up, data_dir: Path) -> None:
+    """Amid a run. Whatever watches over it starts it again; with the same schedules and the same password."""
+    server = prefect_home.recorded(Settings(data_dir=data_dir))
+    assert server is not None
+    with store_listing_held(data_dir):
+        up.wait_until(up.create_run("ingest-hourly"), "RUNNING")
+        psutil.Process(server.pid).kill()
+        assert up.process.wait(60) == 1
+    assert "ended by itself" in up.said()
+    assert left_running(data_dir) == []
+
+    again = Up(data_dir, up.port)
+    assert ":".join(again.auth) == server.auth
+    assert server.auth not in again.said()
+    again.wait_for(lambda: again.deployments().keys() == SCHEDULES.keys(), 60)
+    assert all(found["schedules"][0]["active"] for found in again.deployments().values())
+    assert again.stop(signal.SIGTERM) == 0
     assert left_running(data_dir) == []
 
 
-def test_up_again_finds_its_schedules_and_ctrl_c_stops_it_amid_a_run(up: Up, data_dir: Path) -> None:
-    wait_for(lambda: up.deployments().keys() == SCHEDULES.keys(), 60, up)
-    assert all(found["schedules"][0]["active"] and not found["paused"] for found in up.deployments().values())
-    run = up.api(f"deployments/{up.deployments()['score-hourly']['id']}/create_flow_run", {})
-    wait_for(lambda: state_of(up, run) != "SCHEDULED", RUN_SECONDS, up)
-    assert up.stop(signal.SIGINT) == 0
-    assert left_running(data_dir) == []
-    assert "Traceback" not in up.said()
-
-
-def test_a_port_that_a_prefect_server_holds_is_named(up: Up, data_dir: Path) -> None:
-    second = subprocess.run(
+def start_another(up: Up, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    """A second ``stence up`` on the port of the first, which is to give up by itself."""
+    return subprocess.run(
         [STENCE, "up", "--port", str(up.port)],
-        env=up.environment,
+        env=up.environment | {"STENCE_DATA_DIR": str(data_dir)},
         cwd=data_dir,
         capture_output=True,
         check=False,
         text=True,
         timeout=START_SECONDS,
     )
-    assert second.returncode == 1
-    assert "--port" in second.stderr
-    assert up.api("health") is True
-    assert up.stop(signal.SIGTERM) == 0

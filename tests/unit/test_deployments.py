@@ -56,7 +56,7 @@ def test_automations_watch_the_flows_that_are_deployed() -> None:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["name"])
 def test_a_deployment_becomes_what_stence_up_serves(entry: dict) -> None:
-    from stence.cli.up import deployment
+    from stence.cli.serving import deployment
 
     served = deployment(entry)
     assert (served.name, served.tags) == (entry["name"], entry["tags"])

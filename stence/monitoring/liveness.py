@@ -1,0 +1,57 @@
+"""Whether scoring is alive, judged at any hour and by Postgres alone.
+
+The daily look would tell of a dead scorer a day late. What is measured here, names.LIVE, holds now and for no
+day; the daily look writes it too, and leaves the alerts about it to this module.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from stence.database import queries
+from stence.database.outage import patiently
+from stence.monitoring import alerts
+from stence.monitoring.alerts import Finding, Settled
+from stence.monitoring.metrics import Metric, Watched, watched_models
+from stence.monitoring.names import LIVE
+from stence.monitoring.rules import find, load_rules
+from stence.settings import Settings
+
+
+def check(engine: Engine, settings: Settings) -> Settled:
+    """Open and resolve the alerts about LIVE figures; nothing where no model is champion.
+
+    Raises ConfigurationError for wrong rules, and DatabaseUnavailableError.
+    """
+
+    def action() -> Settled:
+        now, watched = datetime.now(UTC), watched_models(engine)
+        found = findings(engine, settings, now, watched)
+        if not found:
+            return Settled([], [])
+        with engine.begin() as connection:
+            return alerts.settle(connection, found, now, [model.version for model in watched])
+
+    return patiently(action, settings.outage_seconds)
+
+
+def findings(engine: Engine, settings: Settings, now: datetime, watched: list[Watched]) -> list[Finding]:
+    """What the rules about LIVE figures find of the champion at the time ``now``."""
+    rules = load_rules(settings)
+    measured = [
+        metric for model in watched if model.state == "champion" for metric in _measure(engine, model, now)
+    ]
+    return find(rules, [measured] * rules.longest)
+
+
+def _measure(engine: Engine, model: Watched, now: datetime) -> list[Metric]:
+    values = {"model_version": model.version, "start": now - timedelta(hours=1), "end": now}
+    with engine.connect() as connection:
+        figures = connection.execute(queries.statement("measure_throughput"), values).mappings().one()
+    return [
+        Metric(name, float(figures[name]), model_version=model.version)
+        for name in LIVE
+        if figures[name] is not None
+    ]
