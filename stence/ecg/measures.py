@@ -20,7 +20,7 @@ _I, _V6 = LEADS.index("I"), LEADS.index("V6")
 
 
 class Measures(NamedTuple):
-    """One number a lead (12,), but for the last. Millivolts; shares are of all samples."""
+    """One number a lead (12,), but for the last three. Millivolts; shares are of all samples."""
 
     invalid_share: NDArray[np.float64]
     """Samples that are NaN."""
@@ -38,6 +38,11 @@ class Measures(NamedTuple):
     """Amplitude at the mains frequency, mean over seconds; the stronger of ``MAINS_HZ``."""
     i_v6_correlation: float
     """Of the slopes of leads I and V6: -1 to 1."""
+    contradiction: float
+    """How far III, aVR, aVL and aVF, whichever farthest, are from what I and II give: slopes of the
+    difference, over those of I or II, the larger (root mean squares)."""
+    copied: tuple[str, str] | None
+    """The first two leads that are equal in every sample and not flat, if any."""
 
 
 def measure(recording: Recording, run: float, rail: float) -> Measures:
@@ -45,11 +50,14 @@ def measure(recording: Recording, run: float, rail: float) -> Measures:
     rate = recording.sampling_rate
     signal = np.ascontiguousarray(recording.signal)
     lag = max(1, round(_REVERSAL_LAG_SECONDS * rate))
-    table, correlation = _measure(
+    table, correlation, contradiction = _measure(
         signal, round(rate), max(2, round(run * rate)), rail, lag, _mains_waves(rate)
     )
     invalid, span, amplitude, frozen, clipped, wander, mains = table
-    return Measures(invalid, span, amplitude, frozen / rate, clipped, wander, mains, correlation)
+    one, other = _copied(signal)
+    copied = (LEADS[one], LEADS[other]) if other and span[one] > 0 else None
+    per_lead = (invalid, span, amplitude, frozen / rate, clipped, wander, mains)
+    return Measures(*per_lead, correlation, contradiction, copied)
 
 
 @lru_cache(maxsize=16)
@@ -65,7 +73,7 @@ def _mains_waves(rate: float) -> NDArray[np.float32]:
 @compiled
 def _measure(
     signal: NDArray[np.float32], second: int, run: int, rail: float, lag: int, waves: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], float]:
+) -> tuple[NDArray[np.float64], float, float]:
     leads, samples = signal.shape
     table = np.zeros((7, leads))
     clean = np.empty(signal.shape, dtype=np.float32)
@@ -84,7 +92,7 @@ def _measure(
             centred[i] = values[i] - centre if abs(values[i]) <= _LARGEST else np.float32(0)
         table[5, lead] = _wander(centred, second)
         table[6, lead] = _mains(centred, waves)
-    return table, _slope_correlation(clean[_I], clean[_V6], lag)
+    return table, _slope_correlation(clean[_I], clean[_V6], lag), _contradiction(clean, lag)
 
 
 @compiled
@@ -173,3 +181,42 @@ def _slope_correlation(a: NDArray[np.float32], b: NDArray[np.float32], lag: int)
         aa += slope_a * slope_a
         bb += slope_b * slope_b
     return float(ab) / math.sqrt(aa * bb) if aa * bb > 0 else 0.0
+
+
+@compiled
+def _contradiction(leads: NDArray[np.float32], lag: int) -> float:
+    """By Einthoven's law and Goldberger's definitions, as in ``stence.ecg.leads``."""
+    sums = np.zeros(6)
+    half, previous = np.float32(0.5), np.zeros(6, dtype=np.float32)
+    for i in range(0, leads.shape[1], lag):
+        one, two = leads[0, i], leads[1, i]
+        off = np.array(
+            [
+                one,
+                two,
+                leads[2, i] - two + one,
+                leads[3, i] + half * (one + two),
+                leads[4, i] - one + half * two,
+                leads[5, i] - two + half * one,
+            ],
+            dtype=np.float32,
+        )
+        if i:
+            sums += (off - previous).astype(np.float64) ** 2
+        previous = off
+    scale = max(sums[0], sums[1])
+    return math.sqrt(sums[2:].max() / scale) if scale > 0 else 0.0
+
+
+@compiled
+def _copied(signal: NDArray[np.float32]) -> tuple[int, int]:
+    """Numbers of the first two equal leads; two zeros if there are none."""
+    leads, samples = signal.shape
+    for one in range(leads):
+        for other in range(one + 1, leads):
+            i = 0
+            while i < samples and signal[one, i] == signal[other, i]:
+                i += 1
+            if i == samples:
+                return one, other
+    return 0, 0

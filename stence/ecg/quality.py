@@ -31,6 +31,10 @@ MIN_I_V6_CORRELATION = -0.5
 """Exchanged arm electrodes turn lead I upside down and leave V6. Of 144 good recordings one lies below, with
 right axis deviation; with the arms exchanged, 92 % do."""
 
+MAX_CONTRADICTION = 0.3
+"""III, aVR, aVL and aVF follow from I and II. Of 842 real ECGs none contradicts by more than 0.18; with two
+leads exchanged, or one upside down, it is over 1."""
+
 
 def check(recording: Recording) -> list[Finding]:
     """All findings, whether ``POLICY`` quarantines for them or only warns; none for a good recording."""
@@ -41,7 +45,11 @@ def check(recording: Recording) -> list[Finding]:
         detail = f"{seconds:.2f} s long; {MIN_SECONDS:g} s are needed"
         return [Finding(Reason.TOO_SHORT, detail, value=seconds)]
     measures = measure(recording, run=MAX_FROZEN_SECONDS, rail=MIN_RAIL)
-    return _check_leads(measures) + _check_reversal(measures.i_v6_correlation)
+    bad = _check_leads(measures)
+    wrong = (
+        [] if bad else _check_contradiction(measures.contradiction)
+    )  # a bad lead contradicts whatever its name
+    return [*bad, *_check_reversal(measures.i_v6_correlation), *wrong, *_check_copies(measures.copied)]
 
 
 def _check_leads(measures: Measures) -> list[Finding]:
@@ -85,3 +93,20 @@ def _check_reversal(correlation: float) -> list[Finding]:
         return []
     detail = f"lead I runs against V6 (correlation {correlation:.2f}): arm electrodes exchanged?"
     return [Finding(Reason.LIMB_LEAD_REVERSAL, detail, "I", correlation)]
+
+
+def _check_contradiction(contradiction: float) -> list[Finding]:
+    if contradiction <= MAX_CONTRADICTION:
+        return []
+    detail = (
+        f"limb leads contradict each other ({contradiction:.2f}; sound ones stay below 0.2): "
+        "names exchanged, a lead upside down, or leads scaled one by one?"
+    )
+    return [Finding(Reason.LIMB_LEADS_CONTRADICT, detail, value=contradiction)]
+
+
+def _check_copies(copied: tuple[str, str] | None) -> list[Finding]:
+    if copied is None:
+        return []
+    one, other = copied
+    return [Finding(Reason.COPIED_LEAD, f"{one} and {other} are the same in every sample", other)]

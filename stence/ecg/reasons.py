@@ -42,6 +42,8 @@ class Reason(StrEnum):
     MAINS_NOISE = auto()
     BASELINE_WANDER = auto()
     LIMB_LEAD_REVERSAL = auto()
+    LIMB_LEADS_CONTRADICT = auto()
+    COPIED_LEAD = auto()
     # the model
     SCORE_NOT_FINITE = auto()
     # the database
@@ -55,7 +57,7 @@ class Action(StrEnum):
     WARN = auto()
 
 
-WARNINGS = frozenset({Reason.LIMB_LEAD_REVERSAL})
+WARNINGS = frozenset({Reason.LIMB_LEAD_REVERSAL, Reason.LIMB_LEADS_CONTRADICT, Reason.COPIED_LEAD})
 
 POLICY: Mapping[Reason, Action] = MappingProxyType(
     {reason: Action.WARN if reason in WARNINGS else Action.QUARANTINE for reason in Reason}

@@ -5,12 +5,21 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from enum import StrEnum, auto
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from stence.database import queries
 from stence.database.copy import copy_rows
+
+
+class SourceKind(StrEnum):
+    """What kind of file a row stands in; the values are stored in ``source_faults.kind``."""
+
+    MANIFEST = auto()
+    REPORT = auto()
+    MERGE = auto()
 
 
 class Fault(NamedTuple):
@@ -25,7 +34,7 @@ class Fault(NamedTuple):
 
 
 def write_faults(
-    connection: Connection, kind: str, faults: Iterable[Fault], source_key: str | None = None
+    connection: Connection, kind: SourceKind, faults: Iterable[Fault], source_key: str | None = None
 ) -> None:
     """Make ``source_faults`` hold these open faults of a kind, or of one source of it; others are mended."""
     connection.execute(queries.statement("stage_faults"))
@@ -34,9 +43,10 @@ def write_faults(
     connection.execute(queries.statement("faults_02_mended"), {"kind": kind, "source_key": source_key})
 
 
-def log_faults(log: logging.Logger, kind: str, key: str, reasons: Counter[str]) -> None:
+def log_faults(log: logging.Logger, kind: SourceKind, key: str, reasons: Counter[str]) -> None:
     """Say how many rows of a source cannot be used, by reason; never which patient's they are."""
     if reasons:
-        counts = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-        said = "a %s has rows that cannot be used: %s; stence query unusable_rows names them"
-        log.warning(said, kind, counts, extra={"object_key": key})
+        said = "%s: rows that cannot be used: %s; stence query unusable_rows names them"
+        log.warning(
+            said, kind, {str(reason): count for reason, count in reasons.items()}, extra={"object_key": key}
+        )

@@ -24,7 +24,7 @@ from stence.database.copy import copy_rows
 from stence.database.outage import patiently
 from stence.domain.text import plain_text
 from stence.errors import OBJECT_ERRORS, StoreUnavailableError
-from stence.ingest.faults import Fault, log_faults, write_faults
+from stence.ingest.faults import Fault, SourceKind, log_faults, write_faults
 from stence.ingest.records import update_records
 from stence.ingest.tables import (
     Cells,
@@ -96,7 +96,7 @@ def take_up(engine: Engine, store: ObjectStore, settings: Settings, manifest: St
         reader.start()
         reader.complain(0, FileFault.NOT_FETCHED)
         patiently(partial(_note_faults, engine, reader), settings.outage_seconds)
-    log_faults(log, "manifest", manifest.key, reader.reasons)
+    log_faults(log, SourceKind.MANIFEST, manifest.key, reader.reasons)
     log.info("manifest: %d rows taken up, %d refused", *taken, extra={"object_key": manifest.key})
     return taken
 
@@ -134,7 +134,7 @@ def _take_up(connection: Connection, store: ObjectStore, manifest: StoredObject,
     rows = reader.rows(store)
     copy_rows(connection, "staged_manifest_rows", ManifestRow._fields, rows)
     contradicted = _replace_rows(connection, manifest.key)
-    write_faults(connection, "manifest", reader.faults, manifest.key)
+    write_faults(connection, SourceKind.MANIFEST, reader.faults, manifest.key)
     taken = Taken(reader.rows_seen - reader.refused - contradicted, reader.refused + contradicted)
     values = {"etag": manifest.etag, "rows_read": taken.rows, "rows_refused": taken.refused}
     remember = insert(tables.manifests).values(key=manifest.key, **values)
@@ -156,13 +156,13 @@ def _withdraw(engine: Engine, key: str) -> None:
     with engine.begin() as connection:
         connection.execute(queries.statement("stage_manifest_rows"))
         _replace_rows(connection, key)
-        write_faults(connection, "manifest", (), key)
+        write_faults(connection, SourceKind.MANIFEST, (), key)
         connection.execute(delete(tables.manifests).where(tables.manifests.c.key == key))
 
 
 def _note_faults(engine: Engine, reader: _Reader) -> None:
     with engine.begin() as connection:
-        write_faults(connection, "manifest", reader.faults, reader.key)
+        write_faults(connection, SourceKind.MANIFEST, reader.faults, reader.key)
 
 
 def _has_ecgs(engine: Engine, store: ObjectStore, manifest_key: str) -> bool:

@@ -21,7 +21,7 @@ from stence.database.tables import patient_merges, patient_splits
 from stence.domain.patients import PatientIdError, patient_id
 from stence.domain.splits import Split, split_of
 from stence.errors import PatientMergeError, StoreUnavailableError
-from stence.ingest.faults import log_faults, write_faults
+from stence.ingest.faults import SourceKind, log_faults, write_faults
 from stence.ingest.merge_rows import Merge, MergeTables, consistent, present_numbers, read_merges
 from stence.ingest.records import update_records
 from stence.objects import ObjectStore
@@ -143,9 +143,9 @@ def _mirror(connection: Connection, tables: MergeTables) -> int:
     new = [m for m in wanted.values() if standing.get(m.former_id) != m.present_id]
     if new:
         connection.execute(insert(patient_merges), [_from_file(merge) for merge in new])
-    write_faults(connection, "merge", faults)
+    write_faults(connection, SourceKind.MERGE, faults)
     for key, reasons in _by_source(faults).items():
-        log_faults(log, "merge table", key, reasons)
+        log_faults(log, SourceKind.MERGE, key, reasons)
     return _apply(connection, _active(connection)) if gone or new else 0
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
-from stence.ingest.faults import write_faults
+from stence.ingest.faults import SourceKind, write_faults
 from stence.ingest.patients import Patients, load_patients
 from stence.ingest.reports import Reports, Study, read_reports
 from stence.ingest.tables import FileFault
@@ -105,7 +105,7 @@ def _write(connection: Connection, reports: Reports, patients: Patients) -> tupl
     connection.execute(queries.statement("reports_02_withdrawn"), {"kept": kept})
     for step in STEPS:
         connection.execute(queries.statement(step))
-    write_faults(connection, "report", reports.faults)
+    write_faults(connection, SourceKind.REPORT, reports.faults)
     return counts.new, counts.changed
 
 

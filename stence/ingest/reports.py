@@ -23,7 +23,7 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
 from stence.errors import OBJECT_ERRORS
-from stence.ingest.faults import Fault, log_faults
+from stence.ingest.faults import Fault, SourceKind, log_faults
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.ingest.report_rows import COLUMNS, OPTIONAL, Row, parse
 from stence.ingest.tables import Cells, FileError, FileFault, RowError, RowFault, is_table, read_rows
@@ -220,7 +220,7 @@ class _FileRows:
     def finish(self) -> None:
         for report, line in self._reports.items():
             report.end_of_file(self.key, line)
-        log_faults(log, "cath report", self.key, self._refused)
+        log_faults(log, SourceKind.REPORT, self.key, self._refused)
 
     def _refuse(self, line: int, error: RowError) -> None:
         self._refused[error.fault] += 1

@@ -350,6 +350,6 @@ def test_the_log_names_no_file_and_no_patient(
     put_manifest(store, ("P1", "1"), ("P2", "1"), ("", "2"), key="ecg/MUELLER/record_list.csv")
     with caplog.at_level(logging.DEBUG, "stence"):
         scoring.index(engine, store, settings)
-    assert "row_id_missing 1" in caplog.text
+    assert "'row_id_missing': 1" in caplog.text
     assert "MUELLER" not in caplog.text
     assert "P1" not in caplog.text

@@ -153,7 +153,7 @@ def test_a_bad_row_is_told_by_line_and_its_study_left_out(
     assert found.left_out == {fault: 1, "study_row_unusable": 1}
     assert found.faults == (("reports/a.csv", 3, fault),)
     [said] = caplog.messages
-    assert said.startswith(f"a cath report has rows that cannot be used: {fault} 1;")
+    assert said.startswith(f"report: rows that cannot be used: {{'{fault}': 1}};")
     assert "reports/a.csv" not in said  # a key can hold a patient's name
 
 
@@ -181,7 +181,7 @@ def test_many_bad_rows_do_not_flood_the_log(reports: Folder, caplog: pytest.LogC
     reports.put("a.csv", *["S1,P1,yesterday,6,70"] * 1000)
     assert reports.read().left_out == {"row_time_unreadable": 1000, "study_row_unusable": 1}
     assert len(caplog.messages) == 1
-    assert "row_time_unreadable 1000" in caplog.messages[0]
+    assert "'row_time_unreadable': 1000" in caplog.messages[0]
 
 
 def test_a_file_that_is_no_report_is_told_and_does_not_stop_the_others(reports: Folder) -> None:

@@ -12,9 +12,12 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from stence.ecg import LEADS, POLICY, Action, Finding, Reason, Recording, check, read
+from stence.ecg.leads import complete
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
-SIGNAL = read(DATA / "1.hea").signal
+STORED = read(DATA / "1.hea").signal
+"""Each lead scaled by itself, as its archive publishes it: its limb leads contradict each other."""
+SIGNAL = complete([*LEADS[:2], *LEADS[6:]], np.ascontiguousarray(STORED[[0, 1, *range(6, 12)]]))
 TIME = np.arange(SIGNAL.shape[1], dtype=np.float32) / 500
 
 
@@ -145,8 +148,9 @@ def test_views_are_judged_like_copies():
 
 
 def test_shipped_records_are_good():
-    for name in ("1", "E00271", "00001_lr"):
+    for name in ("E00271", "00001_lr"):
         assert check(read(DATA / name)) == []
+    assert [finding.reason for finding in check(read(DATA / "1"))] == [Reason.LIMB_LEADS_CONTRADICT]
     assert check(read(str(get_testdata_file("waveform_ecg.dcm")))) == []
 
 
@@ -176,3 +180,65 @@ def test_agrees_with_people_who_judged_set_a(shared: Path):
             samples = np.loadtxt(folder / f"{row['record']}.txt", delimiter=",", dtype=np.float32)
             counts[row["quality"]][quarantines(Recording(samples[:, 1:].T / 1000, 500.0))] += 1
     assert counts == {"acceptable": [8, 0], "unacceptable": [1, 13]}
+
+
+def exchange(one: str, other: str) -> Callable[[np.ndarray], None]:
+    def change(signal: np.ndarray) -> None:
+        signal[[LEADS.index(one), LEADS.index(other)]] = signal[[LEADS.index(other), LEADS.index(one)]]
+
+    return change
+
+
+def turn(lead: str) -> Callable[[np.ndarray], None]:
+    def change(signal: np.ndarray) -> None:
+        signal[LEADS.index(lead)] *= -1
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        exchange("aVL", "aVF"),
+        exchange("I", "II"),
+        exchange("III", "aVL"),
+        exchange("V1", "aVR"),
+        turn("aVR"),
+        turn("III"),
+    ],
+)
+def test_limb_leads_that_do_not_follow_from_each_other_are_warned_of(
+    change: Callable[[np.ndarray], None],
+) -> None:
+    signal = SIGNAL.copy()
+    change(signal)
+    found = [finding for finding in check(Recording(signal, 500.0)) if finding.reason != "limb_lead_reversal"]
+    assert [finding.reason for finding in found] == [Reason.LIMB_LEADS_CONTRADICT]
+    assert POLICY[Reason.LIMB_LEADS_CONTRADICT] is Action.WARN
+
+
+@pytest.mark.parametrize(("scale", "warned"), [(1.0, False), (1.25, False), (1.6, True)])
+def test_the_limit_of_contradiction_lies_between_a_lead_scaled_a_little_and_much(
+    scale: float, warned: bool
+) -> None:
+    signal = SIGNAL.copy()
+    signal[LEADS.index("aVF")] *= scale
+    assert bool(check(Recording(signal, 500.0))) == warned
+
+
+@pytest.mark.parametrize(("one", "other"), [("V2", "V3"), ("V1", "V6"), ("V4", "V5")])
+def test_a_lead_that_is_a_copy_of_another_is_warned_of(one: str, other: str) -> None:
+    signal = SIGNAL.copy()
+    signal[LEADS.index(other)] = signal[LEADS.index(one)]
+    (found,) = [
+        finding for finding in check(Recording(signal, 500.0)) if finding.reason != "limb_lead_reversal"
+    ]
+    assert (found.reason, found.lead) == (Reason.COPIED_LEAD, other)
+    assert found.detail == f"{one} and {other} are the same in every sample"
+
+
+@pytest.mark.shared
+def test_no_clinical_ecg_contradicts_itself_but_those_scaled_lead_by_lead(shared: Path) -> None:
+    for header in sorted((shared / "data" / "cinc2021").glob("*.hea")):
+        reasons = {finding.reason for finding in check(read(header))}
+        assert not reasons & {Reason.LIMB_LEADS_CONTRADICT, Reason.COPIED_LEAD}, header.stem
