@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ _FROM_I_AND_II = np.array(
 )
 
 
+@lru_cache(1024)
 def lead_of_name(name: str) -> str | None:
     """The lead that a channel's name means, in any case and under its usual aliases; None for any other.
 

@@ -43,9 +43,11 @@ class Recording:
     indication: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "patient_id", patient_id(self.patient_id))
+        if self.patient_id is not None:
+            object.__setattr__(self, "patient_id", patient_id(self.patient_id))
         for name in ("device", "site", "indication"):
-            object.__setattr__(self, name, plain_text(getattr(self, name) or ""))
+            if (words := getattr(self, name)) is not None:
+                object.__setattr__(self, name, plain_text(words))
         if self.acquired_at is not None and not plausible_time(self.acquired_at):
             object.__setattr__(self, "acquired_at", None)
         if self.age is not None and not plausible_age(self.age):

@@ -20,7 +20,6 @@ MAX_HEADER_BYTES = 2**20
 MAX_LINES = 10_000
 MAX_LINE_CHARACTERS = 1000
 """What is longer is no signal line, and is cut if it is a comment: no expression sees more."""
-MAX_FILE_NAME_CHARACTERS = 255
 _DEFAULT_GAIN = 200.0
 _DEFAULT_RATE = 250.0
 
@@ -28,7 +27,7 @@ _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _RATE = re.compile(rf"({_NUMBER})(?:/.*)?")
 _LAYOUT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _GAIN = re.compile(rf"({_NUMBER})(?:\((-?\d+)\))?(?:/(\S+))?")
-_FILE_NAME = re.compile(r"[\w-][\w.-]*")
+_FILE_NAME = re.compile(r"[\w-][\w.-]{0,254}")
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,6})\d*)?")
@@ -85,6 +84,9 @@ def parse(content: bytes) -> Header:
     fields = [line for line in lines if line and not line.startswith("#")]
     if not fields:
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header has no record line")
+    if max(map(len, fields)) > MAX_LINE_CHARACTERS:
+        detail = f"a line of the WFDB header has over {MAX_LINE_CHARACTERS} characters"
+        raise refuse(Reason.BROKEN_HEADER, detail)
     about = _comments([line for line in lines if line.startswith("#")], is_utf8=is_utf8)
     try:
         count, rate, samples, moment = _record_line(fields[0])
@@ -115,17 +117,9 @@ def _lines(text: str) -> list[str]:
     return [line[: MAX_LINE_CHARACTERS + 1].strip(" \t\v\f") for line in lines]
 
 
-def _checked(line: str) -> str:
-    if len(line) > MAX_LINE_CHARACTERS:
-        raise refuse(
-            Reason.BROKEN_HEADER, f"a line of the WFDB header has over {MAX_LINE_CHARACTERS} characters"
-        )
-    return line
-
-
 def _record_line(line: str) -> tuple[int, float, int | None, datetime | None]:
     """Number of signals, sampling rate, samples, base time. The record's name decides nothing."""
-    name, *rest = _checked(line).split()
+    name, *rest = line.split()
     if "/" in name:
         raise refuse(Reason.UNSUPPORTED_FORMAT, "a WFDB record of several segments")
     if not rest:
@@ -156,11 +150,11 @@ def _moment(text: str) -> datetime | None:
 
 def _channel(line: str) -> Channel:
     """One signal line; what stands at its end may be left out, with the defaults of the guide."""
-    fields = _checked(line).split(None, 8)
+    fields = line.split(None, 8)
     file_name, layout, gain, _, adc_zero, initial, checksum, _, name = fields + [""] * (9 - len(fields))
     if file_name == "~":
         raise refuse(Reason.UNSUPPORTED_FORMAT, "the layout of a WFDB record of several segments")
-    if not _FILE_NAME.fullmatch(file_name) or len(file_name) > MAX_FILE_NAME_CHARACTERS:
+    if not _FILE_NAME.fullmatch(file_name):
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header names a signal file by no plain name")
     scale, baseline, unit = _gain(gain)
     return Channel(
