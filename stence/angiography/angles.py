@@ -7,6 +7,7 @@ import math
 from pydicom.dataset import Dataset
 
 from stence.angiography.reasons import Reason, refuse
+from stence.dicom import MAX_VALUES_BYTES, items, value
 
 STATIC_DEGREES = 2.0
 """A C-arm that turns no further during a run than this stands still; reports give whole degrees."""
@@ -21,27 +22,26 @@ def c_arm_angles(dataset: Dataset, frames: int) -> tuple[float, float]:
 
     Raises UnusableAngiogramError where they are missing, out of range, or change during the run.
     """
-    items = _positions(dataset) or [dataset]
-    primary, secondary = (_angle(items, axis, frames) for axis in _AXES)
+    places = _positions(dataset) or [dataset]
+    primary, secondary = (_angle(places, axis, frames) for axis in _AXES)
     return primary, secondary
 
 
 def _positions(dataset: Dataset) -> list[Dataset]:
     """The positioner's macro of each frame, or of all: only enhanced objects have it."""
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    for groups in (per_frame, shared):
-        found = [position for group in groups for position in group.get("PositionerPositionSequence") or []]
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        groups = items(dataset, keyword)
+        found = [position for group in groups for position in items(group, "PositionerPositionSequence")]
         if found:
             return found
     return []
 
 
-def _angle(items: list[Dataset], axis: str, frames: int) -> float:
+def _angle(places: list[Dataset], axis: str, frames: int) -> float:
     keyword, increment_keyword, limit = _AXES[axis]
-    angles = [_number(item.get(keyword), axis) for item in items]
+    angles = [_number(value(item, keyword), axis) for item in places]
     if len(angles) == 1:
-        offsets = _offsets(items[0].get(increment_keyword), axis, frames)
+        offsets = _offsets(value(places[0], increment_keyword, MAX_VALUES_BYTES), axis, frames)
         angles = [angles[0] + offset for offset in offsets]
     if max(angles) - min(angles) > STATIC_DEGREES:
         turn = max(angles) - min(angles)

@@ -7,27 +7,34 @@ import re
 import struct
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 
-import pydicom
 from pydicom import uid
-from pydicom.dataset import FileDataset
-from pydicom.filereader import read_partial
-from pydicom.tag import BaseTag, Tag
-from pydicom.valuerep import DT
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import BaseTag
 
 from stence.angiography.angles import c_arm_angles
 from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
+from stence.dicom import (
+    MAX_VALUES_BYTES,
+    PARTICULARS,
+    TooManyElementsError,
+    acquired_at,
+    items,
+    patient_number,
+    read_elements,
+    text,
+    value,
+)
+from stence.domain.patients import PatientIdError, patient_id
 from stence.errors import StenceError
-
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-"""Odd values are judged here; pydicom's warnings would quote patient data."""
 
 MAX_HEAD_BYTES = 2 * 2**20
 """A longer header is no angiogram's. What is built from a hostile one may be 100 times larger."""
 MAX_PIXELS_BYTES = 2 * 2**30
 """Of one run, uncompressed: more than a minute of 1024 x 1024 pixels of 16 bits, 15 times a second."""
 MAX_SIDE = 4096
+MAX_FRAMES = 20_000
+"""More than twenty minutes, 15 times a second."""
 
 _FIRST_PIXELS = 0x7FE00008
 _BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"  # retired
@@ -50,25 +57,14 @@ _SYNTAXES = frozenset(
 )
 _ELSEWHERE = re.compile(r"SPINE|HEAD|SKULL|BRAIN|NECK|CAROTID|ABDOM|PELVI|RENAL|LEG|KNEE|FOOT|ARM|HAND|HIP")
 _KEYWORDS = (
-    "SpecificCharacterSet",
+    *PARTICULARS,
     "SOPClassUID",
     "SOPInstanceUID",
     "StudyInstanceUID",
     "AccessionNumber",
     "StudyID",
-    "PatientID",
     "Modality",
     "BodyPartExamined",
-    "TimezoneOffsetFromUTC",
-    "AcquisitionDateTime",
-    "AcquisitionDate",
-    "AcquisitionTime",
-    "ContentDate",
-    "ContentTime",
-    "SeriesDate",
-    "SeriesTime",
-    "StudyDate",
-    "StudyTime",
     "FrameTime",
     "FrameTimeVector",
     "CineRate",
@@ -76,9 +72,6 @@ _KEYWORDS = (
     "PositionerSecondaryAngle",
     "PositionerPrimaryAngleIncrement",
     "PositionerSecondaryAngleIncrement",
-    "BiPlaneAcquisitionSequence",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
     "NumberOfFrames",
     "Rows",
     "Columns",
@@ -86,7 +79,12 @@ _KEYWORDS = (
     "PhotometricInterpretation",
     "BitsAllocated",
 )
-_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
+_SEQUENCES = (
+    "BiPlaneAcquisitionSequence",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "PositionerPositionSequence",
+)
 
 
 class IncompleteHeaderError(StenceError):
@@ -102,7 +100,7 @@ class View:
     accession_number: str
     study_id: str
     patient_id: str
-    """For pairing; never in an error's text. Empty where the file has none."""
+    """For pairing; never in an error's text. Empty where the file names nobody."""
     acquired_at: datetime | None
     """Without a zone where the file names none."""
     primary_angle: float
@@ -122,11 +120,14 @@ def read_view(head: bytes, *, whole: bool = False) -> View:
     Raises IncompleteHeaderError if it does not reach so far, unless these are the ``whole`` file's bytes or
     MAX_HEAD_BYTES, and UnusableAngiogramError if this is no run of coronary angiography, or is broken.
     """
-    dataset = _parsed(head[:MAX_HEAD_BYTES], more=not whole and len(head) < MAX_HEAD_BYTES)
     try:
-        return _view(dataset)
-    except UnusableAngiogramError:
+        return _view(_parsed(head[:MAX_HEAD_BYTES], more=not whole and len(head) < MAX_HEAD_BYTES))
+    except (UnusableAngiogramError, IncompleteHeaderError):
         raise
+    except TooManyElementsError as error:
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, str(error)) from None
+    except PatientIdError as error:
+        raise refuse(Reason.UNREADABLE_PATIENT, str(error)) from None
     except Exception:  # whatever pydicom makes of a hostile value; its text could quote the patient
         raise refuse(Reason.BROKEN_HEADER, "a value in the DICOM header cannot be read") from None
 
@@ -141,6 +142,8 @@ def _parsed(head: bytes, *, more: bool) -> FileDataset:
         raise refuse(Reason.UNSUPPORTED_PIXELS, "DICOM in the deflated transfer syntax")
     try:
         dataset = _up_to_pixels(head)
+    except (TooManyElementsError, PatientIdError):
+        raise
     except Exception as error:  # see read_view; bytes that end early raise many
         if not more and not isinstance(error, (EOFError, struct.error)):
             raise refuse(Reason.BROKEN_HEADER, "the DICOM header cannot be parsed") from None
@@ -163,7 +166,7 @@ def _up_to_pixels(head: bytes) -> FileDataset | None:
         last = tag
         return tag >= _FIRST_PIXELS
 
-    dataset = read_partial(BytesIO(head), is_past_header, specific_tags=_TAGS)
+    dataset = read_elements(head, _KEYWORDS, _SEQUENCES, is_past_header)
     return dataset if last >= _FIRST_PIXELS else None
 
 
@@ -175,10 +178,10 @@ def _view(dataset: FileDataset) -> View:
     return View(
         _identifier(dataset, "SOPInstanceUID"),
         _identifier(dataset, "StudyInstanceUID"),
-        _text(dataset, "AccessionNumber"),
-        _text(dataset, "StudyID"),
-        _text(dataset, "PatientID"),
-        _acquired_at(dataset),
+        _study_number(dataset, "AccessionNumber"),
+        _study_number(dataset, "StudyID"),
+        patient_number(dataset) or "",
+        acquired_at(dataset),
         primary,
         secondary,
         frames,
@@ -191,18 +194,18 @@ def _view(dataset: FileDataset) -> View:
 
 def _checked_kind(dataset: FileDataset) -> str:
     """The transfer syntax of what is a coronary run in it."""
-    if dataset.get("SOPClassUID") not in _XA_CLASSES or _text(dataset, "Modality") not in ("XA", ""):
+    if value(dataset, "SOPClassUID") not in _XA_CLASSES or text(dataset, "Modality") not in ("XA", ""):
         raise refuse(Reason.NOT_XA, "a DICOM file, but not an X-ray angiogram")
-    if dataset.get("BiPlaneAcquisitionSequence"):
+    if items(dataset, "BiPlaneAcquisitionSequence"):
         raise refuse(Reason.TWO_PLANES, "one object holds both planes of a biplane run")
-    if _ELSEWHERE.search(_text(dataset, "BodyPartExamined").upper()):
+    if _ELSEWHERE.search(text(dataset, "BodyPartExamined").upper()):
         raise refuse(Reason.NOT_CORONARY, "an angiogram of another part of the body")
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax not in _SYNTAXES:
         raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are in a transfer syntax that is not read")
     if _whole(dataset, "SamplesPerPixel") != 1:
         raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are in colour")
-    if _text(dataset, "PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
+    if text(dataset, "PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
         raise refuse(Reason.UNSUPPORTED_PIXELS, "the pixels are not plain grey values")
     if _whole(dataset, "BitsAllocated") not in (8, 16):
         raise refuse(Reason.UNSUPPORTED_PIXELS, "a pixel is neither 8 nor 16 bits")
@@ -211,8 +214,8 @@ def _checked_kind(dataset: FileDataset) -> str:
 
 def _checked_frames(dataset: FileDataset, rows: int, columns: int) -> int:
     """The number of frames, which fit in memory and are more than one."""
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if not (0 < rows <= MAX_SIDE and 0 < columns <= MAX_SIDE and frames > 0):
+    frames = int(value(dataset, "NumberOfFrames") or 1)
+    if not (0 < rows <= MAX_SIDE and 0 < columns <= MAX_SIDE and 0 < frames <= MAX_FRAMES):
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{frames} frames of {rows} x {columns} pixels")
     size = frames * rows * columns * _whole(dataset, "BitsAllocated") // 8
     if size > MAX_PIXELS_BYTES:
@@ -222,43 +225,32 @@ def _checked_frames(dataset: FileDataset, rows: int, columns: int) -> int:
     return frames
 
 
-def _whole(dataset: FileDataset, keyword: str) -> int:
-    value = dataset.get(keyword)
-    if not isinstance(value, int):
+def _whole(dataset: Dataset, keyword: str) -> int:
+    number = value(dataset, keyword)
+    if not isinstance(number, int):
         raise refuse(Reason.BROKEN_HEADER, f"the DICOM header does not give {keyword}")
-    return value
+    return number
 
 
-def _identifier(dataset: FileDataset, keyword: str) -> str:
-    text = _text(dataset, keyword)
-    if not re.fullmatch(r"[0-9.]{1,64}", text):
+def _identifier(dataset: Dataset, keyword: str) -> str:
+    found = text(dataset, keyword)
+    if not re.fullmatch(r"[0-9.]{1,64}", found):
         raise refuse(Reason.BROKEN_HEADER, f"the DICOM header has no valid {keyword}")
-    return text
+    return found
 
 
-def _text(dataset: FileDataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    return "" if value is None else str(value).strip(" \0")
-
-
-def _acquired_at(dataset: FileDataset) -> datetime | None:
-    """From the most exact date and time there are; None unless they are exact to the minute."""
-    levels = ("Acquisition", "Content", "Series", "Study")
-    moments = [_text(dataset, f"{level}Date") + _text(dataset, f"{level}Time") for level in levels]
-    moments.insert(0, _text(dataset, "AcquisitionDateTime"))
-    text = next((moment for moment in moments if re.match(r"\d{12}", moment)), "")
-    offset = "" if re.search(r"[-+]\d{4}$", text) else _text(dataset, "TimezoneOffsetFromUTC")
+def _study_number(dataset: Dataset, keyword: str) -> str:
+    """A number to find the study by; by the rule for patient numbers, what cannot be relied on names none."""
     try:
-        moment = DT(text + offset)
-        return datetime.combine(moment.date(), moment.timetz())
-    except (ValueError, AttributeError, TypeError):
-        return None
+        return patient_id(text(dataset, keyword)) or ""
+    except PatientIdError:
+        return ""
 
 
-def _frame_seconds(dataset: FileDataset) -> float | None:
+def _frame_seconds(dataset: Dataset) -> float | None:
     """Mean time between frames."""
-    vector = [float(value) for value in list(dataset.get("FrameTimeVector") or [])[1:]]
-    rate = float(dataset.get("CineRate") or 0)
-    milliseconds = dataset.get("FrameTime") or (sum(vector) / len(vector) if vector else 0)
+    vector = [float(each) for each in list(value(dataset, "FrameTimeVector", MAX_VALUES_BYTES) or [])[1:]]
+    rate = float(value(dataset, "CineRate") or 0)
+    milliseconds = value(dataset, "FrameTime") or (sum(vector) / len(vector) if vector else 0)
     seconds = float(milliseconds) / 1000 or (1 / rate if rate else 0)
     return seconds if math.isfinite(seconds) and seconds > 0 else None

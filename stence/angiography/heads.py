@@ -128,29 +128,21 @@ def _read(store: ObjectStore, key: str) -> View:
 
 
 def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
-    uid, patient = _text(view.sop_instance_uid), _text(view.patient_id)
-    if uid is None:
-        raise refuse(Reason.BROKEN_HEADER, "it has no SOP Instance UID")
-    if patient is None:
+    if not view.patient_id:
         raise refuse(Reason.UNKNOWN_PATIENT, "it does not name its patient")
     taken = view.acquired_at
     is_local = taken is not None and taken.tzinfo is None
     return Head(
         unread.object_id,
         unread.etag,
-        uid,
-        _text(view.study_instance_uid),
-        _text(view.accession_number),
-        _text(view.study_id),
-        patient,
+        view.sop_instance_uid,
+        view.study_instance_uid,
+        view.accession_number or None,
+        view.study_id or None,
+        view.patient_id,
         taken.replace(tzinfo=zone) if taken is not None and is_local else taken,
         zone.key if is_local else None,
         view.primary_angle,
         view.secondary_angle,
         view.frames,
     )
-
-
-def _text(value: str) -> str | None:
-    """A value without blanks around it; None where it is empty. Postgres takes no NUL."""
-    return value.replace("\x00", "").strip() or None

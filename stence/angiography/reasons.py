@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum, auto
 from types import MappingProxyType
 
+from stence.domain.text import plain_text
 from stence.errors import StenceError
 
 
@@ -16,6 +17,7 @@ class Reason(StrEnum):
     OBJECT_MISSING = auto()
     OBJECT_TOO_LARGE = auto()
     OBJECT_FORBIDDEN = auto()
+    OBJECT_UNREADABLE = auto()
     # the file
     NOT_DICOM = auto()
     BROKEN_HEADER = auto()
@@ -37,6 +39,7 @@ class Reason(StrEnum):
     DECODER_DIED = auto()
     # whose it is
     UNKNOWN_PATIENT = auto()
+    UNREADABLE_PATIENT = auto()
     PATIENT_MISMATCH = auto()
     NO_STUDY = auto()
 
@@ -46,6 +49,7 @@ REMEDIES: Mapping[Reason, str] = MappingProxyType(
         Reason.OBJECT_MISSING: "put it there, the next index takes it up",
         Reason.OBJECT_TOO_LARGE: "raise STENCE_MAX_ANGIOGRAM_BYTES if it is sound, then retry",
         Reason.OBJECT_FORBIDDEN: "grant stence the right to read it, then retry",
+        Reason.OBJECT_UNREADABLE: "mend it in the store, then retry",
         Reason.NOT_DICOM: "export it again as a DICOM file, or move it out of the angiograms' prefix",
         Reason.BROKEN_HEADER: "export it again from the archive",
         Reason.TRUNCATED: "copy it again from the archive",
@@ -63,22 +67,26 @@ REMEDIES: Mapping[Reason, str] = MappingProxyType(
         Reason.DECODE_MEMORY: "raise STENCE_DECODE_MEMORY_BYTES if it is sound, then retry",
         Reason.DECODER_DIED: "retry once; if it dies again, export it in another transfer syntax",
         Reason.UNKNOWN_PATIENT: "name the patient in the file, then retry",
+        Reason.UNREADABLE_PATIENT: "mend the patient's number in the archive and export it again",
         Reason.PATIENT_MISMATCH: "mend whichever is wrong, then retry",
         Reason.NO_STUDY: "deliver its cath report, then retry",
     }
 )
 
 
+MAX_DETAIL_CHARACTERS = 1000
+
+
 class UnusableAngiogramError(StenceError):
     """The angiogram cannot be used: ``reason`` for machines, ``detail`` for people. It goes to quarantine.
 
-    Neither ever holds a patient's identifier.
+    Neither ever holds a patient's identifier, nor the detail what no table can.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = plain_text(detail, MAX_DETAIL_CHARACTERS) or str(reason)
+        super().__init__(self.detail)
 
 
 def refuse(reason: Reason, what: str) -> UnusableAngiogramError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,31 @@ from numpy.typing import NDArray
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import LEADS
 
+MAX_NAME_CHARACTERS = 64
+"""A longer name is no lead's; expressions of a hostile one could take minutes."""
+
 _ALIASES = (
     {lead.upper(): lead for lead in LEADS}
     | {"D1": "I", "D2": "II", "D3": "III", "DI": "I", "DII": "II", "DIII": "III"}  # Romance usage
     | {f"C{number}": f"V{number}" for number in range(1, 7)}  # the electrode's name, IEC 60601-2-25
 )
-_DECORATION = re.compile(r"^(MDC_ECG_LEAD_|(ECG|EKG|LEAD)[ _:]*)+|\(.*\)$|[ _]", re.IGNORECASE)
+_REMARKS = frozenset(
+    {
+        *("EINTHOVEN", "WILSON", "GOLDBERGER"),
+        *("STANDARD", "STD", "CONVENTIONAL", "12-LEAD", "12 LEAD", "RESTING", "REST", "AHA", "IEC"),
+        *("LIMB", "AUGMENTED", "CHEST", "PRECORDIAL", "BIPOLAR", "UNIPOLAR"),
+        *("MV", "UV", "\u039cV", "MICROVOLT", "MILLIVOLT"),  # U+039C is the capital of both micro signs
+    }
+)
+"""What may stand in brackets behind a lead's name without making it another lead, as (R) or (inverted) do."""
+_PREFIX = re.compile(r"(MDC_ECG_LEAD_|(ECG|EKG|LEAD)[ _:]*)+")
+_REMARK = re.compile(r"([^()]*)\(([^()]*)\)")
+_JOINT = re.compile(r"(?<=[ADVC])[ _](?=[VRLFI1-6])")
+"""Between the parts of a name: "V 1", "aV_R", "D II". Not between those of "I II", which is no lead III."""
 
 _STANDARD_CODES = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
-_CODE = re.compile(r"(?:2:|5\.6\.3-9-)(\d+)")
+_CODE = re.compile(r"(?:2:|5\.6\.3-9-)([0-9]{1,4})")
+_UNSPECIFIED = 0
 
 _LIMB = LEADS[:6]
 _FROM_I_AND_II = np.array(
@@ -27,29 +44,50 @@ _FROM_I_AND_II = np.array(
 )
 
 
+@lru_cache(1024)
 def lead_of_name(name: str) -> str | None:
     """The lead that a channel's name means, in any case and under its usual aliases; None for any other.
 
-    Modified leads (``MLII`` and the like) are other leads and stay unknown.
+    Modified leads (``MLII``, ``V4(R)``, ``aVR (inverted)`` and the like) are other leads and stay unknown.
     """
-    return _ALIASES.get(_DECORATION.sub("", name.strip()).upper())
+    if len(name) > MAX_NAME_CHARACTERS:
+        return None
+    plain = name.strip(" \t_").upper()
+    plain = plain[match.end() :] if (match := _PREFIX.match(plain)) else plain
+    if remark := _REMARK.fullmatch(plain):
+        if remark[2].strip() not in _REMARKS:
+            return None
+        plain = remark[1]
+    return _ALIASES.get(_JOINT.sub("", plain.strip(" \t_")))
+
+
+def is_lead_code(code: str) -> bool:
+    """Whether ``code`` says which lead it is, one of the twelve or not: then no name does."""
+    return _code_number(code) != _UNSPECIFIED
 
 
 def lead_of_code(code: str) -> str | None:
     """The lead of a DICOM channel source code (PS3.16 CID 3001): MDC ``2:n`` or SCPECG ``5.6.3-9-n``."""
+    return _STANDARD_CODES.get(_code_number(code))
+
+
+def _code_number(code: str) -> int:
     match = _CODE.fullmatch(code.strip())
-    return _STANDARD_CODES.get(int(match[1])) if match else None
+    return int(match[1]) if match else _UNSPECIFIED
 
 
 def find_leads(channels: Sequence[str | None]) -> dict[str, int]:
-    """Where each lead is stored, given the lead of every channel; the first channel wins.
+    """Where each lead is stored, given the lead of every channel.
 
-    Raises UnusableEcgError if the leads that are missing do not follow from those that are there.
+    Raises UnusableEcgError if two channels are the same lead, of which neither is taken on a guess, or if
+    the leads that are missing do not follow from those that are there.
     """
     where: dict[str, int] = {}
     for channel, lead in enumerate(channels):
+        if lead in where:
+            raise refuse(Reason.DOUBLED_LEAD, f"{lead} is stored twice; which one is meant is not said", lead)
         if lead is not None:
-            where.setdefault(lead, channel)
+            where[lead] = channel
     limb = sum(lead in where for lead in _LIMB)
     missing = [lead for lead in LEADS if lead not in where and (lead not in _LIMB or limb < 2)]
     if missing:

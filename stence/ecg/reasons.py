@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from types import MappingProxyType
 
+from stence.domain.text import plain_text
 from stence.errors import StenceError
 
 
@@ -17,6 +19,7 @@ class Reason(StrEnum):
     OBJECT_MISSING = auto()
     OBJECT_TOO_LARGE = auto()
     OBJECT_FORBIDDEN = auto()
+    OBJECT_UNREADABLE = auto()
     # the file
     UNSUPPORTED_FORMAT = auto()
     BROKEN_HEADER = auto()
@@ -24,6 +27,7 @@ class Reason(StrEnum):
     CHECKSUM_MISMATCH = auto()
     BROKEN_SIGNAL = auto()
     MISSING_LEADS = auto()
+    DOUBLED_LEAD = auto()
     UNKNOWN_UNIT = auto()
     IMPLAUSIBLE_SIZE = auto()
     # whose it is
@@ -64,14 +68,37 @@ POLICY: Mapping[Reason, Action] = MappingProxyType(
 )
 
 
+MAX_DETAIL_CHARACTERS = 1000
+MAX_LEAD_CHARACTERS = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with an ECG: ``detail`` tells a person; ``lead`` and ``value`` where it has them."""
+    """One thing wrong with an ECG: ``detail`` tells a person; ``lead`` and ``value`` where it has them.
+
+    Whatever a file put into them, they can be written to a table: texts are printable and of bounded
+    length, the value is a finite number or None.
+    """
 
     reason: Reason
     detail: str
     lead: str | None = None
     value: float | None = None
+
+    def __post_init__(self) -> None:
+        detail = plain_text(self.detail, MAX_DETAIL_CHARACTERS) or str(self.reason)
+        object.__setattr__(self, "detail", detail)
+        object.__setattr__(self, "lead", plain_text(self.lead or "", MAX_LEAD_CHARACTERS))
+        object.__setattr__(self, "value", _finite(self.value))
+
+
+def _finite(value: float | None) -> float | None:
+    """``value`` as a float; None for NaN, infinity, and whole numbers that no float holds."""
+    try:
+        number = math.nan if value is None else float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 class UnusableEcgError(StenceError):

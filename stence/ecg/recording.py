@@ -10,6 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.domain.patients import patient_id
+from stence.domain.text import plain_text
+from stence.domain.times import plausible_age, plausible_time
+
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """The order of every signal in stence."""
 
@@ -23,6 +27,9 @@ class Recording:
     ``signal`` float32 (12, n) in millivolts, leads in the order of ``LEADS``, NaN where the file marks a
     sample as invalid; ``sampling_rate`` in Hz, as in the file; ``acquired_at`` is naive where the file names
     no time zone; ``age`` in years; ``site`` and ``indication`` as the hospital writes them.
+
+    Whatever a file says, all of it can be written to a table: texts are printable and of bounded length,
+    times and ages that nobody can mean are None. Raises PatientIdError for what is no patient number.
     """
 
     signal: NDArray[np.float32] = field(repr=False)
@@ -34,6 +41,17 @@ class Recording:
     age: float | None = None
     site: str | None = None
     indication: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.patient_id is not None:
+            object.__setattr__(self, "patient_id", patient_id(self.patient_id))
+        for name in ("device", "site", "indication"):
+            if (words := getattr(self, name)) is not None:
+                object.__setattr__(self, name, plain_text(words))
+        if self.acquired_at is not None and not plausible_time(self.acquired_at):
+            object.__setattr__(self, "acquired_at", None)
+        if self.age is not None and not plausible_age(self.age):
+            object.__setattr__(self, "age", None)
 
     @property
     def seconds(self) -> float:

@@ -134,7 +134,7 @@ def _from_headers(store: ObjectStore, settings: Settings, source: HeaderSource, 
 def _header(store: ObjectStore, key: str) -> bytes | None:
     try:
         return store.get(key, MAX_HEADER_BYTES)
-    except (ObjectNotFoundError, ObjectForbiddenError, ObjectTooLargeError):
+    except ObjectError:
         return None
 
 

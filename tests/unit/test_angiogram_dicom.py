@@ -252,3 +252,45 @@ def test_a_real_spine_is_refused(shared: Path):
     with pytest.raises(UnusableAngiogramError) as caught:
         read_view((shared / "data/xa/rubo_0015_not_coronary.dcm").read_bytes())
     assert caught.value.reason is Reason.NOT_XA
+
+
+@pytest.mark.parametrize("number", ["WARD\\12345", "12\0004", "9" * 65, "P\ufffd1", "12\x1b[2J"])
+def test_a_patient_number_that_cannot_be_read_with_certainty(file: FileDataset, number: str):
+    file.SpecificCharacterSet = "ISO_IR 192"
+    file.PatientID = number
+    assert reason_of(file) is Reason.UNREADABLE_PATIENT
+
+
+@pytest.mark.parametrize("number", ["", "0000000", "UNKNOWN", " ", "TEST"])
+def test_a_placeholder_names_nobody(file: FileDataset, number: str):
+    file.PatientID = number
+    assert view(file).patient_id == ""
+
+
+def test_a_patient_number_in_its_character_set(file: FileDataset):
+    file.SpecificCharacterSet = "ISO_IR 192"
+    file.PatientID = "Jo\u0308rg"
+    assert view(file).patient_id == "J\u00f6rg"
+
+
+@pytest.mark.parametrize("number", ["A" * 300, "A\\B", "UNKNOWN", "0000", "A\0007", "A\ufffd"])
+def test_a_study_number_that_cannot_be_relied_on_finds_no_study(file: FileDataset, number: str):
+    file.SpecificCharacterSet = "ISO_IR 192"
+    file.AccessionNumber = file.StudyID = number
+    assert (view(file).accession_number, view(file).study_id) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["00010101000000+0100", "99991231235959-1200", "19000101120000", "20990101120000", "20240305083000+9900"],
+)
+def test_times_that_nobody_can_mean_are_none(file: FileDataset, moment: str):
+    file.AcquisitionDateTime = moment
+    assert view(file).acquired_at is None
+
+
+@pytest.mark.parametrize("frames", ["2147483648", "20001", "9" * 200])
+def test_more_frames_than_a_run_has(file: FileDataset, frames: str):
+    file.Rows = file.Columns = 1
+    file.NumberOfFrames = frames
+    assert reason_of(file) is Reason.IMPLAUSIBLE_SIZE

@@ -90,8 +90,46 @@ def test_time_zone_is_honoured_where_it_is_named(dataset: Dataset):
 
 @pytest.mark.parametrize("text", ["", "2013", "20130125", "20131325105919"])
 def test_incomplete_times_are_no_times(dataset: Dataset, text: str):
+    for level in ("Acquisition", "Content", "Series", "Study"):
+        setattr(dataset, f"{level}Date", "")
     dataset.AcquisitionDateTime = text
     assert decode(dataset).acquired_at is None
+
+
+def test_date_and_time_may_stand_apart(dataset: Dataset):
+    """As angiograms give them: of the acquisition, else of content, series, study."""
+    for level in ("Content", "Series", "Study"):
+        setattr(dataset, f"{level}Date", "")
+    dataset.AcquisitionDateTime = ""
+    for year, level in enumerate(("Study", "Series", "Content", "Acquisition"), start=2020):
+        setattr(dataset, f"{level}Date", f"{year}0301")
+        setattr(dataset, f"{level}Time", "083000")
+        assert decode(dataset).acquired_at == datetime(year, 3, 1, 8, 30)
+    dataset.AcquisitionTime = "08"  # the hour alone does not tell what came before what
+    assert decode(dataset).acquired_at == datetime(2022, 3, 1, 8, 30)
+    dataset.TimezoneOffsetFromUTC = "+0200"
+    assert decode(dataset).acquired_at == datetime(2022, 3, 1, 6, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("00010101000000", "00010101000000+0100", "99991231235959-1200", "18000101120000", "19000101000000"),
+        *("19700101000000", "20990101120000", "20130125105919+9900", "00000101120000"),
+    ],
+)
+def test_times_that_nobody_can_mean_are_none(dataset: Dataset, text: str):
+    dataset.AcquisitionDateTime = text
+    assert decode(dataset).acquired_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [("999Y", None), ("131Y", None), ("130Y", 130), ("006M", 0.5), ("-01Y", None), ("42", None)],
+)
+def test_ages_that_nobody_can_have_are_none(dataset: Dataset, text: str, years: float | None):
+    dataset.PatientAge = text
+    assert decode(dataset).age == years
 
 
 def test_missing_particulars_are_none(dataset: Dataset):

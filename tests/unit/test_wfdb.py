@@ -183,11 +183,11 @@ def test_missing_files_are_named(tmp_path: Path):
 
 
 def test_patient_time_sex_and_age_are_taken_from_the_header():
-    files = edited(" 250 1000", " 250 1000 10:16:05.25 23/05/2177")
+    files = edited(" 250 1000", " 250 1000 10:16:05.25 23/05/2017")
     files["small.hea"] += b"\n# <subject_id>: 10000032\n#<age>: 52\n#<sex>: F\n"
     recording = ecg.decode("small.hea", files)
     assert recording.patient_id == "10000032"
-    assert recording.acquired_at == datetime(2177, 5, 23, 10, 16, 5, 250000)
+    assert recording.acquired_at == datetime(2017, 5, 23, 10, 16, 5, 250000)
     assert (recording.sex, recording.age) == ("F", 52)
     assert "10000032" not in repr(recording)
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from stence.domain.patients import PatientIdError
 from stence.ecg.formats import dicom, wfdb
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import LEADS, Recording
@@ -81,6 +82,8 @@ def decode(name: str, files: Mapping[str, bytes]) -> Recording:
             return _decode(name, files)
     except UnusableEcgError:
         raise
+    except PatientIdError as error:
+        raise refuse(Reason.UNREADABLE_PATIENT, str(error)) from None
     except Exception as error:  # hostile bytes reach libraries that promise nothing
         raise refuse(Reason.BROKEN_SIGNAL, f"the file cannot be decoded ({type(error).__name__})") from error
 

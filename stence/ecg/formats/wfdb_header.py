@@ -10,25 +10,30 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from stence.domain.patients import PatientIdError, patient_id
 from stence.domain.text import plain_text
 from stence.ecg.formats.limits import check_rate, check_size
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Sex
 
 MAX_HEADER_BYTES = 2**20
+MAX_LINES = 10_000
+MAX_LINE_CHARACTERS = 1000
+"""What is longer is no signal line, and is cut if it is a comment: no expression sees more."""
 _DEFAULT_GAIN = 200.0
 _DEFAULT_RATE = 250.0
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _RATE = re.compile(rf"({_NUMBER})(?:/.*)?")
 _LAYOUT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _GAIN = re.compile(rf"({_NUMBER})(?:\((-?\d+)\))?(?:/(\S+))?")
-_FILE_NAME = re.compile(r"[\w-][\w.-]*")
+_FILE_NAME = re.compile(r"[\w-][\w.-]{0,254}")
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = re.compile(r"(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,6})\d*)?")
 _DATE = re.compile(r"(\d{1,2})[/-](\d{1,2}|[A-Za-z]{3})[/-](\d{4})")
-_COMMENT = re.compile(r"#\s*<?(subject_id|mrn|age|sex)>?(?:\s*:\s*|\s+)(\S+)", re.IGNORECASE)
+_COMMENT = re.compile(r"#\s*<?(age|sex)>?(?:\s*:\s*|\s+)(\S+)", re.IGNORECASE)
+_PATIENT = re.compile(r"#\s*<?(subject_id|mrn)>?(?:\s*:\s*(.*)|\s+(\S+))", re.IGNORECASE)
 _REMARK = re.compile(r"#\s*<?(device|site|indication)>?\s*:\s*(.+)", re.IGNORECASE)
 
 
@@ -49,7 +54,7 @@ class Channel(NamedTuple):
 
 
 class About(NamedTuple):
-    """What the comments say of the patient and the recording."""
+    """What the comments say of the patient and the recording; whether it can be so, Recording judges."""
 
     patient_id: str | None
     sex: Sex | None
@@ -74,11 +79,15 @@ def parse(content: bytes) -> Header:
     """Read a header. Raises UnusableEcgError if it is broken, of several segments, or absurd in size."""
     if len(content) > MAX_HEADER_BYTES:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"header of {len(content)} bytes", value=len(content))
-    lines = [line.strip() for line in _text(content).splitlines()]
+    text, is_utf8 = _text(content)
+    lines = _lines(text)
     fields = [line for line in lines if line and not line.startswith("#")]
     if not fields:
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header has no record line")
-    about = _comments(lines)
+    if max(map(len, fields)) > MAX_LINE_CHARACTERS:
+        detail = f"a line of the WFDB header has over {MAX_LINE_CHARACTERS} characters"
+        raise refuse(Reason.BROKEN_HEADER, detail)
+    about = _comments([line for line in lines if line.startswith("#")], is_utf8=is_utf8)
     try:
         count, rate, samples, moment = _record_line(fields[0])
         if len(fields) - 1 < count:
@@ -92,11 +101,20 @@ def parse(content: bytes) -> Header:
     return Header(rate, samples, moment, channels, about)
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes) -> tuple[str, bool]:
+    """The text, and whether it is UTF-8; else it is read as Latin-1, in which all bytes are characters."""
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig"), True
     except UnicodeDecodeError:
-        return content.decode("latin-1")
+        return content.decode("latin-1"), False
+
+
+def _lines(text: str) -> list[str]:
+    """The lines, ended by LF, CR or both; no other character ends one, and so cuts a patient number."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, f"header of {len(lines)} lines", value=len(lines))
+    return [line[: MAX_LINE_CHARACTERS + 1].strip(" \t\v\f") for line in lines]
 
 
 def _record_line(line: str) -> tuple[int, float, int | None, datetime | None]:
@@ -134,6 +152,8 @@ def _channel(line: str) -> Channel:
     """One signal line; what stands at its end may be left out, with the defaults of the guide."""
     fields = line.split(None, 8)
     file_name, layout, gain, _, adc_zero, initial, checksum, _, name = fields + [""] * (9 - len(fields))
+    if file_name == "~":
+        raise refuse(Reason.UNSUPPORTED_FORMAT, "the layout of a WFDB record of several segments")
     if not _FILE_NAME.fullmatch(file_name):
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header names a signal file by no plain name")
     scale, baseline, unit = _gain(gain)
@@ -167,14 +187,40 @@ def _gain(field: str) -> tuple[float, int | None, str]:
     return float(match[1]) or _DEFAULT_GAIN, int(match[2]) if match[2] else None, match[3] or "mV"
 
 
-def _comments(lines: list[str]) -> About:
+def _comments(lines: list[str], *, is_utf8: bool) -> About:
     """From ``#Age: 80``, ``#<sex>: F``, ``# age 40``, ``# <subject_id>: ...``, ``# Site: outpatients``."""
     found: dict[str, str] = {}
     for pattern in (_COMMENT, _REMARK):
         for match in filter(None, map(pattern.match, lines)):
             found.setdefault(match[1].lower(), match[2])
     remarks = (plain_text(found.get(name, "")) for name in ("device", "site", "indication"))
-    return About(found.get("subject_id") or found.get("mrn"), _sex(found), _age(found), *remarks)
+    return About(_patient(lines, is_utf8=is_utf8), _sex(found), _age(found), *remarks)
+
+
+def _patient(lines: list[str], *, is_utf8: bool) -> str | None:
+    """``subject_id``, else ``mrn``; behind a colon what follows, in a text without one a single word.
+
+    Raises UnusableEcgError where it cannot be read with certainty, or where lines of one name differ.
+    """
+    found: dict[str, set[str | None]] = {"subject_id": set(), "mrn": set()}
+    for match in filter(None, map(_PATIENT.fullmatch, lines)):
+        found[match[1].lower()].add(_number(match[2] or match[3] or "", is_utf8=is_utf8))
+    for numbers in found.values():
+        named = numbers - {None}
+        if len(named) > 1:
+            raise refuse(Reason.UNREADABLE_PATIENT, "the WFDB header names several patients")
+        if named:
+            return named.pop()
+    return None
+
+
+def _number(written: str, *, is_utf8: bool) -> str | None:
+    if not is_utf8 and not written.isascii():
+        raise refuse(Reason.UNREADABLE_PATIENT, "the WFDB header's patient number is not in UTF-8")
+    try:
+        return patient_id(written)
+    except PatientIdError as error:
+        raise refuse(Reason.UNREADABLE_PATIENT, str(error)) from None
 
 
 def _sex(found: Mapping[str, str]) -> Sex | None:
@@ -184,7 +230,6 @@ def _sex(found: Mapping[str, str]) -> Sex | None:
 
 def _age(found: Mapping[str, str]) -> float | None:
     try:
-        age = float(found.get("age", ""))
+        return float(found.get("age", ""))
     except ValueError:
         return None
-    return age if 0 <= age <= 130 else None

@@ -1,4 +1,7 @@
-"""The samples of WFDB signal files, in millivolts: 16-bit ones here, every other format through ``wfdb``."""
+"""The samples of WFDB signal files, in millivolts: 16-bit ones here, every other format through ``wfdb``.
+
+Format 61 is format 16 with the bytes of each sample exchanged, and read as that.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ _BITS_PER_SAMPLE = {
     **{"8": 8, "16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12},
     **{"310": 32 / 3, "311": 32 / 3},
 }
+_BIG_ENDIAN = "61"
 _COMPRESSED = ("508", "516", "524")
 _INVALID_16_BIT = -(2**15)
 
@@ -36,12 +40,13 @@ def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> N
             held[channel.file_name].append(index)
     stored = {name: [header.channels[index] for index in indices] for name, indices in held.items()}
     samples = min(_samples(header, channels, files) for channels in stored.values())
+    check_size(len(wanted), samples)
     signal = np.empty((len(wanted), samples), dtype=np.float32)
     for name, channels in stored.items():
         decode = _read_16_bit if all(map(_is_plain_16_bit, channels)) else _read_through_wfdb
         rows = [row for row, index in enumerate(wanted) if index in held[name]]
         columns = [held[name].index(wanted[row]) for row in rows]
-        decode(files[name], channels, columns, signal, rows)
+        decode(_little_endian(files[name], channels[0]), channels, columns, signal, rows)
     return signal
 
 
@@ -67,8 +72,16 @@ def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, by
     return samples
 
 
+def _little_endian(content: bytes, first: Channel) -> bytes:
+    """The file with samples in the byte order of format 16."""
+    if first.format != _BIG_ENDIAN:
+        return content
+    start, count = first.byte_offset, (len(content) - first.byte_offset) // 2
+    return content[:start] + np.frombuffer(content, ">i2", count, start).astype("<i2").tobytes()
+
+
 def _is_plain_16_bit(channel: Channel) -> bool:
-    return channel.format == "16" and channel.samples_per_frame == 1 and channel.skew == 0
+    return channel.format in ("16", _BIG_ENDIAN) and channel.samples_per_frame == 1 and channel.skew == 0
 
 
 def _read_16_bit(
@@ -146,7 +159,8 @@ def _millivolts(channel: Channel) -> float:
 def _header_text(channels: Sequence[Channel], samples: int) -> str:
     lines = [f"ecg {len(channels)} 500 {samples}"]
     lines += [
-        f"ecg.dat {channel.format}x{channel.samples_per_frame}+{channel.byte_offset}"
+        f"ecg.dat {'16' if channel.format == _BIG_ENDIAN else channel.format}"
+        f"x{channel.samples_per_frame}+{channel.byte_offset}"
         f" {channel.gain!r}({channel.baseline})/mV 0 0 {channel.initial} 0 0 {number}"
         for number, channel in enumerate(channels)
     ]

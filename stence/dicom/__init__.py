@@ -1,0 +1,38 @@
+"""DICOM files that nobody vouches for: elements read within limits, and what they say of patient and time."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import pydicom
+
+from stence.dicom.elements import (
+    MAX_VALUES_BYTES,
+    TooManyElementsError,
+    items,
+    raw_bytes,
+    read_elements,
+    text,
+    value,
+)
+from stence.dicom.particulars import PARTICULARS, acquired_at, age, patient_number
+
+__all__ = [
+    "MAX_VALUES_BYTES",
+    "PARTICULARS",
+    "TooManyElementsError",
+    "acquired_at",
+    "age",
+    "items",
+    "patient_number",
+    "raw_bytes",
+    "read_elements",
+    "text",
+    "value",
+]
+
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+"""Odd values are judged by the readers; pydicom's warnings would quote patient data."""
+logging.getLogger("pydicom").propagate = False
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")

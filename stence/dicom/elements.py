@@ -1,0 +1,169 @@
+"""DICOM elements (PS3.5 7), parsed by pydicom as far as a budget of reads and bytes goes.
+
+pydicom builds a Python object of about 1 kB for every empty item of 8 bytes, and converts a sequence of
+explicit length only when it is asked for: here everything is parsed at once, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any
+
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.filereader import read_partial, read_sequence
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+from pydicom.valuerep import PersonName
+
+from stence.domain.patients import PatientIdError
+from stence.errors import StenceError
+
+MAX_READS = 50_000
+"""Of one file, one to three an element or item. An ECG with hundreds of private elements takes 3,600."""
+MAX_COPIES = 4
+"""How often the bytes of a file are read: once a level of sequences that give their length in bytes."""
+MAX_DEPTH = 8
+"""Sequences within sequences that are looked into."""
+MAX_TEXT_BYTES = 256
+"""The 64 characters of a long string (LO), of up to four bytes."""
+MAX_VALUES_BYTES = 2**16
+"""Of a value that has one number a frame."""
+
+READS_A_CHARACTER = 10
+"""Of a Specific Character Set."""
+
+_CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
+_LONG_LENGTH = 4
+_PATIENT_ID = Tag("PatientID")
+_SEQUENCE_VRS = ("SQ", "UN", None)
+
+Stop = Callable[[BaseTag, str | None, int], bool]
+
+
+class TooManyElementsError(StenceError):
+    """The file has more elements, or more deeply nested ones, than any ECG or angiogram."""
+
+    def __init__(self) -> None:
+        super().__init__("the file has more DICOM elements, or deeper sequences, than are read")
+
+
+class _Budget:
+    """Reads and bytes left for one file."""
+
+    def __init__(self, size: int) -> None:
+        self._reads = MAX_READS
+        self._bytes = MAX_COPIES * size + MAX_VALUES_BYTES
+
+    def spend(self, size: int, reads: int = 1) -> None:
+        """Count a read of ``size`` bytes. Raises TooManyElementsError."""
+        self._reads -= reads
+        self._bytes -= size
+        if self._reads < 0 or self._bytes < 0:
+            raise TooManyElementsError
+
+
+class _BoundedReader(BytesIO):
+    """Bytes that are read within a budget.
+
+    A Specific Character Set counts for many reads: pydicom looks up each of its values at once, in vain
+    with a warning, which takes 20 microseconds, and each of its millions would be one.
+    """
+
+    def __init__(self, content: bytes, budget: _Budget) -> None:
+        super().__init__(content)
+        self._budget = budget
+        self._of_character_set = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self._budget.spend(len(piece), len(piece) * READS_A_CHARACTER if self._of_character_set else 1)
+        if len(piece) != _LONG_LENGTH:  # which stands between tag and value
+            self._of_character_set = piece[:4] in _CHARACTER_SET
+        return piece
+
+
+def read_elements(
+    content: bytes, keywords: Iterable[str], sequences: Iterable[str] = (), stop: Stop | None = None
+) -> FileDataset:
+    """The elements ``keywords`` and ``sequences`` of a file, and in their items all elements.
+
+    Of the sequences within items only ``sequences`` may be asked for. ``stop`` ends the reading at an
+    element, as in ``pydicom.filereader.read_partial``. Raises TooManyElementsError, and PatientIdError for
+    a file with two Patient IDs, of which pydicom would take the last; other exceptions of ``pydicom`` pass.
+    """
+    budget = _Budget(len(content))
+    nested = frozenset(map(Tag, sequences))
+    tags: list[BaseTag | int] = [*map(Tag, keywords), *nested]
+    patients = 0
+
+    def watch(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal patients
+        patients += tag == _PATIENT_ID
+        if patients > 1:
+            raise PatientIdError("the file has two patient numbers")
+        return stop is not None and stop(tag, vr, length)
+
+    dataset = read_partial(_BoundedReader(content, budget), watch, specific_tags=tags)
+    _open(dataset, nested, budget, depth=0)
+    return dataset
+
+
+def _open(dataset: Dataset, nested: frozenset[BaseTag], budget: _Budget, depth: int) -> None:
+    """Parse the sequences that pydicom has left as bytes."""
+    for tag in nested.intersection(dataset.keys()):
+        element: Any = dataset.get_item(tag)  # raw or not; pydicom's types say never raw
+        if isinstance(element, RawDataElement) and element.VR in _SEQUENCE_VRS and element.value:
+            dataset[tag] = DataElement(tag, "SQ", _parsed(element, dataset, budget))
+        inner = _items(dataset, tag)
+        if inner and depth == MAX_DEPTH:
+            raise TooManyElementsError
+        for item in inner:
+            _open(item, nested, budget, depth + 1)
+
+
+def _parsed(element: RawDataElement, dataset: Dataset, budget: _Budget) -> Sequence:
+    content = element.value or b""
+    return read_sequence(
+        _BoundedReader(content, budget),
+        element.is_implicit_VR,
+        element.is_little_endian,
+        len(content),
+        dataset.original_character_set or "iso8859",
+    )
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence that ``read_elements`` has parsed; none of anything else."""
+    return _items(dataset, Tag(keyword))
+
+
+def _items(dataset: Dataset, tag: BaseTag) -> list[Dataset]:
+    element = dataset.get_item(tag)
+    found = element.value if isinstance(element, DataElement) else None
+    return list(found) if isinstance(found, Sequence) else []
+
+
+def value(dataset: Dataset, keyword: str, limit_bytes: int = MAX_TEXT_BYTES) -> Any:
+    """The value, as pydicom converts it; None where there is none, or one of more than ``limit_bytes``."""
+    element: Any = dataset.get_item(keyword)
+    if element is None or (isinstance(element, RawDataElement) and len(element.value or b"") > limit_bytes):
+        return None
+    return dataset.get(keyword)
+
+
+def text(dataset: Dataset, keyword: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The value as text, without padding; empty where it is none, or has more than ``limit_bytes``."""
+    found = value(dataset, keyword, limit_bytes)
+    if isinstance(found, MultiValue):
+        return "\\".join(map(str, found))
+    return str(found).strip(" \0") if isinstance(found, str | int | float | PersonName) else ""
+
+
+def raw_bytes(dataset: Dataset, keyword: str) -> bytes:
+    """The value as it is stored, of any length; empty where there is none."""
+    element = dataset.get_item(keyword)
+    found = None if element is None else element.value
+    return found if isinstance(found, bytes) else b""
