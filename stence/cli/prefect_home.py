@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from stence import private
 from stence.settings import Settings
 
 ADDRESS_FILE = "api_url"
@@ -15,7 +16,8 @@ ADDRESS_FILE = "api_url"
 def prepare(settings: Settings) -> None:
     """Prefect's files in the data folder, its analytics off, and the server of ``stence up`` if it runs."""
     home = folder(settings)
-    home.mkdir(parents=True, exist_ok=True)
+    private.make_data_folder(settings.data_dir)
+    private.make_folder(home)
     defaults = {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
