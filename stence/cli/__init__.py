@@ -11,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from stence import __version__, private
+from stence.cli.trouble import in_words
 from stence.errors import StenceError
 
 # command -> module of stence.cli that holds it, imported when it is used: torch and Prefect take seconds.
@@ -55,6 +56,10 @@ class Commands(click.Group):
             raise click.ClickException(str(error)) from error
         except ValidationError as error:
             raise click.ClickException(_settings_message(error)) from error
+        except Exception as error:
+            if (words := in_words(error)) is None:
+                raise
+            raise click.ClickException(words) from error
 
 
 def _settings_message(error: ValidationError) -> str:

@@ -130,13 +130,15 @@ def postgres(engine: Engine) -> str:
     from sqlalchemy import text
 
     from stence.database import migrate
+    from stence.database.server import is_pooled
 
     with engine.connect() as connection:
         row = connection.execute(text("SELECT current_setting('server_version'), clock_timestamp()")).one()
+        way = ", through a pool of sessions" if is_pooled(connection) else ""
     skew = abs(row[1].timestamp() - time.time())
     if skew > CLOCK_LIMIT_SECONDS:
         raise Unwell(f"its clock differs from this machine's by {skew:.0f} s: set up NTP on both")
-    return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}"
+    return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}{way}"
 
 
 def champion(engine: Engine, settings: Settings) -> str:
