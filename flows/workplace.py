@@ -13,7 +13,7 @@ from prefect.utilities.annotations import opaque
 from sqlalchemy import Engine
 
 from flows.discretion import nothing_personal
-from stence import database
+from stence import database, private
 from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
@@ -35,6 +35,7 @@ class Workplace(NamedTuple):
 @contextmanager
 def open_workplace() -> Iterator[Workplace]:
     """Open database and store from the environment's settings; close both at the end."""
+    private.keep_to_ourselves()
     settings = Settings()
     with database.connect(settings) as engine:
         yield Workplace(settings, engine, open_store(settings.resolved_store_url, settings))

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode, check and prepare ECGs.")
     shard_size: int = Field(2048, ge=1, description="ECGs in one Prefect task.")
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
-    lease_seconds: int = Field(300, ge=1, description="How long a claimed batch is safe from other scorers.")
+    lease_seconds: int = Field(300, ge=1, description="How long a silent run and its claims are safe.")
     outage_seconds: int = Field(
         120, ge=0, description="How long a run waits for Postgres or the store to return."
     )

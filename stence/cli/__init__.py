@@ -10,7 +10,8 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from stence import __version__
+from stence import __version__, private
+from stence.cli.trouble import in_words
 from stence.errors import StenceError
 
 # command -> module of stence.cli that holds it, imported when it is used: torch and Prefect take seconds.
@@ -56,6 +57,10 @@ class Commands(click.Group):
             raise click.ClickException(str(error)) from error
         except ValidationError as error:
             raise click.ClickException(_settings_message(error)) from error
+        except Exception as error:
+            if (words := in_words(error)) is None:
+                raise
+            raise click.ClickException(words) from error
 
 
 def _settings_message(error: ValidationError) -> str:
@@ -71,6 +76,7 @@ def _settings_message(error: ValidationError) -> str:
 @click.option("-v", "--verbose", is_flag=True, help="Show the library's detailed log.")
 def main(verbose: bool) -> None:
     """Finds people with severe coronary stenosis from the ECGs a hospital already has."""
+    private.keep_to_ourselves()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops in good order, as Ctrl-C does
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

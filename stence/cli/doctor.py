@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stence import private
 from stence.errors import StenceError
 from stence.settings import Settings
 
@@ -82,15 +83,20 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 
 def data_folder(settings: Settings) -> str:
-    """Free space of the data folder."""
+    """The data folder's free space, and whether others get into it."""
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        private.make_data_folder(settings.data_dir)
     except OSError as error:
         raise Unwell(f"{settings.data_dir} cannot be made ({error.strerror}); set STENCE_DATA_DIR") from error
     free = shutil.disk_usage(settings.data_dir).free / 2**30
     if free < LOW_DISK_GIB:
         raise Unwell(f"only {free:.1f} GiB free in {settings.data_dir}; free some or set STENCE_DATA_DIR")
-    return f"{settings.data_dir}, {free:.0f} GiB free"
+    if private.rights_of_others(settings.data_dir):
+        raise Unwell(
+            f"{settings.data_dir} is open to other accounts of this host; chmod go= it, or set "
+            "STENCE_DATA_DIR to a folder of the account that runs stence"
+        )
+    return f"{settings.data_dir}, {free:.0f} GiB free, closed to other accounts"
 
 
 def device(settings: Settings) -> str:
@@ -129,13 +135,15 @@ def postgres(engine: Engine) -> str:
     from sqlalchemy import text
 
     from stence.database import migrate
+    from stence.database.server import is_pooled
 
     with engine.connect() as connection:
         row = connection.execute(text("SELECT current_setting('server_version'), clock_timestamp()")).one()
+        way = ", through a pool of sessions" if is_pooled(connection) else ""
     skew = abs(row[1].timestamp() - time.time())
     if skew > CLOCK_LIMIT_SECONDS:
         raise Unwell(f"its clock differs from this machine's by {skew:.0f} s: set up NTP on both")
-    return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}"
+    return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}{way}"
 
 
 def champion(engine: Engine, settings: Settings) -> str:

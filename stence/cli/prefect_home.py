@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import psutil
 
-from stence import orphans
+from stence import orphans, private
 from stence.errors import ConfigurationError
 from stence.settings import Settings
 
@@ -85,8 +85,8 @@ def auth_file(settings: Settings) -> Path:
 def make_folder(settings: Settings) -> Path:
     """Return that folder, made where it is missing, closed to other accounts."""
     home = folder(settings)
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o700)
+    private.make_data_folder(settings.data_dir)
+    private.make_folder(home)
     return home
 
 

@@ -12,7 +12,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from stence.database import acl
 from stence.errors import DatabaseUnavailableError
+from stence.private import close
 
 logger = logging.getLogger(__name__)
 
@@ -44,15 +46,41 @@ def give(path: Path) -> None:
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
-def let_through(*folders: Path) -> None:
-    """Let the account pass (not list) these folders and all above them."""
-    if server_account() is None:
+def let_pass(*folders: Path) -> None:
+    """Let the account, and nobody else, pass through these folders and all above them where it cannot yet.
+
+    It may not list them. Raises DatabaseUnavailableError where the file system has no such right to give.
+    """
+    account = server_account()
+    if account is None:
         return
-    for path in {path for folder in folders for path in (folder, *folder.parents)}:
-        mode = path.stat().st_mode
-        if not mode & 0o001:
-            logger.info("letting other accounts pass through %s, for the embedded Postgres", path)
-            path.chmod(mode | 0o001)
+    above = {path for folder in folders for path in (folder, *folder.parents)}
+    for path in sorted(above, key=lambda path: len(path.parts)):
+        if _passes(account, path):
+            continue
+        try:
+            acl.let_pass(path, account.pw_uid)
+        except OSError as error:
+            raise DatabaseUnavailableError(
+                f"The embedded Postgres runs as {SYSTEM_USER}, because it refuses to run as root, and that "
+                f"account cannot pass through {path}: the folder is closed to it, and no ACL can be set "
+                f"({error.strerror}). Run stence as another user than root, or set STENCE_DATA_DIR to a "
+                "folder that the account can reach."
+            ) from error
+        logger.warning("let the account %s, and only it, pass through %s", SYSTEM_USER, path)
+
+
+def _passes(account: pwd.struct_passwd, folder: Path) -> bool:
+    """Whether the account may pass through the folder: the kernel is asked, it knows modes and ACLs."""
+    asked = subprocess.run(  # noqa: S603 - a fixed command
+        ["/bin/sh", "-c", 'test -x "$1"', "sh", folder],
+        user=account.pw_uid,
+        group=account.pw_gid,
+        extra_groups=[],
+        cwd="/",
+        check=False,
+    )
+    return asked.returncode == 0
 
 
 def make_private_folder(folder: Path) -> None:
@@ -64,3 +92,4 @@ def make_private_folder(folder: Path) -> None:
         give(folder)
     if folder.is_symlink() or folder.stat().st_uid != owner:
         raise DatabaseUnavailableError(f"{folder} belongs to someone else: remove it.")
+    close(folder)

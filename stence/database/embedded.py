@@ -27,6 +27,7 @@ from typing import IO
 import psutil
 from psycopg.pq import PGconn, Ping
 
+from stence import private
 from stence.database import account
 from stence.errors import DatabaseUnavailableError
 
@@ -103,8 +104,8 @@ class Server:
         """
         with ExitStack() as held:
             try:
-                self.data_dir.mkdir(parents=True, exist_ok=True)
-                users = held.enter_context((self.data_dir / "postgres.users").open("a+"))
+                private.make_data_folder(self.data_dir)
+                users = held.enter_context(private.open_lock(self.data_dir / "postgres.users"))
                 with self._gate():
                     fcntl.flock(users, fcntl.LOCK_SH)
                     self._start()
@@ -127,7 +128,7 @@ class Server:
 
     @contextmanager
     def _gate(self) -> Iterator[None]:
-        with (self.data_dir / "postgres.gate").open("a+") as gate:
+        with private.open_lock(self.data_dir / "postgres.gate") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             yield
 
@@ -135,7 +136,7 @@ class Server:
         """Return when the server answers."""
         if self._ping() is Ping.OK:
             return
-        account.let_through(self.data_dir, programs())
+        account.let_pass(self.data_dir, programs())
         if not (self.cluster / "PG_VERSION").exists():
             self._create()
         account.make_private_folder(self.socket_folder)
@@ -152,6 +153,8 @@ class Server:
 
     def _start_once(self) -> None:
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+        self.log.touch(mode=0o600)
+        account.give(self.log)
         options = f"-k {self.socket_folder}"
         self._run(
             "pg_ctl", "-D", self.cluster, "-l", self.log, "-o", options, "-t", str(START_SECONDS), "-w",
@@ -169,9 +172,7 @@ class Server:
         growing = self.data_dir / "postgres.new"
         shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir(mode=0o700)
-        self.log.touch(mode=0o600)
-        for path in (growing, self.log):
-            account.give(path)
+        account.give(growing)
         settings = [part for name, value in CONFIGURATION.items() for part in ("-c", f"{name}={value}")]
         self._run(
             "initdb", "-D", growing, "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--no-locale",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from stence import private
 from stence.errors import ConfigurationError
 from stence.objects.local import LocalStore
 from stence.objects.s3 import S3Store
@@ -21,7 +23,11 @@ def open_store(url: str, settings: Settings) -> ObjectStore:
     Raises ConfigurationError for any other URL, and for a folder that cannot be made.
     """
     if url.startswith("file://"):
-        return LocalStore(_folder(url))
+        folder = _folder(url)
+        if folder.is_relative_to(settings.data_dir):
+            with suppress(OSError):  # told when the store's own folder is made
+                private.make_data_folder(settings.data_dir)
+        return LocalStore(folder)
     if url.startswith("s3://"):
         return S3Store(url, settings)
     raise ConfigurationError(f"STENCE_STORE_URL={url} is neither file:///folder nor s3://bucket/prefix")

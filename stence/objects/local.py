@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from stence import private
 from stence.errors import (
     ConfigurationError,
     ObjectForbiddenError,
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 UNFINISHED = re.compile(r"\.stence-[0-9a-f]{32}\.tmp")
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 MISPLACED = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 ABSENT = {errno.ENOENT, errno.ELOOP, errno.ENXIO, *MISPLACED}
 
@@ -44,11 +46,15 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            private.make_folder(root)
         except OSError as error:
             raise ConfigurationError(f"{root} cannot hold objects: {error.strerror}") from error
         self._root = os.path.realpath(root)
         self._identity = os.stat(self._root)
+        # As open to others as the folder itself is, whatever the process's umask; for us alone to write.
+        openness = self._identity.st_mode
+        self._folder_mode = 0o700 | openness & 0o2055
+        self._file_mode = 0o600 | openness & 0o044
         self.url = Path(self._root).as_uri()
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
@@ -94,8 +100,8 @@ class LocalStore:
         with self._errors(key, writing=True):
             if os.path.realpath(folder) != folder:
                 raise FileExistsError(errno.EEXIST, "a symbolic link is in the way")
-            _make_folders(folder)
-            _replace(folder, name, content)
+            _make_folders(folder, self._folder_mode)
+            _replace(folder, name, content, self._file_mode)
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
@@ -159,8 +165,10 @@ class LocalStore:
             return ConfigurationError(f"{self.url} cannot hold {key}: {error.strerror}")
         if not writing and error.errno in ABSENT and self._is_mounted():
             return ObjectNotFoundError(f"{self.url} holds no object {key!r}")
+        if error.errno in FULL:
+            return StoreUnavailableError(f"{self.url} is full ({error.strerror}): free space there")
         return StoreUnavailableError(
-            f"{self.url} does not answer ({error.strerror}): is its file system mounted, has it space left?"
+            f"{self.url} does not answer ({error.strerror}): is its file system mounted?"
         )
 
 
@@ -191,10 +199,11 @@ def _chunks(file: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _replace(folder: str, name: str, content: bytes) -> None:
+def _replace(folder: str, name: str, content: bytes, mode: int) -> None:
     temporary = f"{folder}/.stence-{uuid.uuid4().hex}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            _open_up(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -206,15 +215,23 @@ def _replace(folder: str, name: str, content: bytes) -> None:
     _sync(folder)
 
 
-def _make_folders(path: str) -> None:
+def _make_folders(path: str, mode: int) -> None:
     """Make a folder and those above it so that they outlast a power cut."""
     if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
-    _make_folders(parent)
+    _make_folders(parent, mode)
     with suppress(FileExistsError):
-        os.mkdir(path)
+        os.mkdir(path, mode)
+        _open_up(path, mode)
     _sync(parent)
+
+
+def _open_up(file: int | str, mode: int) -> None:
+    """Give what we made the rights that the umask kept back; some network shares know none."""
+    if os.stat(file).st_mode & mode != mode:
+        with suppress(PermissionError):
+            os.chmod(file, mode)
 
 
 def _sync(folder: str) -> None:

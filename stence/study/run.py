@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from stence import private
 from stence.device import device_of
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
@@ -45,7 +46,7 @@ def run_study(
     device = device_of(settings)
     folder = settings.data_dir / "studies" / config.name
     cells_folder = folder / "cells"
-    cells_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private.make_folder(cells_folder)
     published = {name: published_of(store, settings, choice) for name, choice in config.encoders.items()}
     data = gathered(engine, store, settings, config, folder, tell)
     cells = Cells(config, data, published, cells_folder, device, tell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from stence import private
 from stence.errors import StenceError
 from stence.settings import Settings
 
@@ -27,10 +29,11 @@ def training_folder(settings: Settings, *decisive: object) -> Iterator[Path]:
     """
     root = settings.data_dir / "training"
     folder = root / hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("w") as lock:
+    private.make_folder(folder)
+    with private.open_lock(folder / "lock") as lock:
         if not _locked(lock):
             raise StenceError(f"This very training is already at work in {folder}: wait for its end.")
+        os.utime(lock.fileno())
         remove_abandoned(root)  # not before: this one may have lain here for long, and is locked now
         yield folder
 

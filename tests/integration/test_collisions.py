@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from stence import database
+from stence.cli import main
 from stence.database import copy_rows, patiently
-from stence.errors import DatabaseUnavailableError
+from stence.errors import DatabaseUnavailableError, StoreUnavailableError
+from stence.objects import open_store
 from stence.settings import Settings
 from support.database import server_folder
+from support.environment import set_environment
 
 PATIENT = "p1234567"
 
@@ -126,6 +134,60 @@ def test_a_full_disk_is_told_in_words() -> None:
         assert PATIENT not in str(caught.value)
         file.unlink()
         file.touch()
+
+
+@pytest.fixture
+def command_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a ``stence`` on the test's database."""
+    set_environment(monkeypatch, settings)
+
+
+def test_output_that_has_no_room_is_told_in_words(engine: Engine, command_line: None) -> None:
+    stence = Path(sys.executable).with_name("stence")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([stence, "query"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: The disk is full: free space and start again")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_store_that_has_no_room_is_told_in_words(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        store = open_store(tmp_path.as_uri(), Settings(data_dir=tmp_path.parent))
+        store.put("models/a", b"a")
+        with pytest.raises(StoreUnavailableError, match=r"is full \(No space left on device\): free space"):
+            store.put("models/b", bytes(2**20))
+        assert [found.key for found in store.list("")] == ["models/a"]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_what_postgres_refuses_a_command_is_told_in_words(engine: Engine, command_line: None) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE reviews ADD CHECK (note <> 'p1234567')"))
+        connection.execute(
+            text("INSERT INTO objects (key, record_key, etag, size_bytes) VALUES ('a', 'a', '', 1)")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO models VALUES ('m', 'champion', '', '', '', '{}');"
+                "INSERT INTO ecgs (content_hash, patient_id, sampling_rate, seconds, object_id)"
+                " SELECT 'h', 'p', 500, 10, id FROM objects;"
+                "INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold,"
+                " rule, state) VALUES ('h', 'm', 'rca_70', 'p', 1, 0, '', 'open')"
+            )
+        )
+        number = connection.scalar(text("SELECT id FROM ecgs"))
+    arguments = ["review", str(number), "--outcome", "confirmed", "--by", "me", "--note", PATIENT]
+    said = CliRunner().invoke(main, arguments)
+    assert said.exit_code == 1
+    assert said.output.startswith(
+        'Error: Postgres did not do it: new row for relation "reviews" violates check'
+    )
+    assert PATIENT not in said.output
 
 
 @pytest.mark.parametrize(

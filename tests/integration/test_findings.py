@@ -313,7 +313,7 @@ def test_two_stray_quotes_on_two_lines(bring: Callable[..., Hospital]) -> None:
 @pytest.mark.parametrize(
     ("file", "studies", "faults"),
     [
-        ("arabic.csv", {"S1"}, {"row_degree_out_of_range"}),
+        ("arabic.csv", {"S1"}, {"row_segment_unknown"}),
         ("cr.csv", {"S1"}, set()),
         ("date_10k.csv", {"S1"}, {"row_time_implausible"}),
         ("date_bc.csv", {"S1"}, {"row_time_implausible"}),

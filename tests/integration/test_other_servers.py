@@ -116,7 +116,9 @@ def test_the_doctor_names_another_encoding(
 
 
 @needs_pgbouncer
-def test_scorers_work_through_a_pool_of_sessions(settings: Settings, store: ObjectStore) -> None:
+def test_scorers_work_through_a_pool_of_sessions(
+    settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert settings.database_url is not None
     for number in range(40):
         store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
@@ -126,6 +128,8 @@ def test_scorers_work_through_a_pool_of_sessions(settings: Settings, store: Obje
             with engine.connect() as connection:
                 assert connection.scalar(text("SHOW timezone")) == "UTC"
             summaries = run_together(lambda: run_scorer(engine, store, through, ShapeScorer()), scorers=2)
+        set_environment(monkeypatch, through)
+        assert ", through a pool of sessions" in CliRunner().invoke(main, ["doctor"]).output
     assert sum(summary.scored_by_run for summary in summaries) == 40
 
 
