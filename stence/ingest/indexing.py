@@ -23,6 +23,7 @@ from stence.database.outage import patiently
 from stence.ecg import FileKind, file_kind
 from stence.ecg.formats import HEADER, is_hidden
 from stence.ingest import manifests, timezone
+from stence.ingest.gone import GoneFiles
 from stence.ingest.merges import take_up_merges
 from stence.objects import ObjectStore, StoredObject
 from stence.progress import Progress, silent
@@ -39,7 +40,11 @@ INDEX_STEPS = ("index_02_parts", "index_03_versions")
 
 @dataclass(slots=True)
 class IndexSummary:
-    """What one listing found; ``ignored`` counts files that are no ECGs, by extension or name."""
+    """What one listing found.
+
+    ``gone`` counts files in quarantine that are in the store no more, ``ignored`` files that are no ECGs, by
+    extension or name.
+    """
 
     ecgs: int = 0
     new: int = 0
@@ -47,6 +52,7 @@ class IndexSummary:
     manifest_rows: int = 0
     manifest_rows_refused: int = 0
     manifests_withdrawn: int = 0
+    gone: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
@@ -97,7 +103,8 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
     timezone.move_times(engine, settings)
     take_up_merges(engine, store, settings)
     summary, listing = IndexSummary(), _Listing()
-    files = ecg_files(listing.ecgs(store.list(settings.ecg_prefix)))
+    gone = GoneFiles(engine, settings.ecg_prefix, settings.outage_seconds)
+    files = ecg_files(listing.ecgs(gone.watch(store.list(settings.ecg_prefix))))
     while rows := list(islice(files, ROWS_TOGETHER)):
         new, changed = patiently(partial(record, engine, rows, "ecg"), settings.outage_seconds)
         summary.ecgs += len(rows)
@@ -112,6 +119,7 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
         summary.manifest_rows_refused += taken.refused
     if summary.ecgs:  # otherwise more likely a folder that is not mounted than an archive without ECGs
         listed = {manifest.key for manifest in listing.manifests}
+        summary.gone = gone.settle()
         summary.manifests_withdrawn = manifests.withdraw_missing(engine, store, settings, listed)
     tell("index", summary.ecgs, summary.ecgs)
     log.info("index: %s", summary.as_dict())

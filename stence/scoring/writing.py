@@ -61,6 +61,7 @@ STEPS = (
     "write_10_void_conflicts",
     "write_10_void_unclear",
     "write_11_resolve",
+    "write_11_settled",
     "write_12_done",
 )
 """Statements of ``sql/statements`` that take a staged batch to its tables, in this order."""

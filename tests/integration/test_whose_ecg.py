@@ -153,3 +153,62 @@ def test_a_replaced_file_is_scored_again_and_the_old_flag_is_void(
     assert score_all(ShapeScorer(threshold=0)).scored == 1
     states = sorted(row[0] for row in all_rows(engine, flags.c.state))
     assert states == ["open"] * 6 + ["withdrawn"] * 6
+
+
+def conflicting(store: ObjectStore) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
+
+
+def test_a_conflict_is_settled_in_the_store_by_replacing_the_wrong_file(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    conflicting(store)
+    assert score_all().quarantined == 2
+    store_ecg(store, "ecg/b.hea", heartbeats(2), comments=("<subject_id>: 8",))
+    assert score_all().counts() == {"indexed": 2, "scored": 2, "quarantined": 0, "pending": 0}
+    assert sorted(all_rows(engine, ecgs.c.patient_id)) == [("7",), ("8",)]
+
+
+def test_a_conflict_is_settled_in_the_store_by_deleting_the_wrong_file(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    conflicting(store)
+    score_all()
+    store.delete("ecg/b.hea")
+    store.delete("ecg/b.dat")
+    assert score_all().counts() == {"indexed": 1, "scored": 1, "quarantined": 0, "pending": 0}
+    assert in_quarantine(engine) == {}
+    assert all_rows(engine, ecgs.c.patient_id) == [("7",)]
+
+    conflicting(store)  # it comes back
+    assert score_all().quarantined == 2
+
+
+def test_a_conflict_is_settled_by_the_manifest_that_made_it(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    store_ecg(store, "ecg/b.hea", heartbeats(1))
+    give_patients(store, ("7", "a"), ("8", "b"))
+    assert score_all().quarantined == 2
+    give_patients(store, ("7", "a"), ("7", "b"))
+    assert score_all().counts() == {"indexed": 2, "scored": 2, "quarantined": 0, "pending": 0}
+    assert all_rows(engine, ecgs.c.patient_id) == [("7",)]
+
+
+def test_a_file_that_is_taken_out_of_the_store_leaves_quarantine(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/m.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    for name in ("a.scp", "m/x.scp", "m.scp", "z.scp"):
+        store.put(f"ecg/{name}", b"\0")
+    assert score_all().quarantined == 4
+    for name in ("a.scp", "m.scp", "z.scp"):
+        store.delete(f"ecg/{name}")
+    assert score_all().counts() == {"indexed": 2, "scored": 1, "quarantined": 1, "pending": 0}
+    assert in_quarantine(engine) == {"ecg/m/x.scp": "unsupported_format"}
+    store.delete("ecg/m.hea")
+    store.delete("ecg/m.dat")
+    store.delete("ecg/m/x.scp")
+    assert score_all().quarantined == 1  # nothing is listed: the folder may not be mounted

@@ -308,7 +308,7 @@ def _change_tables() -> None:
     )
     op.drop_constraint(op.f("objects_kind_check"), "objects")
     op.create_check_constraint(
-        op.f("objects_kind_check"), "objects", "kind IN ('ecg', 'angiogram', 'signal')"
+        op.f("objects_kind_check"), "objects", "kind IN ('ecg', 'angiogram', 'signal', 'gone')"
     )
     op.create_check_constraint(
         op.f("flags_withdrawn_for_check"),

@@ -22,7 +22,7 @@ from stence.database.tables.columns import is_one_of, lease, metadata, moment, n
 
 # stence.models.TARGET_NAMES, which would bring torch with it: seconds for every look into the database.
 TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100", "rca_70", "lca_70")
-OBJECT_KINDS = ("ecg", "angiogram", "signal")
+OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
 WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 RUN_STATES = ("running", "finished", "interrupted", "failed")
