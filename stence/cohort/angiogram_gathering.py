@@ -28,7 +28,12 @@ from stence.cohort.splits import split_of
 from stence.concurrency import in_order
 from stence.database import queries
 from stence.database.outage import patiently
-from stence.errors import FeatureError, ObjectNotFoundError, StoreUnavailableError
+from stence.errors import (
+    FeatureError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    StoreUnavailableError,
+)
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
@@ -121,7 +126,7 @@ class _Gathering:
         ]
         try:
             return np.stack([self._patiently(partial(read_features, self._store, key)) for key in keys])
-        except (ObjectNotFoundError, FeatureError):
+        except (ObjectNotFoundError, ObjectUnreadableError, FeatureError):
             for key in keys:
                 self._patiently(partial(self._store.delete, key))
             return None
