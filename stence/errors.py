@@ -11,20 +11,35 @@ class ConfigurationError(StenceError):
     """A setting is missing, malformed or contradicts another."""
 
 
-class ObjectForbiddenError(ConfigurationError):
+class ObjectError(StenceError):
+    """Something about one object; others may be well.
+
+    ``object_key`` names it. The text does not: keys can hold patients' names, and Prefect keeps texts.
+    """
+
+    def __init__(self, text: str, object_key: str | None = None) -> None:
+        super().__init__(text)
+        self.object_key = object_key
+
+
+class ObjectForbiddenError(ObjectError, ConfigurationError):
     """This object may not be read or written; others may be open."""
 
 
-class ObjectNotFoundError(StenceError):
+class ObjectKeyError(ObjectError, ConfigurationError):
+    """No object can be written under that key."""
+
+
+class ObjectNotFoundError(ObjectError):
     """The object store holds no object under that key."""
 
 
-class ObjectTooLargeError(StenceError):
+class ObjectTooLargeError(ObjectError):
     """An object is larger than the caller is ready to read."""
 
 
-OBJECT_ERRORS = (ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError)
-"""Errors about one object; the store itself is well."""
+class ObjectUnreadableError(ObjectError):
+    """This object cannot be read, though the store serves others: archived, damaged, or too slow to come."""
 
 
 class StoreUnavailableError(StenceError):

@@ -10,7 +10,13 @@ from sqlalchemy import Connection
 from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
 from stence.database import queries
 from stence.database.copy import copy_rows
-from stence.errors import ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
+from stence.errors import (
+    ObjectError,
+    ObjectForbiddenError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    ObjectUnreadableError,
+)
 
 
 class Refusal(NamedTuple):
@@ -22,13 +28,11 @@ class Refusal(NamedTuple):
     detail: str
 
 
-STORE_ERRORS = (ObjectNotFoundError, ObjectForbiddenError, ObjectTooLargeError)
+STORE_ERRORS = (ObjectNotFoundError, ObjectForbiddenError, ObjectTooLargeError, ObjectUnreadableError)
 """Errors of the store that are about one object."""
 
 
-def as_refused(
-    error: UnusableAngiogramError | ObjectNotFoundError | ObjectForbiddenError | ObjectTooLargeError,
-) -> UnusableAngiogramError:
+def as_refused(error: UnusableAngiogramError | ObjectError) -> UnusableAngiogramError:
     """The reason behind an error of the store; a reason stays as it is."""
     match error:
         case UnusableAngiogramError():
@@ -37,6 +41,8 @@ def as_refused(
             return refuse(Reason.OBJECT_MISSING, "it is not in the store")
         case ObjectForbiddenError():
             return refuse(Reason.OBJECT_FORBIDDEN, "it is closed to stence")
+        case ObjectUnreadableError():
+            return UnusableAngiogramError(Reason.OBJECT_UNREADABLE, str(error))
         case _:
             return refuse(Reason.OBJECT_TOO_LARGE, "it is larger than STENCE_MAX_ANGIOGRAM_BYTES")
 

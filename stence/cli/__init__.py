@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from stence import __version__, private
 from stence.cli.trouble import in_words
-from stence.errors import StenceError
+from stence.errors import ObjectError, StenceError
 
 # command -> module of stence.cli that holds it, imported when it is used: torch and Prefect take seconds.
 COMMANDS = {
@@ -54,13 +54,23 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except StenceError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_message(error)) from error
         except ValidationError as error:
             raise click.ClickException(_settings_message(error)) from error
         except Exception as error:
             if (words := in_words(error)) is None:
                 raise
             raise click.ClickException(words) from error
+
+
+def _message(error: StenceError) -> str:
+    """The text, and the key that it leaves out: here it is for the eyes of whoever typed the command."""
+    from stence.cli.terminal import shown
+
+    lines = str(error).split("\n")
+    if isinstance(error, ObjectError) and error.object_key is not None:
+        lines.append(f"The object is {error.object_key}")
+    return "\n".join(map(shown, lines))
 
 
 def _settings_message(error: ValidationError) -> str:

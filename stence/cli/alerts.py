@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stence.cli.terminal import print_table
+from stence.cli.terminal import echo, print_table
 from stence.settings import Settings
 
 BY = click.option("--by", required=True, help="Who does.")
@@ -31,7 +31,7 @@ def list_alerts(everything: bool) -> None:
     *short, _ = columns
     print_table("Alerts", short, [row[:-1] for row in rows])
     for number, *_, detail in rows:
-        click.echo(f"\n{number}  {detail}")
+        echo(f"\n{number}  {detail}")
 
 
 @alerts.command()

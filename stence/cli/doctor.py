@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stence import private
+from stence.cli.terminal import echo
 from stence.errors import StenceError
 from stence.settings import Settings
 
@@ -59,9 +60,9 @@ def doctor() -> None:
 
 def _check(name: str, run: Callable[[], str]) -> bool:
     try:
-        click.echo(f"ok    {name}: {run()}")
+        echo(f"ok    {name}: {run()}")
     except (Unwell, StenceError) as error:
-        click.echo(f"FAIL  {name}: {error}")
+        echo(f"FAIL  {name}: {error}")
         return False
     return True
 
@@ -120,14 +121,14 @@ def object_store(settings: Settings) -> str:
     store.put(key, data)
     try:
         if store.get(key) != data:
-            raise Unwell(f"{settings.resolved_store_url} returned other bytes than were written")
+            raise Unwell(f"{store.url} returned other bytes than were written")
     finally:
         store.delete(key)
     first = next(iter(store.list(settings.ecg_prefix)), None)
     remark = "" if first else f"; nothing below {settings.ecg_prefix} yet (STENCE_ECG_PREFIX)"
     if is_marked(store):
         remark += "; marked for practice: what lies there was simulated"
-    return f"{settings.resolved_store_url} reads and writes{remark}"
+    return f"{store.url} reads and writes{remark}"
 
 
 def postgres(engine: Engine) -> str:

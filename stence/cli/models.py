@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stence.cli.terminal import print_table
+from stence.cli.terminal import echo, print_table
 from stence.settings import Settings
 
 BY = click.option("--by", required=True, help="Who decides.")
@@ -87,7 +87,7 @@ def card(version: str, save: Path | None) -> None:
     with database.connect(settings) as engine, engine.connect() as connection:
         files = registry.read_card(connection, store, version)
     if save is None:
-        click.echo(files["card.md"].decode())
+        echo(files["card.md"].decode())
         return
     save.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():

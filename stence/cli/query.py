@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
+from decimal import Decimal
+from typing import Any
 
 import click
 
-from stence.cli.terminal import print_table
+from stence.cli.terminal import print_table, shown
 from stence.settings import Settings
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of one; the last four are the full-width forms."""
+_PLAIN_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="A parameter of the query.")
-@click.option("--csv", "as_csv", is_flag=True, help="Write CSV to standard output.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV to standard output, with formulas quoted.")
 def query(name: str | None, params: tuple[str, ...], as_csv: bool) -> None:
     """Run a ready query by NAME; without a name, list them."""
     from stence import database
@@ -27,7 +34,7 @@ def query(name: str | None, params: tuple[str, ...], as_csv: bool) -> None:
     with database.connect(Settings()) as engine, engine.connect() as connection:
         columns, rows = queries.run(connection, name, given)
     if as_csv:
-        csv.writer(sys.stdout).writerows([columns, *rows])
+        csv.writer(sys.stdout).writerows([columns, *(map(_csv_cell, row) for row in rows)])
     else:
         print_table(name, columns, rows)
 
@@ -37,3 +44,12 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator:
         raise click.BadParameter(f"{text!r} is not of the form K=V", param_hint="--param")
     return name, value
+
+
+def _csv_cell(value: Any) -> Any:
+    """A value without control characters; text that a spreadsheet would compute begins with a quote."""
+    if value is None or isinstance(value, int | float | Decimal):
+        return value
+    text = shown(str(value))
+    computed = text.lstrip().startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(text)
+    return f"'{text}" if computed else text

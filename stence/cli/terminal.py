@@ -1,4 +1,7 @@
-"""What people see: progress bars at a terminal, plain lines elsewhere, and tables."""
+"""What people see: progress bars at a terminal, plain lines elsewhere, and tables.
+
+Data may hold what steers a terminal; none of it is sent there.
+"""
 
 from __future__ import annotations
 
@@ -60,14 +63,26 @@ class _Lines:
             click.echo(f"{time.strftime('%H:%M:%S')} {stage}: {done}{of_total} {note}".rstrip(), err=True)
 
 
+def shown(text: str) -> str:
+    """``text`` in one line, without control, escape and formatting characters."""
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "" for character in text
+    )
+
+
+def echo(text: str) -> None:
+    """Print text that holds data, line by line."""
+    click.echo("\n".join(map(shown, text.split("\n"))))
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table; numbers right, everything escaped."""
-    table = Table(title=title, title_justify="left")
+    """Print rows as a table; numbers right, text without what steers a terminal."""
+    table = Table(title=shown(title), title_justify="left")
     for number, column in enumerate(columns):
         numeric = any(isinstance(row[number], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(shown(_cell(value)) for value in row))
     width = None if sys.stdout.isatty() else 160
     Console(markup=False, highlight=False, width=width).print(table)
 

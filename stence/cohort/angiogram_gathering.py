@@ -27,7 +27,12 @@ from stence.cohort.ready import FeatureSet, ReadyView
 from stence.concurrency import in_order
 from stence.database import queries
 from stence.database.outage import patiently
-from stence.errors import FeatureError, ObjectNotFoundError, StoreUnavailableError
+from stence.errors import (
+    FeatureError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    StoreUnavailableError,
+)
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
@@ -120,7 +125,7 @@ class _Gathering:
         ]
         try:
             return np.stack([self._patiently(partial(read_features, self._store, key)) for key in keys])
-        except (ObjectNotFoundError, FeatureError):
+        except (ObjectNotFoundError, ObjectUnreadableError, FeatureError):
             for key in keys:
                 self._patiently(partial(self._store.delete, key))
             return None

@@ -23,7 +23,7 @@ from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
 from stence.domain.text import plain_text
-from stence.errors import OBJECT_ERRORS, StoreUnavailableError
+from stence.errors import ObjectError, StoreUnavailableError
 from stence.ingest.faults import Fault, SourceKind, log_faults, write_faults
 from stence.ingest.records import update_records
 from stence.ingest.tables import (
@@ -91,7 +91,7 @@ def take_up(engine: Engine, store: ObjectStore, settings: Settings, manifest: St
             settings.outage_seconds,
             StoreUnavailableError,
         )
-    except OBJECT_ERRORS:
+    except ObjectError:
         taken = Taken(0, 1)
         reader.start()
         reader.complain(0, FileFault.NOT_FETCHED)
@@ -182,7 +182,7 @@ def _has_ecgs(engine: Engine, store: ObjectStore, manifest_key: str) -> bool:
 def _is_there(store: ObjectStore, key: str) -> bool:
     try:
         store.head(key)
-    except OBJECT_ERRORS:
+    except ObjectError:
         return False
     return True
 

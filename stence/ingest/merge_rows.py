@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from stence.errors import OBJECT_ERRORS
+from stence.errors import ObjectError
 from stence.ingest.faults import Fault
 from stence.ingest.tables import (
     Cells,
@@ -50,7 +50,7 @@ def read_merges(store: ObjectStore, prefix: str) -> MergeTables:
                 _take_rows(item.key, store, found)
             except FileError as error:
                 found.faults.append(Fault(item.key, 0, error.fault))
-            except OBJECT_ERRORS:
+            except ObjectError:
                 found.not_fetched.append(item.key)
                 found.faults.append(Fault(item.key, 0, FileFault.NOT_FETCHED))
     return found

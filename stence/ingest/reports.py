@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
-from stence.errors import OBJECT_ERRORS
+from stence.errors import ObjectError
 from stence.ingest.faults import Fault, SourceKind, log_faults
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.ingest.report_rows import COLUMNS, OPTIONAL, Row, parse
@@ -149,7 +149,7 @@ class _Gathering:
             rows.take(read_rows(key, store.stream(key), COLUMNS, OPTIONAL))
         except FileError as error:
             self._refuse_file(rows, error.fault)
-        except OBJECT_ERRORS:
+        except ObjectError:
             self._refuse_file(rows, FileFault.NOT_FETCHED)
         rows.finish()
 

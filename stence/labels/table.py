@@ -18,7 +18,7 @@ from typing import NamedTuple
 from stence.concurrency import in_order
 from stence.domain.patients import PatientIdError, patient_id
 from stence.ecg.formats.wfdb_header import MAX_HEADER_BYTES
-from stence.errors import ConfigurationError, ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
+from stence.errors import ConfigurationError, ObjectError
 from stence.ingest.tables import Cells, FileError, RowError, RowFault, read_rows
 from stence.labels.config import HeaderSource, LabelsConfig, TableSource
 from stence.labels.diagnoses import read_diagnoses
@@ -91,7 +91,7 @@ def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
                     )
             elif repr(found.setdefault(row.record, row)) != repr(row):  # NaN is not equal to itself
                 spoilt.add(row.record)
-    except (FileError, ObjectNotFoundError) as error:
+    except (FileError, ObjectError) as error:
         raise ConfigurationError(f"{source.key} is no table of labels: {error}") from None
     left_out[CONTRADICTED] = len(spoilt)
     rows = (row for record, row in found.items() if record not in spoilt)

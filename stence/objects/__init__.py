@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from stence import private
+from stence.domain.urls import without_secrets
 from stence.errors import ConfigurationError
 from stence.objects.local import LocalStore
 from stence.objects.s3 import S3Store
@@ -30,7 +31,9 @@ def open_store(url: str, settings: Settings) -> ObjectStore:
         return LocalStore(folder)
     if url.startswith("s3://"):
         return S3Store(url, settings)
-    raise ConfigurationError(f"STENCE_STORE_URL={url} is neither file:///folder nor s3://bucket/prefix")
+    raise ConfigurationError(
+        f"STENCE_STORE_URL={without_secrets(url)} is neither file:///folder nor s3://bucket/prefix"
+    )
 
 
 def _folder(url: str) -> Path:
@@ -38,7 +41,7 @@ def _folder(url: str) -> Path:
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not path.is_absolute():
         raise ConfigurationError(
-            f"STENCE_STORE_URL={url}: a folder's URL has three slashes and an absolute path, "
-            "as in file:///srv/ecg; write ? and # in it as %3F and %23"
+            f"STENCE_STORE_URL={without_secrets(url)}: a folder's URL has three slashes and an absolute "
+            "path, as in file:///srv/ecg; write ? and # in it as %3F and %23"
         )
     return path

@@ -7,30 +7,37 @@ a folder it cannot have a file: a key that is the beginning of another, up to a 
 from __future__ import annotations
 
 import errno
-import logging
 import os
-import re
 import stat
 import uuid
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from stence import private
 from stence.errors import (
     ConfigurationError,
     ObjectForbiddenError,
+    ObjectKeyError,
     ObjectNotFoundError,
-    ObjectTooLargeError,
+    ObjectUnreadableError,
     StenceError,
     StoreUnavailableError,
 )
-from stence.objects.store import CHUNK_BYTES, StoredObject, check_portable, is_portable
+from stence.objects.local_walk import OVERLOADED, UNFINISHED, Walk, describe
+from stence.objects.store import (
+    CHUNK_BYTES,
+    Admit,
+    Skipped,
+    StoredObject,
+    check_portable,
+    check_size,
+    is_portable,
+)
 
-logger = logging.getLogger(__name__)
+Act = Literal["read", "write", "list"]
 
-UNFINISHED = re.compile(r"\.stence-[0-9a-f]{32}\.tmp")
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 MISPLACED = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -57,47 +64,44 @@ class LocalStore:
         self._file_mode = 0o600 | openness & 0o044
         self.url = Path(self._root).as_uri()
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """See ObjectStore; in memory are only the names in one folder and in those around it."""
+    def list(self, prefix: str, skipped: Skipped | None = None) -> Iterator[StoredObject]:
+        """See ObjectStore; a closed folder, or a path too long for a key, is passed over."""
         folder, _, start = prefix.rpartition("/")
-        passed_over: Counter[str] = Counter()
-        with self._errors(prefix):
-            if not self._is_mounted():
-                raise FileNotFoundError(errno.ENOENT, "the folder is gone")
+        walk = Walk(self._root, skipped)
+        with self._errors(prefix, "list"):
+            self._check_mounted()
             if not folder or self._is_path(folder):
-                yield from self._walk(folder, start, passed_over)
-        for kind, count in passed_over.items():
-            logger.warning("%d %s below %s/%s were passed over", count, kind, self.url, prefix)
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    yield from walk.files(folder, start)
+            self._check_mounted()  # or all that was below would look as if it had been deleted
+        walk.report(self.url, prefix)
 
     def head(self, key: str) -> StoredObject:
         """See ObjectStore."""
-        with self._open(key) as file:
-            return _describe(key, os.fstat(file))
+        with self._open(key) as file, self._errors(key):
+            return describe(key, os.fstat(file))
 
-    def get(
-        self, key: str, limit_bytes: int | None = None, admit: Callable[[int], None] | None = None
-    ) -> bytes:
+    def get(self, key: str, limit_bytes: int | None = None, admit: Admit | None = None) -> bytes:
         """See ObjectStore."""
         with self._open(key) as file:
             size = os.fstat(file).st_size
-            if limit_bytes is not None and size > limit_bytes:
-                raise ObjectTooLargeError(f"{key} has {size} bytes; at most {limit_bytes} are read")
+            check_size(key, size, limit_bytes)
             if admit is not None:
                 admit(size)
-            return b"".join(_chunks(file))
+            return b"".join(self._chunks(key, file, size))
 
     def stream(self, key: str) -> Generator[bytes]:
         """See ObjectStore."""
         with self._open(key) as file:
-            yield from _chunks(file)
+            yield from self._chunks(key, file, os.fstat(file).st_size)
 
     def put(self, key: str, content: bytes) -> None:
         """See ObjectStore; written to a hidden file beside the object, synced, then renamed over it."""
         check_portable(key)
         folder, _, name = f"{self._root}/{key}".rpartition("/")
         if UNFINISHED.fullmatch(name):
-            raise ConfigurationError(f"{key}: names like this are kept for unfinished writes")
-        with self._errors(key, writing=True):
+            raise ObjectKeyError("names like this are kept for unfinished writes", key)
+        with self._errors(key, "write"):
             if os.path.realpath(folder) != folder:
                 raise FileExistsError(errno.EEXIST, "a symbolic link is in the way")
             _make_folders(folder, self._folder_mode)
@@ -107,22 +111,8 @@ class LocalStore:
         """See ObjectStore."""
         if not self._is_path(key):
             return
-        with self._errors(key, writing=True), suppress(*NO_FILE):
+        with self._errors(key, "write"), suppress(*NO_FILE):
             os.unlink(f"{self._root}/{key}")
-
-    def _walk(self, folder: str, start: str, passed_over: Counter[str]) -> Iterator[StoredObject]:
-        """Objects in ``folder`` whose next segment begins with ``start``.
-
-        A folder's name sorts with the slash that follows it in keys: ``a-b`` < ``a/b`` < ``a0``.
-        """
-        path = f"{self._root}/{folder}" if folder else self._root
-        for name in sorted(_names(path, start, passed_over), key=str.encode):
-            key = f"{folder}/{name}" if folder else name
-            if name.endswith("/"):
-                yield from self._walk(key[:-1], "", passed_over)
-            else:
-                with suppress(FileNotFoundError):  # deleted since its folder was read
-                    yield _describe(key, os.lstat(f"{self._root}/{key}"))
 
     def _is_path(self, key: str) -> bool:
         """Whether ``key`` can name a finished object, or a folder of them, inside the root."""
@@ -136,6 +126,17 @@ class LocalStore:
             return os.path.samestat(os.stat(self._root), self._identity)
         return False
 
+    def _check_mounted(self) -> None:
+        if not self._is_mounted():
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone")
+
+    def _chunks(self, key: str, file: int, size: int) -> Iterator[bytes]:
+        """The content as long as the file was when it was opened: it may be growing."""
+        with self._errors(key):
+            while size > 0 and (chunk := os.read(file, min(size, CHUNK_BYTES))):
+                size -= len(chunk)
+                yield chunk
+
     @contextmanager
     def _open(self, key: str) -> Iterator[int]:
         """A file descriptor to read the object from."""
@@ -143,60 +144,42 @@ class LocalStore:
             if not self._is_path(key):
                 raise FileNotFoundError(errno.ENOENT, "no such key")
             file = os.open(f"{self._root}/{key}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise FileNotFoundError(errno.ENOENT, "not a file")
-                yield file
-            finally:
-                os.close(file)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise ObjectNotFoundError(f"{self.url} holds no such object", key)
+            yield file
+        finally:
+            os.close(file)
 
     @contextmanager
-    def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
+    def _errors(self, key: str, act: Act = "read") -> Iterator[None]:
         """Say what an error of the file system means, without its text: paths can name patients."""
         try:
             yield
         except OSError as error:
-            raise self._meaning(key, error, writing) from None
+            raise self._meaning(key, error, act) from None
 
-    def _meaning(self, key: str, error: OSError, writing: bool) -> StenceError:
+    def _meaning(self, key: str, error: OSError, act: Act) -> StenceError:
         if error.errno in FORBIDDEN:
-            return ObjectForbiddenError(f"{self.url}: {key} is closed to this user; grant it the right")
-        if writing and error.errno in MISPLACED:
-            return ConfigurationError(f"{self.url} cannot hold {key}: {error.strerror}")
-        if not writing and error.errno in ABSENT and self._is_mounted():
-            return ObjectNotFoundError(f"{self.url} holds no object {key!r}")
+            return ObjectForbiddenError(f"{self.url}: an object is closed to this user; grant the right", key)
         if error.errno in FULL:
             return StoreUnavailableError(f"{self.url} is full ({error.strerror}): free space there")
+        if act == "write" and error.errno in MISPLACED:
+            return ObjectKeyError(f"{self.url} cannot hold an object of this key: {error.strerror}", key)
+        if act == "read" and error.errno not in OVERLOADED and self._is_mounted():
+            return self._about_object(key, error)
         return StoreUnavailableError(
             f"{self.url} does not answer ({error.strerror}): is its file system mounted?"
         )
 
-
-def _names(path: str, start: str, passed_over: Counter[str]) -> Iterator[str]:
-    """Names in a folder that begin with ``start``; those of folders end in a slash."""
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
-        for entry in entries:
-            if not entry.name.startswith(start) or UNFINISHED.fullmatch(entry.name):
-                continue
-            if not is_portable(entry.name):
-                passed_over["names that are not UTF-8"] += 1
-            elif entry.is_dir(follow_symlinks=False):
-                yield f"{entry.name}/"
-            elif entry.is_file(follow_symlinks=False):
-                yield entry.name
-            elif entry.is_symlink():
-                passed_over["symbolic links"] += 1
-
-
-def _describe(key: str, status: os.stat_result) -> StoredObject:
-    """The etag is cheap to compare with; a replaced file has another inode, an edited one another time."""
-    version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
-    return StoredObject(key, version, status.st_size)
-
-
-def _chunks(file: int) -> Iterator[bytes]:
-    while chunk := os.read(file, CHUNK_BYTES):
-        yield chunk
+    def _about_object(self, key: str, error: OSError) -> StenceError:
+        if error.errno in ABSENT:
+            return ObjectNotFoundError(f"{self.url} holds no such object", key)
+        return ObjectUnreadableError(
+            f"{self.url}: an object cannot be read ({error.strerror}), though the folder can; "
+            "look at its disk, then retry",
+            key,
+        )
 
 
 def _replace(folder: str, name: str, content: bytes, mode: int) -> None:

@@ -5,48 +5,57 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
-from collections.abc import Callable, Generator, Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
-from stence.errors import ConfigurationError, ObjectNotFoundError, ObjectTooLargeError
-from stence.objects.s3_errors import FAILURES, BrokenTransferError, meaning
-from stence.objects.store import CHUNK_BYTES, StoredObject, check_portable, is_text
+from stence.domain.urls import without_secrets
+from stence.errors import ConfigurationError, ObjectNotFoundError, ObjectUnreadableError
+from stence.objects import s3_client
+from stence.objects.s3_errors import FAILURES, DamagedError, UnansweredError, is_about_the_object, meaning
+from stence.objects.s3_transfer import Transfer, Trial
+from stence.objects.store import Admit, Skipped, StoredObject, check_portable, check_size, is_text
 from stence.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-# Short waits, few attempts: an outage shows within seconds, and who runs the work decides how long to wait.
-CONNECT_SECONDS = 3
-READ_SECONDS = 10
-ATTEMPTS = 3
-SPARE_CONNECTIONS = 4
-PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
+DOWNLOADS = 3
+"""Of content that does not arrive as its ETag says."""
+OTHERS = 3
+"""Objects that are asked for before the store is thought to be at fault, and not the object."""
+OTHERS_SECONDS = 10.0
 
 
 class S3Store:
     """The objects of ``url``, ``s3://bucket/prefix``.
 
-    Connects at first use, and anew in a forked process. Raises ConfigurationError for a URL without a bucket.
+    Connects at first use, and anew in a forked process. Raises ConfigurationError for a URL without a
+    bucket, or with credentials.
     """
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._bucket, _, prefix = url.removeprefix("s3://").strip("/").partition("/")
         if not self._bucket or url.startswith("s3:///"):
             raise ConfigurationError(f"STENCE_STORE_URL={url} names no bucket: s3://bucket/prefix")
+        if "@" in self._bucket or ":" in self._bucket:
+            raise ConfigurationError(
+                f"STENCE_STORE_URL={without_secrets(url)} holds credentials: take them out, and set "
+                "STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY"
+            )
         self.url = f"s3://{self._bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         self._settings = settings
         self._process: int | None = None
+        self._served = ""  # the object that was read last without trouble
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        """See ObjectStore; a page of 1000 objects is in memory. Folder markers (``name/``) are no objects."""
+    def list(self, prefix: str, skipped: Skipped | None = None) -> Iterator[StoredObject]:
+        """See ObjectStore; a page of 1000 objects is in memory. Folder markers (``name/``) are no objects.
+
+        Whoever may list a bucket may list all of it: nothing is ever ``skipped``.
+        """
         with self._errors():
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + prefix
@@ -59,24 +68,38 @@ class S3Store:
 
     def head(self, key: str) -> StoredObject:
         """See ObjectStore."""
-        with self._errors(key):
-            found = self._client.head_object(Bucket=self._bucket, Key=self._full(key))
-        return StoredObject(key, found["ETag"].strip('"'), found["ContentLength"])
+        return self._trial(key).of(lambda: self._head(key))
 
-    def get(
-        self, key: str, limit_bytes: int | None = None, admit: Callable[[int], None] | None = None
-    ) -> bytes:
-        """See ObjectStore; a transfer that breaks off or is damaged is begun again."""
-        for _ in range(ATTEMPTS - 1):
+    def get(self, key: str, limit_bytes: int | None = None, admit: Admit | None = None) -> bytes:
+        """See ObjectStore; a transfer that breaks off goes on, a damaged one is begun again.
+
+        Content that comes twice the same is taken, whatever its ETag says: some gateways give ETags that
+        look like an MD5 and are none.
+        """
+        seen: set[str] = set()
+        for _ in range(DOWNLOADS):
+            transfer = self._begin(key, trial := self._trial(key), limit_bytes, admit)
+            admit = None  # it has been asked
             try:
-                return b"".join(self._pieces(key, limit_bytes))
-            except BrokenTransferError:
+                content = b"".join(self._pieces(transfer, trial))
+            except DamagedError:
                 continue
-        return b"".join(self._pieces(key, limit_bytes))
+            if transfer.is_as_stated or transfer.md5 in seen:
+                self._served = key
+                return content
+            seen.add(transfer.md5)
+        raise self._damaged(key)
 
     def stream(self, key: str) -> Generator[bytes]:
-        """See ObjectStore; raises StoreUnavailableError where the transfer breaks off or was damaged."""
-        return self._pieces(key, None)
+        """See ObjectStore; what disagrees with its ETag is fetched once more, as by ``get``."""
+        transfer = self._begin(key, trial := self._trial(key))
+        try:
+            yield from self._pieces(transfer, trial)
+            if not transfer.is_as_stated and self._md5(key, trial) != transfer.md5:
+                raise self._damaged(key)
+        except DamagedError:
+            raise self._damaged(key) from None
+        self._served = key
 
     def put(self, key: str, content: bytes) -> None:
         """See ObjectStore; the server refuses content that does not match the MD5 sent with it."""
@@ -95,76 +118,104 @@ class S3Store:
         with self._errors(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
-    def _pieces(self, key: str, limit_bytes: int | None) -> Generator[bytes]:
-        """The content, whole and as it was stored, or an error at its end."""
+    def _head(self, key: str) -> StoredObject:
         with self._errors(key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._full(key))
+            found = self._client.head_object(Bucket=self._bucket, Key=self._full(key))
+        return StoredObject(key, found["ETag"].strip('"'), found["ContentLength"])
+
+    def _begin(
+        self, key: str, trial: Trial, limit_bytes: int | None = None, admit: Admit | None = None
+    ) -> Transfer:
+        answer = trial.of(lambda: self._fetch(key))
+        try:
+            check_size(key, answer["ContentLength"], limit_bytes)
+            if admit is not None:
+                admit(answer["ContentLength"])
+        except BaseException:
+            answer["Body"].close()
+            raise
+        return Transfer(key, answer)
+
+    def _pieces(self, transfer: Transfer, trial: Trial) -> Generator[bytes]:
+        """The content; where the transfer breaks off, another goes on from there."""
+        while True:
+            try:
+                with self._errors(transfer.key):
+                    yield from transfer.pieces()
+            except UnansweredError as failure:
+                trial.judge(failure)
+            if transfer.received >= transfer.size:
+                return
+            transfer.go_on(trial.of(lambda: self._fetch(transfer.key, transfer.received)))
+
+    def _md5(self, key: str, trial: Trial) -> str:
+        """Of the object as it comes now."""
+        transfer = self._begin(key, trial)
+        for _ in self._pieces(transfer, trial):
+            pass
+        return transfer.md5
+
+    def _fetch(self, key: str, start: int = 0) -> GetObjectOutputTypeDef:
+        options: dict[str, Any] = {"Range": f"bytes={start}-"} if start else {}
+        with self._errors(key):
+            return self._client.get_object(Bucket=self._bucket, Key=self._full(key), **options)
+
+    def _trial(self, key: str) -> Trial:
+        return Trial(key, self.url, lambda: self._serves_others_than(key))
+
+    def _serves_others_than(self, key: str) -> bool:
+        """Whether the store answers for other objects: then a failure of this one is its own."""
+        until = time.monotonic() + OTHERS_SECONDS
+        try:
+            page = self._connected(attempts=1).list_objects_v2(Bucket=self._bucket, Prefix=self._prefix)
+            listed = [found["Key"] for found in page.get("Contents", ()) if found["Size"]]
+            others = [self._prefix + self._served] if self._served else []
+            others += listed[:: max(1, len(listed) // OTHERS)]
+            others = [other for other in others if other != self._full(key)][:OTHERS]
+            return not others or any(time.monotonic() < until and self._serves(other) for other in others)
+        except FAILURES:
+            return False
+
+    def _serves(self, full_key: str) -> bool:
+        try:
+            answer = self._connected(attempts=1).get_object(
+                Bucket=self._bucket, Key=full_key, Range="bytes=0-0"
+            )
             with closing(answer["Body"]) as body:
-                if limit_bytes is not None and answer["ContentLength"] > limit_bytes:
-                    raise ObjectTooLargeError(
-                        f"{key} has {answer['ContentLength']} bytes; at most {limit_bytes} are read"
-                    )
-                digest = hashlib.md5(usedforsecurity=False)
-                for piece in body.iter_chunks(CHUNK_BYTES):
-                    digest.update(piece)
-                    yield piece
-            if digest.hexdigest() != _md5(answer, otherwise=digest.hexdigest()):
-                raise BrokenTransferError(f"{self.url}: the content of an object arrived damaged")
+                return bool(body.read())
+        except FAILURES as failure:
+            return is_about_the_object(failure)
+
+    def _damaged(self, key: str) -> ObjectUnreadableError:
+        return ObjectUnreadableError(
+            f"{self.url}: the object arrives damaged, each time differently; look at the store, then retry",
+            key,
+        )
 
     def _full(self, key: str) -> str:
         """The key in the bucket."""
         if not is_text(key):
-            raise ObjectNotFoundError(f"{self.url} holds no object {key!r}")
+            raise ObjectNotFoundError(f"{self.url} holds no such object", key)
         return self._prefix + key
 
     @property
     def _client(self) -> S3Client:
-        """This process's client; threads share it, processes cannot."""
+        return self._connected(s3_client.ATTEMPTS)
+
+    def _connected(self, attempts: int) -> S3Client:
+        """This process's client of so many attempts; threads share it, processes cannot."""
         if self._process != os.getpid():
-            self._shared_client = _connect(self._settings)
+            self._clients: dict[int, S3Client] = {}
             self._process = os.getpid()
-        return self._shared_client
+        if attempts not in self._clients:
+            self._clients[attempts] = s3_client.connect(self._settings, attempts)
+        return self._clients[attempts]
 
     @contextmanager
     def _errors(self, key: str | None = None) -> Iterator[None]:
         endpoint = self._settings.s3_endpoint_url
+        place = f"{self.url} at {without_secrets(endpoint)}" if endpoint else self.url
         try:
             yield
         except FAILURES as failure:
-            raise meaning(failure, f"{self.url} at {endpoint}" if endpoint else self.url, key) from None
-
-
-def _md5(answer: GetObjectOutputTypeDef, otherwise: str) -> str:
-    """The MD5 that the store keeps; it keeps none of objects put in parts or encrypted with a named key."""
-    etag = answer["ETag"].strip('"')
-    encrypted = answer.get("SSEKMSKeyId") or answer.get("SSECustomerAlgorithm")
-    return etag if PLAIN_MD5.fullmatch(etag) and not encrypted else otherwise
-
-
-def _connect(settings: Settings) -> S3Client:
-    access, secret = settings.s3_access_key, settings.s3_secret_key
-    if (access is None) != (secret is None):
-        raise ConfigurationError("set both STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY, or neither")
-    config = Config(
-        max_pool_connections=settings.fetch_threads + SPARE_CONNECTIONS,
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
-        # Content-MD5, which every S3 service checks, in place of boto3's trailing CRC, which some refuse.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_supported",
-        s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-    )
-    try:
-        return boto3.session.Session().client(
-            "s3",
-            endpoint_url=settings.s3_endpoint_url,
-            region_name=settings.s3_region,
-            aws_access_key_id=access.get_secret_value() if access else None,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            config=config,
-        )
-    except ValueError as error:
-        raise ConfigurationError(
-            f"STENCE_S3_ENDPOINT_URL={settings.s3_endpoint_url} is not a URL like https://s3.example.org"
-        ) from error
+            raise meaning(failure, place, key) from None

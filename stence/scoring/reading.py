@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -23,11 +23,15 @@ from stence.ecg import (
 )
 from stence.ecg.reasons import refuse
 from stence.ecg.recording import Sex
-from stence.errors import ObjectForbiddenError, ObjectNotFoundError, ObjectTooLargeError
+from stence.errors import (
+    ObjectForbiddenError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    ObjectUnreadableError,
+)
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.objects import ObjectStore
-
-Admit = Callable[[int], None]
+from stence.objects.store import Admit
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,9 @@ def _get(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None) ->
         detail = f"{key} is closed to stence; grant it the right to read, then retry"
         raise refuse(Reason.OBJECT_FORBIDDEN, detail) from None
     except ObjectTooLargeError as error:
-        raise refuse(Reason.OBJECT_TOO_LARGE, str(error)) from None
+        raise refuse(Reason.OBJECT_TOO_LARGE, f"{key}: {error}") from None
+    except ObjectUnreadableError as error:
+        raise refuse(Reason.OBJECT_UNREADABLE, f"{key}: {error}") from None
 
 
 def take_in(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from stence import ecg
-from stence.ecg import UnusableEcgError
+from stence.ecg import Finding, UnusableEcgError
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
 HEADER, SAMPLES = (DATA / "00001_lr.hea").read_bytes(), (DATA / "00001_lr.dat").read_bytes()
@@ -42,7 +44,23 @@ def mutations(content: bytes, dense_until: int | None = None) -> st.SearchStrate
     place = st.integers(0, dense_until or len(content))
     edit = st.tuples(place, st.integers(0, 12), st.binary(max_size=12))
     words = st.sampled_from(
-        [b"0", b"-1", b"99999999999", b"1e308", b"nan", b"16x4", b"212", b"516", b"../", b"\xff\xff"]
+        [
+            *(
+                b"0",
+                b"-1",
+                b"99999999999",
+                b"9" * 400,
+                b"1e308",
+                b"1e999",
+                b"nan",
+                b"16x4",
+                b"61",
+                b"212",
+                b"516",
+            ),
+            *(b"../", b"~", b"\xff\xff", b"\0", b"\x1b[2J", b"\xe2\x80\xae", b"(R)", b" 10:00:00 1/1/0001"),
+            *(b"\n# subject_id: ", b"\n# age: 1e9", b"\n# Site: ", b"(" * 3000, b"9999", b"\\"),
+        ]
     )
     word = st.tuples(place, st.integers(0, 6), words)
     cut = st.one_of(st.none(), place)
@@ -56,14 +74,36 @@ def mutations(content: bytes, dense_until: int | None = None) -> st.SearchStrate
     return st.builds(apply, st.lists(edit | word, min_size=1, max_size=8), cut)
 
 
+def assert_can_be_written(*texts: str | None, most: int) -> None:
+    """To any table: text without NUL or other control characters, of bounded length."""
+    for text in texts:
+        assert text is None or (0 < len(text) <= most and text.isprintable())
+        assert text is None or text.encode()
+
+
+def assert_findings_can_be_written(findings: list[Finding]) -> None:
+    for finding in findings:
+        assert_can_be_written(finding.detail, most=1000)
+        assert_can_be_written(finding.lead, most=16)
+        assert finding.value is None or math.isfinite(finding.value)
+
+
 def assert_read_or_refused(name: str, files: dict[str, bytes]) -> None:
-    with contextlib.suppress(UnusableEcgError):
+    try:
         recording = ecg.decode(name, files)
+    except UnusableEcgError as error:
+        assert_findings_can_be_written([error.finding])
+    else:
+        patient, moment = recording.patient_id, recording.acquired_at
+        assert patient is None or (0 < len(patient) <= 64 and "\0" not in patient and "\ufffd" not in patient)
+        assert_can_be_written(recording.device, recording.site, recording.indication, most=200)
+        assert moment is None or 1970 <= moment.year <= datetime.now(UTC).year + 1
+        assert recording.age is None or 0 <= recording.age <= 130
+        assert_findings_can_be_written(ecg.check(recording))
         assert recording.signal.shape[0] == 12
         assert recording.signal.dtype == np.float32
         assert recording.sampling_rate > 0
         assert len(recording.content_hash) == 32
-        ecg.check(recording)
 
 
 @fuzzed

@@ -14,7 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stence.errors import ConfigurationError, ObjectNotFoundError, ObjectTooLargeError
+from stence.errors import (
+    ConfigurationError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreUnavailableError,
+)
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 
@@ -207,3 +212,76 @@ def test_a_forked_process_connects_anew(store: ObjectStore) -> None:
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="STENCE_STORE_URL"):
         open_store(url, Settings())
+
+
+class NotNowError(OSError):
+    """An error of the caller's own, of a kind that stores translate where it is theirs."""
+
+
+def test_whoever_reads_may_refuse_an_object_by_its_size(store: ObjectStore) -> None:
+    store.put("key", bytes(1001))
+    sizes: list[int] = []
+    assert store.get("key", admit=sizes.append) == bytes(1001)
+    assert sizes == [1001]
+
+    for error in (NotNowError("full"), StoreUnavailableError("mine"), ValueError("no")):
+
+        def refuse(size: int, error: Exception = error) -> None:
+            raise error
+
+        with pytest.raises(type(error)) as caught:
+            store.get("key", admit=refuse)
+        assert caught.value is error
+
+    with pytest.raises(ObjectTooLargeError):
+        store.get("key", limit_bytes=1000, admit=sizes.append)
+    with pytest.raises(ObjectNotFoundError):
+        store.get("absent", admit=sizes.append)
+    assert sizes == [1001]
+
+
+def test_refused_objects_hold_no_connection(store: ObjectStore) -> None:
+    store.put("key", bytes(3_000_000))
+
+    def refuse(size: int) -> None:
+        raise NotNowError
+
+    for _ in range(40):
+        with pytest.raises(NotNowError):
+            store.get("key", admit=refuse)
+    assert len(store.get("key")) == 3_000_000
+
+
+def test_errors_name_the_object_beside_their_text(store: ObjectStore) -> None:
+    store.put("p7654321/ecg", bytes(100))
+    for act in (store.get, store.head, lambda key: next(store.stream(key))):
+        with pytest.raises(ObjectNotFoundError) as absent:
+            act("p7654321/absent\x1b")
+        assert (absent.value.object_key, "7654321" in str(absent.value)) == ("p7654321/absent\x1b", False)
+    with pytest.raises(ObjectTooLargeError) as large:
+        store.get("p7654321/ecg", 10)
+    assert (large.value.object_key, "7654321" in str(large.value)) == ("p7654321/ecg", False)
+
+
+def test_nothing_is_skipped_where_all_is_open(store: ObjectStore) -> None:
+    store.put("key", b"x")
+    skipped: list[str] = []
+    assert [found.key for found in store.list("", skipped.append)] == ["key"]
+    assert skipped == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:hunter2@bucket/prefix",
+        "s3://key:hun@ter2@bucket",
+        "s3://key:hun/hunter2@bucket",
+        "file://user:hunter2@host/x",
+        "ftp://user:hunter2@host/x",
+        "https://host/bucket?X-Amz-Signature=hunter2",
+    ],
+)
+def test_a_secret_in_a_url_is_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="STENCE_STORE_URL") as caught:
+        open_store(url, Settings())
+    assert not any(secret in str(caught.value) for secret in ("hunter2", "ter2", "hun"))

@@ -233,6 +233,32 @@ def test_the_command_line_lists_runs_and_exports_queries(hospital: Engine, stenc
     assert "synthetic-2" in stence("models", "list").output
 
 
+def test_keys_and_details_steer_neither_terminal_nor_spreadsheet(hospital: Engine, stence: Any) -> None:
+    hostile = "=cmd|' /C calc'!A0\x1b]0;owned\x07\x1b[2J\u202e"
+    with hospital.begin() as connection:
+        row = connection.scalar(text("SELECT min(id) FROM quarantine WHERE state = 'open'"))
+        values = {"row": row, "hostile": hostile}
+        connection.execute(text("UPDATE quarantine SET detail = :hostile WHERE id = :row"), values)
+        connection.execute(
+            text(
+                "UPDATE objects SET key = :hostile "
+                "FROM quarantine q WHERE q.id = :row AND objects.id = object_id"
+            ),
+            values,
+        )
+    for command in (
+        ["query", "quarantine_open"],
+        ["query", "quarantine_open", "--csv"],
+        ["quarantine", "list"],
+    ):
+        output = stence(*command).output
+        assert not set(output) & set("\x1b\x07\u202e")
+        assert "cmd|" in output
+    exported = csv.DictReader(io.StringIO(stence("query", "quarantine_open", "--csv").output))
+    cells = {(row["detail"], row["object_key"]) for row in exported if "cmd|" in row["detail"]}
+    assert cells == {("'=cmd|' /C calc'!A0]0;owned[2J",) * 2}
+
+
 def test_the_command_line_tells_of_a_wrong_call(engine: Engine, stence: Any) -> None:
     result = stence("query", "trace_flag")
     assert result.exit_code == 1

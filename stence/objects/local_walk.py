@@ -1,0 +1,97 @@
+"""The files below a folder as objects, in the order of their keys; what is closed costs itself only."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stence.objects.store import MAX_KEY_BYTES, Skipped, StoredObject, is_portable
+
+logger = logging.getLogger(__name__)
+
+UNFINISHED = re.compile(r"\.stence-[0-9a-f]{32}\.tmp")
+OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+"""This process or machine has no room; no file is to blame."""
+_GONE = (FileNotFoundError, NotADirectoryError)
+
+
+def describe(key: str, status: os.stat_result) -> StoredObject:
+    """The etag is cheap to compare with; a replaced file has another inode, an edited one another time."""
+    version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
+    return StoredObject(key, version, status.st_size)
+
+
+class Walk:
+    """One walk through a store's folder; in memory are the names in one folder and in those around it."""
+
+    def __init__(self, root: str, skipped: Skipped | None) -> None:
+        self._root = root
+        self._skipped = skipped
+        self._passed_over: Counter[str] = Counter()
+
+    def files(self, folder: str, start: str) -> Iterator[StoredObject]:
+        """Objects in ``folder`` whose next segment begins with ``start``.
+
+        A folder's name sorts with the slash that follows it in keys: ``a-b`` < ``a/b`` < ``a0``.
+        Raises OSError where ``folder`` itself cannot be listed.
+        """
+        for name in sorted(self._names(folder, start), key=str.encode):
+            key = _joined(folder, name)
+            if len(key.encode()) > MAX_KEY_BYTES:
+                self._skip(f"paths of more than {MAX_KEY_BYTES} bytes", key)
+                continue
+            with self._costs_itself_only(key):
+                if name.endswith("/"):
+                    yield from self.files(key[:-1], "")
+                else:
+                    yield describe(key, os.lstat(f"{self._root}/{key}"))
+
+    def report(self, url: str, prefix: str) -> None:
+        """Log how much was passed over."""
+        for kind, count in self._passed_over.items():
+            logger.warning("%d %s in %s were passed over", count, kind, url, extra={"object_key": prefix})
+
+    def _names(self, folder: str, start: str) -> Iterator[str]:
+        """Names in a folder that begin with ``start``; those of folders end in a slash."""
+        with os.scandir(f"{self._root}/{folder}" if folder else self._root) as entries:
+            for entry in entries:
+                if entry.name.startswith(start) and not UNFINISHED.fullmatch(entry.name):
+                    with self._costs_itself_only(_joined(folder, entry.name)):
+                        yield from self._kept(folder, entry)
+
+    def _kept(self, folder: str, entry: os.DirEntry[str]) -> Iterator[str]:
+        """The name of a folder or file; of anything else none."""
+        if not is_portable(entry.name):
+            self._skip("names that are not UTF-8", _joined(folder, entry.name))
+        elif entry.is_dir(follow_symlinks=False):
+            yield f"{entry.name}/"
+        elif entry.is_file(follow_symlinks=False):
+            yield entry.name
+        else:
+            self._passed_over["symbolic links" if entry.is_symlink() else "pipes, sockets or devices"] += 1
+
+    @contextmanager
+    def _costs_itself_only(self, key: str) -> Iterator[None]:
+        """Pass over what cannot be listed, or is gone since its folder was read."""
+        try:
+            yield
+        except _GONE:
+            pass
+        except OSError as error:
+            if error.errno in OVERLOADED:
+                raise
+            self._skip(f"folders or files that cannot be listed ({error.strerror})", key)
+
+    def _skip(self, kind: str, key: str) -> None:
+        self._passed_over[kind] += 1
+        if self._skipped is not None:
+            self._skipped(os.fsencode(key).decode("utf-8", "backslashreplace"))
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

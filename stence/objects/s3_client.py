@@ -1,0 +1,52 @@
+"""Connections to an S3 service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from stence.domain.urls import without_secrets
+from stence.errors import ConfigurationError
+from stence.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Short waits, few attempts: an outage shows within seconds, and who runs the work decides how long to wait.
+CONNECT_SECONDS = 3
+READ_SECONDS = 10
+ATTEMPTS = 3
+SPARE_CONNECTIONS = 4
+
+
+def connect(settings: Settings, attempts: int = ATTEMPTS) -> S3Client:
+    """A client, which tries each request so often. Raises ConfigurationError for settings that cannot be."""
+    access, secret = settings.s3_access_key, settings.s3_secret_key
+    if (access is None) != (secret is None):
+        raise ConfigurationError("set both STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY, or neither")
+    config = Config(
+        max_pool_connections=settings.fetch_threads + SPARE_CONNECTIONS,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
+        # Content-MD5, which every S3 service checks, in place of boto3's trailing CRC, which some refuse.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_supported",
+        s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
+    )
+    try:
+        return boto3.session.Session().client(
+            "s3",
+            endpoint_url=settings.s3_endpoint_url,
+            region_name=settings.s3_region,
+            aws_access_key_id=access.get_secret_value() if access else None,
+            aws_secret_access_key=secret.get_secret_value() if secret else None,
+            config=config,
+        )
+    except ValueError:
+        endpoint = without_secrets(settings.s3_endpoint_url or "")
+        raise ConfigurationError(
+            f"STENCE_S3_ENDPOINT_URL={endpoint} is not a URL like https://s3.example.org"
+        ) from None
