@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-CHECK_SECONDS = 0.5
+CHECK_SECONDS, QUIET_CHECKS = 0.5, 2
 END_SECONDS = 60
 """So long runs may take to end before they are killed."""
 
@@ -36,11 +36,25 @@ def serve(deployments: list[RunnerDeployment], server_lives: Callable[[], bool])
 
 
 class _Runner(Runner):
-    """Prefect's Runner, but for its handler of SIGTERM, which would tear its event loop down amid a run."""
+    """Prefect's Runner, with an end that closes its runs first, and no handler of SIGTERM of its own.
+
+    Prefect's stops its event loop from within a signal, amid what that does, and forgets runs whose process
+    is just being started.
+    """
 
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
         """Leave the signal to ``serve``, whose handler this one replaces."""
         os.kill(os.getpid(), signal.SIGINT)
+
+    async def cancel_runs(self) -> None:
+        """Start no more runs, cancel those that are begun, and return when none has been left for a while."""
+        poller = self._scheduled_run_poller
+        poller.stopping = True
+        quiet = 0
+        while quiet < QUIET_CHECKS:
+            await self.cancel_all()
+            await asyncio.sleep(CHECK_SECONDS)
+            quiet = 0 if poller._submitting_flow_run_ids else quiet + 1
 
 
 async def _serve(
@@ -53,22 +67,14 @@ async def _serve(
     serving = asyncio.create_task(runner.start())
     while server_lives() and not (stopped() or serving.done()):
         await asyncio.wait([serving], timeout=CHECK_SECONDS)
-    if server_lives():
-        await _cancel_runs(runner, serving)
-    serving.cancel()  # kills the processes of those that are left
+    if server_lives() and runner.started:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(runner.cancel_runs(), END_SECONDS)
+        await runner.astop()
+        await asyncio.wait([serving], timeout=END_SECONDS)
+    serving.cancel()  # kills the processes of runs that are left
     with suppress(asyncio.CancelledError):
         await serving
-
-
-async def _cancel_runs(runner: Runner, serving: asyncio.Task[None]) -> None:
-    """Cancel the runs, also those that were just being started, and wait for their processes to be gone."""
-    with suppress(asyncio.TimeoutError):
-        async with asyncio.timeout(END_SECONDS):
-            if runner.started:
-                await runner.astop()
-            while not serving.done():
-                await runner.cancel_all()
-                await asyncio.wait([serving], timeout=CHECK_SECONDS)
 
 
 @contextmanager
