@@ -19,7 +19,7 @@ from stence.angiography.reasons import Reason, refuse
 from stence.angiography.refusals import Refusal
 from stence.database import queries
 from stence.database.outage import patiently
-from stence.ingest.indexing import MAX_KEY_BYTES, ROWS_TOGETHER, IndexedFile, record, record_key
+from stence.ingest.indexing import ROWS_TOGETHER, IndexedFile, record, record_key
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.settings import Settings
@@ -87,7 +87,7 @@ def _list(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
 
 def _files(store: ObjectStore, prefix: str) -> Iterator[IndexedFile]:
     for item in store.list(prefix):
-        if item.key.rpartition("/")[2] != CATALOGUE and len(item.key.encode()) <= MAX_KEY_BYTES:
+        if item.key.rpartition("/")[2] != CATALOGUE:
             yield IndexedFile(item.key, record_key(item.key), item.etag, item.size)
 
 

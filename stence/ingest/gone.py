@@ -40,17 +40,18 @@ class GoneFiles:
             yield item
         self.keys += [] if next_key is None else [next_key, *quarantined]
 
-    def settle(self) -> int:
+    def settle(self, closed: tuple[str, ...]) -> int:
         """Close the quarantine of files that are gone, and look again at those they were in conflict with.
 
-        One that comes back is an ECG like any other then. How many there are.
+        Not of those below prefixes that are ``closed``: they may be there. One that comes back is an ECG like
+        any other then. How many there are.
         """
-        for start in range(0, len(self.keys), KEYS_TOGETHER):
-            some = self.keys[start : start + KEYS_TOGETHER]
-            patiently(partial(self._settle, some), self._outage_seconds)
-        if self.keys:
-            log.warning("%d files in quarantine are gone from the store: they are closed", len(self.keys))
-        return len(self.keys)
+        keys = [key for key in self.keys if not key.startswith(closed)]
+        for start in range(0, len(keys), KEYS_TOGETHER):
+            patiently(partial(self._settle, keys[start : start + KEYS_TOGETHER]), self._outage_seconds)
+        if keys:
+            log.warning("%d files in quarantine are gone from the store: they are closed", len(keys))
+        return len(keys)
 
     def _settle(self, keys: list[str]) -> None:
         with self._engine.begin() as connection:

@@ -33,8 +33,7 @@ log = logging.getLogger(__name__)
 
 ROWS_TOGETHER = 5000
 MANIFEST_NAME = "record_list.csv"
-MAX_KEY_BYTES = 1024
-"""As in S3; a longer key, which a folder may hold, fits in no index of Postgres."""
+CLOSED = "cannot be listed"
 INDEX_STEPS = ("index_02_parts", "index_03_versions")
 
 
@@ -43,7 +42,7 @@ class IndexSummary:
     """What one listing found.
 
     ``gone`` counts files in quarantine that are in the store no more, ``ignored`` files that are no ECGs, by
-    extension or name.
+    extension or name, and folders that cannot be listed.
     """
 
     ecgs: int = 0
@@ -78,13 +77,17 @@ class _Listing:
 
     manifests: list[StoredObject] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
+    closed: list[str] = field(default_factory=list)
+    """Prefixes that cannot be listed: nobody knows what is below."""
+
+    def skip(self, prefix: str) -> None:
+        self.closed.append(prefix)
+        self.ignored[CLOSED] += 1
 
     def ecgs(self, objects: Iterable[StoredObject]) -> Iterator[StoredObject]:
         for item in objects:
             name = item.key.rpartition("/")[2]
-            if len(item.key.encode()) > MAX_KEY_BYTES:
-                self.ignored["key too long"] += 1
-            elif name == MANIFEST_NAME and not is_hidden(item.key):
+            if name == MANIFEST_NAME and not is_hidden(item.key):
                 self.manifests.append(item)
             elif file_kind(item.key) is FileKind.OTHER:
                 suffix = PurePosixPath(name).suffix.lower()
@@ -104,7 +107,7 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
     take_up_merges(engine, store, settings)
     summary, listing = IndexSummary(), _Listing()
     gone = GoneFiles(engine, settings.ecg_prefix, settings.outage_seconds)
-    files = ecg_files(listing.ecgs(gone.watch(store.list(settings.ecg_prefix))))
+    files = ecg_files(listing.ecgs(gone.watch(store.list(settings.ecg_prefix, listing.skip))))
     while rows := list(islice(files, ROWS_TOGETHER)):
         new, changed = patiently(partial(record, engine, rows, "ecg"), settings.outage_seconds)
         summary.ecgs += len(rows)
@@ -119,8 +122,9 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
         summary.manifest_rows_refused += taken.refused
     if summary.ecgs:  # otherwise more likely a folder that is not mounted than an archive without ECGs
         listed = {manifest.key for manifest in listing.manifests}
-        summary.gone = gone.settle()
-        summary.manifests_withdrawn = manifests.withdraw_missing(engine, store, settings, listed)
+        closed = tuple(listing.closed)
+        summary.gone = gone.settle(closed)
+        summary.manifests_withdrawn = manifests.withdraw_missing(engine, store, settings, listed, closed)
     tell("index", summary.ecgs, summary.ecgs)
     log.info("index: %s", summary.as_dict())
     return summary

@@ -37,14 +37,13 @@ from stence.ingest.tables import (
     read_rows,
 )
 from stence.objects import ObjectStore, StoredObject
+from stence.objects.store import MAX_KEY_BYTES
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("subject_id", "path")
 OPTIONAL = ("study_id", "ecg_time", "site", "indication")
-MAX_PATH_BYTES = 1024
-"""The longest key of an S3 object."""
 MAX_FAULTS_KEPT = 1000
 """Of one manifest; all are counted."""
 ROW_STEPS = ("manifest_02_touched", "manifest_03_withdraw", "manifest_04_rows")
@@ -101,13 +100,20 @@ def take_up(engine: Engine, store: ObjectStore, settings: Settings, manifest: St
     return taken
 
 
-def withdraw_missing(engine: Engine, store: ObjectStore, settings: Settings, listed: Collection[str]) -> int:
+def withdraw_missing(
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    listed: Collection[str],
+    closed: tuple[str, ...] = (),
+) -> int:
     """Take back what manifests said that are not in the listing any more; how many such manifests there are.
 
-    Where the ECGs that a manifest names are gone as well, it is kept: more likely a folder is not mounted.
+    One below a prefix that is ``closed`` to listing is kept; so is one that is gone together with the ECGs
+    that it names: more likely a folder is not mounted.
     """
     known = patiently(partial(_known_below, engine, settings.ecg_prefix), settings.outage_seconds)
-    missing = [key for key in known if key not in listed]
+    missing = [key for key in known if key not in listed and not key.startswith(closed)]
     gone = [key for key in missing if _has_ecgs(engine, store, key)]
     for key in gone:
         patiently(partial(_withdraw, engine, key), settings.outage_seconds)
@@ -235,7 +241,7 @@ class _Reader:
 
     def _record_key(self, path: str) -> str:
         key = posixpath.normpath(posixpath.join(self._folder, path))
-        if not path or not path.isprintable() or len(key.encode()) > MAX_PATH_BYTES:
+        if not path or not path.isprintable() or len(key.encode()) > MAX_KEY_BYTES:
             raise RowError(RowFault.PATH_UNUSABLE)
         return key
 

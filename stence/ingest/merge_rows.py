@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from stence.errors import ObjectError
@@ -32,28 +33,32 @@ class Merge(NamedTuple):
 
 
 class MergeTables(NamedTuple):
-    """What the merge tables say: the merges, what cannot be used, and files that could not be fetched."""
+    """What the merge tables say: the merges, what cannot be used, and prefixes that could not be read."""
 
     files: int
     merges: list[Merge]
     faults: list[Fault]
-    not_fetched: list[str]
+    not_read: list[str]
 
 
 def read_merges(store: ObjectStore, prefix: str) -> MergeTables:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``. Raises StoreUnavailableError."""
-    found = MergeTables(0, [], [], [])
-    for item in store.list(prefix):
+    found, files = MergeTables(0, [], [], []), 0
+    for item in store.list(prefix, partial(_not_read, found)):
         if is_table(item.key):
-            found = found._replace(files=found.files + 1)
+            files += 1
             try:
                 _take_rows(item.key, store, found)
             except FileError as error:
-                found.faults.append(Fault(item.key, 0, error.fault))
+                _not_read(found, item.key, error.fault)
             except ObjectError:
-                found.not_fetched.append(item.key)
-                found.faults.append(Fault(item.key, 0, FileFault.NOT_FETCHED))
-    return found
+                _not_read(found, item.key)
+    return found._replace(files=files)
+
+
+def _not_read(found: MergeTables, prefix: str, fault: FileFault = FileFault.NOT_FETCHED) -> None:
+    found.not_read.append(prefix)
+    found.faults.append(Fault(prefix, 0, fault))
 
 
 def _take_rows(key: str, store: ObjectStore, found: MergeTables) -> None:

@@ -129,7 +129,7 @@ def _lock(connection: Connection) -> None:
 def _mirror(connection: Connection, tables: MergeTables) -> int:
     """Make the active merges of files those of the tables; how many numbers changed."""
     by_command = _active(connection, source="command")
-    kept_files = _active(connection, source="file", keys=tables.not_fetched)
+    kept_files = _active(connection, source="file", below=tuple(tables.not_read))
     kept, contradictions = consistent(tables.merges, by_command | kept_files)
     faults = [*tables.faults, *contradictions]
     wanted = {merge.former_id: merge for merge in kept if merge.former_id not in by_command}
@@ -162,15 +162,17 @@ def _from_file(merge: Merge) -> dict[str, str | None]:
 
 
 def _active(
-    connection: Connection, source: str | None = None, keys: Iterable[str] | None = None
+    connection: Connection, source: str | None = None, below: tuple[str, ...] | None = None
 ) -> dict[str, str]:
-    """Active merges, former number -> present one."""
-    statement = select(_M.former_id, _M.present_id).where(_M.state == "active")
+    """Active merges, former number -> present one: all, of a source, or of tables below some prefixes."""
+    statement = select(_M.former_id, _M.present_id, _M.source_key).where(_M.state == "active")
     if source is not None:
         statement = statement.where(_M.source == source)
-    if keys is not None:
-        statement = statement.where(_M.source_key.in_(list(keys)))
-    return {former: present for former, present in connection.execute(statement)}
+    return {
+        former: present
+        for former, present, key in connection.execute(statement)
+        if below is None or (key or "").startswith(below)
+    }
 
 
 def _ended(by: str) -> Update:

@@ -83,7 +83,7 @@ def read_reports(
     Raises StoreUnavailableError.
     """
     gathering = _Gathering(timezone, patients)
-    for found in store.list(prefix):
+    for found in store.list(prefix, gathering.skip):
         if is_table(found.key):
             gathering.take_file(found.key, store)
             tell("reports", gathering.files)
@@ -141,6 +141,10 @@ class _Gathering:
         """By study, and by when they were reported."""
         self._spoilt: set[str] = set()
         self._faults: list[Fault] = []
+
+    def skip(self, prefix: str) -> None:
+        """Tell of a folder that cannot be listed."""
+        self._faults.append(Fault(prefix, 0, FileFault.NOT_FETCHED))
 
     def take_file(self, key: str, store: ObjectStore) -> None:
         self.files += 1

@@ -333,7 +333,7 @@ def test_where_a_stream_is_cut_makes_no_difference(size: int) -> None:
         def stream(self, key: str):
             return (content[start : start + size] for start in range(0, len(content), size))
 
-        def list(self, prefix: str):
+        def list(self, prefix: str, skipped: object = None):
             return iter([type("Found", (), {"key": "reports/a.csv"})])
 
         def __init__(self) -> None:
