@@ -263,3 +263,18 @@ def test_no_log_line_names_an_object(
     assert "7654321" not in "".join(
         record.getMessage() for record in caplog.records if "stence" in record.name
     )
+
+
+def test_an_angiogram_that_cannot_be_read_has_a_reason(store: ObjectStore, faulty: FaultyServer) -> None:
+    from stence.angiography.reasons import Reason
+    from stence.angiography.refusals import STORE_ERRORS, as_refused
+
+    for fault, reason in (
+        (error(403, "InvalidObjectState"), Reason.OBJECT_UNREADABLE),
+        (error(403, "AccessDenied"), Reason.OBJECT_FORBIDDEN),
+        (error(404, "NoSuchKey"), Reason.OBJECT_MISSING),
+    ):
+        faulty.faults[KEY] = fault
+        found = refused(store)
+        assert isinstance(found, STORE_ERRORS)
+        assert as_refused(found).reason is reason
