@@ -58,6 +58,7 @@ STOPS: list[Callable[[Up], None]] = [
 ]
 
 
+@pytest.mark.timeout(1200)
 def test_after_every_stop_the_next_runs_run(data_dir: Path) -> None:
     """One run is running and one pending at each stop; those of the next start get as far."""
     port, ended = free_port(), set[str]()

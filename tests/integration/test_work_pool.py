@@ -109,6 +109,7 @@ def kill_with_its_runs(worker: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
+@pytest.mark.timeout(1200)
 def test_after_every_stop_of_a_worker_the_next_runs_run(pool: Pool) -> None:
     """One run is running and one pending at each stop."""
     with store_listing_held(pool.data_dir):
