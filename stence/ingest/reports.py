@@ -33,6 +33,8 @@ from stence.progress import Progress
 
 log = logging.getLogger(__name__)
 
+MIN_STUDIES_OF_A_TIME = 10
+"""So many studies of one file, all at the same time of day, are dates without their times."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -201,6 +203,8 @@ class _FileRows:
         self._gathering = gathering
         self._reports: dict[_Report, int] = {}
         self._degrees: list[float] = []
+        self._moments: dict[str, datetime] = {}
+        """By study."""
         self._refused: Counter[str] = Counter()
 
     def take(self, rows: Iterator[tuple[int, Cells | RowError]]) -> None:
@@ -213,6 +217,7 @@ class _FileRows:
                 self.last_lines[row.study_id] = self.line
                 self._reports[report] = self.line
                 self._degrees.append(row.degree)
+                self._moments[row.study_id] = row.performed_at
                 if row.degree == 1:
                     suspicious.append((self.line, row.study_id))
             except RowError as error:
@@ -222,6 +227,9 @@ class _FileRows:
                 self._refuse(line, RowError(RowFault.DEGREE_FRACTION, study))
 
     def finish(self) -> None:
+        times_of_day = {moment.timetz() for moment in self._moments.values()}
+        if len(self._moments) >= MIN_STUDIES_OF_A_TIME and len(times_of_day) == 1:
+            self._refuse(0, RowError(FileFault.TIMES_OF_DAY_EQUAL))
         for report, line in self._reports.items():
             report.end_of_file(self.key, line)
         log_faults(log, SourceKind.REPORT, self.key, self._refused)

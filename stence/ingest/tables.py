@@ -60,12 +60,14 @@ class FileFault(StrEnum):
     COLUMN_DOUBLED = "file_column_doubled"
     UNREADABLE = "file_unreadable"
     NOT_FETCHED = "file_not_fetched"
+    TIMES_OF_DAY_EQUAL = "file_times_of_day_equal"
+    """Told, nothing is left out: dates were written as times, at midnight or noon."""
 
 
 class RowError(Exception):
     """The row cannot be used; ``record_id`` is what it is most likely about, or empty."""
 
-    def __init__(self, fault: RowFault, record_id: str = "") -> None:
+    def __init__(self, fault: RowFault | FileFault, record_id: str = "") -> None:
         super().__init__(fault)
         self.fault = fault
         self.record_id = record_id

@@ -342,3 +342,16 @@ def test_where_a_stream_is_cut_makes_no_difference(size: int) -> None:
     found = read_reports(Store(), "reports/", UTC, silent)  # type: ignore[arg-type]
     assert [(study.study_id, study.patient_id) for study in found.studies] == [("S1", "Zoë"), ("S2", "P2")]
     assert not found.left_out
+
+
+@pytest.mark.parametrize(("studies", "told"), [(9, False), (10, True)])
+def test_many_studies_at_one_time_of_day_are_told_for_they_are_dates(
+    reports: Folder, studies: int, told: bool
+) -> None:
+    rows = [f"S{day},P{day},2026-03-{1 + day:02}T00:00:00,6,70" for day in range(studies)]
+    reports.put("a.csv", *rows)
+    found = reports.read()
+    assert len(found.studies) == studies
+    assert [(fault.line, fault.reason) for fault in found.faults] == (
+        [(0, "file_times_of_day_equal")] if told else []
+    )
