@@ -56,7 +56,7 @@ def own_server() -> Iterator[Settings]:
 def write_ecgs(settings: Settings) -> None:
     store = open_store(settings.resolved_store_url, settings)
     for number in range(ECGS):
-        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: P{number}",))
 
 
 def run_once(engine: Engine, settings: Settings, scorer: ShapeScorer) -> scoring.RunSummary:

@@ -52,7 +52,7 @@ def until_waiting(engine: Engine, count: int) -> None:
 
 def hospital(store: ObjectStore, ecgs: int = 4) -> None:
     for number in range(ecgs):
-        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: P{number}",))
 
 
 def test_a_shadow_scores_without_flags_and_promotion_raises_those_it_would_have_raised(
