@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from support.database import server_folder
@@ -63,11 +64,14 @@ def test_after_every_stop_the_next_runs_run(data_dir: Path) -> None:
     """One run is running and one pending at each stop; those of the next start get as far."""
     port, ended = free_port(), set[str]()
     runs: list[str] = []
+    processes: list[psutil.Process] = []
     for stop in STOPS:
         up = Up(data_dir, port)
         assert {up.state(run) for run in runs} <= ended
+        assert psutil.wait_procs(processes, timeout=30)[1] == [], "a run went on without stence up"
         with store_listing_held(data_dir):
             runs = [reach(up, RUNNING, "RUNNING"), reach(up, PENDING, "PENDING")]
+            processes = psutil.Process(up.process.pid).children(recursive=True)
             stop(up)
         ended = {"CANCELLED"} if stop in (terminated, interrupted) else {"CANCELLED", "CRASHED"}
         assert "Traceback" not in up.said(), up.said()
