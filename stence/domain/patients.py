@@ -50,6 +50,6 @@ def patient_id(text: str | None) -> str | None:
         raise PatientIdError("the patient number is not in the character set that its source declares")
     if "\\" in plain:
         raise PatientIdError("the patient number holds a backslash, which separates several values in DICOM")
-    if any(unicodedata.category(character)[0] == "C" for character in plain):
+    if not plain.isprintable():
         raise PatientIdError("the patient number holds characters that cannot be printed")
     return plain

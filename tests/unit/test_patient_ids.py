@@ -38,6 +38,8 @@ def test_a_placeholder_names_nobody(text: str | None) -> None:
         ("12\u200b34", "cannot be printed"),
         ("12\u202e34", "cannot be printed"),
         ("12\ud80034", "cannot be printed"),
+        ("12\u00a034", "cannot be printed"),
+        ("12\u202834", "cannot be printed"),
         ("P\ufffd1", "character set"),
         ("x" * 65, "65 characters"),
     ],
