@@ -8,7 +8,15 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from stence import scoring
-from stence.database.tables import ecgs, manifest_rows, manifests, quarantine, scores, source_faults
+from stence.database.tables import (
+    ecgs,
+    flags,
+    manifest_rows,
+    manifests,
+    quarantine,
+    scores,
+    source_faults,
+)
 from stence.objects import LocalStore, ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
@@ -353,3 +361,15 @@ def test_the_log_names_no_file_and_no_patient(
     assert "'row_id_missing': 1" in caplog.text
     assert "MUELLER" not in caplog.text
     assert "P1" not in caplog.text
+
+
+def test_a_patient_corrected_in_the_file_itself_moves_the_flags_of_every_model(
+    engine: Engine, store: ObjectStore, score: ScoreAll
+) -> None:
+    put_named(store, "1", "P1", 1)
+    score("shape-1")
+    score("shape-2")
+    put_named(store, "1", "P2", 1)
+    score("shape-2")
+    assert listed(engine) == {"P2"}
+    assert {patient for (patient,) in all_rows(engine, flags.c.patient_id)} == {"P2"}
