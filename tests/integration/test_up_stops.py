@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -65,24 +66,32 @@ def test_after_every_stop_the_next_runs_run(data_dir: Path) -> None:
     port, ended = free_port(), set[str]()
     runs: list[str] = []
     processes: list[psutil.Process] = []
+    held = ExitStack()  # until the next start, so that no run ends by itself
     for stop in STOPS:
         up = Up(data_dir, port)
-        assert {up.state(run) for run in runs} <= ended
-        assert psutil.wait_procs(processes, timeout=30)[1] == [], "a run went on without stence up"
-        with store_listing_held(data_dir):
-            runs = [reach(up, RUNNING, "RUNNING"), reach(up, PENDING, "PENDING")]
-            processes = psutil.Process(up.process.pid).children(recursive=True)
-            stop(up)
+        check_ended(up, runs, ended, processes)
+        held.close()
+        held.enter_context(store_listing_held(data_dir))
+        runs = [reach(up, RUNNING, "RUNNING"), reach(up, PENDING, "PENDING")]
+        processes = psutil.Process(up.process.pid).children(recursive=True)
+        stop(up)
         ended = {"CANCELLED"} if stop in (terminated, interrupted) else {"CANCELLED", "CRASHED"}
         assert "Traceback" not in up.said(), up.said()
         assert stop is killed_alone or left_running(data_dir) == []
 
     up = Up(data_dir, port)
-    assert {up.state(run) for run in runs} == {"CRASHED"}
+    check_ended(up, runs, ended, processes)
+    held.close()
     for deployment in (RUNNING, PENDING):
         reach(up, deployment, "RUNNING", "COMPLETED", "FAILED")  # there is no champion to score with
     assert up.stop() == 0
     assert left_running(data_dir) == []
+
+
+def check_ended(up: Up, runs: list[str], states: set[str], processes: list[psutil.Process]) -> None:
+    """Of the ``stence up`` before this one, every run is closed and every process gone."""
+    assert {up.state(run) for run in runs} <= states
+    assert psutil.wait_procs(processes, timeout=30)[1] == []
 
 
 def reach(up: Up, deployment: str, *states: str) -> str:
