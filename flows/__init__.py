@@ -1,10 +1,6 @@
 """The Prefect flows: each reads like the line of the README's picture that it runs.
 
-<<<<<<< HEAD
-A run that ``stence up`` started ends when that is gone. Prefect lets it go on, beside those of the next.
-=======
 A run that ``stence up`` started ends when that is gone. Prefect lets it go on beside those of the next.
->>>>>>> work-up
 (The runs of a work pool Prefect ends itself with their worker.)
 """
 
