@@ -158,8 +158,12 @@ class Pipeline:
         return patiently(action, self._settings.outage_seconds, StoreUnavailableError)
 
     def _prepare(self, arrived: list[Arrived]) -> Prepared:
+        arrived.reverse()
+        prepared: Prepared = []
         with self._stopwatch("prepare"):
-            return [self._prepared(*each) for each in arrived]
+            while arrived:  # emptied on the way, so that files that were given back are not held on to
+                prepared.append(self._prepared(*arrived.pop()))
+        return prepared
 
     def _prepared(self, claim: Claim, fetched: Fetched | None, share: Share) -> Ready | Refused:
         """What found no room when its turn came is fetched now, one at a time: it never waits for others."""

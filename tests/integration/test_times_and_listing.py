@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, select, text
 
 from stence import cohort, scoring
-from stence.database.tables import cath_studies, ecgs, flags, ignored_objects, manifest_rows, worklist
+from stence.database.tables import cath_studies, ecgs, ignored_objects, manifest_rows, worklist
 from stence.objects import ObjectStore
+from stence.scoring import RunSummary
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
+from support.hostile import cost
 from support.identity import HEADER, listed, patients_by_key, put_ecgs, put_named
 from support.models import ShapeScorer, register
 from support.scoring import ScoreAll, all_rows, in_quarantine
+
+MIB = 2**20
 
 
 def put_timed(store: ObjectStore, name: str, moment: str) -> None:
@@ -138,16 +142,36 @@ def test_a_dismissed_file_that_holds_another_ecg_now_is_scored(
     assert listed(engine) == {"P1", "P2"}
 
 
-def test_what_is_large_waits_its_turn_and_memory_stays_within_the_budget(
-    engine: Engine, store: ObjectStore, settings: Settings
-) -> None:
-    for number in range(40):
-        put_named(store, str(number), f"P{number}", number)
-    tight = settings.model_copy(update={"max_bytes_in_flight": 300_000, "batch_size": 16})
+def run_with_budget(engine: Engine, store: ObjectStore, settings: Settings, limit_bytes: int) -> RunSummary:
+    tight = settings.model_copy(update={"max_bytes_in_flight": limit_bytes})
     scorer = ShapeScorer(threshold=1.1)
     register(engine, scorer)
     scoring.index(engine, store, tight)
     with scoring.open_run(engine, store, tight, scorer) as run:
         run.score()
-    assert run.summary().scored == 40
-    assert all_rows(engine, flags.c.id) == []
+    return run.summary()
+
+
+def test_what_finds_no_room_waits_its_turn_and_is_scored(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    for number in range(40):
+        put_named(store, str(number), f"P{number}", number)
+    assert run_with_budget(engine, store, settings, 300_000).scored == 40
+
+
+def test_many_headers_that_name_one_large_file_take_no_more_memory_than_the_budget(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    put_named(store, "0", "P0X", 0)
+    header = store.get("ecg/0.hea").decode().replace("0.dat", "big.dat")
+    for number in range(1, 60):
+        store.put(f"ecg/{number}.hea", header.replace("P0X", f"P{number}X").encode())
+    with (settings.data_dir / "store/ecg/big.dat").open("wb") as file:
+        file.truncate(60 * MIB)
+    summaries: list[RunSummary] = []
+    _, grown_mb = cost(lambda: summaries.append(run_with_budget(engine, store, settings, 128 * MIB)))
+    assert summaries[0].scored == 1
+    assert summaries[0].quarantined == 59
+    # The budget, one file that found no room, and what a run takes besides.
+    assert grown_mb < 128 + 60 + 70
