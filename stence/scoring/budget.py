@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 
 
+COPIES = 2
+"""While a file comes in, its pieces and the whole that is made of them are in memory."""
+
+
 class BudgetSpentError(Exception):
     """There is no room for these bytes now."""
 
@@ -38,9 +42,9 @@ class Share:
         self._size = 0
 
     def admit(self, size: int) -> None:
-        """Hold ``size`` more bytes. Raises BudgetSpentError."""
-        self._budget.take(size)
-        self._size += size
+        """Make room for a file of ``size`` bytes. Raises BudgetSpentError."""
+        self._budget.take(COPIES * size)
+        self._size += COPIES * size
 
     def release(self) -> None:
         """Give all of it back."""
