@@ -28,7 +28,9 @@ WITH said AS (
     FROM said
 )
 SELECT t.record_key, n.patient_id, n.contradiction, n.study_id, n.acquired_at, n.local_timezone, n.site, n.indication,
-       (m.patient_id, m.contradiction) IS DISTINCT FROM (n.patient_id, n.contradiction)
+       (m.patient_id, m.contradiction) IS DISTINCT FROM (n.patient_id, n.contradiction),
+       (m.patient_id, m.contradiction, m.acquired_at, m.site, m.indication)
+       IS DISTINCT FROM (n.patient_id, n.contradiction, n.acquired_at, n.site, n.indication)
 FROM (SELECT DISTINCT record_key FROM touched_records) AS t
 LEFT JOIN resolved AS n USING (record_key)
 LEFT JOIN manifest_records AS m USING (record_key)

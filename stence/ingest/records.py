@@ -12,6 +12,7 @@ STEPS = (
     "records_03_take_up",
     "records_04_reopen",
     "records_05_withdraw_flags",
+    "records_06_timezones",
 )
 """Statements of ``sql/statements`` that bring ``manifest_records`` up to date, in this order."""
 

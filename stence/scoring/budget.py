@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-
 COPIES = 2
 """While a file comes in, its pieces and the whole that is made of them are in memory."""
 

@@ -16,6 +16,7 @@ from stence.database.tables import (
     quarantine,
     scores,
     source_faults,
+    worklist,
 )
 from stence.objects import LocalStore, ObjectStore
 from stence.settings import Settings
@@ -373,3 +374,20 @@ def test_a_patient_corrected_in_the_file_itself_moves_the_flags_of_every_model(
     score("shape-2")
     assert listed(engine) == {"P2"}
     assert {patient for (patient,) in all_rows(engine, flags.c.patient_id)} == {"P2"}
+
+
+def test_manifests_that_are_read_again_after_an_upgrade_send_no_ecg_back(
+    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+) -> None:
+    put_ecgs(store, "1", "2")
+    put_manifest(store, ("P1", "1"), ("P2", "2"))
+    score()
+    with engine.begin() as connection:  # as migration 0005 leaves what was there before it
+        connection.execute(text("UPDATE manifest_rows SET line = line + 10, local_timezone = NULL"))
+        connection.execute(text("UPDATE manifest_records SET local_timezone = NULL, study_id = '1'"))
+        connection.execute(text("UPDATE ecgs SET local_timezone = NULL"))
+        connection.execute(text("UPDATE manifests SET etag = ''"))
+    scoring.index(engine, store, settings)
+    assert {state for (state,) in all_rows(engine, worklist.c.state)} == {"scored"}
+    assert listed(engine) == {"P1", "P2"}
+    assert all_rows(engine, ecgs.c.local_timezone) == [("UTC",), ("UTC",)]
