@@ -122,7 +122,7 @@ def read_view(head: bytes, *, whole: bool = False) -> View:
     """
     try:
         return _view(_parsed(head[:MAX_HEAD_BYTES], more=not whole and len(head) < MAX_HEAD_BYTES))
-    except (UnusableAngiogramError, IncompleteHeaderError):
+    except (UnusableAngiogramError, IncompleteHeaderError, MemoryError):
         raise
     except TooManyElementsError as error:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, str(error)) from None
@@ -142,7 +142,7 @@ def _parsed(head: bytes, *, more: bool) -> FileDataset:
         raise refuse(Reason.UNSUPPORTED_PIXELS, "DICOM in the deflated transfer syntax")
     try:
         dataset = _up_to_pixels(head)
-    except (TooManyElementsError, PatientIdError):
+    except (TooManyElementsError, PatientIdError, MemoryError):
         raise
     except Exception as error:  # see read_view; bytes that end early raise many
         if not more and not isinstance(error, (EOFError, struct.error)):

@@ -185,10 +185,12 @@ class _Gathering:
             if study not in spoilt
         )
         counts = Counter(fault.reason for fault in self._faults) + Counter(map(str, spoilt.values()))
+        del counts[FileFault.TIMES_OF_DAY_EQUAL]  # is told, and leaves nothing out
         return Reports(self.files, studies, dict(counts), tuple(sorted(faults)), _first_interventions(newest))
 
     def _refuse_file(self, rows: _FileRows, fault: FileFault) -> None:
         """What was read of a damaged file may lack its worst rows."""
+        rows.refused[fault] += 1
         self._faults.append(Fault(rows.key, rows.line + 1, fault))
         self._spoilt.update(rows.last_lines)
 
@@ -205,7 +207,7 @@ class _FileRows:
         self._degrees: list[float] = []
         self._moments: dict[str, datetime] = {}
         """By study."""
-        self._refused: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
 
     def take(self, rows: Iterator[tuple[int, Cells | RowError]]) -> None:
         suspicious = []
@@ -232,10 +234,10 @@ class _FileRows:
             self._refuse(0, RowError(FileFault.TIMES_OF_DAY_EQUAL))
         for report, line in self._reports.items():
             report.end_of_file(self.key, line)
-        log_faults(log, SourceKind.REPORT, self.key, self._refused)
+        log_faults(log, SourceKind.REPORT, self.key, self.refused)
 
     def _refuse(self, line: int, error: RowError) -> None:
-        self._refused[error.fault] += 1
+        self.refused[error.fault] += 1
         self._gathering.refuse(self.key, line, error)
 
 

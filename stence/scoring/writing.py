@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
@@ -40,13 +40,9 @@ COLUMNS = (
     *FINDING_COLUMNS,
 )
 
+PARTS_STEPS = ("parts_01_replace", "parts_02_signals", "parts_03_settle", "parts_04_versions")
+"""Statements of ``sql/statements`` that note which files belong to a batch's records, in this order."""
 STEPS = (
-    "write_01_lock",
-    "write_02_fence",
-    "parts_01_replace",
-    "parts_02_signals",
-    "parts_03_settle",
-    "parts_04_versions",
     "write_03_dismissed",
     "write_03_withdraw_replaced",
     "write_04_ecgs",
@@ -65,8 +61,6 @@ STEPS = (
     "write_12_done",
 )
 """Statements of ``sql/statements`` that take a staged batch to its tables, in this order."""
-
-FENCE = "write_02_fence"
 
 
 class Scored(NamedTuple):
@@ -138,12 +132,18 @@ class Writer:
             connection.execute(queries.statement("stage_results"))
             copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
             copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
-            for step in STEPS:
-                statement = queries.statement(step)
-                names = statement.compile().params
-                done = connection.execute(statement, {name: self._values[name] for name in names})
-                if step == FENCE and (lost := done.rowcount):
-                    log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)
+            self._execute(connection, "write_01_lock")
+            if lost := self._execute(connection, "write_02_fence"):
+                log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)
+            has_parts = connection.scalar(queries.statement("has_parts"))
+            for step in (*(PARTS_STEPS if has_parts else ()), *STEPS):
+                self._execute(connection, step)
+
+    def _execute(self, connection: Connection, step: str) -> int:
+        """Execute a statement of ``sql/statements``; how many rows it changed."""
+        statement = queries.statement(step)
+        values = {name: self._values[name] for name in statement.compile().params}
+        return connection.execute(statement, values).rowcount
 
 
 def _advice(error: Exception) -> str:

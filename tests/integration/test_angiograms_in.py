@@ -255,11 +255,11 @@ def test_an_outage_of_the_store_is_waited_for(lab: CathLab, monkeypatch: pytest.
     lab.put("a.dcm", run("P1", 1))
     fetch, outages = type(lab.store).get, [True]
 
-    def get(store: Any, key: str, limit_bytes: int | None = None) -> bytes:
+    def get(store: Any, key: str, *arguments: Any) -> bytes:
         if key.startswith("angio/") and outages:
             outages.pop()
             raise StoreUnavailableError("the store does not answer")
-        return fetch(store, key, limit_bytes)
+        return fetch(store, key, *arguments)
 
     monkeypatch.setattr(type(lab.store), "get", get)
     lab.index()

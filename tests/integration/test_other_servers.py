@@ -66,7 +66,7 @@ def test_two_scorers_share_a_worklist_where_serializable_is_the_default(
 ) -> None:
     quick = set_otherwise.model_copy(update={"batch_size": 4, "prefetch_batches": 1})
     for number in range(60):
-        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: p{number}",))
     with database.connect(quick) as engine:
         summaries = run_together(lambda: run_scorer(engine, store, quick, ShapeScorer()), scorers=2)
     assert sum(summary.scored_by_run for summary in summaries) == 60
@@ -121,7 +121,7 @@ def test_scorers_work_through_a_pool_of_sessions(
 ) -> None:
     assert settings.database_url is not None
     for number in range(40):
-        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
+        store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: p{number}",))
     with pooled(settings.database_url, "session") as url:
         through = settings.model_copy(update={"database_url": url, "batch_size": 4, "prefetch_batches": 1})
         with database.connect(through) as engine:

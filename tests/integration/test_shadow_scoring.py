@@ -83,7 +83,7 @@ def test_an_ecg_whose_file_was_replaced_is_not_flagged_at_promotion(
     shadow = ShapeScorer(threshold=0)
     enshadow(engine, shadow)
     score_all(shadow)
-    store_ecg(store, "ecg/0.hea", heartbeats(5), comments=("<subject_id>: 0",))
+    store_ecg(store, "ecg/0.hea", heartbeats(5), comments=("<subject_id>: 7",))
     score_all(shadow)
     assert promote(engine, shadow) == 6
 

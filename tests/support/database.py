@@ -87,5 +87,6 @@ def forget_ecgs(connection: Connection, *, with_files: bool = False) -> None:
     reviews along, which nobody may remove."""
     results = (tables.worklist, tables.flags, tables.scores, tables.quarantine)
     ecgs = (tables.ecg_measurements, tables.ecg_embeddings, tables.ecgs)
-    for table in (*results, *ecgs, *([tables.objects] if with_files else [])):
+    files = (tables.record_parts, tables.objects) if with_files else ()
+    for table in (*results, *ecgs, *files):
         connection.execute(delete(table))

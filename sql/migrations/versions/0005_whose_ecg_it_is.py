@@ -31,7 +31,6 @@ def upgrade() -> None:
     _change_tables()
     for statement in MOVE_ROWS.split(";"):
         op.execute(statement)
-    op.alter_column("objects", "listed_etag", nullable=False)
     op.drop_column("manifest_records", "manifest_key")
     op.drop_table("report_faults")
 
@@ -287,8 +286,9 @@ def _change_tables() -> None:
         sa.Column(
             "listed_etag",
             sa.Text(),
-            nullable=True,
-            comment="Version of the files of its name in the listing.",
+            nullable=False,
+            server_default="",
+            comment="Version of the files of its name in the last listing.",
         ),
     )
     op.alter_column(
