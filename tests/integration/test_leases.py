@@ -209,6 +209,8 @@ def retraining(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         "STENCE_LEASE_SECONDS": "1",
     }
     command = [sys.executable, "-c", RETRAINING]
+    # What a shell starts in the background ignores Ctrl-C, and so would its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -17,11 +17,11 @@ import pytest
 from stence import database
 from stence.cli.prefect_home import RunningServer
 from stence.cli.prefect_server import prefect_server
-from stence.resources import deployments_folder
 from stence.settings import Settings
 from support.database import server_folder
 from support.up import NEXT_RUN_SECONDS, free_port, kill_everything, store_listing_held
 
+ROOT = Path(__file__).resolve().parents[2]
 PREFECT = Path(sys.executable).with_name("prefect")
 
 
@@ -36,16 +36,16 @@ class Pool:
             "PREFECT_API_AUTH_STRING": server.auth,
             "PREFECT_HOME": str(data_dir / "client"),
             "STENCE_DATA_DIR": str(data_dir),
-            "STENCE_HOME": str(deployments_folder().parent),
+            "STENCE_HOME": str(ROOT),
             "OMP_NUM_THREADS": "1",
         }
         self.prefect("work-pool", "create", "stence", "--type", "process")
-        file = deployments_folder() / "prefect.yaml"
+        file = (ROOT / "deployments") / "prefect.yaml"
         self.prefect("--no-prompt", "deploy", "--all", "--prefect-file", file)
         self.log = data_dir / "worker.log"
 
     def prefect(self, *arguments: object) -> None:
-        root = deployments_folder().parent
+        root = ROOT
         command = [PREFECT, *map(str, arguments)]
         done = subprocess.run(
             command, env=self.environment, cwd=root, capture_output=True, text=True, check=False, timeout=180
@@ -93,7 +93,7 @@ def pool() -> Iterator[Pool]:
             url = database.create_database(engine, "prefect")
             with prefect_server(settings, url, "127.0.0.1", free_port()) as server:
                 pool = Pool(folder, server)
-                described = (deployments_folder() / "lost-runs.yaml").read_text()
+                described = ((ROOT / "deployments") / "lost-runs.yaml").read_text()
                 mine = folder / "lost-runs.yaml"
                 mine.write_text(described.replace("within: 90", "within: 40"))
                 pool.prefect("automation", "create", "--from-file", mine)
