@@ -1,5 +1,4 @@
 -- Files in the listing that a header of another name needs are signals, and no ECGs of their own.
-UPDATE objects AS o
+UPDATE objects
 SET kind = 'signal'
-FROM staged_objects AS s
-WHERE o.key = s.key AND o.kind = 'ecg' AND EXISTS (SELECT FROM record_parts AS p WHERE p.key = o.key)
+WHERE kind = 'ecg' AND key IN (SELECT key FROM record_parts JOIN staged_objects USING (key))

@@ -14,7 +14,7 @@ from stence.objects import StoredObject
 
 log = logging.getLogger(__name__)
 
-KEYS_TOGETHER = 5000
+KEYS_TOGETHER = 50_000
 
 
 class GoneFiles:

@@ -306,6 +306,18 @@ def _change_tables() -> None:
             "content_hash", sa.LargeBinary(), nullable=True, comment="The ECG in it, where it was read."
         ),
     )
+    op.create_index(
+        "quarantine_dismissed",
+        "quarantine",
+        ["object_id"],
+        postgresql_where=sa.text("state = 'dismissed'"),
+    )
+    op.create_index(
+        "quarantine_conflicts",
+        "quarantine",
+        ["content_hash"],
+        postgresql_where=sa.text("content_hash IS NOT NULL"),
+    )
     op.drop_constraint(op.f("objects_kind_check"), "objects")
     op.create_check_constraint(
         op.f("objects_kind_check"), "objects", "kind IN ('ecg', 'angiogram', 'signal', 'gone')"

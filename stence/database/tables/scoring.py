@@ -258,6 +258,8 @@ quarantine = Table(
     Column("content_hash", LargeBinary, comment="The ECG in it, where it was read."),
     one_of("state", QUARANTINE_STATES),
     Index("quarantine_one_open", "object_id", unique=True, postgresql_where=text("state = 'open'")),
+    Index("quarantine_dismissed", "object_id", postgresql_where=text("state = 'dismissed'")),
+    Index("quarantine_conflicts", "content_hash", postgresql_where=text("content_hash IS NOT NULL")),
     comment="ECG and angiogram files that could not be used, and why.",
 )
 
