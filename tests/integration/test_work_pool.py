@@ -68,11 +68,20 @@ class Pool:
     def state(self, run: str) -> str:
         return str(self.api(f"flow_runs/{run}")["state_type"])
 
+    def create_run(self, deployment: str) -> str:
+        (found,) = self.api("deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
+        return str(self.api(f"deployments/{found['id']}/create_flow_run", {})["id"])
+
     def reach(self, deployment: str, *states: str) -> str:
         """Create a run, and return its number when it is in one of ``states``."""
-        (found,) = self.api("deployments/filter", {"deployments": {"name": {"any_": [deployment]}}})
-        run = str(self.api(f"deployments/{found['id']}/create_flow_run", {})["id"])
+        run = self.create_run(deployment)
         self.wait_until(run, *states)
+        return run
+
+    def lost_at_once(self, deployment: str) -> str:
+        """Create a run that the server believes to be running, and that never calls."""
+        run = self.create_run(deployment)
+        self.api(f"flow_runs/{run}/set_state", {"state": {"type": "RUNNING"}, "force": True})
         return run
 
     def wait_until(self, run: str, *states: str) -> None:
@@ -120,6 +129,7 @@ def test_after_every_stop_of_a_worker_the_next_runs_run(pool: Pool) -> None:
         lost = pool.start_worker()
         runs += [pool.reach("retrain-weekly", "RUNNING"), pool.reach("score-hourly", "PENDING")]
         kill_with_its_runs(lost)
+        runs.append(pool.lost_at_once("ingest-hourly"))
         for run in runs:
             pool.wait_until(run, "CRASHED")
 
