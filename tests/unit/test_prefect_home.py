@@ -18,6 +18,8 @@ from stence.errors import ConfigurationError
 from stence.settings import Settings
 
 HOUR = 3600
+# Children of a background shell ignore Ctrl-C.
+GOES_ON = "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler); time.sleep(600)"
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def process() -> Iterator[psutil.Popen]:
     """A process that would go on."""
-    process = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    process = psutil.Popen([sys.executable, "-c", GOES_ON])
     yield process
     if process.is_running():
         process.kill()
