@@ -1,7 +1,7 @@
 """The Prefect flows: each reads like the line of the README's picture that it runs.
 
-A run that ``stence up`` started ends when that is gone. Prefect lets it go on beside those of the next.
-(The runs of a work pool Prefect ends itself with their worker.)
+A run ends when what started it is gone, ``stence up`` or a work pool's worker: Prefect would let it go on beside
+those of the next, until it prints something that nobody reads.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from stence import orphans
 
 SUPERVISOR = "RUNS_END_WITH_PID"
 """Environment variable: the process number of the ``stence up`` that runs end with."""
+WORKER = "RUNS_END_WITH_PARENT"
+"""Environment variable: a word in the command line of the worker that is their parent and that runs end with."""
 
 if SUPERVISOR in os.environ:
     orphans.end_with(int(os.environ[SUPERVISOR]))
+elif WORKER in os.environ:
+    orphans.end_with_parent(os.environ[WORKER])

@@ -23,7 +23,20 @@ def end_with(pid: int, by: signal.Signals = signal.SIGTERM) -> None:
         watched = psutil.Process(pid)
     except psutil.Error:
         watched = None
-    threading.Thread(target=_watch, args=(watched, by), name="end-with-parent", daemon=True).start()
+    _watch_from_a_thread(watched, by)
+
+
+def end_with_parent(called: str) -> None:
+    """The same for the parent, whose command line has the word ``called`` in it.
+
+    A parent without it is the one that the system gives to orphans: the right one is gone already.
+    """
+    try:
+        parent = psutil.Process().parent()
+        is_right = parent is not None and any(called in argument for argument in parent.cmdline())
+    except psutil.Error:
+        is_right = False
+    _watch_from_a_thread(parent if is_right else None, signal.SIGTERM)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -32,6 +45,10 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def _watch_from_a_thread(process: psutil.Process | None, by: signal.Signals) -> None:
+    threading.Thread(target=_watch, args=(process, by), name="end-with-parent", daemon=True).start()
 
 
 def _watch(process: psutil.Process | None, by: signal.Signals) -> None:

@@ -137,9 +137,10 @@ def test_after_every_stop_of_a_worker_the_next_runs_run(pool: Pool) -> None:
         for deployment in ("monitor-daily", "score-hourly"):
             pool.reach(deployment, "RUNNING", "FAILED")  # there is no champion
         pool.reach("retrain-weekly", "RUNNING")
-        run = pool.reach("ingest-hourly", "RUNNING")
+        runs = [pool.reach("ingest-hourly", "RUNNING"), pool.reach("monitor-daily", "PENDING")]
         killed_alone.kill()
-        pool.wait_until(run, "CRASHED")
+        for run in runs:
+            pool.wait_until(run, "CRASHED")
 
     last = pool.start_worker()
     pool.reach("ingest-hourly", "COMPLETED")
