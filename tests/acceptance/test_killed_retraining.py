@@ -26,6 +26,8 @@ from stence.training.retrain import retrain
 from support.champion import crown
 from support.toy_hospital import PATIENTS, QUICK, ToyHospital
 
+pytestmark = pytest.mark.slow
+
 STENCE = Path(sys.executable).with_name("stence")
 CHAMPION = "model-7"
 EPOCHS = 8

@@ -6,6 +6,7 @@ import random
 import time
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, func, select
 
 from stence import scoring
@@ -16,6 +17,8 @@ from support.database import forget_ecgs
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.models import ShapeScorer, register
 from support.processes import start_scorer
+
+pytestmark = pytest.mark.slow
 
 ECGS = 2000
 KILLS = 20

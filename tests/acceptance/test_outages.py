@@ -26,6 +26,8 @@ from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
 from support.s3 import S3Server
 
+pytestmark = pytest.mark.slow
+
 ECGS = 120
 QUICK = {"batch_size": 8, "prefetch_batches": 1, "lease_seconds": 2}
 

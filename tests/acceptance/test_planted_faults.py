@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 
 from support.watched_hospital import SIGNS, Plan, WatchedHospital
 
+pytestmark = pytest.mark.slow
+
 PLAN = Plan(patients=900, epochs=8, ecgs_per_day=600, reference_days=7, clean_days=3)
 
 

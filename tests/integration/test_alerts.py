@@ -217,6 +217,7 @@ def rows(engine: Engine) -> list[Any]:
         return sorted(map(str, connection.execute(found.where(m.run_id.is_(None)))))
 
 
+@pytest.mark.slow
 def test_a_look_writes_every_part_and_raises_nothing_on_sound_days(
     hospital: Routine, engine: Engine, settings: Settings
 ) -> None:
@@ -249,6 +250,7 @@ def broken(engine: Engine, settings: Settings, window: Window, model: Watched) -
     raise ZeroDivisionError("PAT-1 divided by zero")
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_is_an_alert_and_stops_no_other(
     hospital: Routine, engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,6 +276,7 @@ def test_a_part_that_fails_is_an_alert_and_stops_no_other(
     assert rows(engine) == measured
 
 
+@pytest.mark.slow
 def test_a_planted_fault_is_one_alert_until_it_is_mended(
     hospital: Routine, engine: Engine, settings: Settings
 ) -> None:

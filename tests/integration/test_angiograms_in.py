@@ -313,6 +313,7 @@ def test_lost_features_cost_their_view_once_and_are_made_again(lab: CathLab) -> 
     assert len(lab.plan().views) == 3
 
 
+@pytest.mark.slow
 def test_angiograms_are_none_of_the_ecgs_to_score(lab: CathLab) -> None:
     scorer = ShapeScorer()
     register(lab.engine, scorer)

@@ -19,6 +19,8 @@ from stence.cli.prefect_server import prefect_server
 from stence.resources import deployments_folder
 from stence.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 PREFECT = Path(sys.executable).with_name("prefect")
 SECONDS = 60
 RUN_OF_A_FLOW = """

@@ -87,6 +87,7 @@ def found_on(
     return list(alarms(measured(hospital, settings, day(number))))
 
 
+@pytest.mark.slow
 def test_twenty_sound_days_raise_nothing(hospital: Routine, settings: Settings) -> None:
     """Weekends, on which the clinic is almost closed, among them."""
     for number in range(REFERENCE_DAYS, REFERENCE_DAYS + 20):
@@ -121,6 +122,7 @@ def area_reported(rng: np.random.Generator, ecg: Ecg) -> Ecg:
     return replace(ecg, degree=100 * (1 - (1 - ecg.degree / 100) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

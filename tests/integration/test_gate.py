@@ -112,6 +112,7 @@ def history(engine: Engine) -> list[tuple[str, str]]:
         return [tuple(row) for row in connection.execute(select(e.version, e.to_state).order_by(e.id))]
 
 
+@pytest.mark.slow
 def test_corrupted_labels_end_at_the_gate_and_a_better_model_is_promoted_and_rolled_back(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -144,6 +144,7 @@ def test_nobody_reaches_a_server_whose_socket_lies_elsewhere(folder: Path) -> No
         assert intrude(data_dir, sockets) == []
 
 
+@pytest.mark.slow
 def test_what_the_commands_write_is_closed_too(folder: Path) -> None:
     data_dir = folder / "new" / "data"
     done = subprocess.run(

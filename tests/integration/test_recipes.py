@@ -87,6 +87,7 @@ def refused(engine: Engine) -> list[tuple[str, str, str]]:
         return [tuple(row) for row in connection.execute(joined.where(quarantine.c.state == "open"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["ecgfounder", "xecg"])
 def test_a_model_on_its_authors_input_scores_on_it_beside_one_on_stences(
     engine: Engine,

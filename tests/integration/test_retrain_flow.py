@@ -78,6 +78,7 @@ def test_too_few_new_pairs_make_no_training_and_say_so(
     assert states(engine) == {}
 
 
+@pytest.mark.slow
 def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
     client: Any, engine: Engine, filmed: None, prefect_database: Path
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_refused_connection_is_told_at_once(s3_settings: dict[str, Any]) -> No
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_an_outage_and_nothing_acknowledged_is_lost(
     s3_server: Any, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def numbers(store: ObjectStore, name: str = "toy") -> str:
     return store.get(f"studies/{name}/table.csv").decode()
 
 
+@pytest.mark.slow
 def test_a_stopped_study_computes_only_what_is_missing(
     engine: Engine,
     settings: Settings,

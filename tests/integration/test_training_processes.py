@@ -22,6 +22,8 @@ from stence.training import RetrainConfig, Retraining, open_retraining
 from stence.training.stages import PRETRAINING, TEACHER
 from support.toy_hospital import QUICK, ToyHospital
 
+pytestmark = pytest.mark.slow
+
 PARENT = """
 import sys
 from pathlib import Path

@@ -29,6 +29,8 @@ from support.up import (
     store_listing_held,
 )
 
+pytestmark = pytest.mark.slow
+
 PATIENT = "PAT-81234567"
 TABLE = sql.SQL("SELECT t::text FROM {} t")
 SCHEDULES = {

@@ -15,6 +15,8 @@ import pytest
 from support.database import server_folder
 from support.up import Up, free_port, kill_everything, left_running, store_listing_held
 
+pytestmark = pytest.mark.slow
+
 RUNNING, PENDING = "ingest-hourly", "score-hourly"
 
 

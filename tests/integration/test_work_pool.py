@@ -21,6 +21,8 @@ from stence.settings import Settings
 from support.database import server_folder
 from support.up import NEXT_RUN_SECONDS, free_port, kill_everything, store_listing_held
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = Path(sys.executable).with_name("prefect")
 

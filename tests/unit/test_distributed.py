@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -35,6 +36,7 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
+@pytest.mark.slow
 def test_loss_and_gradients_are_those_of_one_process_with_all_rows(tmp_path: Path) -> None:
     model = two_processes.Both()
     loss = model(*two_processes.batch())
@@ -46,6 +48,7 @@ def test_loss_and_gradients_are_those_of_one_process_with_all_rows(tmp_path: Pat
         torch.testing.assert_close(found, {name: weight.grad for name, weight in model.named_parameters()})
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_training_and_go_on_from_its_checkpoint(tmp_path: Path) -> None:
     in_two_processes("training", tmp_path)
     saved = checkpoint.read(tmp_path / "whole")

@@ -39,6 +39,7 @@ def judged(followed: Followed, model: SimulatedModel, *, sliced: bool = False) -
     return by_name(list(outcomes(followed, model.thresholds, RESAMPLES, sliced=sliced)))
 
 
+@pytest.mark.slow
 def test_weighting_brings_months_nearer_to_the_truth(model: SimulatedModel) -> None:
     """A short form of tests/benchmarks/outcome_months.py: ten months, and four figures of two targets."""
     true = truth(month(20_000, 40_000, model), model)
