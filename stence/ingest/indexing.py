@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -21,7 +20,7 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import patiently
 from stence.ecg import FileKind, file_kind
-from stence.ecg.formats import HEADER, is_hidden
+from stence.ecg.formats import HEADER, is_hidden, suffix_of
 from stence.ingest import manifests, timezone
 from stence.ingest.gone import GoneFiles
 from stence.ingest.merges import take_up_merges
@@ -90,7 +89,7 @@ class _Listing:
             if name == MANIFEST_NAME and not is_hidden(item.key):
                 self.manifests.append(item)
             elif file_kind(item.key) is FileKind.OTHER:
-                suffix = PurePosixPath(name).suffix.lower()
+                suffix = suffix_of(name)
                 self.ignored["hidden" if is_hidden(item.key) else suffix or name.upper()] += 1
             else:
                 yield item

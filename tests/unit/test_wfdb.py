@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ import wfdb
 
 from stence import ecg
 from stence.ecg import Reason, UnusableEcgError
-from stence.ecg.formats import wfdb_header, wfdb_samples
+from stence.ecg.formats import is_hidden, suffix_of, wfdb_header, wfdb_samples
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
 LEAD_NAMES = list(ecg.LEADS)
@@ -316,3 +316,10 @@ def test_unknown_kinds_are_unsupported():
     with pytest.raises(UnusableEcgError) as caught:
         ecg.decode("old.scp", {"old.scp": b"\x00" * 200})
     assert caught.value.finding.reason is Reason.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize("key", ["a.hea", "a/b.C.DAT", "a.", ".hea", "a/.b/c.dcm", "./a.b", "a/./b", "a/..b"])
+def test_names_are_taken_apart_as_by_pathlib(key: str):
+    path = PurePosixPath(key)
+    assert suffix_of(path.name) == path.suffix.lower()
+    assert is_hidden(key) == any(part.startswith(".") for part in path.parts)

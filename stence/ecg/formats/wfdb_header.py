@@ -75,6 +75,7 @@ class Header:
     about: About
 
 
+@lru_cache(maxsize=32)  # whoever fetches a record asks several times in a row
 def parse(content: bytes) -> Header:
     """Read a header. Raises UnusableEcgError if it is broken, of several segments, or absurd in size."""
     if len(content) > MAX_HEADER_BYTES:
