@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stence.cli import prefect_home
+from stence.settings import Settings
 from support.database import server_folder
 from support.up import Up, free_port, kill_everything, left_running, store_listing_held
 
@@ -48,6 +50,13 @@ def killed_alone(up: Up) -> None:
     up.stop(signal.SIGKILL)
 
 
+def left_by_its_server(up: Up) -> None:
+    server = prefect_home.recorded(Settings(data_dir=up.data_dir))
+    assert server is not None
+    psutil.Process(server.pid).kill()
+    assert up.process.wait(60) == 1
+
+
 def killed_with_everything(up: Up) -> None:
     kill_everything(up.data_dir)
     up.process.wait(10)
@@ -58,6 +67,7 @@ STOPS: list[Callable[[Up], None]] = [
     interrupted,
     terminated_with_everything,
     killed_alone,
+    left_by_its_server,
     killed_with_everything,
 ]
 
