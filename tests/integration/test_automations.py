@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from stence.cli.prefect_server import prefect_server
 from stence.resources import deployments_folder
 from stence.settings import Settings
+from support.ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -84,8 +84,7 @@ def messages() -> Iterator[Messages]:
 def python(messages: Messages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """Runs a program against a server that has the automations, of which one waits for ten seconds only."""
     folder = tmp_path_factory.mktemp("prefect")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     before = dict(os.environ)
     database = f"sqlite+aiosqlite:///{folder}/prefect.db"
     with prefect_server(Settings(data_dir=folder), database, "127.0.0.1", port) as server:

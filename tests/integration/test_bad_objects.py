@@ -124,7 +124,7 @@ def test_what_was_clear_stays_so(
 
 
 @pytest.mark.parametrize(
-    "parts", [["bad", "0", "1", "2"], ["bad", "0", "1", "2", ""]], ids=["objects", "all"]
+    "parts", [["/bad", "/0", "/1", "/2"], ["/bad", "/0", "/1", "/2", ""]], ids=["objects", "all"]
 )
 def test_a_store_that_serves_no_object_is_down(
     store: ObjectStore, faulty: FaultyServer, parts: list[str]
@@ -155,7 +155,7 @@ def test_the_object_that_was_read_last_speaks_for_the_store(store: ObjectStore, 
     """Where those that are listed first are all bad."""
     store.put("z/good", b"good")
     store.get("z/good")
-    faulty.faults |= dict.fromkeys(["bad", "0", "1", "2"], error(500, "InternalError"))
+    faulty.faults |= dict.fromkeys(["/bad", "/0", "/1", "/2"], error(500, "InternalError"))
     assert isinstance(refused(store), ObjectUnreadableError)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 import uuid
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from stence.database import copy_rows, patiently
 from stence.errors import ConfigurationError, DatabaseUnavailableError
 from stence.settings import Settings
 from support.database import url_of
+from support.ports import free_port
 
 
 def at(url: str) -> Settings:
@@ -47,8 +47,7 @@ def test_a_url_that_is_none_is_named_without_its_password(url: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with (
         pytest.raises(DatabaseUnavailableError, match=f"{port}.*refused") as caught,
         database.connect(at(f"postgresql://user:geheim@127.0.0.1:{port}/db")),

@@ -18,6 +18,7 @@ import pytest
 from stence.errors import ConfigurationError, ObjectUnreadableError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
+from support.ports import free_port
 
 pytestmark = pytest.mark.s3
 
@@ -160,8 +161,7 @@ def test_a_silent_server_is_given_up(
 
 
 def test_a_refused_connection_is_told_at_once(s3_settings: dict[str, Any]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     options = s3_settings | {"s3_endpoint_url": f"http://127.0.0.1:{port}"}
     store = open_store(options["store_url"], Settings(**options))
     began = time.monotonic()

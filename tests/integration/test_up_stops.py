@@ -15,7 +15,8 @@ import pytest
 from stence.cli import prefect_home
 from stence.settings import Settings
 from support.database import server_folder
-from support.up import Up, free_port, kill_everything, left_running, store_listing_held
+from support.ports import free_port
+from support.up import Up, kill_everything, left_running, store_listing_held
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,8 @@ from stence.cli.prefect_home import RunningServer
 from stence.cli.prefect_server import prefect_server
 from stence.settings import Settings
 from support.database import server_folder
-from support.up import NEXT_RUN_SECONDS, free_port, kill_everything, store_listing_held
+from support.ports import free_port
+from support.up import NEXT_RUN_SECONDS, kill_everything, store_listing_held
 
 pytestmark = pytest.mark.slow
 

@@ -63,7 +63,7 @@ def first(times: int, fault: Fault) -> Fault:
 
 @dataclass
 class FaultyServer:
-    """Stands in front of the server at ``target`` (host, port). ``faults`` by a part of the key."""
+    """Stands in front of the server at ``target`` (host, port). ``faults`` by the end of /bucket/key."""
 
     target: tuple[str, int]
     faults: dict[str, Fault] = field(default_factory=dict)

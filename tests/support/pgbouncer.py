@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 from stence.database import account
+from support.ports import free_port
 
 PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
 needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="needs PgBouncer (apt-get install pgbouncer)")
@@ -40,8 +40,7 @@ def pooled(
 ) -> Iterator[SecretStr]:
     """The URL of the same database through PgBouncer, which runs as the account that reaches Postgres."""
     target = make_url(url.get_secret_value())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     owner = account.server_account()
     with TemporaryDirectory(prefix="stence-pool-") as folder:
         path = f"{folder}/pgbouncer.ini"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import psycopg
 from stence.cli import prefect_home
 from stence.database.embedded import Server
 from stence.settings import Settings
+from support.ports import free_port
 
 STENCE = Path(sys.executable).with_name("stence")
 START_SECONDS, STOP_SECONDS, NEXT_RUN_SECONDS = 240, 90, 120
@@ -95,11 +95,6 @@ class Up:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(how)
         return self.process.wait(STOP_SECONDS)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def left_running(data_dir: Path) -> list[psutil.Process]:
