@@ -17,9 +17,9 @@ from prefect.artifacts import (
 from flows.discretion import library_logs
 from flows.ingest import index, index_cath_lab
 from flows.workplace import dated, open_workplace, step, unseen
+from stence.fitting.loop import Course
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
-from stence.training.loop import Course
 
 
 @step("prepare-angiograms")

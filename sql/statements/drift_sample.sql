@@ -1,6 +1,6 @@
 -- ECGs of a time, the first of each patient and day, chosen by content hash: so many of all, and besides so many
 -- of each device and site. In the order of the hash, so that the first of any part are a random sample of it.
--- With what was measured in them, what the model made of them, and the sketches of the first few.
+-- With what was measured in them, what the model made of them, and the projected embeddings of the first few.
 WITH taken AS (
     SELECT e.content_hash, e.patient_id, e.device, e.site, coalesce(e.acquired_at, e.first_read_at) AS taken_at
     FROM ecgs AS e
@@ -35,5 +35,5 @@ LEFT JOIN ecg_measurements AS m USING (content_hash)
 LEFT JOIN scores AS s ON s.content_hash = c.content_hash AND s.model_version = :model_version
                      AND s.preprocessing_version = :preprocessing_version
 LEFT JOIN ecg_embeddings AS k ON k.content_hash = c.content_hash AND k.model_version = :model_version
-                             AND c.among_all <= :sketches
+                             AND c.among_all <= :projections
 ORDER BY c.content_hash

@@ -1,21 +1,11 @@
-"""What turns key frames into patch features, and the ones there are by name."""
+"""Interface of the backbones, which turn key frames into patch features."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from stence.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from stence.objects import ObjectStore
-    from stence.settings import Settings
-
-RIDGES = "ridges"
-DINOV2 = "dinov2-vits14"
-BACKBONES = (RIDGES, DINOV2)
 
 
 class Backbone(Protocol):
@@ -35,23 +25,6 @@ class Backbone(Protocol):
 
         A frame's do not depend on the others. Raises ValueError for frames of another size.
         """
-
-
-def open_backbone(name: str, store: ObjectStore, settings: Settings, device: str) -> Backbone:
-    """The backbone ``name``, one of BACKBONES, on ``device`` (``cpu`` or ``cuda``).
-
-    ``ridges`` needs no weights and works on the CPU. ``dinov2-vits14`` reads its imported weights from the
-    store. Raises ConfigurationError for another name, WeightsError where they are missing or altered.
-    """
-    if name == RIDGES:
-        from stence.angiography.ridges import Ridges  # noqa: PLC0415 -- torch takes seconds to import
-
-        return Ridges()
-    if name == DINOV2:
-        from stence.angiography.dinov2 import open_dinov2  # noqa: PLC0415
-
-        return open_dinov2(store, settings, device)
-    raise ConfigurationError(f"there is no backbone {name!r}; known: {', '.join(BACKBONES)}")
 
 
 def check_frames(frames: NDArray[np.float32], side: int) -> None:

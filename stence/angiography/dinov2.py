@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stence import weights
-from stence.angiography.backbone import DINOV2, check_frames
+from stence.angiography.backbone import check_frames
 from stence.errors import WeightsError
 from stence.weights import dinov2_names as published
+from stence.weights.published import DINOV2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -159,8 +159,8 @@ def champion(engine: Engine, settings: Settings) -> str:
 
 def score_runs(engine: Engine, settings: Settings) -> str:
     """Score runs still come, by what Postgres says and the alert rules ask for."""
+    from stence.evaluation.watched import watched_models
     from stence.monitoring import liveness
-    from stence.monitoring.metrics import watched_models
 
     found = liveness.findings(engine, settings, datetime.now(UTC), watched_models(engine))
     for finding in found:

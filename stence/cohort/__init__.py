@@ -9,7 +9,7 @@ from stence.cohort.gathering import gather
 from stence.cohort.pairing import Pairing, Plan, plan_cohort
 from stence.cohort.pairs import new_pairs
 from stence.cohort.ready import FeatureSet
-from stence.cohort.referral import Referral
+from stence.domain.referral import Referral
 from stence.domain.splits import Split, split_of
 from stence.ingest.report_tables import index_reports
 from stence.ingest.reports import Reports, Study, read_reports

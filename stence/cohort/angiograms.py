@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.domain.splits import Split
-from stence.models.targets import SEGMENTS
+from stence.domain.targets import SEGMENTS
 
 INDEX = "angiograms.json"
 FEATURES = "features.f16"

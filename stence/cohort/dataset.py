@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from stence.cohort.signals import read_signals, sync_signals, write_signal
 from stence.domain.splits import Split
+from stence.domain.targets import SEGMENTS, TARGETS
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import STENCE, VERSIONS, Recipe
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.ingest.reports import Study
-from stence.models.targets import SEGMENTS, TARGETS
 
 INDEX = "cohort.json"
 

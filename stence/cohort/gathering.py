@@ -14,13 +14,13 @@ from sqlalchemy import Engine
 from stence.cohort.dataset import Cohort, CohortWriter, Example, is_written, read_cohort
 from stence.cohort.pairing import Candidate, Plan
 from stence.cohort.pairs import Pair, record_pairs
-from stence.cohort.referral import Referral
 from stence.cohort.signals import RAW_SAMPLES
 from stence.concurrency import in_order
+from stence.domain.referral import Referral
 from stence.domain.splits import Split
+from stence.domain.targets import labels
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
 from stence.encoders.recipes import STENCE, Recipe
-from stence.models.targets import labels
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.scoring.reading import Identity, UsableEcg, fetch, take_in

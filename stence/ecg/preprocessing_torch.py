@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from stence.ecg.baseline import ASYMMETRY, REWEIGHTINGS, SMOOTHNESS, second_difference_bands
-from stence.ecg.preprocessing import CLIP_AT, EPSILON, GROUPS
+from stence.ecg.preprocessing_array import CLIP_AT, EPSILON, GROUPS
 
 
 @torch.no_grad()

@@ -6,8 +6,8 @@ import re
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
+from stence.domain.targets import SEGMENTS
 from stence.ingest.tables import Cells, RowError, RowFault, named_id, named_patient, named_time
-from stence.models.targets import SEGMENTS
 
 COLUMNS = ("study_id", "patient_id", "performed_at", "segment", "degree")
 INTERVENTION, REPORTED = "intervention_at", "reported_at"

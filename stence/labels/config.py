@@ -7,9 +7,9 @@ from typing import Annotated, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stence.models.thresholds import Rule, Sensitivity
-from stence.training.config import read_config
-from stence.training.finetuning import TrainingConfig
+from stence.domain.thresholds import Rule, Sensitivity
+from stence.fitting.finetuning import TrainingConfig
+from stence.presets import read_config
 
 PRESETS = Path(__file__).parent / "presets"
 RESERVED = ("record", "patient_id")

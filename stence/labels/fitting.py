@@ -14,6 +14,12 @@ from stence import __version__
 from stence.cohort import Part, Split
 from stence.device import device_of
 from stence.errors import StenceError
+from stence.fitting.finetuning import first_encoder, fit
+from stence.fitting.folder import training_folder
+from stence.fitting.loop import Course
+from stence.fitting.start import Start, find_start
+from stence.fitting.tasks import LabelTask
+from stence.fitting.threads import torch_threads
 from stence.labels.config import LabelsConfig
 from stence.labels.gathering import LabelledEcgs, gather
 from stence.labels.measuring import Measured, measure, patients_by_answer
@@ -24,14 +30,8 @@ from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.registry.artefact import WEIGHTS, weights_of
 from stence.registry.manifest import Architecture, Code, Preprocessing, TrainingData
+from stence.registry.provenance import git_commit, libraries
 from stence.settings import Settings
-from stence.training.finetuning import first_encoder, fit
-from stence.training.folder import training_folder
-from stence.training.loop import Course
-from stence.training.publishing import git_commit, libraries
-from stence.training.start import Start, find_start
-from stence.training.supervised import torch_threads
-from stence.training.tasks import LabelTask
 
 FEWEST_PATIENTS = 2
 """With and without each label among the training patients."""

@@ -22,11 +22,11 @@ from stence.cohort import Part, Split, split_of
 from stence.cohort.gathering import DUPLICATE, kept_signal
 from stence.cohort.signals import read_signals, sync_signals, write_signal
 from stence.concurrency import in_order
+from stence.domain.targets import SEGMENTS
 from stence.ecg import Reason, UnusableEcgError
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import VERSIONS, Recipe
 from stence.labels.table import Labelled, LabelTable
-from stence.models.targets import SEGMENTS
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.scoring.reading import Identity, UsableEcg, fetch, take_in

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stence.cohort import Part, Split
+from stence.domain.thresholds import DECIMALS, Rule
+from stence.evaluation.evaluate import measured
+from stence.evaluation.metrics import Question
+from stence.fitting.finetuning import ecg_logits
 from stence.models import Calibration, RiskModel, Threshold, calibration
-from stence.models.thresholds import DECIMALS, Rule
-from stence.training.evaluation import measured
-from stence.training.figures import Question
-from stence.training.finetuning import ecg_logits
 
 FEWEST_TO_CALIBRATE = 10
 """Patients with and without a label among those kept for calibration; fewer would bend its probabilities."""

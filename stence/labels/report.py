@@ -9,8 +9,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field
 
+from stence.domain.thresholds import Threshold
 from stence.models.calibration import Calibration
-from stence.models.thresholds import Threshold
 from stence.registry.manifest import Architecture, Code, Part, Preprocessing, TrainingData
 
 NOT_FOR_SCORING = (

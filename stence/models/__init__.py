@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from stence.domain.targets import TARGET_NAMES, TARGETS, Region, Target, labels
+from stence.domain.thresholds import Sensitivity, Threshold, Workload
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, angiographic_targets
 from stence.models.calibration import Calibration
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
 from stence.models.stence import StencePair
-from stence.models.targets import TARGET_NAMES, TARGETS, Region, Target, labels
-from stence.models.thresholds import Sensitivity, Threshold, Workload
 
 __all__ = [
     "ANGIOGRAPHIC_TARGETS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.models.targets import MAJOR_SEGMENTS, SEGMENTS, Region
+from stence.domain.targets import MAJOR_SEGMENTS, SEGMENTS, Region
 
 ARTERY_OF_SEGMENT = tuple(0 if segment in Region.RCA.segments else 1 for segment in MAJOR_SEGMENTS)
 """For each major segment the place of its artery in (RCA, LCA)."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from stence.models.targets import TARGETS
+from stence.domain.targets import TARGETS
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from stence.models.targets import TARGET_NAMES
+from stence.domain.targets import TARGET_NAMES
 
 Real = TypeVar("Real", np.float32, np.float64)
 

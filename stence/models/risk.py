@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from stence.domain.targets import TARGETS
 from stence.encoders import Encoder
-from stence.models.targets import TARGETS
 
 
 class RiskModel(nn.Module):

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stence.domain.random_projection import project
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.encoders.recipes import Recipe
 from stence.models.calibration import Calibration
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm, RiskModel
-from stence.models.sketch import sketch
-from stence.models.targets import TARGET_NAMES
-from stence.models.thresholds import DECIMALS, Threshold
 
 BLOCK = 256
 """ECGs that go through the network together on a GPU. Always exactly so many, the last block padded with
@@ -26,10 +26,10 @@ zeros, because products of matrices of another shape round differently."""
 
 
 class Scores(NamedTuple):
-    """What a model says of ECGs: ``probabilities`` (n, 6), and ``sketches`` (n, 32) of their embeddings."""
+    """``probabilities`` (n, 6) of ECGs, and random ``projections`` (n, 32) of their embeddings."""
 
     probabilities: NDArray[np.float64]
-    sketches: NDArray[np.float32]
+    projections: NDArray[np.float32]
 
 
 class RiskScorer:
@@ -73,7 +73,7 @@ class RiskScorer:
         return self.embed_and_score(ecgs).probabilities
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
-        """Calibrated probabilities and sketches of ECGs (n, windows, 12, samples).
+        """Calibrated probabilities and projections of ECGs (n, windows, 12, samples).
 
         Raises ValueError for another number of windows than the model was calibrated with.
         """
@@ -81,7 +81,7 @@ class RiskScorer:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
         embeddings, logits = _infer(self._network, ecgs, self.device)
         calibrated = probabilities(self._calibration.apply(logits))
-        return Scores(np.round(calibrated, DECIMALS), sketch(embeddings))
+        return Scores(np.round(calibrated, DECIMALS), project(embeddings))
 
 
 class _Inferred(NamedTuple):

@@ -24,7 +24,9 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database.leases import close_dead, kept_alive, lease_end
 from stence.database.outage import patiently
 from stence.database.tables import monitor_runs
+from stence.domain.windows import Window
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
+from stence.evaluation.watched import Watched, watched_models
 from stence.monitoring import (
     alerts,
     embeddings,
@@ -37,7 +39,7 @@ from stence.monitoring import (
     scores,
     workload,
 )
-from stence.monitoring.metrics import Metric, Watched, Window, read, watched_models, write
+from stence.monitoring.metrics import Metric, read, write
 from stence.monitoring.names import LIVE
 from stence.monitoring.rules import Rules, find, load_rules
 from stence.progress import Progress, silent

@@ -1,6 +1,6 @@
 """Embedding drift: whether the model's encoder still sees what it saw in the reference.
 
-Compared are sketches: random projections of the embeddings to 32 numbers, which keep distances about as they
+Compared are random projections of the embeddings to 32 numbers, which keep distances about as they
 are (Johnson & Lindenstrauss 1984). What no single measure shows, as a new kind of ECG, moves them.
 """
 
@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 from sqlalchemy import Engine
 
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring import statistics
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.reference import reference
 from stence.monitoring.samples import Sample, comparable, load
 from stence.settings import Settings
@@ -32,7 +34,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     now = load(engine, settings, window, model, scored=True)
     found = [
         (of, len(later), _discrepancy(earlier, later, settings.drift_permutations))
-        for of, earlier, later in comparable(_sketched(profile.sample), _sketched(now))
+        for of, earlier, later in comparable(_projected(profile.sample), _projected(now))
     ]
     adjusted = statistics.holm([distance.p for *_, distance in found])
     for (of, count, distance), p in zip(found, adjusted, strict=True):
@@ -42,9 +44,9 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
             )
 
 
-def _sketched(sample: Sample) -> Sample:
-    return sample.among(np.flatnonzero(~np.isnan(sample.sketches).any(axis=1)))
+def _projected(sample: Sample) -> Sample:
+    return sample.among(np.flatnonzero(~np.isnan(sample.projections).any(axis=1)))
 
 
 def _discrepancy(before: Sample, now: Sample, permutations: int) -> statistics.Distance:
-    return statistics.maximum_mean_discrepancy(before.sketches, now.sketches, permutations, SEED)
+    return statistics.maximum_mean_discrepancy(before.projections, now.projections, permutations, SEED)

@@ -20,12 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from stence.models.targets import TARGET_NAMES
-from stence.monitoring.followed import Scored, read_scored
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
+from stence.evaluation import metrics
+from stence.evaluation.bootstrap import CELLS, INTERVAL
+from stence.evaluation.follow_up import Scored, read_scored
+from stence.evaluation.watched import Watched
+from stence.monitoring.metrics import Metric
 from stence.settings import Settings
-from stence.training import figures
-from stence.training.resampling import CELLS, INTERVAL
 
 FEWEST = 50
 """ECGs; fewer are no basis for a figure."""
@@ -78,11 +80,11 @@ def _figures(probability: Rows, cases: NDArray[Any], threshold: float, weights: 
     """Of each row of ``cases`` (n,) or (r, n), how much of a case each ECG is; ``weights`` (1, n)."""
     flagged = probability >= threshold
     each = weights * cases
-    areas, precisions = figures.ranked(probability, each, weights - each)
+    areas, precisions = metrics.ranked(probability, each, weights - each)
     found = each[:, flagged].sum(axis=1)
     return {
         "auroc": areas,
         "auprc": precisions,
-        "ppv": figures.ratio(found, weights[:, flagged].sum(axis=1)),
-        "sensitivity": figures.ratio(found, each.sum(axis=1)),
+        "ppv": metrics.ratio(found, weights[:, flagged].sum(axis=1)),
+        "sensitivity": metrics.ratio(found, each.sum(axis=1)),
     }

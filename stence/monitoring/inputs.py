@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring import missing, statistics
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.profile import CATEGORIES, Profile, count_categories
 from stence.monitoring.reference import reference
 from stence.monitoring.samples import ALL, LEAST, MEASURES, Sample, alike, comparable, known, load, where

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring import statistics
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.profile import REPORTED, reports
 from stence.monitoring.reference import reference
 from stence.monitoring.samples import where

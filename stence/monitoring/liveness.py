@@ -12,9 +12,10 @@ from sqlalchemy import Engine
 
 from stence.database import queries
 from stence.database.outage import patiently
+from stence.evaluation.watched import Watched, watched_models
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Finding, Settled
-from stence.monitoring.metrics import Metric, Watched, watched_models
+from stence.monitoring.metrics import Metric
 from stence.monitoring.names import LIVE
 from stence.monitoring.rules import find, load_rules
 from stence.settings import Settings

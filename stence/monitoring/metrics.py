@@ -3,58 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, insert, select
 
 from stence.database import queries
-from stence.database.tables import models, monitoring_metrics
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A time from ``start`` on and before ``end``, both with their zone."""
-
-    start: datetime
-    end: datetime
-
-    @classmethod
-    def of_day(cls, day: date, timezone: str) -> Window:
-        """A calendar day where the hospital is: 23 or 25 hours when the clocks change."""
-        zone = ZoneInfo(timezone)
-        start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
-        return cls(start, end)
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A model whose inputs, scores and outcomes are measured; ``manifest`` as in ``models``."""
-
-    version: str
-    state: str
-    preprocessing_version: str
-    manifest: Mapping[str, Any]
-
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """From which probability on an ECG is flagged, by target."""
-        return {target: chosen["value"] for target, chosen in self.manifest["thresholds"].items()}
-
-
-def watched_models(engine: Engine) -> list[Watched]:
-    """The champion, which comes first where there is one, and the models in shadow."""
-    m = models.c
-    found = (
-        select(m.version, m.state, m.preprocessing_version, m.manifest)
-        .where(m.state.in_(("champion", "shadow")))
-        .order_by(m.state, m.created_at, m.version)
-    )
-    with engine.connect() as connection:
-        return [Watched(*row) for row in connection.execute(found)]
+from stence.database.tables import monitoring_metrics
+from stence.domain.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

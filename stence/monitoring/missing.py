@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from sqlalchemy import Connection, Engine, Row
 
 from stence.database import queries
+from stence.domain.windows import Window
 from stence.monitoring import statistics
-from stence.monitoring.metrics import Metric, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.profile import Profile
 from stence.monitoring.samples import Slice, where
 from stence.settings import Settings

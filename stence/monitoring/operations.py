@@ -9,8 +9,10 @@ import numpy as np
 from sqlalchemy import Engine
 
 from stence.database import queries
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring import statistics
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.profile import Profile, count_arrivals
 from stence.monitoring.reference import reference
 from stence.monitoring.samples import ALL, Slice

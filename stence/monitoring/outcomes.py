@@ -5,7 +5,7 @@ of the last of them; each weighs its share of the episode, so that nobody counts
 window ends so many days before the day that is looked at: everybody in it has had the time to be sent.
 
 Every figure comes twice: naive, of the people who were sent, and ``_weighted``, with the inverse of their
-probability of being sent, for everybody who was scored (``stence.monitoring.propensity`` says what that takes
+probability of being sent, for everybody who was scored (``stence.evaluation.propensity`` says what that takes
 for granted). Intervals resample patients, and estimate those probabilities anew in each resample.
 """
 
@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from stence.models.targets import TARGET_NAMES
-from stence.monitoring import propensity
-from stence.monitoring.followed import Followed, followed_window, read_followed
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
+from stence.evaluation import metrics, propensity
+from stence.evaluation.bootstrap import INTERVAL, resamples
+from stence.evaluation.follow_up import Followed, followed_window, read_followed
+from stence.evaluation.metrics import Question
+from stence.evaluation.watched import Watched
+from stence.monitoring.metrics import Metric
 from stence.settings import Settings
-from stence.training import figures
-from stence.training.figures import Question
-from stence.training.resampling import INTERVAL, resamples
 
 FEWEST = 10
 """ECGs with and without the stenosis; fewer give no figures."""
@@ -133,16 +134,16 @@ def _enough(question: Question) -> bool:
 
 def judged_figures(question: Question, weights: Rows) -> dict[str, Rows]:
     """Each figure for each row of ``weights`` (r, m)."""
-    areas, precisions = figures.ranking(question, weights)
-    slope, intercept = figures.calibration_lines(question, weights)
+    areas, precisions = metrics.ranking(question, weights)
+    slope, intercept = metrics.calibration_lines(question, weights)
     case, flagged = question.label.astype(np.float64), question.flagged.astype(np.float64)
     found = weights @ (case * flagged)
     return {
         "auroc": areas,
         "auprc": precisions,
-        "ppv": figures.ratio(found, weights @ flagged),
-        "sensitivity": figures.ratio(found, weights @ case),
-        "ece": figures.calibration_errors(question, weights),
+        "ppv": metrics.ratio(found, weights @ flagged),
+        "sensitivity": metrics.ratio(found, weights @ case),
+        "ece": metrics.calibration_errors(question, weights),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
     }
@@ -158,7 +159,7 @@ def _curves(question: Question, weights: OutcomeWeights, target: str) -> Iterato
             inside = tenth == number
             total = rows[:, inside].sum(axis=1)
             for name, of in (("observed", question.label), ("predicted", question.probability)):
-                values = figures.ratio(rows[:, inside] @ of[inside].astype(np.float64), total)
+                values = metrics.ratio(rows[:, inside] @ of[inside].astype(np.float64), total)
                 for metric in _metric(f"outcome_calibration_{name}{suffix}", values, int(inside.sum())):
                     yield replace(metric, slice_key=f"{ALL}|bin", slice_value=f"{target}|{number + 1}")
 

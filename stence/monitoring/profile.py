@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from stence.database import queries
-from stence.monitoring.metrics import Watched, Window
-from stence.monitoring.samples import ALL, SKETCH_SIZE, Sample, Slice, load
+from stence.domain.random_projection import PROJECTION_SIZE
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
+from stence.monitoring.samples import ALL, Sample, Slice, load
 from stence.settings import Settings
 
 CATEGORIES = ("device", "site", "sampling_rate", "sex", "indication")
@@ -45,13 +47,13 @@ class Profile:
     def json(self) -> dict[str, Any]:
         """As it is stored: numbers of at most four significant digits, six decimals for scores."""
         sample = self.sample
-        sketched = np.flatnonzero(~np.isnan(sample.sketches).any(axis=1))
+        projected = np.flatnonzero(~np.isnan(sample.projections).any(axis=1))
         return {
             "places": {key: values.tolist() for key, values in sample.places.items()},
             "measured": [_numbers(row, ".4g") for row in sample.measured],
             "scores": [_numbers(row, ".6f") for row in sample.scores],
-            "sketched": sketched.tolist(),
-            "sketches": [_numbers(row, ".4g") for row in sample.sketches[sketched]],
+            "sketched": projected.tolist(),
+            "sketches": [_numbers(row, ".4g") for row in sample.projections[projected]],
             "categories": self.categories,
             "days": [day.isoformat() for day in self.days],
             "arrivals": [[of.key, of.value, counts.tolist()] for of, counts in self.arrivals.items()],
@@ -62,14 +64,14 @@ class Profile:
     def of_json(cls, stored: Mapping[str, Any]) -> Profile:
         """From what ``json`` gave."""
         measured = np.array(stored["measured"], dtype=np.float64)
-        sketches = np.full((len(measured), SKETCH_SIZE), np.nan)
-        sketches[stored["sketched"]] = np.array(stored["sketches"]).reshape(-1, SKETCH_SIZE)
+        projections = np.full((len(measured), PROJECTION_SIZE), np.nan)
+        projections[stored["sketched"]] = np.array(stored["sketches"]).reshape(-1, PROJECTION_SIZE)
         return cls(
             Sample(
                 {key: np.array(values, dtype=str) for key, values in stored["places"].items()},
                 measured,
                 np.array(stored["scores"], dtype=np.float64),
-                sketches,
+                projections,
             ),
             stored["categories"],
             [date.fromisoformat(day) for day in stored["days"]],

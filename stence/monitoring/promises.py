@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
+from stence.monitoring.metrics import Metric
 from stence.settings import Settings
 
 

@@ -20,7 +20,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from stence.database import queries
 from stence.database.tables import reference_profiles
-from stence.monitoring.metrics import Watched, Window
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring.profile import Profile, observe
 from stence.monitoring.samples import ALL, LEAST, load
 from stence.settings import Settings

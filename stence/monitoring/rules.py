@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator, m
 from stence.monitoring.alerts import Cause, Finding
 from stence.monitoring.metrics import Metric
 from stence.monitoring.names import NAMES
+from stence.presets import read_config
 from stence.settings import Settings
-from stence.training.config import read_config
 
 SIGNS = {"<": operator.lt, ">": operator.gt}
 TERM = re.compile(

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from stence.database import queries
-from stence.database.tables import TARGETS
+from stence.domain.random_projection import PROJECTION_SIZE
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
 from stence.ecg.recording import LEADS
-from stence.monitoring.metrics import Watched, Window
+from stence.evaluation.watched import Watched
 from stence.settings import Settings
 
 OF_ALL, OF_EACH, MOST = 4_000, 400, 20_000
@@ -27,7 +29,6 @@ OF_ALL, OF_EACH, MOST = 4_000, 400, 20_000
 LEAST = 30
 """Fewer ECGs on either side are not compared."""
 SLICE_KEYS = ("device", "site")
-SKETCH_SIZE = 32
 MEASURED = (
     "age",
     "heart_rate",
@@ -58,14 +59,14 @@ class Sample:
     """ECGs (n) in the order of their content hash.
 
     ``places``: device and site of each, empty where unknown. ``measured`` (n, measures) in the order of
-    ``MEASURED`` and ``scores`` (n, targets): NaN where there is none. ``sketches`` (n, 32) of the model's
+    ``MEASURED`` and ``scores`` (n, targets): NaN where there is none. ``projections`` (n, 32) of the model's
     embeddings: NaN but for the first few.
     """
 
     places: Mapping[str, NDArray[np.str_]]
     measured: NDArray[np.float64]
     scores: NDArray[np.float64]
-    sketches: NDArray[np.float64]
+    projections: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.measured)
@@ -81,8 +82,10 @@ class Sample:
         return cls(
             {key: np.array([getattr(row, key) or "" for row in rows], dtype=str) for key in SLICE_KEYS},
             _table([(row.age, row.heart_rate, *_by_lead(row)) for row in rows], len(MEASURED)),
-            _table([tuple(getattr(row, target) for target in TARGETS) for row in rows], len(TARGETS)),
-            _table([row.sketch or (None,) * SKETCH_SIZE for row in rows], SKETCH_SIZE),
+            _table(
+                [tuple(getattr(row, target) for target in TARGET_NAMES) for row in rows], len(TARGET_NAMES)
+            ),
+            _table([row.sketch or (None,) * PROJECTION_SIZE for row in rows], PROJECTION_SIZE),
         )
 
     def among(self, rows: NDArray[Any]) -> Sample:
@@ -92,7 +95,7 @@ class Sample:
             places={key: values[rows] for key, values in self.places.items()},
             measured=self.measured[rows],
             scores=self.scores[rows],
-            sketches=self.sketches[rows],
+            projections=self.projections[rows],
         )
 
     def part(self, of: Slice) -> Sample:
@@ -126,7 +129,7 @@ def load(
         "of_all": OF_ALL,
         "of_each": OF_EACH,
         "most": MOST,
-        "sketches": settings.drift_sample,
+        "projections": settings.drift_sample,
     }
     with engine.connect() as connection:
         return Sample.of_rows(list(connection.execute(queries.statement("drift_sample"), values)))

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from stence.database import queries
-from stence.database.tables import TARGETS
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring import statistics
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.reference import predecessor, reference
 from stence.monitoring.samples import ALL, LEAST, Sample, alike, comparable, load, where
 from stence.settings import Settings
@@ -43,7 +45,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
 def _means(model: Watched, now: Sample) -> Iterator[Metric]:
     if len(now) < LEAST:
         return
-    for target, scores in zip(TARGETS, now.part(ALL).scores.T, strict=True):
+    for target, scores in zip(TARGET_NAMES, now.part(ALL).scores.T, strict=True):
         mean = statistics.mean(scores)
         yield Metric(
             "score_mean",
@@ -59,7 +61,7 @@ def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Me
     """Kolmogorov-Smirnov of all, each device and each site; p Holm-adjusted over all of them."""
     found = []
     for of, before, now in comparable(reference, window):
-        for target, earlier, later in zip(TARGETS, before.scores.T, now.scores.T, strict=True):
+        for target, earlier, later in zip(TARGET_NAMES, before.scores.T, now.scores.T, strict=True):
             distance = statistics.kolmogorov_smirnov(earlier, later)
             found.append((where("target", target, of, model), len(later), distance))
     adjusted = statistics.holm([distance.p for *_, distance in found])
@@ -84,7 +86,7 @@ def _shifts(model: Watched, reference: Sample, window: Sample) -> Iterator[Metri
     yield Metric("score_mean_p", together.p, len(now), model_version=model.version)
     shifts = [statistics.mean_shift(*columns) for columns in zip(before.T, now.T, strict=True)]
     adjusted = statistics.holm([shift.p for shift in shifts])
-    for target, shift, p in zip(TARGETS, shifts, adjusted, strict=True):
+    for target, shift, p in zip(TARGET_NAMES, shifts, adjusted, strict=True):
         yield Metric("score_shift", shift.value, len(now), **where("target", target, model=model))
         yield Metric("score_mean_p", p, len(now), **where("target", target, model=model))
 
@@ -93,7 +95,7 @@ def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -
     before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
     if min(len(before), len(now)) < LEAST:
         return
-    for target, earlier, later in zip(TARGETS, before.T, now.T, strict=True):
+    for target, earlier, later in zip(TARGET_NAMES, before.T, now.T, strict=True):
         value = statistics.population_stability(earlier, later)
         yield Metric(metric, value, len(later), **where("target", target, model=model))
 
@@ -103,8 +105,8 @@ def _agreement(engine: Engine, settings: Settings, window: Window, model: Watche
     both = _both(engine, settings, window, model)
     if len(both) < LEAST:
         return
-    ours, theirs = both[:, : len(TARGETS)], both[:, len(TARGETS) :]
-    for target, a, b in zip(TARGETS, ours.T, theirs.T, strict=True):
+    ours, theirs = both[:, : len(TARGET_NAMES)], both[:, len(TARGET_NAMES) :]
+    for target, a, b in zip(TARGET_NAMES, ours.T, theirs.T, strict=True):
         if found := statistics.rank_correlation(a, b):
             yield Metric(
                 "model_agreement",
@@ -127,4 +129,4 @@ def _both(engine: Engine, settings: Settings, window: Window, model: Watched) ->
             "most": MOST_COMPARED,
         }
         rows = [tuple(row) for row in connection.execute(queries.statement("drift_agreement"), values)]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * len(TARGETS))
+    return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * len(TARGET_NAMES))

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 
 from stence.database import queries
-from stence.database.tables import TARGETS
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 from stence.monitoring import statistics
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.samples import where
 from stence.settings import Settings
 
@@ -26,7 +28,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
         "model_version": model.version,
         "preprocessing_version": model.preprocessing_version,
         # No probability reaches 2: a target without a threshold raises no flags.
-        **{f"threshold_{target}": thresholds.get(target, 2.0) for target in TARGETS},
+        **{f"threshold_{target}": thresholds.get(target, 2.0) for target in TARGET_NAMES},
     }
     with engine.connect() as connection:
         counts = connection.execute(queries.statement("count_flagged"), values).mappings().one()

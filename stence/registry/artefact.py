@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from stence.domain.targets import TARGET_NAMES
 from stence.encoders.recipes import VERSIONS, encoder_for
 from stence.errors import ArtefactError
 from stence.models import RiskModel, RiskScorer
-from stence.models.targets import TARGET_NAMES
 from stence.objects import ObjectStore
 from stence.registry.manifest import Manifest
 

@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stence.domain.thresholds import Threshold
 from stence.encoders.recipes import STENCE, Recipe
 from stence.models.calibration import Calibration
-from stence.models.thresholds import Threshold
 
 
 class Part(BaseModel):

@@ -198,9 +198,9 @@ class Pipeline:
             self._writer.write(results)
 
 
-def _judged(item: Ready, probabilities: NDArray[np.float64], sketch: NDArray[np.float32]) -> Result:
+def _judged(item: Ready, probabilities: NDArray[np.float64], projection: NDArray[np.float32]) -> Result:
     if np.isfinite(probabilities).all():
-        return Scored(item.claim, item.facts, item.profile, probabilities, sketch, item.signals)
+        return Scored(item.claim, item.facts, item.profile, probabilities, projection, item.signals)
     detail = "the model gave no number for this ECG: keep the file and report it with the model's version"
     return Refused(item.claim, Finding(Reason.SCORE_NOT_FINITE, detail), item.signals)
 

@@ -35,7 +35,7 @@ class Scorer(Protocol):
         """What it reads of an ECG: (windows, 12, samples). Raises UnusableEcgError for one too short."""
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
-        """Probabilities (n, 6), and sketches (n, 32) of what its encoder sees in them.
+        """Probabilities (n, 6), and projections (n, 32) of what its encoder sees in them.
 
         Of prepared ECGs (n, windows, 12, samples); what it says of one does not depend on the others.
         """

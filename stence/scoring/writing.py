@@ -15,10 +15,10 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import patiently
+from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
 from stence.ingest.indexing import record_key
-from stence.models.targets import TARGET_NAMES
 from stence.scoring.reading import EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
@@ -64,13 +64,13 @@ STEPS = (
 
 
 class Scored(NamedTuple):
-    """An ECG, its probabilities (6,), and the sketch (32,) of its embedding."""
+    """An ECG, its probabilities (6,), and the random projection (32,) of its embedding."""
 
     claim: Claim
     facts: EcgFacts
     profile: Profile
     probabilities: NDArray[np.float64]
-    sketch: NDArray[np.float32]
+    projection: NDArray[np.float32]
     signals: tuple[str, ...] | None = None
     """Keys of the signal files that it names."""
 
@@ -172,7 +172,7 @@ def _row(result: Result) -> tuple[Any, ...]:
     profile = result.profile
     watched = (
         profile.heart_rate, _array(profile.r_mv), _array(profile.s_mv), _array(profile.noise_uv),
-        _array(result.sketch),
+        _array(result.projection),
     )  # fmt: skip
     return (*start, *result.facts, *result.probabilities.tolist(), *watched, *(None,) * len(FINDING_COLUMNS))
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from stence.models.targets import TARGET_NAMES, labels
+from stence.domain.targets import TARGET_NAMES, labels
 from stence.simulation.devices import LEADS, WARD_CART, Device
 from stence.simulation.files import Ecg
 from stence.simulation.noise import Surroundings

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
-from stence.models.targets import labels
+from stence.domain.targets import labels
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings

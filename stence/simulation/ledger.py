@@ -10,7 +10,7 @@ from io import StringIO
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.models.targets import TARGET_NAMES
+from stence.domain.targets import TARGET_NAMES
 from stence.settings import Settings
 from stence.simulation import angiogram_faults
 from stence.simulation.angiogram_files import Study

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from stence.models.targets import TARGET_NAMES, labels
+from stence.domain.targets import TARGET_NAMES, labels
 from stence.simulation.cardiac_dipole import ISCHAEMIA_SPREAD, SCAR_SPREAD, VISIT_SHARE
 from stence.simulation.coronaries import draw_trees, ischaemia
 from stence.simulation.devices import draw_site

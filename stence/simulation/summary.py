@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.models.targets import TARGET_NAMES
+from stence.domain.targets import TARGET_NAMES
 from stence.simulation.patients import Patient
 from stence.simulation.truth import best_auroc
 from stence.simulation.visits import Visit

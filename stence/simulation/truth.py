@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 
-from stence.models.targets import labels
+from stence.domain.targets import labels
 from stence.simulation.cardiac_dipole import ISCHAEMIA_SPREAD, SCAR_SPREAD
 from stence.simulation.coronaries import draw_trees, ischaemia
 from stence.simulation.patients import expected_burden, referral

@@ -26,19 +26,19 @@ from stence.cohort import Part, Split
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.errors import StenceError
+from stence.fitting import checkpoint
+from stence.fitting.finetuning import ecg_logits, first_encoder, fit
+from stence.fitting.fractions import label_share
+from stence.fitting.loop import Course
+from stence.fitting.pretraining import pretrain
+from stence.fitting.tasks import BinaryTask
+from stence.fitting.teacher import train_teacher
 from stence.models import SegmentMIL
 from stence.progress import Progress
 from stence.study.config import Arm, StudyConfig
 from stence.study.data import Data
 from stence.study.published import Published
 from stence.study.steps import Step
-from stence.training import checkpoint
-from stence.training.finetuning import ecg_logits, first_encoder, fit
-from stence.training.fractions import label_share
-from stence.training.loop import Course
-from stence.training.pretraining import pretrain
-from stence.training.tasks import BinaryTask
-from stence.training.teacher import train_teacher
 
 
 @dataclass(frozen=True)

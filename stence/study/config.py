@@ -12,11 +12,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
-from stence.training.config import in_words, read_config
-from stence.training.finetuning import TrainingConfig
-from stence.training.pretraining import PretrainingConfig
-from stence.training.tasks import BinaryTask
-from stence.training.teacher import TeacherConfig
+from stence.fitting.finetuning import TrainingConfig
+from stence.fitting.pretraining import PretrainingConfig
+from stence.fitting.tasks import BinaryTask
+from stence.fitting.teacher import TeacherConfig
+from stence.presets import in_words, read_config
 from stence.weights import ECG_ENCODER, IMPORTABLES
 
 PRESETS = Path(__file__).parent / "presets"

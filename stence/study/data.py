@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from stence import cohort as cohorts
 from stence import scoring
-from stence.angiography.backbone import open_backbone
+from stence.angiography.backbones import open_backbone
 from stence.angiography.indexing import index_angiograms
 from stence.angiography.views import prepare_views
 from stence.cohort import Angiograms, Cohort, FeatureSet, Part, Split

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stence.evaluation.pictures import DOTS_PER_INCH, png
 from stence.page import MODEL, OTHER, REFERENCE
 from stence.study.config import Arm
 from stence.study.statistics import Row
 from stence.study.table import endpoint
-from stence.training.pictures import DOTS_PER_INCH, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,10 +8,10 @@ from functools import partial
 
 from stence import encoders, weights
 from stence.encoders.base import Weights
+from stence.fitting.start import origin_of
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from stence.study.config import EncoderChoice
-from stence.training.start import origin_of
 
 RANDOM = "random weights"
 

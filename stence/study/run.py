@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from stence import private
 from stence.device import device_of
+from stence.fitting.threads import torch_threads
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.settings import Settings
@@ -19,7 +20,6 @@ from stence.study.published import published_of
 from stence.study.statistics import rows_of
 from stence.study.steps import do_all
 from stence.study.table import to_csv, to_markdown
-from stence.training.supervised import torch_threads
 
 TABLE, NUMBERS, PICTURE, CONFIG = "table.md", "table.csv", "picture.png", "config.json"
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stence.cohort import Split
+from stence.evaluation.bootstrap import interval, resamples
+from stence.evaluation.metrics import Question, auroc, ranking
+from stence.fitting.tasks import BinaryTask
 from stence.study.cells import Cell, Outcome
 from stence.study.config import Arm, StudyConfig
 from stence.study.data import Data
-from stence.training.figures import Question, auroc, ranking
-from stence.training.resampling import interval, resamples
-from stence.training.tasks import BinaryTask
 
 Logits = NDArray[np.float64]
 

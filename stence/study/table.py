@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 
 from stence.cohort import Split
+from stence.fitting.tasks import BinaryTask
 from stence.study.cells import Cell, Outcome
 from stence.study.config import Arm, StudyConfig
 from stence.study.data import Data
 from stence.study.published import Published
 from stence.study.statistics import Estimate, Row
-from stence.training.tasks import BinaryTask
 
 SPLITS = {Split.TRAIN: "to learn from", Split.VALIDATION: "to choose epochs", Split.TEST: "to measure"}
 

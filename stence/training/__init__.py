@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stence.fitting.finetuning import TrainingConfig
 from stence.training.config import RetrainConfig, SupervisedConfig, load_preset, preset_names
-from stence.training.finetuning import TrainingConfig
 from stence.training.retrain import Retraining, open_retraining
 from stence.training.stages import STAGES
 from stence.training.supervised import train

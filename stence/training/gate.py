@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from stence.domain.targets import DECISIVE
+from stence.evaluation.bootstrap import INTERVAL, resamples
+from stence.evaluation.metrics import calibration_errors, calibration_lines, figures, ranking
+from stence.evaluation.predictions import Asked, Assessed, ask
 from stence.models import Threshold
-from stence.training.assessment import DECISIVE, Asked, Assessed, ask
-from stence.training.figures import calibration_errors, calibration_lines, figures, ranking
-from stence.training.resampling import INTERVAL, resamples
 
 
 class GateConfig(BaseModel):

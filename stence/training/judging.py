@@ -13,25 +13,26 @@ from sqlalchemy import Engine
 from stence import registry
 from stence.cohort import Part, Split
 from stence.database.outage import patiently
+from stence.domain.targets import DECISIVE
 from stence.encoders.recipes import Recipe
 from stence.errors import StenceError
+from stence.evaluation.metrics import auroc
+from stence.evaluation.pictures import courses, pictures
+from stence.evaluation.predictions import Assessed, ask, assess
+from stence.fitting.studies import rows_of, targets_of
+from stence.fitting.teacher import study_logits
 from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import stages
-from stence.training.assessment import DECISIVE, Assessed, ask, assess
-from stence.training.figures import auroc
 from stence.training.gate import Verdict, judge
 from stence.training.model_card import model_card
-from stence.training.pictures import courses, pictures
 from stence.training.publishing import Fitted, artefact_of, finish
 from stence.training.publishing import assess as assess_fitted
 from stence.training.retrieval import retrieval
 from stence.training.stages import Bench
-from stence.training.studies import rows_of, targets_of
-from stence.training.teacher import study_logits
 
 
 def find_champion(

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version as version_of
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,20 +14,18 @@ from sqlalchemy import Connection
 import stence
 from stence import registry
 from stence.cohort import Cohort, Part, Split
+from stence.domain.thresholds import Rule
+from stence.evaluation.evaluate import evaluate
+from stence.evaluation.predictions import Assessed
+from stence.fitting.finetuning import ecg_logits
+from stence.fitting.loop import Course
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
 from stence.models.coherence import answers, probabilities
-from stence.models.thresholds import Rule
 from stence.progress import Progress
 from stence.registry.artefact import WEIGHTS, Artefact, weights_of
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
-from stence.training.assessment import Assessed
+from stence.registry.provenance import git_commit, libraries
 from stence.training.config import SupervisedConfig
-from stence.training.evaluation import evaluate
-from stence.training.finetuning import ecg_logits
-from stence.training.loop import Course
-
-LIBRARIES = ("numpy", "numba", "scipy", "torch")
-"""Those that a score's digits depend on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +112,3 @@ def register(connection: Connection, folder: str, artefact: Artefact, *, by: str
     patients = sum(artefact.manifest.training_data.patients.values())
     why = f"trained on cath reports of {patients} patients"
     registry.register(connection, folder, artefact, by=by, why=why)
-
-
-def libraries() -> dict[str, str]:
-    """Versions of Python and of the libraries that matter."""
-    return {"python": platform.python_version()} | {name: version_of(name) for name in LIBRARIES}
-
-
-def git_commit() -> str | None:
-    """The commit of the clone that runs, with ``-dirty`` where files differ from it; None outside a clone."""
-    root = Path(stence.__file__).parents[1]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return None

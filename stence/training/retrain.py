@@ -18,25 +18,26 @@ from safetensors.torch import save_file
 from sqlalchemy import Engine, func
 
 from stence import __version__, registry
-from stence.angiography.backbone import open_backbone
+from stence.angiography.backbones import open_backbone
 from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
 from stence.database.outage import patiently
 from stence.device import device_of
+from stence.fitting.folder import training_folder
+from stence.fitting.loop import Course
+from stence.fitting.start import find_start, origin_of
+from stence.fitting.threads import torch_threads
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.settings import Settings
 from stence.training import judging, stages
 from stence.training.config import RetrainConfig
-from stence.training.folder import training_folder
 from stence.training.gate import Verdict
 from stence.training.journal import Journal, entered
-from stence.training.loop import Course
 from stence.training.processes import run_in_processes
 from stence.training.publishing import register
-from stence.training.start import find_start, origin_of
-from stence.training.supervised import check_size, referral_of, torch_threads
+from stence.training.supervised import check_size, referral_of
 from stence.weights import IMPORTABLES
 
 BY = "stence retrain"

@@ -13,9 +13,9 @@ from torch.nn.functional import normalize
 from stence.cohort import Part, Split
 from stence.cohort.angiograms import Angiograms
 from stence.errors import StenceError
+from stence.fitting.probe import embeddings
+from stence.fitting.studies import Views, angiogram_of, in_groups, rows_of
 from stence.models import StencePair
-from stence.training.probe import embeddings
-from stence.training.studies import Views, angiogram_of, in_groups, rows_of
 
 WITHIN = (1, 5, 10)
 """Ranks up to which an angiogram counts as found."""

@@ -20,16 +20,16 @@ from torch import Tensor, nn
 from stence.cohort import Angiograms, Cohort, Split, read_angiograms, read_cohort
 from stence.encoders import Encoder
 from stence.errors import StenceError
+from stence.fitting import checkpoint, distributed
+from stence.fitting.finetuning import first_encoder, first_model, fit
+from stence.fitting.loop import Course
+from stence.fitting.pretraining import first_pair, pretrain
+from stence.fitting.tasks import TREE
+from stence.fitting.teacher import train_teacher
+from stence.fitting.threads import torch_threads
 from stence.models import RiskModel, SegmentMIL, StencePair
 from stence.progress import Progress
-from stence.training import checkpoint, distributed
 from stence.training.config import RetrainConfig
-from stence.training.finetuning import first_encoder, first_model, fit
-from stence.training.loop import Course
-from stence.training.pretraining import first_pair, pretrain
-from stence.training.supervised import torch_threads
-from stence.training.tasks import TREE
-from stence.training.teacher import train_teacher
 
 TEACHER, PRETRAINING, FINETUNING = "teacher", "pretraining", "finetuning"
 COHORT, ANGIOGRAMS = "cohort", "angiograms"

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from sqlalchemy import Engine
 
 from stence import __version__
 from stence.cohort import Cohort, Part, Referral, Split, gather, plan_cohort
 from stence.database.outage import patiently
 from stence.device import device_of
+from stence.domain.targets import DECISIVE
 from stence.errors import StenceError
+from stence.evaluation import referral_weights as weighting
+from stence.fitting.finetuning import first_encoder, fit
+from stence.fitting.folder import training_folder
+from stence.fitting.start import Start, find_start
+from stence.fitting.threads import torch_threads
 from stence.models import TARGET_NAMES
-from stence.monitoring import weighting
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.registry.artefact import Artefact, publish
 from stence.settings import Settings
 from stence.training.config import SupervisedConfig
-from stence.training.finetuning import first_encoder, fit
-from stence.training.folder import training_folder
 from stence.training.publishing import Fitted, artefact_of, finish, register
-from stence.training.start import Start, find_start
 
-DECISIVE = "stenosis_70"
 FEWEST_PATIENTS = 5
 """With and without the decisive stenosis in each split; fewer say nothing."""
 
@@ -63,17 +61,6 @@ def train(
         patiently(lambda: _register(engine, published, artefact), settings.outage_seconds)
         shutil.rmtree(folder)
     return artefact.manifest.model_version
-
-
-@contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads, where a number is given, for the time of the context."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def referral_of(engine: Engine, settings: Settings, config: SupervisedConfig) -> Referral:

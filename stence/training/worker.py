@@ -14,7 +14,8 @@ import threading
 from pathlib import Path
 
 from stence.errors import StenceError
-from stence.training import distributed, stages
+from stence.fitting import distributed
+from stence.training import stages
 
 
 def tell(stage: str, done: int, total: int | None = None, note: str = "") -> None:

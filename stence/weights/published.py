@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from stence.angiography.backbone import DINOV2
 from stence.encoders import build
 from stence.encoders.echoing_ecg import TEXT
 from stence.encoders.otis import PRETRAINING_ONLY
@@ -18,6 +17,7 @@ from stence.weights import dinov2_names
 from stence.weights.files import opened, tensors_of
 
 Tensors = dict[str, Tensor]
+DINOV2 = "dinov2-vits14"
 ECG_ENCODER = "ECG encoder"
 """A kind of weights."""
 

@@ -18,10 +18,10 @@ from sqlalchemy import Engine, func, select, text
 
 from stence import registry
 from stence.database.tables import angiogram_views, models, training_runs
+from stence.fitting.checkpoint import read
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from stence.training import load_preset
-from stence.training.checkpoint import read
 from stence.training.retrain import retrain
 from support.champion import crown
 from support.toy_hospital import PATIENTS, QUICK, ToyHospital

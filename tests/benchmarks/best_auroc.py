@@ -18,8 +18,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from stence.domain.targets import TARGET_NAMES, labels
 from stence.ecg import read
-from stence.models.targets import TARGET_NAMES, labels
 from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings

@@ -20,8 +20,8 @@ from scipy.special import expit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 
-from stence.models.targets import TARGET_NAMES
-from stence.monitoring.weighting import inverse_propensities
+from stence.domain.targets import TARGET_NAMES
+from stence.evaluation.referral_weights import inverse_propensities
 from stence.simulation.months import Month, SimulatedModel, draw_month
 from support.months import BLUR, FLAGGED, as_followed, month, observer, simulated_model, truth
 

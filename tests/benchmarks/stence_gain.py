@@ -31,15 +31,15 @@ from numpy.typing import NDArray
 
 from stence.cohort import Angiograms, Split, read_angiograms, read_cohort
 from stence.encoders import Encoder
+from stence.evaluation.metrics import auroc
+from stence.fitting.finetuning import ecg_logits, first_encoder, fit
+from stence.fitting.fractions import label_share
+from stence.fitting.pretraining import pretrain
+from stence.fitting.studies import Pairs, rows_of
+from stence.fitting.tasks import BinaryTask
+from stence.fitting.teacher import study_logits, train_teacher
 from stence.models import angiographic_targets
 from stence.training import RetrainConfig, load_preset
-from stence.training.figures import auroc
-from stence.training.finetuning import ecg_logits, first_encoder, fit
-from stence.training.fractions import label_share
-from stence.training.pretraining import pretrain
-from stence.training.studies import Pairs, rows_of
-from stence.training.tasks import BinaryTask
-from stence.training.teacher import study_logits, train_teacher
 
 TASK = BinaryTask(70, 70)
 SHARE = 0.1
@@ -134,7 +134,7 @@ class Seed:
         test = rows_of(self.angiograms, Split.TEST)
         np.save(self.teacher_path(start.reports), study_logits(teacher, self.angiograms, test, "cpu")[:, 0])
         pairs = RedrawnPairs if start.pairs == "redrawn" else Pairs
-        with mock.patch("stence.training.pretraining.Pairs", pairs):
+        with mock.patch("stence.fitting.pretraining.Pairs", pairs):
             pair, _ = pretrain(
                 self.cohort,
                 self._permuted() if start.pairs == "permuted" else self.angiograms,

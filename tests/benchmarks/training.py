@@ -27,9 +27,9 @@ from encoder import Published
 
 from stence.ecg import preprocess
 from stence.encoders import build
+from stence.fitting.losses import pair_loss, stenosis_loss
 from stence.models import SegmentMIL, StencePair
 from stence.models.angle_embedding import cells
-from stence.training.losses import pair_loss, stenosis_loss
 from support.ecgs import heartbeats
 from support.solvers import sparse_preprocess
 

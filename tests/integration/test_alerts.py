@@ -15,12 +15,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
 from stence.cli import main
-from stence.database.tables import TARGETS, alert_events, alerts, models, monitor_runs, monitoring_metrics
+from stence.database.tables import alert_events, alerts, models, monitor_runs, monitoring_metrics
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
 from stence.errors import MonitoringError
+from stence.evaluation.watched import Watched
 from stence.monitoring import alerts as library
 from stence.monitoring import daily
 from stence.monitoring.alerts import Cause, Finding, Settled
-from stence.monitoring.metrics import Metric, Watched, Window
+from stence.monitoring.metrics import Metric
 from stence.settings import Settings
 from support.environment import set_environment
 from support.routine import FIRST_DAY, Routine, sound
@@ -174,7 +177,9 @@ def test_the_command_lists_acknowledges_and_resolves(
 DAYS = [FIRST_DAY + timedelta(days=number) for number in range(28, 31)]
 
 
-THRESHOLDS = {target: {"value": 0.6 if target == "stenosis_70" else 0.99, "rule": "r"} for target in TARGETS}
+THRESHOLDS = {
+    target: {"value": 0.6 if target == "stenosis_70" else 0.99, "rule": "r"} for target in TARGET_NAMES
+}
 RUNS = """
 INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host, started_at,
                   finished_at, scored_by_run, quarantined_by_run)

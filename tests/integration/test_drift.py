@@ -11,8 +11,9 @@ from sqlalchemy import Engine, make_url, select
 
 from stence import database
 from stence.database.tables import reference_profiles
+from stence.domain.windows import Window
 from stence.monitoring import embeddings, inputs, labels, operations, scores, workload
-from stence.monitoring.metrics import Metric, Window
+from stence.monitoring.metrics import Metric
 from stence.monitoring.reference import reference
 from stence.settings import Settings
 from support.database import copied

@@ -13,13 +13,13 @@ from sqlalchemy import Engine, select
 from stence import registry
 from stence.cohort import Part, Split
 from stence.database.tables import model_events, models
+from stence.domain.targets import labels
+from stence.domain.thresholds import Workload
 from stence.ecg import preprocess
-from stence.models.targets import labels
-from stence.models.thresholds import Workload
+from stence.evaluation.predictions import Assessed
+from stence.fitting.finetuning import fit
 from stence.progress import silent
 from stence.training import TrainingConfig
-from stence.training.assessment import Assessed
-from stence.training.finetuning import fit
 from stence.training.gate import GateConfig, Verdict, judge
 from stence.training.publishing import assess, calibrate, choose_thresholds
 from support.artefacts import make_artefact

@@ -17,11 +17,11 @@ from stence.cli import main
 from stence.cohort import Split, split_of
 from stence.encoders.recipes import PUBLISHED
 from stence.errors import StenceError
+from stence.fitting.finetuning import first_encoder
 from stence.labels import LabelsConfig, LabelsReport, fit_labels
 from stence.models import RiskModel
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from stence.training.finetuning import first_encoder
 from support.ecgs import heartbeats, store_ecg
 from support.encoders import SMALL
 from support.environment import set_environment

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from stence import database
 from stence.cohort import Split
 from stence.database import migrate
-from stence.database.tables import TARGETS, metadata
+from stence.database.tables import metadata
 from stence.database.tables.identity import SPLITS
 from stence.errors import ConfigurationError
 from stence.models import TARGET_NAMES
@@ -73,7 +73,7 @@ def test_migrations_build_the_tables(engine: Engine, fresh: Engine, catalog: str
 
 
 def test_scores_have_a_column_for_every_target() -> None:
-    assert TARGETS == TARGET_NAMES
+    assert set(TARGET_NAMES) <= set(metadata.tables["scores"].c.keys())
 
 
 def test_pairs_may_have_every_split() -> None:

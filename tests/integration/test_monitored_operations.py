@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import Engine, insert, text, update
 
 from stence.database.tables import objects, quarantine, runs, worklist
+from stence.evaluation.watched import Watched
 from stence.monitoring import operations, workload
-from stence.monitoring.metrics import Metric, Watched
+from stence.monitoring.metrics import Metric
 from stence.monitoring.samples import load
 from stence.settings import Settings
 from support.routine import Routine, day

@@ -22,10 +22,12 @@ from stence.database.tables import (
     scores,
     segment_stenoses,
 )
-from stence.models.targets import TARGET_NAMES
-from stence.monitoring import estimation, outcomes, weighting
-from stence.monitoring.followed import Followed, read_followed
-from stence.monitoring.metrics import Watched, Window
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
+from stence.evaluation import referral_weights as weighting
+from stence.evaluation.follow_up import Followed, read_followed
+from stence.evaluation.watched import Watched
+from stence.monitoring import estimation, outcomes
 from stence.settings import Settings
 
 MODEL = Watched(

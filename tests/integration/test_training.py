@@ -17,6 +17,7 @@ from stence.cohort import Split, split_of
 from stence.database.tables import models
 from stence.ecg import decode
 from stence.errors import StenceError
+from stence.evaluation.evaluate import auroc
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.progress import Progress
@@ -24,7 +25,6 @@ from stence.registry.artefact import Artefact, read, scorer
 from stence.registry.manifest import Manifest
 from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
-from stence.training.evaluation import auroc
 from support.ecgs import heartbeats, store_ecg
 from support.toy_hospital import PATIENTS, STUDY, ToyHospital, is_ill, toy_ecg
 

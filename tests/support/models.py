@@ -11,10 +11,10 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.tables import models
+from stence.domain.random_projection import PROJECTION_SIZE
 from stence.ecg import Recording
 from stence.encoders.recipes import STENCE
 from stence.models import TARGET_NAMES, Scores, Threshold
-from stence.models.sketch import SKETCH_SIZE
 
 
 class ShapeScorer:
@@ -39,8 +39,8 @@ class ShapeScorer:
         return np.round(1 / (1 + np.exp(-(skewness[:, :6] - 2) / 2)), 6)
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
-        """The same, and the first samples of each ECG for its sketch."""
-        return Scores(self.score(ecgs), ecgs[:, 0, 0, :SKETCH_SIZE])
+        """The same, and the first samples of each ECG for its projection."""
+        return Scores(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE])
 
 
 def register(engine: Engine, scorer: ShapeScorer, state: str = "candidate") -> None:

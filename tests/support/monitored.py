@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 from sqlalchemy import Engine, text
 
-from stence.database.tables import TARGETS
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
 from stence.ecg import LEADS
-from stence.monitoring.metrics import Metric, Window, write
+from stence.monitoring.metrics import Metric, write
 from support.synthetic import load
 
 MODEL = "synthetic-2"
@@ -88,7 +89,7 @@ def _day(rng: np.random.Generator, back: int, day: date) -> Iterator[Metric]:
         yield of_model(
             "embedding_mmd_p", 0.0004 if moved else rng.random(), 300, slice_key=key, slice_value=member
         )
-    for target in TARGETS:
+    for target in TARGET_NAMES:
         at = partial(of_model, count=340, slice_key="target", slice_value=target)
         mean, rate = rng.normal(0.2, 0.006), rng.normal(0.05, 0.008) + (0.02 if back < 9 else 0)
         yield at("score_mean", mean, lower=mean - 0.02, upper=mean + 0.02)
@@ -149,7 +150,7 @@ def _inputs(rng: np.random.Generator, back: int) -> Iterator[Metric]:
 
 def _outcomes(rng: np.random.Generator) -> Iterator[Metric]:
     groups = [(None, None)] + [(key, member) for key, members in GROUPS.items() for member in members]
-    for target in TARGETS:
+    for target in TARGET_NAMES:
         for key, member in groups:
             at = partial(
                 Metric,

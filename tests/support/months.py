@@ -6,12 +6,12 @@ from functools import cache
 
 import numpy as np
 
-from stence.models.targets import TARGET_NAMES
-from stence.monitoring.followed import Followed
+from stence.domain.targets import TARGET_NAMES
+from stence.evaluation.follow_up import Followed
+from stence.evaluation.metrics import Question
 from stence.monitoring.outcomes import judged_figures
 from stence.simulation.months import Month, SimulatedModel, draw_month
 from stence.simulation.truth import IdealObserver
-from stence.training.figures import Question
 
 FLAGGED = 0.08
 """Of all ECGs, on each target."""

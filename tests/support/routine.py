@@ -17,8 +17,10 @@ import numpy as np
 from sqlalchemy import Engine, select, text
 
 from stence.database import copy_rows
-from stence.database.tables import TARGETS, ecgs, scores
-from stence.monitoring.metrics import Watched, Window
+from stence.database.tables import ecgs, scores
+from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
+from stence.evaluation.watched import Watched
 
 FIRST_DAY = date(2026, 3, 2)
 """A Monday."""
@@ -110,7 +112,7 @@ class Routine:
         """Let the champion score what the model ``of`` scored: ``draw`` makes its scores (n, 6) of those."""
         taken = ecgs.c.acquired_at.between(day(first).start, day(first + days - 1).end)
         found = (
-            select(scores.c.content_hash, *(scores.c[target] for target in TARGETS))
+            select(scores.c.content_hash, *(scores.c[target] for target in TARGET_NAMES))
             .join(ecgs, ecgs.c.content_hash == scores.c.content_hash)
             .where(scores.c.model_version == of, taken)
             .order_by(scores.c.content_hash)
@@ -120,7 +122,7 @@ class Routine:
             made = draw(np.array([row[1:] for row in rows]))
             copy_rows(
                 connection, "scores",
-                ("content_hash", "model_version", "preprocessing_version", *TARGETS, "run_id"),
+                ("content_hash", "model_version", "preprocessing_version", *TARGET_NAMES, "run_id"),
                 ((row[0], self.version, "p1", *new, RUN)
                  for row, new in zip(rows, made.tolist(), strict=True)),
             )  # fmt: skip
@@ -200,7 +202,7 @@ class Routine:
     def _store_scores(self, connection: Any, hashes: list[bytes], taken: list[Ecg]) -> None:
         copy_rows(
             connection, "scores",
-            ("content_hash", "model_version", "preprocessing_version", *TARGETS, "run_id", "scored_at"),
+            ("content_hash", "model_version", "preprocessing_version", *TARGET_NAMES, "run_id", "scored_at"),
             ((h, self.version, "p1", *e.scores.tolist(), RUN, _utc(e.taken_at) + timedelta(hours=6))
              for h, e in zip(hashes, taken, strict=True)),
         )  # fmt: skip

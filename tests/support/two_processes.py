@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from stence.fitting import distributed
+from stence.fitting.losses import pair_loss, stenosis_loss
+from stence.fitting.pretraining import PretrainingConfig, pretrain
+from stence.fitting.teacher import TeacherConfig, train_teacher
 from stence.models import StencePair
 from stence.progress import Progress, silent
-from stence.training import distributed
-from stence.training.losses import pair_loss, stenosis_loss
-from stence.training.pretraining import PretrainingConfig, pretrain
-from stence.training.teacher import TeacherConfig, train_teacher
 from support.pairs import LeadPowers, tiny_pairs
 
 ROWS = 8

@@ -11,7 +11,8 @@ import pytest
 from scipy import ndimage
 
 from stence import weights
-from stence.angiography.backbone import Backbone, open_backbone
+from stence.angiography.backbone import Backbone
+from stence.angiography.backbones import open_backbone
 from stence.angiography.tracing import Note
 from stence.errors import ConfigurationError, WeightsError
 from stence.objects import LocalStore

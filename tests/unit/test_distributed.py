@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from stence.training import checkpoint, distributed
+from stence.fitting import checkpoint, distributed
 from support import two_processes
 
 TESTS = Path(__file__).parents[1]

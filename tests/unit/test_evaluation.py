@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torchmetrics.functional import classification
 
 from stence.cohort import Part
+from stence.evaluation.bootstrap import resamples
+from stence.evaluation.evaluate import auroc, evaluate
+from stence.evaluation.metrics import Question, calibration_lines, figures, resampled_figures
+from stence.evaluation.predictions import Assessed, assess
 from stence.models import TARGET_NAMES, Threshold, labels
-from stence.training.assessment import Assessed, assess
-from stence.training.evaluation import auroc, evaluate
-from stence.training.figures import Question, calibration_lines, figures, resampled_figures
-from stence.training.resampling import resamples
 from support.models import ShapeScorer
 
 NAN = math.nan
@@ -145,7 +145,7 @@ def test_intervals_do_not_depend_on_how_many_resamples_fit_into_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = evaluate(assessed(50), THRESHOLDS, 60)
-    monkeypatch.setattr("stence.training.resampling.CELLS", 7 * 50)
+    monkeypatch.setattr("stence.evaluation.bootstrap.CELLS", 7 * 50)
     assert evaluate(assessed(50), THRESHOLDS, 60) == whole
 
 
@@ -201,7 +201,7 @@ def test_a_subgroups_figures_are_those_of_its_members_alone() -> None:
 
 
 def test_a_scorer_is_assessed_on_a_part_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stence.training.assessment.BATCH", 2)
+    monkeypatch.setattr("stence.evaluation.predictions.BATCH", 2)
     signals = np.stack([heartbeat_windows(seed) for seed in range(5)])
     rows = np.array([4, 0, 3])
     case = assessed(3)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stence.domain.targets import labels
 from stence.ecg import Recording, UnusableEcgError, read
 from stence.errors import ConfigurationError
-from stence.models.targets import labels
 from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings

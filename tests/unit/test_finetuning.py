@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from stence import encoders
 from stence.cohort import Part
+from stence.domain.targets import labels
 from stence.ecg import preprocess
 from stence.encoders import Encoder
 from stence.errors import StenceError, WeightsError
+from stence.fitting.finetuning import ecg_logits, first_encoder, first_model, fit
+from stence.fitting.fractions import label_share
+from stence.fitting.loop import Course
+from stence.fitting.tasks import TREE, BinaryTask, Task
 from stence.models import RiskModel
-from stence.models.targets import labels
 from stence.progress import silent
 from stence.training import TrainingConfig
-from stence.training.finetuning import ecg_logits, first_encoder, first_model, fit
-from stence.training.fractions import label_share
-from stence.training.loop import Course
-from stence.training.tasks import TREE, BinaryTask, Task
 from support.ecgs import heartbeats
 
 SEVERE = BinaryTask(70, 70)

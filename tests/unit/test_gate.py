@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from stence.evaluation.predictions import Assessed
 from stence.models import TARGET_NAMES, Threshold
-from stence.training.assessment import Assessed
 from stence.training.gate import GateConfig, Verdict, judge
 
 PATIENTS = 800
@@ -180,7 +180,7 @@ def test_other_patients_than_the_champions_are_refused() -> None:
 
 
 def test_the_auroc_difference_is_that_of_the_two_models() -> None:
-    from stence.training.figures import auroc
+    from stence.evaluation.metrics import auroc
 
     challenger = assessed(blurred(0.7))
     areas = [auroc(m.probabilities[:, DECISIVE], m.labels[:, DECISIVE]) for m in (challenger, CHAMPION)]

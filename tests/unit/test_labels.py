@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from stence.cohort import Part, Split
+from stence.domain.thresholds import Sensitivity
 from stence.errors import ConfigurationError
+from stence.fitting.losses import label_loss
+from stence.fitting.tasks import LabelTask
 from stence.labels import LabelsConfig, load_config
 from stence.labels.diagnoses import read_diagnoses
 from stence.labels.measuring import Measured, measure
 from stence.labels.table import LabelTable, read_labels
-from stence.models.thresholds import Sensitivity
 from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings
-from stence.training.losses import label_loss
-from stence.training.tasks import LabelTask
 
 NAN = float("nan")
 FINETUNING = {"epochs": 1, "patience": 1, "encoder_rate": 1e-3, "head_rate": 1e-3}

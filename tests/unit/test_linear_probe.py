@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from stence.cohort import Part
 from stence.ecg import preprocess
 from stence.encoders import ENCODERS
+from stence.fitting.finetuning import first_encoder, fit
+from stence.fitting.tasks import LabelTask
 from stence.progress import silent
 from stence.training import TrainingConfig
-from stence.training.finetuning import first_encoder, fit
-from stence.training.tasks import LabelTask
 from support.ecgs import heartbeats
 from support.encoders import SMALL
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stence.training.losses import pair_loss, stenosis_loss
+from stence.fitting.losses import pair_loss, stenosis_loss
 
 
 def places(rows: int, seed: int = 0) -> Tensor:

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from scipy.special import expit
 
+from stence.evaluation import curves
+from stence.evaluation.metrics import Question, figures
+from stence.evaluation.pictures import courses, pictures
 from stence.models import TARGET_NAMES, Threshold
 from stence.registry import Manifest
-from stence.training import curves
-from stence.training.figures import Question, figures
 from stence.training.model_card import model_card
-from stence.training.pictures import courses, pictures
 from support.artefacts import make_artefact
 
 PNG = b"\x89PNG\r\n\x1a\n"

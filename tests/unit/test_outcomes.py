@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stence.models.targets import TARGET_NAMES
+from stence.domain.targets import TARGET_NAMES
+from stence.evaluation.follow_up import Followed, Scored
+from stence.evaluation.referral_weights import inverse_propensities
 from stence.monitoring.estimation import expected
-from stence.monitoring.followed import Followed, Scored
 from stence.monitoring.metrics import Metric
 from stence.monitoring.outcomes import outcomes
-from stence.monitoring.weighting import inverse_propensities
 from stence.simulation.months import SimulatedModel
 from support.months import as_followed, month, simulated_model, truth
 

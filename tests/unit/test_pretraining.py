@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from stence.cohort import Cohort, Split
 from stence.cohort.angiograms import Angiograms
 from stence.errors import StenceError
+from stence.fitting.loop import Course
+from stence.fitting.pretraining import PretrainingConfig, pretrain
+from stence.fitting.probe import embeddings, neighbours_auroc
+from stence.fitting.studies import Pairs, angiogram_of
+from stence.fitting.teacher import TeacherConfig, train_teacher
 from stence.models import SegmentMIL, StencePair
 from stence.progress import silent
-from stence.training.loop import Course
-from stence.training.pretraining import PretrainingConfig, pretrain
-from stence.training.probe import embeddings, neighbours_auroc
 from stence.training.retrieval import retrieval
-from stence.training.studies import Pairs, angiogram_of
-from stence.training.teacher import TeacherConfig, train_teacher
 from support.pairs import LeadPowers, tiny_pairs
 
 TEACHER = TeacherConfig(embed_dim=32, epochs=8, batch_size=16, accumulation=1, rate=3e-3)

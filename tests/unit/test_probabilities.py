@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
+from stence.domain.thresholds import DECIMALS
 from stence.models import Calibration, Sensitivity, Workload
 from stence.models.calibration import fit
 from stence.models.coherence import answers, probabilities
-from stence.models.thresholds import DECIMALS
 
 LOGITS = arrays(np.float64, (5, 6), elements=st.floats(-60, 60))
 SLOPES = st.tuples(*[st.floats(0, 5)] * 6)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from stence.monitoring.propensity import (
+from stence.evaluation.propensity import (
     SMALLEST,
     People,
     effective_sample_size,

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from stence import encoders
+from stence.domain.random_projection import project
 from stence.encoders.recipes import STENCE
 from stence.models import Calibration, RiskModel, RiskScorer, Threshold
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm
-from stence.models.sketch import sketch
 
 WINDOWS, SAMPLES = 3, 240
-SKETCH_OF_ONES = (0.49207139, 0.21803415, 0.44091547)
+PROJECTION_OF_ONES = (0.49207139, 0.21803415, 0.44091547)
 
 
 @pytest.fixture
@@ -79,19 +79,19 @@ def test_a_score_does_not_depend_on_the_other_ecgs(model: RiskModel, ecgs: np.nd
         np.testing.assert_array_equal(at_work.score(ecg[None])[0], score)
 
 
-def test_a_sketch_does_not_depend_on_the_other_ecgs(model: RiskModel, ecgs: np.ndarray) -> None:
+def test_a_projection_does_not_depend_on_the_other_ecgs(model: RiskModel, ecgs: np.ndarray) -> None:
     at_work = scorer(model)
-    together = at_work.embed_and_score(ecgs).sketches
+    together = at_work.embed_and_score(ecgs).projections
     assert together.shape == (11, 32)
     for ecg, expected in zip(ecgs, together, strict=True):
-        np.testing.assert_array_equal(at_work.embed_and_score(ecg[None]).sketches[0], expected)
+        np.testing.assert_array_equal(at_work.embed_and_score(ecg[None]).projections[0], expected)
 
 
-def test_distances_of_sketches_are_about_those_of_embeddings() -> None:
+def test_distances_of_projections_are_about_those_of_embeddings() -> None:
     embeddings = np.random.default_rng(3).standard_normal((40, 300)).astype(np.float32)
     embeddings[20:] += 1
     first, second = np.triu_indices(40, 1)
-    short = sketch(embeddings)
+    short = project(embeddings)
     ratio = np.linalg.norm(short[first] - short[second], axis=1) / np.linalg.norm(
         embeddings[first] - embeddings[second], axis=1
     )
@@ -99,8 +99,8 @@ def test_distances_of_sketches_are_about_those_of_embeddings() -> None:
     assert abs(ratio.mean() - 1) < 0.15
 
 
-def test_a_sketch_is_the_same_for_ever() -> None:
-    np.testing.assert_allclose(sketch(np.ones((1, 4), np.float32))[0, :3], SKETCH_OF_ONES, rtol=1e-6)
+def test_a_projection_is_the_same_for_ever() -> None:
+    np.testing.assert_allclose(project(np.ones((1, 4), np.float32))[0, :3], PROJECTION_OF_ONES, rtol=1e-6)
 
 
 def test_no_ecgs_give_no_scores(model: RiskModel, ecgs: np.ndarray) -> None:

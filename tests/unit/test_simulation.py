@@ -12,8 +12,8 @@ import pytest
 import wfdb
 from pydicom.uid import TwelveLeadECGWaveformStorage
 
+from stence.domain.targets import TARGET_NAMES, labels
 from stence.ecg import POLICY, Action, UnusableEcgError, check, read
-from stence.models.targets import TARGET_NAMES, labels
 from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings

@@ -20,6 +20,7 @@ from stence.cohort import Split
 from stence.encoders.base import Weights
 from stence.encoders.recipes import STENCE
 from stence.errors import ConfigurationError
+from stence.fitting.tasks import BinaryTask
 from stence.progress import silent
 from stence.study import StudyConfig, load_study, steps
 from stence.study.cells import Cell, Cells, Outcome
@@ -30,7 +31,6 @@ from stence.study.published import RANDOM, Published
 from stence.study.statistics import Comparison, rows_of
 from stence.study.steps import Step, do_all
 from stence.study.table import to_csv, to_markdown
-from stence.training.tasks import BinaryTask
 from support.pairs import tiny_pairs
 
 OTIS = {"encoder": "otis", "config": {"width": 8, "depth": 1, "heads": 1}}

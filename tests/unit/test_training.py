@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from stence.ecg.augmentation import Augmentation
 from stence.errors import StenceError
-from stence.training import checkpoint
-from stence.training.losses import tree_loss
+from stence.fitting import checkpoint
+from stence.fitting.losses import tree_loss
 
 NAN = math.nan
 NOTHING = Augmentation(roll_seconds=0, amplitude_probability=0, noise_probability=0, gap_probability=0)

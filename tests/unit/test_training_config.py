@@ -9,11 +9,11 @@ import yaml
 
 from stence import encoders
 from stence.errors import ConfigurationError
+from stence.fitting.pretraining import PretrainingConfig
+from stence.fitting.teacher import TeacherConfig
 from stence.models import Sensitivity, Workload
 from stence.training import RetrainConfig, SupervisedConfig, load_preset, preset_names
 from stence.training.config import PRESETS
-from stence.training.pretraining import PretrainingConfig
-from stence.training.teacher import TeacherConfig
 
 RATES = {"epochs": 1, "patience": 1, "head_rate": 1, "encoder_rate": 1}
 

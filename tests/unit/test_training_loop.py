@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stence.errors import StenceError
+from stence.fitting import checkpoint
+from stence.fitting.loop import Course, run
+from stence.fitting.schedule import Schedule
 from stence.progress import silent
-from stence.training import checkpoint
-from stence.training.loop import Course, run
-from stence.training.schedule import Schedule
 
 SCHEDULE = Schedule(epochs=6, warmup_epochs=2, weight_decay=0.01, gradient_clip=1.0, seed=3)
 

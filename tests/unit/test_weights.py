@@ -18,9 +18,9 @@ from stence import encoders, weights
 from stence.cli import main
 from stence.encoders.otis import otis
 from stence.errors import ConfigurationError, WeightsError
+from stence.fitting.start import origin_of
 from stence.objects import LocalStore
 from stence.settings import Settings
-from stence.training.start import origin_of
 from stence.weights import dinov2_names
 from support.dinov2 import hugging_face_folder, meta_weights
 from support.encoders import small

@@ -41,7 +41,6 @@ from stence.database.tables.monitoring import (
 )
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
-    TARGETS,
     ecgs,
     flags,
     ignored_objects,
@@ -66,7 +65,6 @@ from stence.database.tables.training import (
 
 __all__ = [
     "LISTED_FLAG_STATES",
-    "TARGETS",
     "alert_events",
     "alerts",
     "angiogram_features",

@@ -19,9 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
 from stence.database.tables.columns import is_one_of, lease, metadata, moment, now, one_of
+from stence.domain.targets import TARGET_NAMES
 
-# stence.models.TARGET_NAMES, which would bring torch with it: seconds for every look into the database.
-TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100", "rca_70", "lca_70")
 OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
 WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
@@ -196,7 +195,7 @@ scores = Table(
     Column("preprocessing_version", Text, primary_key=True, comment="How the ECG was prepared."),
     *(
         Column(name, Double, nullable=False, comment=f"Calibrated probability of {name}, 0 to 1.")
-        for name in TARGETS
+        for name in TARGET_NAMES
     ),
     Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), nullable=False, comment="Run."),
     now("scored_at", "When."),

@@ -13,8 +13,6 @@ from sqlalchemy import Engine
 from stence.database import queries
 from stence.progress import Progress
 
-DECISIVE = "stenosis_70"
-"""The target that is shown closest; stence.training.assessment.DECISIVE, which would bring torch with it."""
 DATED = (
     "operations",
     "arrivals",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stence.monitoring.report.answers import DECISIVE, Answer
+from stence.domain.targets import DECISIVE
+from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.charts import Interval, calibration, intervals
 from stence.monitoring.report.layout import charted
 from stence.monitoring.report.tables import Row, interval, plain, text

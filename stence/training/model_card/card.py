@@ -10,9 +10,9 @@ from string import Template
 
 from markdown import markdown
 
+from stence.domain.targets import DECISIVE
 from stence.page import page
 from stence.registry import Manifest
-from stence.training.assessment import DECISIVE
 from stence.training.model_card import tables
 from stence.training.model_card.tables import plain
 

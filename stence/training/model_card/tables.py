@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stence.domain.targets import DECISIVE
 from stence.models import TARGET_NAMES, Threshold
 from stence.registry.manifest import Manifest, TrainingData
-from stence.training.assessment import DECISIVE
 
 Json = Mapping[str, Any]
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row
 
-from stence.cohort.subgroups import AGE_BANDS, SEXES, band_name
 from stence.database import queries
-from stence.models.targets import TARGET_NAMES, labels
-from stence.monitoring.metrics import Watched, Window
-from stence.monitoring.propensity import People
+from stence.domain.subgroups import AGE_BANDS, SEXES, band_name
+from stence.domain.targets import TARGET_NAMES, labels
+from stence.domain.windows import Window
+from stence.evaluation.propensity import People
+from stence.evaluation.watched import Watched
 
 
 @dataclass(frozen=True, slots=True)

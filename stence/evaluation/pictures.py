@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stence.evaluation import curves
+from stence.evaluation.metrics import Question
 from stence.page import MODEL, OTHER, REFERENCE
-from stence.training import curves
-from stence.training.figures import Question
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +38,7 @@ def pictures(question: Question) -> dict[str, bytes]:
 def courses(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Training loss and validation AUROC of each stage over its epochs, the best one marked.
 
-    ``stages``, at least one, are courses as the manifest keeps them (``stence.training.loop.Course``).
+    ``stages``, at least one, are courses as the manifest keeps them (``stence.fitting.loop.Course``).
     """
     figure = _figure(len(stages))
     for number, (name, course) in enumerate(stages.items(), start=1):

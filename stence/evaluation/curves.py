@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional import classification
 
-from stence.training.figures import CALIBRATION_BINS, Question
+from stence.evaluation.metrics import CALIBRATION_BINS, Question
 
 Reals = NDArray[np.float64]
 

@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort import Part
-from stence.cohort.subgroups import AGE_BANDS, SEXES, band_name
+from stence.domain.subgroups import AGE_BANDS, SEXES, band_name
+from stence.domain.thresholds import DECIMALS
+from stence.evaluation.metrics import Question
 from stence.models import TARGET_NAMES, TARGETS, Region, RiskScorer, Threshold
-from stence.models.thresholds import DECIMALS
-from stence.training.figures import Question
 
 GREY_ZONES = ((0, 90), (50, 70))
 """(low, high) in percent, for questions that leave out who is neither clearly well nor clearly ill."""
-DECISIVE = "stenosis_70"
-"""The target that a model is judged by."""
 BATCH = 256
 """ECGs in memory at a time."""
 

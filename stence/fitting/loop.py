@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from stence.errors import StenceError
+from stence.fitting import checkpoint, distributed
+from stence.fitting.schedule import Schedule
 from stence.progress import Progress
-from stence.training import checkpoint, distributed
-from stence.training.schedule import Schedule
 
 Batch = TypeVar("Batch")
 

@@ -18,17 +18,17 @@ from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
 from stence.errors import StenceError
+from stence.fitting.crops import random_crops
+from stence.fitting.distributed import gathered
+from stence.fitting.fractions import label_share
+from stence.fitting.loop import Course, run
+from stence.fitting.schedule import Schedule
+from stence.fitting.studies import shuffled_batches
+from stence.fitting.tasks import TREE, Task
 from stence.models import RiskModel
 from stence.models.risk import InferenceForm
 from stence.models.scorer import forward
 from stence.progress import Progress
-from stence.training.crops import random_crops
-from stence.training.distributed import gathered
-from stence.training.fractions import label_share
-from stence.training.loop import Course, run
-from stence.training.schedule import Schedule
-from stence.training.studies import shuffled_batches
-from stence.training.tasks import TREE, Task
 
 ECGS_READ_TOGETHER = 512
 
@@ -159,7 +159,7 @@ class _Batch(NamedTuple):
 
 
 class _Finetuning:
-    """The stage, as ``stence.training.loop`` runs it."""
+    """The stage, as ``stence.fitting.loop`` runs it."""
 
     name = "finetuning"
 

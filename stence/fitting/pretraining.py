@@ -17,17 +17,17 @@ from stence.cohort.angiograms import Angiograms
 from stence.ecg.augmentation import Augmentation
 from stence.encoders import Encoder
 from stence.errors import StenceError
+from stence.fitting.crops import random_crops
+from stence.fitting.distributed import gathered
+from stence.fitting.loop import Course, run
+from stence.fitting.losses import TEMPERATURE, pair_loss, stenosis_loss
+from stence.fitting.probe import PROBED, neighbours_auroc
+from stence.fitting.schedule import Schedule
+from stence.fitting.studies import Pairs, Views, angiogram_of, shuffled_batches, targets_of
 from stence.models import SegmentMIL, StencePair
 from stence.models.angiographic import THRESHOLD
 from stence.models.stence import SHARED
 from stence.progress import Progress
-from stence.training.crops import random_crops
-from stence.training.distributed import gathered
-from stence.training.loop import Course, run
-from stence.training.losses import TEMPERATURE, pair_loss, stenosis_loss
-from stence.training.probe import PROBED, neighbours_auroc
-from stence.training.schedule import Schedule
-from stence.training.studies import Pairs, Views, angiogram_of, shuffled_batches, targets_of
 
 FEWEST_PAIRS = 2
 
@@ -110,7 +110,7 @@ class _Batch(NamedTuple):
 
 
 class _Pretraining:
-    """The stage, as ``stence.training.loop`` runs it."""
+    """The stage, as ``stence.fitting.loop`` runs it."""
 
     name = "pretraining"
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from stence.cohort import Part
+from stence.evaluation.metrics import auroc
+from stence.fitting.crops import even_crops
+from stence.fitting.studies import in_groups
 from stence.models import TARGET_NAMES
-from stence.training.crops import even_crops
-from stence.training.figures import auroc
-from stence.training.studies import in_groups
 
 PROBED = TARGET_NAMES.index("stenosis_70")
 ECGS_TOGETHER = {"cpu": 8, "cuda": 256}

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stence import weights
+from stence.fitting.finetuning import TrainingConfig
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from stence.training.finetuning import TrainingConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ TARGETS = (
     Target("lca_70", Region.LCA, 70),
 )
 TARGET_NAMES = tuple(target.name for target in TARGETS)
+DECISIVE = "stenosis_70"
+"""The target that a model is judged by."""
 
 
 def labels(degrees: Sequence[float]) -> NDArray[np.float32]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.models.thresholds import Threshold
-from stence.training import figures
-from stence.training.assessment import Asked, Assessed, questions
-from stence.training.figures import Question
-from stence.training.resampling import interval, resamples
+from stence.domain.thresholds import Threshold
+from stence.evaluation import metrics
+from stence.evaluation.bootstrap import interval, resamples
+from stence.evaluation.metrics import Question
+from stence.evaluation.predictions import Asked, Assessed, questions
 
 
 def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
@@ -21,7 +21,7 @@ def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> fl
     Targets without a case or without a control do not count; NaN if that is all of them.
     """
     areas = [
-        figures.auroc(probability[known], label[known])
+        metrics.auroc(probability[known], label[known])
         for probability, label in zip(probabilities.T, labels.T, strict=True)
         for known in [~np.isnan(label)]
     ]
@@ -48,14 +48,14 @@ def evaluate(assessed: Assessed, thresholds: Mapping[str, Threshold], count: int
 
 def measured(question: Question, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
     """One question's figures, as JSON: see ``evaluate``; ``patients`` (n,) tell those of its ECGs apart."""
-    blocks = [figures.resampled_figures(question, weights) for weights in resamples(patients, count)]
+    blocks = [metrics.resampled_figures(question, weights) for weights in resamples(patients, count)]
     return {
         "ecgs": len(question.label),
         "patients": len(np.unique(patients)),
         "cases": int(question.label.sum()),
     } | {
         name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
-        for name, value in figures.figures(question).items()
+        for name, value in metrics.figures(question).items()
     }
 
 

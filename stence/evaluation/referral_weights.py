@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine
 from stence.cohort import Referral
 from stence.database import queries
 from stence.database.outage import patiently
-from stence.monitoring import propensity
-from stence.monitoring.followed import Followed, followed_of
+from stence.evaluation import propensity
+from stence.evaluation.follow_up import Followed, followed_of
 from stence.settings import Settings
 
 FEWEST = 50

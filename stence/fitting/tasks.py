@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stence.cohort import Part
+from stence.evaluation.evaluate import auroc
+from stence.fitting.losses import label_loss, tree_loss
 from stence.models import TARGET_NAMES
 from stence.models.coherence import answers, probabilities
-from stence.training.evaluation import auroc
-from stence.training.losses import label_loss, tree_loss
 
 
 class Task(ABC):

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 from stence.cohort import Split
 from stence.cohort.angiograms import Angiograms
 from stence.errors import StenceError
+from stence.evaluation.evaluate import auroc
+from stence.fitting.distributed import gathered
+from stence.fitting.loop import Course, run
+from stence.fitting.losses import stenosis_loss
+from stence.fitting.schedule import Schedule
+from stence.fitting.studies import Views, in_groups, rows_of, shuffled_batches, targets_of
 from stence.models import SegmentMIL
 from stence.models.angiographic import THRESHOLD
 from stence.progress import Progress
-from stence.training.distributed import gathered
-from stence.training.evaluation import auroc
-from stence.training.loop import Course, run
-from stence.training.losses import stenosis_loss
-from stence.training.schedule import Schedule
-from stence.training.studies import Views, in_groups, rows_of, shuffled_batches, targets_of
 
 STUDIES_READ_TOGETHER = 32
 
@@ -104,7 +104,7 @@ class _Batch(NamedTuple):
 
 
 class _Teaching:
-    """The stage, as ``stence.training.loop`` runs it."""
+    """The stage, as ``stence.fitting.loop`` runs it."""
 
     name = "teacher"
 

@@ -1,0 +1,33 @@
+"""The backbones that there are, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stence.angiography.backbone import Backbone
+from stence.errors import ConfigurationError
+from stence.weights.published import DINOV2
+
+if TYPE_CHECKING:
+    from stence.objects import ObjectStore
+    from stence.settings import Settings
+
+RIDGES = "ridges"
+BACKBONES = (RIDGES, DINOV2)
+
+
+def open_backbone(name: str, store: ObjectStore, settings: Settings, device: str) -> Backbone:
+    """The backbone ``name``, one of BACKBONES, on ``device`` (``cpu`` or ``cuda``).
+
+    ``ridges`` needs no weights and works on the CPU. ``dinov2-vits14`` reads its imported weights from the
+    store. Raises ConfigurationError for another name, WeightsError where they are missing or altered.
+    """
+    if name == RIDGES:
+        from stence.angiography.ridges import Ridges  # noqa: PLC0415 -- torch takes seconds to import
+
+        return Ridges()
+    if name == DINOV2:
+        from stence.angiography.dinov2 import open_dinov2  # noqa: PLC0415
+
+        return open_dinov2(store, settings, device)
+    raise ConfigurationError(f"there is no backbone {name!r}; known: {', '.join(BACKBONES)}")

@@ -1,0 +1,62 @@
+"""``preprocess`` for arrays: compiled, one ECG after the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.ecg.baseline import subtract_baseline
+from stence.ecg.compiled import compiled
+
+CLIP_AT = 4.0
+"""Standard deviations of the whole 12-lead array."""
+GROUPS = ((0, 3), (3, 6), (6, 12))
+"""First lead and end of the groups that are normalised together."""
+EPSILON = 1e-12
+
+
+def preprocess(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """ECGs (..., 12, n) in millivolts at 500 Hz -> float32 of the same shape."""
+    ecgs = np.array(signal, dtype=np.float32, order="C").reshape(-1, *signal.shape[-2:])
+    _clip(ecgs)
+    subtract_baseline(ecgs.reshape(-1, ecgs.shape[-1]))
+    for first, end in GROUPS:
+        _normalise(ecgs, first, end)
+    return ecgs.reshape(signal.shape)
+
+
+@compiled
+def _clip(ecgs: NDArray[np.float32]) -> None:
+    """NaN -> 0, then clip each ECG of (ecgs, 12, n) to +-CLIP_AT of its standard deviations; in place."""
+    for index in range(len(ecgs)):
+        samples = ecgs[index].reshape(-1)
+        for i in range(samples.size):
+            samples[i] = 0 if math.isnan(samples[i]) else samples[i]
+        limit = np.float32(CLIP_AT * math.sqrt(_mean_and_variance(samples)[1]))
+        for i in range(samples.size):
+            samples[i] = min(max(samples[i], -limit), limit)
+
+
+@compiled
+def _normalise(ecgs: NDArray[np.float32], first: int, end: int) -> None:
+    """Mean 0 and variance 1 for the leads ``first`` to ``end`` (excluded) together; in place."""
+    for index in range(len(ecgs)):
+        samples = ecgs[index, first:end].reshape(-1)
+        mean, variance = _mean_and_variance(samples)
+        scale = 1 / math.sqrt(variance + EPSILON)
+        for i in range(samples.size):
+            samples[i] = (samples[i] - mean) * scale
+
+
+@compiled
+def _mean_and_variance(samples: NDArray[np.float32]) -> tuple[float, float]:
+    total = 0.0
+    for i in range(samples.size):
+        total += samples[i]
+    mean = total / samples.size
+    squares = 0.0
+    for i in range(samples.size):
+        squares += (samples[i] - mean) ** 2
+    return mean, squares / samples.size
