@@ -21,7 +21,7 @@ def check_runs(place: Workplace) -> Settled:
         return Settled([], [])
 
 
-def tell(changed: Settled) -> None:
+def progress(changed: Settled) -> None:
     """Log and emit which alerts were opened and resolved."""
     for event, alerts in (("opened", changed.opened), ("resolved", changed.resolved)):
         for alert in alerts:

@@ -7,7 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from flows.alerts import check_runs, tell
+from flows.alerts import check_runs, progress
 from flows.discretion import library_logs
 from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import cohort, scoring
@@ -38,7 +38,7 @@ def ingest() -> dict[str, Any]:
     Before that, the hour's look at whether score runs still come: they cannot tell of their own end.
     """
     with library_logs(), open_workplace() as place:
-        tell(check_runs(unseen(place)))
+        progress(check_runs(unseen(place)))
         summary = index(unseen(place)).as_dict() | index_cath_lab(unseen(place))
     create_table_artifact(key="ingest-counts", table=[{"what": k, "count": v} for k, v in summary.items()])
     return summary

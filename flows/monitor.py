@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.alerts import check_runs, tell
+from flows.alerts import check_runs, progress
 from flows.discretion import library_logs
 from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.database import queries
@@ -42,10 +42,10 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
     """Look at ``days``, by default the last complete ones, and write the report; how much was found."""
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
-        tell(check_runs(shared))
+        progress(check_runs(shared))
         looked_at = days or complete_days(place.settings)
         seen = watch_days(shared, looked_at)
-        tell(Settled(seen.opened, seen.resolved))
+        progress(Settled(seen.opened, seen.resolved))
         show_tables(place)
         written = report(shared, max(looked_at) + timedelta(days=1))
         link = f"{place.store.url}/{written.key}"

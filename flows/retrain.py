@@ -17,7 +17,7 @@ from prefect.artifacts import (
 from flows.discretion import library_logs
 from flows.ingest import index, index_cath_lab
 from flows.workplace import dated, open_workplace, step, unseen
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
 
@@ -35,7 +35,7 @@ def gather(training: Retraining) -> None:
 
 
 @step("train", "train-{stage}")
-def train(training: Retraining, stage: str) -> Course:
+def train(training: Retraining, stage: str) -> TrainingHistory:
     """One stage, from its last checkpoint where a run before this one left some."""
     return training.train(stage)
 
@@ -70,7 +70,7 @@ def retrain(preset: str | None = None) -> dict[str, Any]:
             prepare(shared)
             gather(shared)
             for stage in STAGES:
-                show_course(stage, train(shared, stage))
+                show_history(stage, train(shared, stage))
             verdict = judge(shared)
             return decided(publish(shared), verdict)
 
@@ -107,18 +107,18 @@ def show(artifact: Callable[..., Any], **content: Any) -> Any:
         return None
 
 
-def show_course(stage: str, course: Course) -> None:
+def show_history(stage: str, history: TrainingHistory) -> None:
     """A stage's losses and validation figures, epoch by epoch."""
-    judged = dict(zip(course.judged_epochs, course.validation_aurocs, strict=True))
+    judged = dict(zip(history.judged_epochs, history.validation_aurocs, strict=True))
     rows = [
         {
             "epoch": epoch,
             "loss": round(loss, 4),
             "validation": round(judged[epoch], 4) if epoch in judged else "",
         }
-        for epoch, loss in enumerate(course.training_losses, start=1)
+        for epoch, loss in enumerate(history.training_losses, start=1)
     ]
-    description = f"{stage}: best epoch {course.best_epoch}"
+    description = f"{stage}: best epoch {history.best_epoch}"
     show(create_table_artifact, key=f"retrain-{stage}-course", table=rows, description=description)
 
 

@@ -54,7 +54,7 @@ class Head(NamedTuple):
     frames: int
 
 
-def read_heads(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress) -> None:
+def read_heads(engine: Engine, store: ObjectStore, settings: Settings, progress: Progress) -> None:
     """Read the headers that have not been read, batch by batch; each ends as a view or in quarantine.
 
     Raises StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``.
@@ -64,7 +64,7 @@ def read_heads(engine: Engine, store: ObjectStore, settings: Settings, tell: Pro
         outcomes = list(in_order(reader.read, batch, settings.fetch_threads))
         patiently(partial(_write, engine, outcomes), settings.outage_seconds)
         done += len(batch)
-        tell("angiogram headers", done)
+        progress("angiogram headers", done)
 
 
 def _batches(engine: Engine, settings: Settings) -> Iterator[list[Unread]]:

@@ -47,7 +47,7 @@ class AngiogramSummary:
 
 
 def index_angiograms(
-    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress = silent
+    engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
 ) -> AngiogramSummary:
     """Record new and changed angiograms below ``settings.angiogram_prefix`` and find the study of each.
 
@@ -55,8 +55,8 @@ def index_angiograms(
     be used is in quarantine afterwards. Raises StoreUnavailableError or DatabaseUnavailableError after
     ``settings.outage_seconds``; what was read until then is kept.
     """
-    new, changed = _list(engine, store, settings, tell)
-    read_heads(engine, store, settings, tell)
+    new, changed = _list(engine, store, settings, progress)
+    read_heads(engine, store, settings, progress)
     match_angiograms(engine, settings)
     summary = AngiogramSummary(new, changed, **patiently(partial(_count, engine), settings.outage_seconds))
     log.info("angiograms of %s: %s", store.url, summary.as_dict())
@@ -75,12 +75,12 @@ def match_angiograms(engine: Engine, settings: Settings) -> None:
     patiently(action, settings.outage_seconds)
 
 
-def _list(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress) -> tuple[int, int]:
+def _list(engine: Engine, store: ObjectStore, settings: Settings, progress: Progress) -> tuple[int, int]:
     files, new, changed, listed = _files(store, settings.angiogram_prefix), 0, 0, 0
     while rows := list(islice(files, ROWS_TOGETHER)):
         added, replaced = patiently(partial(record, engine, rows, "angiogram"), settings.outage_seconds)
         new, changed, listed = new + added, changed + replaced, listed + len(rows)
-        tell("angiograms", listed, note=f"{new} new")
+        progress("angiograms", listed, note=f"{new} new")
     patiently(partial(_enqueue, engine), settings.outage_seconds)
     return new, changed
 

@@ -21,7 +21,7 @@ _MARGIN = 7
 """Pixels from the collimator's edge, which the filter takes for a vessel."""
 _BLACK = 0.12
 """Times the brightest: the collimator's shutter is no brighter."""
-_LEAST_FIELD = 0.05
+_MIN_FIELD = 0.05
 """Share of the frame that must be exposed."""
 _BACKGROUND = 0.97
 """Share of the field without vessels, where the run shows least of them."""
@@ -45,7 +45,7 @@ def opacification(frames: Iterable[Image]) -> NDArray[np.float32]:
         brightness.append(small.mean())
         total = total + small
     inside = _field_of_view(total / np.float32(len(responses)))
-    if inside.mean() < _LEAST_FIELD:
+    if inside.mean() < _MIN_FIELD:
         raise refuse(Reason.BLANK, "the frames show no exposed field of view")
     seen = np.stack([response[inside] for response in responses])
     return _share_of_vessel(seen, np.array(brightness, dtype=np.float32))

@@ -56,7 +56,7 @@ def prepare_views(
     settings: Settings,
     backbone: Backbone,
     versions: int,
-    tell: Progress = silent,
+    progress: Progress = silent,
 ) -> int:
     """Make every view with a report ready: its key frame, and features of ``versions`` versions of it.
 
@@ -71,7 +71,7 @@ def prepare_views(
             for outcome in in_order(preparation.prepare, views, settings.decode_processes):
                 preparation.record(outcome)
                 done += 1
-                tell("angiograms", done, total)
+                progress("angiograms", done, total)
     return done
 
 

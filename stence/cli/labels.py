@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stence.cli.terminal import print_table, progress
+from stence.cli.terminal import print_table, progress_bars
 from stence.settings import Settings
 
 SHOWN = ("auroc", "auprc", "sensitivity", "specificity")
@@ -21,8 +21,8 @@ def labels(config: str) -> None:
 
     settings, loaded = Settings(), load_config(config)
     store = open_store(settings.resolved_store_url, settings)
-    with progress() as tell:
-        report = fit_labels(store, settings, loaded, tell)
+    with progress_bars() as progress:
+        report = fit_labels(store, settings, loaded, progress)
     counts = ("patients", "ecgs", "cases")
     rows = [
         (name, *(measured[count] for count in counts), *(figure(measured[column]) for column in SHOWN))

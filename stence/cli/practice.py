@@ -7,7 +7,7 @@ from datetime import date, datetime
 import click
 
 from stence.cli.runs import run_retrain_flow, run_score_flow
-from stence.cli.terminal import print_table, progress
+from stence.cli.terminal import print_table, progress_bars
 from stence.errors import StenceError
 from stence.settings import Settings
 
@@ -85,9 +85,9 @@ def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool)
 
     config = HospitalConfig(patients=patients, seed=seed, angiograms=angiograms)
     store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress() as tell:
+    with database.connect(settings) as engine, progress_bars() as progress:
         claim_for_practice(engine, store, settings)
-        summary = write_hospital(store, settings, config, tell)
+        summary = write_hospital(store, settings, config, progress)
     click.echo(summary.text())
 
 
@@ -102,12 +102,12 @@ def _simulate_days(settings: Settings, seed: int, days: int, first_day: date, fa
 
     config = FeedConfig(seed=seed, days=days, first_day=first_day, fault=fault)
     store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress() as tell:
+    with database.connect(settings) as engine, progress_bars() as progress:
         claim_for_practice(engine, store, settings)
-        ecgs = simulate_days(store, settings, config, tell)
+        ecgs = simulate_days(store, settings, config, progress)
         with engine.connect() as connection:
             flagged = set(connection.scalars(select(flags.c.patient_id)))
-        examined = write_reports(store, settings, config, flagged, tell)
+        examined = write_reports(store, settings, config, flagged, progress)
     click.echo(f"{ecgs:,} ECGs on {days} days, {examined:,} cath studies on the same days")
 
 
@@ -118,9 +118,9 @@ def _train(settings: Settings, preset: str) -> str:
     from stence.training import train as fit
 
     store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress() as tell:
-        scoring.index(engine, store, settings, tell)
-        return fit(engine, store, settings, load_preset(preset).supervised, tell)
+    with database.connect(settings) as engine, progress_bars() as progress:
+        scoring.index(engine, store, settings, progress)
+        return fit(engine, store, settings, load_preset(preset).supervised, progress)
 
 
 def _retrain(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stence.cli.terminal import progress
+from stence.cli.terminal import progress_bars
 from stence.settings import Settings
 
 
@@ -22,8 +22,8 @@ def report(out: Path | None) -> None:
 
     settings = Settings()
     store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress() as tell:
-        written = write_report(engine, store, settings, tell)
+    with database.connect(settings) as engine, progress_bars() as progress:
+        written = write_report(engine, store, settings, progress)
     if out is not None:
         out.write_bytes(written.content)
     click.echo(f"The report is in the store under {written.key}" + (f" and in {out}." if out else "."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stence.cli.terminal import progress
+from stence.cli.terminal import progress_bars
 from stence.settings import Settings
 
 
@@ -21,7 +21,7 @@ def study(config: str) -> None:
 
     settings, planned = Settings(), load_study(config)
     store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress() as tell:
-        report = run_study(engine, store, settings, planned, tell)
+    with database.connect(settings) as engine, progress_bars() as progress:
+        report = run_study(engine, store, settings, planned, progress)
     click.echo(report.markdown)
     click.echo(f"Table and picture are in {report.folder} of {store.url}.")

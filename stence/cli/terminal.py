@@ -23,7 +23,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress_bars() -> Iterator[Progress]:
     """A Progress that draws bars at a terminal and writes a line now and then otherwise."""
     if not sys.stderr.isatty():
         yield _Lines()

@@ -46,7 +46,7 @@ VIEWS_BETWEEN_SAVES = 200
 
 
 def gather_angiograms(
-    plan: Plan, engine: Engine, store: ObjectStore, settings: Settings, folder: Path, tell: Progress
+    plan: Plan, engine: Engine, store: ObjectStore, settings: Settings, folder: Path, progress: Progress
 ) -> Angiograms:
     """Copy the features of the plan's views into ``folder``; done only once for a folder.
 
@@ -57,7 +57,7 @@ def gather_angiograms(
     if plan.features is None:
         raise ValueError("the cohort was planned without angiograms")
     if not (folder / INDEX).exists():
-        _Gathering(plan, plan.features, engine, store, settings, folder).run(tell)
+        _Gathering(plan, plan.features, engine, store, settings, folder).run(progress)
     return read_angiograms(folder)
 
 
@@ -78,7 +78,7 @@ class _Gathering:
         """Places in the plan of the views in the file, in its order."""
         self._shape: tuple[int, ...] = (features.versions, 0, 0)
 
-    def run(self, tell: Progress) -> None:
+    def run(self, progress: Progress) -> None:
         done, views = self._resume(), self._plan.views
         with (self._folder / FEATURES).open("ab") as file:
             read = in_order(self._read, views[done:], self._settings.fetch_threads)
@@ -93,7 +93,7 @@ class _Gathering:
                     file.flush()
                     os.fsync(file.fileno())
                     self._save(PROGRESS, self._progress(place + 1))
-                tell("features", place + 1, len(views))
+                progress("features", place + 1, len(views))
         self._save(INDEX, self._index())
         (self._folder / PROGRESS).unlink(missing_ok=True)
 

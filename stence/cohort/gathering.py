@@ -38,7 +38,7 @@ def gather(
     store: ObjectStore,
     settings: Settings,
     folder: Path,
-    tell: Progress,
+    progress: Progress,
     recipe: Recipe = STENCE,
     referral: Referral | None = None,
 ) -> Cohort:
@@ -55,7 +55,9 @@ def gather(
     if not is_written(folder):
         windows = recipe.windows(settings.windows_per_ecg)
         writer = CohortWriter(folder, plan.studies, plan.angiograms, windows, recipe, plan.patients)
-        _Gathering(plan, settings, recipe, windows, referral or Referral()).run(engine, store, writer, tell)
+        _Gathering(plan, settings, recipe, windows, referral or Referral()).run(
+            engine, store, writer, progress
+        )
     return read_cohort(folder)
 
 
@@ -74,7 +76,7 @@ class _Gathering:
         """By content."""
         self._conflicts: set[str] = set()
 
-    def run(self, engine: Engine, store: ObjectStore, writer: CohortWriter, tell: Progress) -> None:
+    def run(self, engine: Engine, store: ObjectStore, writer: CohortWriter, progress: Progress) -> None:
         opened = in_order(
             lambda candidate: self._open(store, candidate),
             self._plan.candidates,
@@ -86,7 +88,7 @@ class _Gathering:
                 self._take(candidate, outcome, writer)
             elif outcome:
                 self._left_out[outcome] += 1
-            tell("cohort", done, total)
+            progress("cohort", done, total)
         used = [pair for content, pair in self._kept.items() if content not in self._conflicts]
         self._left_out[STUDY_WITHOUT_ECG] = len(self._plan.studies) - len({pair.study_id for pair in used})
         record_pairs(engine, used, self._settings.outage_seconds)

@@ -21,7 +21,7 @@ from stence.database import queries
 from stence.database.outage import patiently
 from stence.errors import StenceError
 from stence.ingest.patients import NOT_MERGED, Patients, load_patients
-from stence.ingest.report_tables import take_up_reports
+from stence.ingest.report_tables import import_reports
 from stence.ingest.reports import Study
 from stence.objects import ObjectStore
 from stence.progress import Progress
@@ -119,7 +119,7 @@ def plan_cohort(
     store: ObjectStore,
     settings: Settings,
     days_before_study: float,
-    tell: Progress,
+    progress: Progress,
     features: FeatureSet | None = None,
 ) -> Plan:
     """Take up the cath reports, and look for ECGs and angiograms of their patients in the index.
@@ -129,7 +129,7 @@ def plan_cohort(
     DatabaseUnavailableError.
     """
     patients = patiently(lambda: load_patients(engine), settings.outage_seconds)
-    reports = take_up_reports(engine, store, settings, tell, patients)
+    reports = import_reports(engine, store, settings, progress, patients)
     if not reports.files:
         raise StenceError(
             f"There is no cath report: no .csv or .parquet below {settings.report_prefix} in {store.url}. "

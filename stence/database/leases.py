@@ -78,13 +78,13 @@ class _Renewal:
             try:
                 self._renew()
             except Exception as error:
-                self._tell(error)
+                self._progress(error)
                 pause = min(self._pause, RETRY_SECONDS)
             else:
                 self._renewed_at, self._failures, self._has_run_out = began, 0, False
                 pause = self._pause
 
-    def _tell(self, error: Exception) -> None:
+    def _progress(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
             log.warning("the lease of %s could not be renewed, trying again: %s", self._whose, _words(error))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from stence.domain.thresholds import Threshold
 from stence.evaluation import metrics
 from stence.evaluation.bootstrap import interval, resamples
-from stence.evaluation.metrics import Question
-from stence.evaluation.predictions import Asked, Assessed, questions
+from stence.evaluation.metrics import BinaryPredictions
+from stence.evaluation.predictions import Predictions, TargetPredictions, target_predictions
 
 
 def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
@@ -28,36 +28,37 @@ def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> fl
     return float(np.nanmean(areas)) if not np.isnan(areas).all() else float("nan")
 
 
-def evaluate(assessed: Assessed, thresholds: Mapping[str, Threshold], count: int) -> dict[str, Any]:
+def evaluate(predictions: Predictions, thresholds: Mapping[str, Threshold], count: int) -> dict[str, Any]:
     """Every target's and grey zone's figures on its ECGs with a settled label, as JSON.
 
     A figure is ``{value, lower, upper}`` from ``count`` resamples, all null where it is not defined, as an
     AUROC without cases. Besides, the numbers of ECGs, patients and cases, and the same of each subgroup.
     """
-    groups = assessed.subgroups()
+    groups = predictions.subgroups()
     return {
-        asked.name: _measured(asked, assessed, count)
+        of_target.name: _measured(of_target, predictions, count)
         | {
             "subgroups": {
-                name: _measured(asked.among(members), assessed, count) for name, members in groups.items()
+                name: _measured(of_target.among(members), predictions, count)
+                for name, members in groups.items()
             }
         }
-        for asked in questions(assessed, thresholds)
+        for of_target in target_predictions(predictions, thresholds)
     }
 
 
-def measured(question: Question, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
+def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
     """One question's figures, as JSON: see ``evaluate``; ``patients`` (n,) tell those of its ECGs apart."""
-    blocks = [metrics.resampled_figures(question, weights) for weights in resamples(patients, count)]
+    blocks = [metrics.resampled_metrics(predicted, weights) for weights in resamples(patients, count)]
     return {
-        "ecgs": len(question.label),
+        "ecgs": len(predicted.label),
         "patients": len(np.unique(patients)),
-        "cases": int(question.label.sum()),
+        "cases": int(predicted.label.sum()),
     } | {
         name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
-        for name, value in metrics.figures(question).items()
+        for name, value in metrics.figures(predicted).items()
     }
 
 
-def _measured(asked: Asked, assessed: Assessed, count: int) -> dict[str, Any]:
-    return measured(asked.question, assessed.patients[asked.rows], count)
+def _measured(of_target: TargetPredictions, predictions: Predictions, count: int) -> dict[str, Any]:
+    return measured(of_target.predicted, predictions.patients[of_target.rows], count)

@@ -51,17 +51,17 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed(Scored):
+class FollowUp(Scored):
     """Scored ECGs whose patients had the time to be sent; ``flagged`` (m,) by any model, on any target.
 
-    ``labels`` (m, 6): 1, 0, or NaN where the report does not settle it and where there is none; ``sent`` (m,)
-    is the patient's: all ECGs of an episode, from the first up to the study, share its outcome.
+    ``labels`` (m, 6): 1, 0, or NaN where the report does not settle it and where there is none. ``referred``
+    (m,) is the patient's: all ECGs of an episode, from the first up to the study, share its outcome.
     """
 
     flagged: NDArray[np.bool_]
     indication: NDArray[np.str_]
     labels: NDArray[np.float32]
-    sent: NDArray[np.bool_]
+    referred: NDArray[np.bool_]
 
     def people(self) -> People:
         """What is recorded of the patients."""
@@ -81,30 +81,30 @@ class Followed(Scored):
             self.sex[first],
             [frozenset(reasons) for reasons in indications],
             self.site[first],
-            self.sent[first],
+            self.referred[first],
         )
 
 
-def read_followed(connection: Connection, window: Window, days: int, model: Watched) -> Followed:
+def read_follow_up(connection: Connection, window: Window, days: int, model: Watched) -> FollowUp:
     """The ECGs of ``window`` that the model scored, and studies within so many ``days`` of a patient's last.
 
     See ``sql/statements/followed_ecgs.sql`` for those that are left out.
     """
     asked = _asked(window, model) | {"days": days}
-    return followed_of(connection.execute(queries.statement("followed_ecgs"), asked).all())
+    return follow_up_of(connection.execute(queries.statement("followed_ecgs"), asked).all())
 
 
-def followed_of(rows: Sequence[Row[Any]]) -> Followed:
+def follow_up_of(rows: Sequence[Row[Any]]) -> FollowUp:
     """What rows of ``followed_ecgs`` say."""
-    sent = np.array([row.degrees is not None for row in rows], dtype=bool)
+    referred = np.array([row.degrees is not None for row in rows], dtype=bool)
     unknown = np.full(len(TARGET_NAMES), np.nan, dtype=np.float32)
     answers = [unknown if row.degrees is None else labels(row.degrees) for row in rows]
-    return Followed(
+    return FollowUp(
         **_scored(rows),
         flagged=np.array([row.flagged for row in rows], dtype=bool),
         indication=np.array([(row.indication or "").strip().lower() for row in rows], dtype=np.str_),
         labels=np.array(answers, dtype=np.float32).reshape(len(rows), len(TARGET_NAMES)),
-        sent=sent,
+        referred=referred,
     )
 
 
@@ -115,7 +115,7 @@ def read_scored(connection: Connection, window: Window, model: Watched) -> Score
     )
 
 
-def followed_window(day: Window, days: int) -> Window:
+def follow_up_window(day: Window, days: int) -> Window:
     """So many ``days`` of ECGs, the last of which had as many days to be followed by the end of ``day``."""
     return Window(day.end - timedelta(days=2 * days), day.end - timedelta(days=days))
 

@@ -24,7 +24,7 @@ Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class BinaryPredictions:
     """Probabilities and labels (0 or 1) of ECGs, both (n,), and from which probability on one is flagged."""
 
     probability: NDArray[np.float64]
@@ -37,17 +37,17 @@ class Question:
         return self.probability >= self.threshold
 
 
-def figures(question: Question) -> dict[str, float]:
+def figures(predicted: BinaryPredictions) -> dict[str, float]:
     """The figures of these ECGs; NaN where one is not defined, as an AUROC without cases."""
-    label, flagged = question.label, question.flagged
+    label, flagged = predicted.label, predicted.flagged
     everyone = np.ones((1, len(label)))
-    slope, intercept = calibration_lines(question, everyone)
+    slope, intercept = calibration_lines(predicted, everyone)
     return {
         "prevalence": _mean(label),
-        "auroc": auroc(question.probability, label),
-        "auprc": _ranked(classification.binary_average_precision, question.probability, label),
-        "brier": _mean((question.probability - label) ** 2),
-        "calibration_error": float(calibration_errors(question, everyone)[0]),
+        "auroc": auroc(predicted.probability, label),
+        "auprc": _ranked(classification.binary_average_precision, predicted.probability, label),
+        "brier": _mean((predicted.probability - label) ** 2),
+        "calibration_error": float(calibration_errors(predicted, everyone)[0]),
         "calibration_slope": float(slope[0]),
         "calibration_intercept": float(intercept[0]),
         "sensitivity": _decided(classification.binary_recall, flagged, label, where=label == 1),
@@ -61,20 +61,20 @@ def figures(question: Question) -> dict[str, float]:
     }
 
 
-def resampled_figures(question: Question, weights: NDArray[np.float64]) -> dict[str, Rows]:
+def resampled_metrics(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
     """The same figures of every resample; ``weights`` (r, n)."""
-    total, label = weights.sum(axis=1), question.label
-    slope, intercept = calibration_lines(question, weights)
-    areas, precisions = ranking(question, weights)
+    total, label = weights.sum(axis=1), predicted.label
+    slope, intercept = calibration_lines(predicted, weights)
+    areas, precisions = ranking(predicted, weights)
     return {
         "prevalence": ratio(weights @ label, total),
         "auroc": areas,
         "auprc": precisions,
-        "brier": ratio(weights @ (question.probability - label) ** 2, total),
-        "calibration_error": calibration_errors(question, weights),
+        "brier": ratio(weights @ (predicted.probability - label) ** 2, total),
+        "calibration_error": calibration_errors(predicted, weights),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
-        **_decisions(question, weights),
+        **_decisions(predicted, weights),
     }
 
 
@@ -83,10 +83,10 @@ def auroc(probability: NDArray[np.float64], label: NDArray[np.float32]) -> float
     return _ranked(classification.binary_auroc, probability, label)
 
 
-def ranking(question: Question, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
+def ranking(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
     """Area under the ROC curve and average precision of each resample."""
-    label = question.label.astype(np.float64)
-    return ranked(question.probability, weights * label, weights * (1 - label))
+    label = predicted.label.astype(np.float64)
+    return ranked(predicted.probability, weights * label, weights * (1 - label))
 
 
 def ranked(
@@ -112,13 +112,13 @@ def ranked(
     return ratio(in_order, all_cases * all_controls), ratio(precise, both)
 
 
-def calibration_lines(question: Question, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
+def calibration_lines(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
     """Slope and intercept of the labels' logistic regression on the logits: 1 and 0 where calibrated.
 
     (Cox 1958; Newton's method on all resamples together.) NaN without cases or without controls.
     """
-    x = logit(np.clip(question.probability, 1e-6, 1 - 1e-6))
-    label = question.label.astype(np.float64)
+    x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
+    label = predicted.label.astype(np.float64)
     cases, total = weights @ label, weights.sum(axis=1)
     defined = (cases > 0) & (cases < total)
     slope = np.zeros(len(weights))
@@ -135,19 +135,19 @@ def calibration_lines(question: Question, weights: NDArray[np.float64]) -> tuple
     return np.where(defined, slope, np.nan), np.where(defined, intercept, np.nan)
 
 
-def calibration_errors(question: Question, weights: NDArray[np.float64]) -> Rows:
+def calibration_errors(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> Rows:
     """Expected calibration errors (Naeini et al. 2015), bins of equal width, the last one with 1.0.
 
     Not torchmetrics', which gives a probability of exactly 1 a bin of its own.
     """
-    bins = np.minimum((question.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    excess = (question.label - question.probability)[:, None] * np.eye(CALIBRATION_BINS)[bins]
+    bins = np.minimum((predicted.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    excess = (predicted.label - predicted.probability)[:, None] * np.eye(CALIBRATION_BINS)[bins]
     return ratio(np.abs(weights @ excess).sum(axis=1), weights.sum(axis=1))
 
 
-def _decisions(question: Question, weights: NDArray[np.float64]) -> dict[str, Rows]:
+def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
     """The figures that come from flagged or not, case or not."""
-    flagged, case = question.flagged.astype(np.float64), question.label.astype(np.float64)
+    flagged, case = predicted.flagged.astype(np.float64), predicted.label.astype(np.float64)
     total, alerts, cases = weights.sum(axis=1), weights @ flagged, weights @ case
     found = weights @ (flagged * case)
     correct = total - alerts - cases + 2 * found

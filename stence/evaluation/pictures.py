@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stence.evaluation import curves
-from stence.evaluation.metrics import Question
+from stence.evaluation.metrics import BinaryPredictions
 from stence.page import MODEL, OTHER, REFERENCE
 
 if TYPE_CHECKING:
@@ -21,35 +21,38 @@ DOTS_PER_INCH = 110
 DECISION_THRESHOLDS = np.linspace(0.01, 0.8, 80)
 
 
-def pictures(question: Question) -> dict[str, bytes]:
+def pictures(predicted: BinaryPredictions) -> dict[str, bytes]:
     """ROC, precision-recall, calibration and decision curve, by file name; none without cases or controls."""
-    if len(np.unique(question.label)) < 2:
+    if len(np.unique(predicted.label)) < 2:
         return {}
     return {
-        "roc.png": _curve(curves.roc(question), "1 - specificity", "sensitivity", reference=([0, 1], [0, 1])),
-        "precision_recall.png": _curve(
-            curves.precision_recall(question), "recall", "precision", reference=([0, 1], _level(question))
+        "roc.png": _curve(
+            curves.roc(predicted), "1 - specificity", "sensitivity", reference=([0, 1], [0, 1])
         ),
-        "calibration.png": _calibration(question),
-        "decision_curve.png": _decision_curve(question),
+        "precision_recall.png": _curve(
+            curves.precision_recall(predicted), "recall", "precision", reference=([0, 1], _level(predicted))
+        ),
+        "calibration.png": _calibration(predicted),
+        "decision_curve.png": _decision_curve(predicted),
     }
 
 
-def courses(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
+def histories(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
     """Training loss and validation AUROC of each stage over its epochs, the best one marked.
 
-    ``stages``, at least one, are courses as the manifest keeps them (``stence.fitting.loop.Course``).
+    ``stages``, at least one, are training histories as the manifest keeps them, see
+    ``stence.fitting.loop.TrainingHistory``.
     """
     figure = _figure(len(stages))
-    for number, (name, course) in enumerate(stages.items(), start=1):
+    for number, (name, history) in enumerate(stages.items(), start=1):
         losses = figure.add_subplot(2, len(stages), number, title=name, ylabel="training loss")
-        losses.plot(range(1, course["epochs"] + 1), course["training_losses"], color=MODEL)
+        losses.plot(range(1, history["epochs"] + 1), history["training_losses"], color=MODEL)
         judged = figure.add_subplot(
             2, len(stages), len(stages) + number, sharex=losses, xlabel="epoch", ylabel="validation AUROC"
         )
-        judged.plot(course["judged_epochs"], course["validation_aurocs"], ".-", color=OTHER)
+        judged.plot(history["judged_epochs"], history["validation_aurocs"], ".-", color=OTHER)
         for axes in (losses, judged):
-            axes.axvline(course["best_epoch"], color=REFERENCE, linestyle=":")
+            axes.axvline(history["best_epoch"], color=REFERENCE, linestyle=":")
             axes.spines[["top", "right"]].set_visible(False)
     return png(figure)
 
@@ -67,8 +70,8 @@ def _curve(
     return png(figure)
 
 
-def _calibration(question: Question) -> bytes:
-    found = curves.calibration(question)
+def _calibration(predicted: BinaryPredictions) -> bytes:
+    found = curves.calibration(predicted)
     figure = _figure()
     axes = _axes(figure, "predicted probability", "share of cases")
     axes.plot([0, 1], [0, 1], color=REFERENCE, linestyle=":")
@@ -82,23 +85,23 @@ def _calibration(question: Question) -> bytes:
     return png(figure)
 
 
-def _decision_curve(question: Question) -> bytes:
-    by_model, by_all = curves.net_benefit(question, DECISION_THRESHOLDS)
+def _decision_curve(predicted: BinaryPredictions) -> bytes:
+    by_model, by_all = curves.net_benefit(predicted, DECISION_THRESHOLDS)
     figure = _figure()
     axes = _axes(figure, "threshold probability", "net benefit per ECG")
     axes.axhline(0, color=REFERENCE, label="flag nobody")
     axes.plot(DECISION_THRESHOLDS, by_all, color=REFERENCE, linestyle=":", label="flag everybody")
     axes.plot(DECISION_THRESHOLDS, by_model, color=MODEL, label="flag by the model")
-    axes.axvline(question.threshold, color=OTHER, linewidth=1, label="the threshold")
-    top = float(question.label.mean())
+    axes.axvline(predicted.threshold, color=OTHER, linewidth=1, label="the threshold")
+    top = float(predicted.label.mean())
     axes.set(xlim=(0, DECISION_THRESHOLDS[-1]), ylim=(-0.15 * top, 1.1 * top))
     axes.legend(frameon=False, fontsize=8)
     return png(figure)
 
 
-def _level(question: Question) -> list[float]:
+def _level(predicted: BinaryPredictions) -> list[float]:
     """The precision of flagging by chance, from end to end."""
-    return [float(question.label.mean())] * 2
+    return [float(predicted.label.mean())] * 2
 
 
 def _figure(width: int = 1) -> Figure:

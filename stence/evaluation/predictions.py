@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stence.cohort import Part
 from stence.domain.subgroups import AGE_BANDS, SEXES, band_name
 from stence.domain.thresholds import DECIMALS
-from stence.evaluation.metrics import Question
+from stence.evaluation.metrics import BinaryPredictions
 from stence.models import TARGET_NAMES, TARGETS, Region, RiskScorer, Threshold
 
 GREY_ZONES = ((0, 90), (50, 70))
@@ -21,7 +21,7 @@ BATCH = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Assessed:
+class Predictions:
     """What a model says of ECGs, ``probabilities`` (n, 6), and the truth about them, ``labels`` (n, 6).
 
     ``patients`` (n,) tell patients apart, ``degrees`` (n, 16) in percent, ``sex`` (n,) F, M or empty, ``age``
@@ -36,7 +36,7 @@ class Assessed:
     age: NDArray[np.float64]
 
     @classmethod
-    def of(cls, part: Part, probabilities: NDArray[np.float64]) -> Assessed:
+    def of(cls, part: Part, probabilities: NDArray[np.float64]) -> Predictions:
         """What a model says of a part of the cohort; rounded as the scorer rounds what it writes."""
         rounded = np.round(probabilities, DECIMALS)
         return cls(rounded, part.labels, part.patients, part.degrees, part.sex, part.age)
@@ -53,45 +53,51 @@ class Assessed:
         return np.where(worst >= high, 1, np.where(worst <= low, 0, np.nan)).astype(np.float32)
 
 
-def assess(scorer: RiskScorer, part: Part) -> Assessed:
+def predict(scorer: RiskScorer, part: Part) -> Predictions:
     """What a model version says of a part of the cohort; not of the training split, which is kept raw.
 
     Raises ValueError where the ECGs were prepared with another number of windows than the model's.
     """
     batches = [part.rows[start : start + BATCH] for start in range(0, len(part), BATCH)]
     scored = [scorer.score(part.signals[rows]) for rows in batches]
-    return Assessed.of(part, np.concatenate([np.empty((0, len(TARGET_NAMES))), *scored]))
+    return Predictions.of(part, np.concatenate([np.empty((0, len(TARGET_NAMES))), *scored]))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TargetPredictions:
     """A named question to some ECGs: those of ``rows`` (m,), in the order of the question's."""
 
     name: str
-    question: Question
+    predicted: BinaryPredictions
     rows: NDArray[np.intp]
 
-    def among(self, members: NDArray[np.bool_]) -> Asked:
+    def among(self, members: NDArray[np.bool_]) -> TargetPredictions:
         """The same question to the members (n,) of a subgroup only."""
         kept = members[self.rows]
-        of = self.question
-        question = Question(of.probability[kept], of.label[kept], of.threshold)
-        return Asked(self.name, question, self.rows[kept])
+        of = self.predicted
+        predicted = BinaryPredictions(of.probability[kept], of.label[kept], of.threshold)
+        return TargetPredictions(self.name, predicted, self.rows[kept])
 
 
-def questions(assessed: Assessed, thresholds: Mapping[str, Threshold]) -> Iterator[Asked]:
+def target_predictions(
+    predictions: Predictions, thresholds: Mapping[str, Threshold]
+) -> Iterator[TargetPredictions]:
     """The six targets, then the grey zones, whose high degree is a target's; settled labels only."""
     for column, name in enumerate(TARGET_NAMES):
-        yield _ask(assessed, name, column, assessed.labels[:, column], thresholds)
+        yield _of_target(predictions, name, column, predictions.labels[:, column], thresholds)
     by_degree = {target.degree: i for i, target in enumerate(TARGETS) if target.region is Region.ANY}
     for low, high in GREY_ZONES:
-        labels = assessed.grey_zone_labels(low, high)
-        yield _ask(assessed, grey_zone_name(low, high), by_degree[high], labels, thresholds)
+        labels = predictions.grey_zone_labels(low, high)
+        yield _of_target(predictions, grey_zone_name(low, high), by_degree[high], labels, thresholds)
 
 
-def ask(assessed: Assessed, target: str, thresholds: Mapping[str, Threshold]) -> Asked:
+def predictions_of_target(
+    predictions: Predictions, target: str, thresholds: Mapping[str, Threshold]
+) -> TargetPredictions:
     """The question of one target."""
-    return next(asked for asked in questions(assessed, thresholds) if asked.name == target)
+    return next(
+        of_target for of_target in target_predictions(predictions, thresholds) if of_target.name == target
+    )
 
 
 def grey_zone_name(low: float, high: float) -> str:
@@ -99,13 +105,15 @@ def grey_zone_name(low: float, high: float) -> str:
     return f"grey_zone_{low:g}_{high:g}"
 
 
-def _ask(
-    assessed: Assessed,
+def _of_target(
+    predictions: Predictions,
     name: str,
     column: int,
     labels: NDArray[np.float32],
     thresholds: Mapping[str, Threshold],
-) -> Asked:
+) -> TargetPredictions:
     rows = np.flatnonzero(~np.isnan(labels))
-    probability = assessed.probabilities[rows, column]
-    return Asked(name, Question(probability, labels[rows], thresholds[TARGET_NAMES[column]].value), rows)
+    probability = predictions.probabilities[rows, column]
+    return TargetPredictions(
+        name, BinaryPredictions(probability, labels[rows], thresholds[TARGET_NAMES[column]].value), rows
+    )

@@ -10,7 +10,7 @@ Brumback 2000). Figures weighted so are those of everybody whose ECG was scored,
   hospital that records none gets figures corrected for its flags and scores, not for symptoms; nobody's are
   corrected for troponin, or for what a doctor saw.
 - *Positivity.* Everybody might have been sent. Where hardly anybody like them is, few outcomes speak for
-  many: probabilities below ``SMALLEST`` count as ``SMALLEST``, and the effective sample size says what is
+  many: probabilities below ``MIN_PROPENSITY`` are raised to it, and the effective sample size says what is
   left.
 
 A logistic regression (ridge penalty) gives e; each third of the people gets theirs from the other two.
@@ -29,7 +29,7 @@ from scipy.special import expit, logit
 FOLDS = 3
 PENALTY = 1.0
 """Of squared coefficients of standardised covariates."""
-SMALLEST = 0.02
+MIN_PROPENSITY = 0.02
 """No outcome counts for more than 50 people."""
 RAREST = 30
 """A site or an indication of fewer people has no term of its own."""
@@ -55,7 +55,7 @@ class People:
     sex: NDArray[np.str_]
     indications: Sequence[frozenset[str]]
     site: NDArray[np.str_]
-    sent: NDArray[np.bool_]
+    referred: NDArray[np.bool_]
 
 
 def propensities(people: People, weights: Iterable[Floats]) -> Iterator[tuple[Floats, Floats]]:
@@ -66,19 +66,19 @@ def propensities(people: People, weights: Iterable[Floats]) -> Iterator[tuple[Fl
     """
     x = covariates(people)
     fold = np.random.default_rng(0).permutation(len(x)) % FOLDS
-    sent = np.flatnonzero(people.sent)
-    learners = [_Regression(x[fold != k], people.sent[fold != k]) for k in range(FOLDS)]
+    referred = np.flatnonzero(people.referred)
+    learners = [_Regression(x[fold != k], people.referred[fold != k]) for k in range(FOLDS)]
     for drawn in weights:
-        found = np.empty((len(drawn), len(sent)))
+        found = np.empty((len(drawn), len(referred)))
         for k, learner in enumerate(learners):
-            mine = fold[sent] == k
-            found[:, mine] = expit(learner.fit(drawn[:, fold != k]) @ x[sent[mine]].T)
+            mine = fold[referred] == k
+            found[:, mine] = expit(learner.fit(drawn[:, fold != k]) @ x[referred[mine]].T)
         yield drawn, found
 
 
 def inverse(propensity: Floats) -> Floats:
     """What each outcome counts, (r, s), trimmed and stabilised: the mean of a row is 1."""
-    weights = 1 / np.maximum(propensity, SMALLEST)
+    weights = 1 / np.maximum(propensity, MIN_PROPENSITY)
     return weights / weights.mean(axis=1, keepdims=True)
 
 
@@ -93,7 +93,7 @@ def covariates(people: People) -> Floats:
     asked = np.array(
         [[kind in reasons for kind in kinds] for reasons in people.indications], dtype=np.float64
     )
-    asked = asked.reshape(len(people.sent), len(kinds))
+    asked = asked.reshape(len(people.referred), len(kinds))
     sites = _common(Counter(people.site.tolist()))[1:]
     age = np.where(
         np.isnan(people.age), np.nanmean(people.age) if not np.isnan(people.age).all() else 0, people.age
@@ -123,10 +123,10 @@ def _common(counts: Counter[str]) -> list[str]:
 
 
 class _Regression:
-    """Logistic regression of ``sent`` (n,) on ``x`` (n, p), on many resamples of the people at once."""
+    """Logistic regression of ``referred`` (n,) on ``x`` (n, p), on many resamples of the people at once."""
 
-    def __init__(self, x: Floats, sent: NDArray[np.bool_]) -> None:
-        self._x, self._sent = x, sent.astype(np.float64)
+    def __init__(self, x: Floats, referred: NDArray[np.bool_]) -> None:
+        self._x, self._referred = x, referred.astype(np.float64)
         self._above = np.triu_indices(x.shape[1])
         self._products = x[:, self._above[0]] * x[:, self._above[1]]
         self._penalty = np.full(x.shape[1], PENALTY)
@@ -144,7 +144,7 @@ class _Regression:
         size = self._x.shape[1]
         for _ in range(steps):
             fitted = expit(coefficients @ self._x.T)
-            slope = (weights * (self._sent - fitted)) @ self._x - self._penalty * coefficients
+            slope = (weights * (self._referred - fitted)) @ self._x - self._penalty * coefficients
             curvature = np.empty((len(weights), size, size))
             curvature[:, *self._above] = (weights * fitted * (1 - fitted)) @ self._products
             curvature[:, *self._above[::-1]] = curvature[:, *self._above]

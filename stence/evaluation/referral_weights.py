@@ -20,10 +20,10 @@ from stence.cohort import Referral
 from stence.database import queries
 from stence.database.outage import patiently
 from stence.evaluation import propensity
-from stence.evaluation.follow_up import Followed, followed_of
+from stence.evaluation.follow_up import FollowUp, follow_up_of
 from stence.settings import Settings
 
-FEWEST = 50
+MIN_COUNT = 50
 """People with an outcome; of fewer no probability is learned."""
 
 
@@ -32,14 +32,14 @@ def referral(engine: Engine, settings: Settings) -> Referral:
     counts: dict[str, float] = {}
     models = {}
     for version, scored in patiently(lambda: _read(engine, settings), settings.outage_seconds).items():
-        found = inverse_propensities(scored.followed, scored.mature)
+        found = inverse_propensities(scored.follow_up, scored.mature)
         if found is None:
             continue
-        people = scored.followed.people()
-        for person, count in zip(np.flatnonzero(people.sent).tolist(), found.tolist(), strict=True):
+        people = scored.follow_up.people()
+        for person, count in zip(np.flatnonzero(people.referred).tolist(), found.tolist(), strict=True):
             counts.setdefault(scored.names[person], count)
         models[version] = {
-            "people": len(people.sent),
+            "people": len(people.referred),
             "sent": len(found),
             "effective": round(propensity.effective_sample_size(found), 1),
             "largest": round(float(found.max()), 2),
@@ -48,16 +48,16 @@ def referral(engine: Engine, settings: Settings) -> Referral:
 
 
 def inverse_propensities(
-    followed: Followed, mature: NDArray[np.bool_] | None = None
+    follow_up: FollowUp, mature: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64] | None:
     """What each person who was sent counts, (s,), in the order of the patients; the mean is 1.
 
     The probability is learned from people who had the time to be sent, ``mature`` (people,), by default all.
     None where too few were sent to learn it.
     """
-    people = followed.people()
-    learned_from = np.ones(len(people.sent), dtype=bool) if mature is None else mature
-    if (people.sent & learned_from).sum() < FEWEST:
+    people = follow_up.people()
+    learned_from = np.ones(len(people.referred), dtype=bool) if mature is None else mature
+    if (people.referred & learned_from).sum() < MIN_COUNT:
         return None
     draws = [learned_from[None].astype(np.float64)]
     ((_, found),) = propensity.propensities(people, draws)
@@ -68,7 +68,7 @@ class _Scored(NamedTuple):
     """Identifiers of patients, their ECGs, and whether each patient had the time to be sent."""
 
     names: list[str]
-    followed: Followed
+    follow_up: FollowUp
     mature: NDArray[np.bool_]
 
 
@@ -86,4 +86,4 @@ def _scored(connection: Connection, settings: Settings, version: str, preprocess
     rows = connection.execute(queries.statement("followed_ecgs"), asked | ever).all()
     latest = {row.patient_id: row.acquired_at for row in rows}  # they come in the order of time
     mature = [taken_at <= now - timedelta(days=days) for taken_at in latest.values()]
-    return _Scored(list(latest), followed_of(rows), np.array(mature, dtype=bool))
+    return _Scored(list(latest), follow_up_of(rows), np.array(mature, dtype=bool))

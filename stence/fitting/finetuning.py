@@ -21,7 +21,7 @@ from stence.errors import StenceError
 from stence.fitting.crops import random_crops
 from stence.fitting.distributed import gathered
 from stence.fitting.fractions import label_share
-from stence.fitting.loop import Course, run
+from stence.fitting.loop import TrainingHistory, run
 from stence.fitting.schedule import Schedule
 from stence.fitting.studies import shuffled_batches
 from stence.fitting.tasks import TREE, Task
@@ -102,10 +102,10 @@ def fit(
     validation: Part,
     device: str,
     saved: Path,
-    tell: Progress,
+    progress: Progress,
     start: Encoder | None = None,
     task: Task = TREE,
-) -> tuple[RiskModel, Course]:
+) -> tuple[RiskModel, TrainingHistory]:
     """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's model.
 
     It begins with a copy of the encoder ``start``, pretrained or published, else with a random one. Where
@@ -114,8 +114,8 @@ def fit(
     Raises StenceError where too few ECGs have an answer.
     """
     stage = _Finetuning(config, train, validation, device, task, start)
-    course = run(stage, config.schedule, device, saved, tell)
-    return stage.model, course
+    history = run(stage, config.schedule, device, saved, progress)
+    return stage.model, history
 
 
 def first_encoder(config: TrainingConfig, published: Weights | None = None) -> Encoder:

@@ -59,7 +59,7 @@ class Stage(Protocol[Batch]):
 
 
 @dataclass(slots=True)
-class Course:
+class TrainingHistory:
     """How a training went so far: JSON for the checkpoint and the manifest.
 
     ``training_losses`` has a mean an epoch, ``validation_aurocs`` a judgement for each of ``judged_epochs``.
@@ -74,14 +74,16 @@ class Course:
     validation_aurocs: list[float] = field(default_factory=list)
 
 
-def run(stage: Stage[Any], schedule: Schedule, device: str, saved: Path, tell: Progress) -> Course:
+def run(
+    stage: Stage[Any], schedule: Schedule, device: str, saved: Path, progress: Progress
+) -> TrainingHistory:
     """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's weights stay.
 
     The same data, seed and machine give the same weights, also when training was interrupted. ``saved`` is
     written after each epoch, by the first process alone; others read it when they go on, so it lies on a
     disk they share. Raises StenceError where the loss is no number any more, or the judgement is none.
     """
-    return _Loop(stage, schedule, device, saved).run(tell)
+    return _Loop(stage, schedule, device, saved).run(progress)
 
 
 class _Loop:
@@ -91,28 +93,28 @@ class _Loop:
         self._optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
         self._learning = [weight for group in groups for weight in group["params"]]
         self._best = _copy(stage.module)
-        self._course = Course()
+        self._history = TrainingHistory()
         self._loss: nn.Module = _Loss(stage)
 
-    def run(self, tell: Progress) -> Course:
-        course, schedule = self._resumed(tell), self._schedule
+    def run(self, progress: Progress) -> TrainingHistory:
+        history, schedule = self._resumed(progress), self._schedule
         if distributed.world() > 1:
             self._loss = DistributedDataParallel(self._loss)
-        while not schedule.is_over(course.epochs, course.best_epoch):
+        while not schedule.is_over(history.epochs, history.best_epoch):
             self._learn()
-            note = f"epoch {course.epochs}: loss {course.training_losses[-1]:.4f}"
-            if schedule.is_judged(course.epochs):
+            note = f"epoch {history.epochs}: loss {history.training_losses[-1]:.4f}"
+            if schedule.is_judged(history.epochs):
                 self._judge()
-                note += f", validation {course.validation_aurocs[-1]:.3f}"
+                note += f", validation {history.validation_aurocs[-1]:.3f}"
             self._save()
-            tell(self._stage.name, course.epochs, schedule.epochs, note)
+            progress(self._stage.name, history.epochs, schedule.epochs, note)
         self._stage.module.load_state_dict(self._best)
         self._stage.module.eval()
-        return course
+        return history
 
     def _learn(self) -> None:
         """One epoch."""
-        seeds = (self._schedule.seed, self._course.epochs)
+        seeds = (self._schedule.seed, self._history.epochs)
         batches = self._stage.batches(np.random.default_rng(seeds))
         rng = np.random.default_rng((*seeds, 1 + distributed.rank()))
         generator = torch.Generator(self._device).manual_seed(int(rng.integers(2**63)))
@@ -123,11 +125,11 @@ class _Loop:
             drawn = self._drawn(batches, rng)
             for first in range(0, len(batches), self._schedule.accumulation):
                 together = min(self._schedule.accumulation, len(batches) - first)
-                self._set_rates(self._course.epochs + (first + together) / len(batches))
+                self._set_rates(self._history.epochs + (first + together) / len(batches))
                 losses += [self._add_gradient(next(drawn), generator, left) for left in _countdown(together)]
                 self._step(together)
-        self._course.training_losses.append(self._mean(losses))
-        self._course.epochs += 1
+        self._history.training_losses.append(self._mean(losses))
+        self._history.epochs += 1
 
     def _drawn(self, batches: list[NDArray[np.int64]], rng: np.random.Generator) -> Iterator[Any]:
         """This process' share of each batch; one is drawn ahead."""
@@ -168,7 +170,7 @@ class _Loop:
         nn.utils.clip_grad_norm_(self._learning, self._schedule.gradient_clip)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        self._course.steps += 1
+        self._history.steps += 1
 
     def _set_rates(self, epochs_done: float) -> None:
         for group in self._optimizer.param_groups:
@@ -178,13 +180,13 @@ class _Loop:
         mean = torch.stack(losses).double().mean().item()
         if not math.isfinite(mean):
             raise StenceError(
-                f"{self._stage.name}: the loss is no number any more in epoch {self._course.epochs + 1}; "
+                f"{self._stage.name}: the loss is no number any more in epoch {self._history.epochs + 1}; "
                 f"lower the learning rates and delete {self._saved} to start anew."
             )
         return mean
 
     def _judge(self) -> None:
-        course = self._course
+        history = self._history
         self._stage.module.eval()
         judgement = distributed.from_first(self._stage.judge() if distributed.rank() == 0 else math.nan)
         if math.isnan(judgement):
@@ -192,10 +194,10 @@ class _Loop:
                 f"{self._stage.name}: no epoch can be judged the best, for the validation patients are all "
                 "with or all without stenosis; wait for more cath reports."
             )
-        course.judged_epochs.append(course.epochs)
-        course.validation_aurocs.append(judgement)
-        if judgement > course.best_validation_auroc:
-            course.best_validation_auroc, course.best_epoch = judgement, course.epochs
+        history.judged_epochs.append(history.epochs)
+        history.validation_aurocs.append(judgement)
+        if judgement > history.best_validation_auroc:
+            history.best_validation_auroc, history.best_epoch = judgement, history.epochs
             self._best = _copy(self._stage.module)
 
     def _save(self) -> None:
@@ -205,9 +207,9 @@ class _Loop:
                 "best": self._best,
                 "optimizer": checkpoint.optimizer_tensors(self._optimizer),
             }
-            checkpoint.write(self._saved, groups, asdict(self._course))
+            checkpoint.write(self._saved, groups, asdict(self._history))
 
-    def _resumed(self, tell: Progress) -> Course:
+    def _resumed(self, progress: Progress) -> TrainingHistory:
         """The checkpoint's course, with all else that it holds put back; a new one where there is none."""
         distributed.wait_for_all()  # one may still be writing
         if found := checkpoint.read(self._saved):
@@ -215,14 +217,14 @@ class _Loop:
             self._stage.module.load_state_dict(groups["model"])
             self._best = groups["best"]
             checkpoint.restore_optimizer(self._optimizer, groups["optimizer"])
-            self._course = Course(**state)
-            note = f"resumed at epoch {self._course.epochs} (step {self._course.steps})"
-            tell(self._stage.name, self._course.epochs, self._schedule.epochs, note)
-        if distributed.from_first(self._course.epochs) != self._course.epochs:
+            self._history = TrainingHistory(**state)
+            note = f"resumed at epoch {self._history.epochs} (step {self._history.steps})"
+            progress(self._stage.name, self._history.epochs, self._schedule.epochs, note)
+        if distributed.from_first(self._history.epochs) != self._history.epochs:
             raise StenceError(
                 f"The processes do not see the same {self._saved}: put it on a disk they share."
             )
-        return self._course
+        return self._history
 
 
 class _Loss(nn.Module):

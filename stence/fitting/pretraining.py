@@ -19,7 +19,7 @@ from stence.encoders import Encoder
 from stence.errors import StenceError
 from stence.fitting.crops import random_crops
 from stence.fitting.distributed import gathered
-from stence.fitting.loop import Course, run
+from stence.fitting.loop import TrainingHistory, run
 from stence.fitting.losses import TEMPERATURE, pair_loss, stenosis_loss
 from stence.fitting.probe import PROBED, neighbours_auroc
 from stence.fitting.schedule import Schedule
@@ -29,7 +29,7 @@ from stence.models.angiographic import THRESHOLD
 from stence.models.stence import SHARED
 from stence.progress import Progress
 
-FEWEST_PAIRS = 2
+MIN_PAIRS = 2
 
 
 class PretrainingConfig(BaseModel):
@@ -77,10 +77,10 @@ def pretrain(  # noqa: PLR0913
     teacher: SegmentMIL,
     device: str,
     saved: Path,
-    tell: Progress,
+    progress: Progress,
     *,
     reports: NDArray[np.bool_] | None = None,
-) -> tuple[StencePair, Course]:
+) -> tuple[StencePair, TrainingHistory]:
     """Train a pair on the training split, going on from the checkpoint ``saved`` where there is one.
 
     ``encoder`` and ``teacher`` are where it starts from; they stay as they are. ``reports`` (studies,) says
@@ -90,8 +90,8 @@ def pretrain(  # noqa: PLR0913
     """
     pair = first_pair(encoder, teacher, config).to(device)
     stage = _Pretraining(cohort, angiograms, config, pair, device, reports)
-    course = run(stage, config.schedule, device, saved, tell)
-    return pair, course
+    history = run(stage, config.schedule, device, saved, progress)
+    return pair, history
 
 
 def first_pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig) -> StencePair:
@@ -128,7 +128,7 @@ class _Pretraining:
         self._targets = targets_of(angiograms, config.threshold, reports)
         self._known = _known(self._train, angiograms, reports)
         self._pairs = Pairs(self._train, angiograms)
-        if len(self._pairs.studies) < FEWEST_PAIRS:
+        if len(self._pairs.studies) < MIN_PAIRS:
             raise StenceError(
                 f"{len(self._pairs.studies)} cath studies of the training patients have both an ECG before "
                 "them and usable angiograms: pretraining compares pairs, wait for more."

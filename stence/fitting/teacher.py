@@ -17,7 +17,7 @@ from stence.cohort.angiograms import Angiograms
 from stence.errors import StenceError
 from stence.evaluation.evaluate import auroc
 from stence.fitting.distributed import gathered
-from stence.fitting.loop import Course, run
+from stence.fitting.loop import TrainingHistory, run
 from stence.fitting.losses import stenosis_loss
 from stence.fitting.schedule import Schedule
 from stence.fitting.studies import Views, in_groups, rows_of, shuffled_batches, targets_of
@@ -73,17 +73,17 @@ def train_teacher(
     config: TeacherConfig,
     device: str,
     saved: Path,
-    tell: Progress,
+    progress: Progress,
     usable: NDArray[np.bool_] | None = None,
-) -> tuple[SegmentMIL, Course]:
+) -> tuple[SegmentMIL, TrainingHistory]:
     """Teach on the training studies, going on from the checkpoint ``saved`` where there is one.
 
     ``usable`` (studies,) says whose reports may be seen (None: all). Best is the epoch of the highest mean
     validation AUROC of the 11 targets. Raises StenceError where a split has no study with targets.
     """
     stage = _Teaching(angiograms, config, device, usable)
-    course = run(stage, config.schedule, device, saved, tell)
-    return stage.model, course
+    history = run(stage, config.schedule, device, saved, progress)
+    return stage.model, history
 
 
 @torch.inference_mode()

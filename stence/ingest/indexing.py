@@ -23,7 +23,7 @@ from stence.ecg import FileKind, file_kind
 from stence.ecg.formats import HEADER, is_hidden, suffix_of
 from stence.ingest import manifests, timezone
 from stence.ingest.gone import GoneFiles
-from stence.ingest.merges import take_up_merges
+from stence.ingest.merges import import_merges
 from stence.objects import ObjectStore, StoredObject
 from stence.progress import Progress, silent
 from stence.settings import Settings
@@ -95,7 +95,9 @@ class _Listing:
                 yield item
 
 
-def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress = silent) -> IndexSummary:
+def index(
+    engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
+) -> IndexSummary:
     """Record every new or changed ECG below ``settings.ecg_prefix``, then the manifests found there.
 
     Merged patient numbers are taken up first. The listing is worked off as it streams in: memory does not
@@ -103,7 +105,7 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
     ``settings.outage_seconds``.
     """
     timezone.move_times(engine, settings)
-    take_up_merges(engine, store, settings)
+    import_merges(engine, store, settings)
     summary, listing = IndexSummary(), _Listing()
     gone = GoneFiles(engine, settings.ecg_prefix, settings.outage_seconds)
     files = ecg_files(listing.ecgs(gone.watch(store.list(settings.ecg_prefix, listing.skip))))
@@ -112,11 +114,11 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
         summary.ecgs += len(rows)
         summary.new += new
         summary.changed += changed
-        tell("index", summary.ecgs, note=f"{summary.new} new")
+        progress("index", summary.ecgs, note=f"{summary.new} new")
     summary.ignored = dict(listing.ignored)
     patiently(partial(_note_ignored, engine, summary.ignored), settings.outage_seconds)
     for manifest in listing.manifests:
-        taken = manifests.take_up(engine, store, settings, manifest)
+        taken = manifests.import_manifests(engine, store, settings, manifest)
         summary.manifest_rows += taken.rows
         summary.manifest_rows_refused += taken.refused
     if summary.ecgs:  # otherwise more likely a folder that is not mounted than an archive without ECGs
@@ -124,7 +126,7 @@ def index(engine: Engine, store: ObjectStore, settings: Settings, tell: Progress
         closed = tuple(listing.closed)
         summary.gone = gone.settle(closed)
         summary.manifests_withdrawn = manifests.withdraw_missing(engine, store, settings, listed, closed)
-    tell("index", summary.ecgs, summary.ecgs)
+    progress("index", summary.ecgs, summary.ecgs)
     log.info("index: %s", summary.as_dict())
     return summary
 

@@ -69,7 +69,7 @@ class Taken(NamedTuple):
     refused: int = 0
 
 
-def take_up(engine: Engine, store: ObjectStore, settings: Settings, manifest: StoredObject) -> Taken:
+def import_manifests(engine: Engine, store: ObjectStore, settings: Settings, manifest: StoredObject) -> Taken:
     """Read a manifest, unless it was read in this version; ECGs of which it changes anything become pending.
 
     Rows that cannot be used are in ``source_faults`` by line. A manifest that cannot be fetched keeps what it
@@ -82,7 +82,7 @@ def take_up(engine: Engine, store: ObjectStore, settings: Settings, manifest: St
 
     def action() -> Taken:
         with engine.begin() as connection:
-            return _take_up(connection, store, manifest, reader)
+            return _import(connection, store, manifest, reader)
 
     try:
         taken = patience.patiently(
@@ -134,7 +134,7 @@ def _known_below(engine: Engine, prefix: str) -> list[str]:
         return list(connection.scalars(select(key).where(key.startswith(prefix, autoescape=True))))
 
 
-def _take_up(connection: Connection, store: ObjectStore, manifest: StoredObject, reader: _Reader) -> Taken:
+def _import(connection: Connection, store: ObjectStore, manifest: StoredObject, reader: _Reader) -> Taken:
     reader.start()
     connection.execute(queries.statement("stage_manifest_rows"))
     rows = reader.rows(store)

@@ -44,7 +44,7 @@ STEPS = (
 _M = patient_merges.c
 
 
-def take_up_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int:
+def import_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int:
     """Make the merges those of the tables in the store and of commands; how many numbers changed.
 
     Without any table nothing changes: more likely a folder that is not mounted. Raises StoreUnavailableError,

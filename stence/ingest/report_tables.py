@@ -59,30 +59,30 @@ class ReportSummary:
 
 
 def index_reports(
-    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress = silent
+    engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
 ) -> ReportSummary:
     """Read the cath reports into the database; what they hold, in counts.
 
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     patients = patiently(partial(load_patients, engine), settings.outage_seconds)
-    reports, new, changed = _take_up(engine, store, settings, tell, patients)
+    reports, new, changed = _import(engine, store, settings, progress, patients)
     summary = ReportSummary(reports.files, len(reports.studies), new, changed, len(reports.faults))
     log.info("cath reports: %s", summary.as_dict())
     return summary
 
 
-def take_up_reports(
-    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress, patients: Patients
+def import_reports(
+    engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, patients: Patients
 ) -> Reports:
     """As ``index_reports``; what the reports hold in full."""
-    return _take_up(engine, store, settings, tell, patients)[0]
+    return _import(engine, store, settings, progress, patients)[0]
 
 
-def _take_up(
-    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress, patients: Patients
+def _import(
+    engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, patients: Patients
 ) -> tuple[Reports, int, int]:
-    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), tell, patients)
+    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), progress, patients)
     if not reports.files:  # more likely a prefix that is not mounted than a hospital without studies
         return reports, 0, 0
 

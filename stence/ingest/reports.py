@@ -77,7 +77,7 @@ class Reports:
 
 
 def read_reports(
-    store: ObjectStore, prefix: str, timezone: tzinfo, tell: Progress, patients: Patients = NOT_MERGED
+    store: ObjectStore, prefix: str, timezone: tzinfo, progress: Progress, patients: Patients = NOT_MERGED
 ) -> Reports:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
 
@@ -88,7 +88,7 @@ def read_reports(
     for found in store.list(prefix, gathering.skip):
         if is_table(found.key):
             gathering.take_file(found.key, store)
-            tell("reports", gathering.files)
+            progress("reports", gathering.files)
     return gathering.finish()
 
 

@@ -16,7 +16,7 @@ from stence.device import device_of
 from stence.errors import StenceError
 from stence.fitting.finetuning import first_encoder, fit
 from stence.fitting.folder import training_folder
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.fitting.start import Start, find_start
 from stence.fitting.tasks import LabelTask
 from stence.fitting.threads import torch_threads
@@ -33,13 +33,13 @@ from stence.registry.manifest import Architecture, Code, Preprocessing, Training
 from stence.registry.provenance import git_commit, libraries
 from stence.settings import Settings
 
-FEWEST_PATIENTS = 2
+MIN_PATIENTS = 2
 """With and without each label among the training patients."""
 REPORT, TEXT = "report.json", "report.md"
 
 
 def fit_labels(
-    store: ObjectStore, settings: Settings, config: LabelsConfig, tell: Progress = silent
+    store: ObjectStore, settings: Settings, config: LabelsConfig, progress: Progress = silent
 ) -> LabelsReport:
     """Fine-tune an encoder for the labels that a configuration names; the report.
 
@@ -51,24 +51,24 @@ def fit_labels(
     """
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
-    table = read_labels(store, settings, config, tell)
+    table = read_labels(store, settings, config, progress)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
     made_by = (windows, recipe.version, __version__)
     with training_folder(settings, table.fingerprint, config, start.origin, *made_by) as folder:
-        ecgs = gather(table, store, settings, folder / "ecgs", tell, recipe)
+        ecgs = gather(table, store, settings, folder / "ecgs", progress, recipe)
         _check_size(ecgs, config.labels)
         with torch_threads(config.cpu_threads):
-            model, course = _fit(ecgs.parts, config, start, device, folder, tell)
-            tell("evaluate", 0, 1)
+            model, history = _fit(ecgs.parts, config, start, device, folder, progress)
+            progress("evaluate", 0, 1)
             rule, count = config.threshold, config.bootstrap_resamples
             result = measure(model, ecgs.parts, config.labels, rule, count, device)
-            tell("evaluate", 1, 1)
+            progress("evaluate", 1, 1)
         run = {
             "encoder_start": start.origin,
             "device": device,
             "seconds": round(time.monotonic() - started, 1),
-            "course": asdict(course),
+            "course": asdict(history),
         }
         weights = weights_of(model)
         report = _report(config, model, result, ecgs, windows, run, weights)
@@ -83,7 +83,7 @@ def _check_size(ecgs: LabelledEcgs, names: tuple[str, ...]) -> None:
         name: {split: patients_by_answer(part, column) for split, part in ecgs.parts.items()}
         for column, name in enumerate(names)
     }
-    poor = [name for name, found in counts.items() if min(found[Split.TRAIN]) < FEWEST_PATIENTS]
+    poor = [name for name, found in counts.items() if min(found[Split.TRAIN]) < MIN_PATIENTS]
     judged = any(min(found[Split.VALIDATION]) for found in counts.values())
     if not poor and judged and all(len(part) for part in ecgs.parts.values()):
         return
@@ -93,8 +93,8 @@ def _check_size(ecgs: LabelledEcgs, names: tuple[str, ...]) -> None:
     ]
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(ecgs.left_out.items()))
     raise StenceError(
-        f"Too few labelled patients: each label needs at least {FEWEST_PATIENTS} training patients with it "
-        f"and {FEWEST_PATIENTS} without, some label both among the validation patients, and every split an "
+        f"Too few labelled patients: each label needs at least {MIN_PATIENTS} training patients with it "
+        f"and {MIN_PATIENTS} without, some label both among the validation patients, and every split an "
         f"ECG. Leave rare labels out of the configuration, or add ECGs. Found, with + without:\n  "
         + "\n  ".join(lines)
         + f"\nLeft out: {left_out or 'nothing'}."
@@ -107,12 +107,12 @@ def _fit(
     start: Start,
     device: str,
     folder: Path,
-    tell: Progress,
-) -> tuple[RiskModel, Course]:
+    progress: Progress,
+) -> tuple[RiskModel, TrainingHistory]:
     encoder = first_encoder(config.finetuning, start.weights) if start.weights else None
     train, validation = parts[Split.TRAIN], parts[Split.VALIDATION]
     task, saved = LabelTask(config.labels), folder / "checkpoint.safetensors"
-    return fit(config.finetuning, train, validation, device, saved, tell, encoder, task)
+    return fit(config.finetuning, train, validation, device, saved, progress, encoder, task)
 
 
 def _report(

@@ -78,7 +78,12 @@ class _Opened:
 
 
 def gather(
-    table: LabelTable, store: ObjectStore, settings: Settings, folder: Path, tell: Progress, recipe: Recipe
+    table: LabelTable,
+    store: ObjectStore,
+    settings: Settings,
+    folder: Path,
+    progress: Progress,
+    recipe: Recipe,
 ) -> LabelledEcgs:
     """Open the table's ECGs and keep those that can be used in ``folder``; done only once for a folder.
 
@@ -86,12 +91,17 @@ def gather(
     twice is used once. Raises StoreUnavailableError.
     """
     if not (folder / INDEX).exists():
-        _write(table, store, settings, folder, tell, recipe)
+        _write(table, store, settings, folder, progress, recipe)
     return _read(folder, len(table.names))
 
 
 def _write(
-    table: LabelTable, store: ObjectStore, settings: Settings, folder: Path, tell: Progress, recipe: Recipe
+    table: LabelTable,
+    store: ObjectStore,
+    settings: Settings,
+    folder: Path,
+    progress: Progress,
+    recipe: Recipe,
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
@@ -111,7 +121,7 @@ def _write(
             entries[content] = _entry(row, outcome, content, patient, rows[outcome.split])
             rows[outcome.split] += 1
             without_patient += outcome.ecg.patient_id == row.record
-        tell("ECGs", done, len(table.rows))
+        progress("ECGs", done, len(table.rows))
     sync_signals(folder, rows)
     index = {
         "ecgs": [asdict(entry) for entry in entries.values()],

@@ -13,11 +13,11 @@ from scipy.special import expit
 from stence.cohort import Part, Split
 from stence.domain.thresholds import DECIMALS, Rule
 from stence.evaluation.evaluate import measured
-from stence.evaluation.metrics import Question
+from stence.evaluation.metrics import BinaryPredictions
 from stence.fitting.finetuning import ecg_logits
 from stence.models import Calibration, RiskModel, Threshold, calibration
 
-FEWEST_TO_CALIBRATE = 10
+MIN_TO_CALIBRATE = 10
 """Patients with and without a label among those kept for calibration; fewer would bend its probabilities."""
 
 
@@ -40,7 +40,7 @@ def measure(
 ) -> Measured:
     """Calibrate each label, choose its threshold on the validation patients, and measure it on the test's.
 
-    A label with fewer than ``FEWEST_TO_CALIBRATE`` patients of either answer keeps its probabilities, and
+    A label with fewer than ``MIN_TO_CALIBRATE`` patients of either answer keeps its probabilities, and
     its metrics say so.
     """
     line, calibrated = _calibrate(ecg_logits(model, part := parts[Split.CALIBRATION], device), part)
@@ -52,11 +52,11 @@ def measure(
     for column, name in enumerate(names):
         thresholds[name] = _choose(rule, asked[Split.VALIDATION], parts[Split.VALIDATION], column)
         probability, label, patients = _known(asked[Split.TEST], parts[Split.TEST], column)
-        question = Question(probability, label, thresholds[name].value)
+        predicted = BinaryPredictions(probability, label, thresholds[name].value)
         metrics[name] = {
             "calibrated": bool(calibrated[column]),
             "validation_cases": int((parts[Split.VALIDATION].labels[:, column] == 1).sum()),
-            **measured(question, patients, resamples),
+            **measured(predicted, patients, resamples),
         }
     return Measured(line, thresholds, metrics)
 
@@ -69,9 +69,7 @@ def patients_by_answer(part: Part, column: int) -> tuple[int, int]:
 
 def _calibrate(logits: NDArray[np.float64], part: Part) -> tuple[Calibration, NDArray[np.bool_]]:
     labels = part.labels.copy()
-    enough = [
-        min(patients_by_answer(part, column)) >= FEWEST_TO_CALIBRATE for column in range(labels.shape[1])
-    ]
+    enough = [min(patients_by_answer(part, column)) >= MIN_TO_CALIBRATE for column in range(labels.shape[1])]
     calibrated = np.array(enough)
     labels[:, ~calibrated] = np.nan
     return calibration.fit(logits, labels, part.weights), calibrated

@@ -124,13 +124,13 @@ def _left_out(report: LabelsReport) -> str:
 
 
 def _training(report: LabelsReport) -> str:
-    course = report.run["course"]
+    history = report.run["course"]
     rules = sorted({threshold.rule for threshold in report.thresholds.values()})
     return "\n".join(
         [
             f"- {report.architecture.encoder} from {report.run['encoder_start']}; "
-            f"best of {course['epochs']} epochs: {course['best_epoch']}.",
-            f"- Mean AUROC of the validation patients there: {course['best_validation_auroc']:.3f}.",
+            f"best of {history['epochs']} epochs: {history['best_epoch']}.",
+            f"- Mean AUROC of the validation patients there: {history['best_validation_auroc']:.3f}.",
             *(f"- Threshold: {rule}." for rule in rules),
             f"- stence {report.code.stence}, commit {report.code.git_commit or 'unknown'}, "
             f"{report.run['seconds']:g} s on {report.run['device']}.",

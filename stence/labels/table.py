@@ -66,14 +66,16 @@ class LabelTable:
         return hashlib.sha256(repr((self.names, self.rows)).encode()).hexdigest()
 
 
-def read_labels(store: ObjectStore, settings: Settings, config: LabelsConfig, tell: Progress) -> LabelTable:
+def read_labels(
+    store: ObjectStore, settings: Settings, config: LabelsConfig, progress: Progress
+) -> LabelTable:
     """The labels that a configuration names.
 
     Raises ConfigurationError where there is no such table, or it cannot be read; StoreUnavailableError.
     """
     if isinstance(config.source, TableSource):
         return _from_table(store, config.source)
-    return _from_headers(store, settings, config.source, tell)
+    return _from_headers(store, settings, config.source, progress)
 
 
 def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
@@ -115,7 +117,9 @@ def _row(cells: Cells | RowError, labels: tuple[str, ...]) -> Labelled | str:
     return Labelled(cells[ID], patient, known)
 
 
-def _from_headers(store: ObjectStore, settings: Settings, source: HeaderSource, tell: Progress) -> LabelTable:
+def _from_headers(
+    store: ObjectStore, settings: Settings, source: HeaderSource, progress: Progress
+) -> LabelTable:
     keys = [found.key for found in store.list(source.prefix) if found.key.endswith(HEADER)]
     rows: list[Labelled] = []
     left_out: Counter[str] = Counter()
@@ -127,7 +131,7 @@ def _from_headers(store: ObjectStore, settings: Settings, source: HeaderSource, 
             rows.append(Labelled(key[: -len(HEADER)], None, answers))
         else:
             left_out[CLOSED if header is None else NO_DIAGNOSES] += 1
-        tell("headers", done, len(keys))
+        progress("headers", done, len(keys))
     return _table(tuple(source.labels), iter(rows), left_out)
 
 

@@ -102,7 +102,7 @@ def complete_days(settings: Settings, now: datetime | None = None) -> list[date]
     return [today - timedelta(days=back) for back in range(settings.monitor_days, 0, -1)]
 
 
-def watch(engine: Engine, settings: Settings, days: Sequence[date], tell: Progress = silent) -> Watch:
+def watch(engine: Engine, settings: Settings, days: Sequence[date], progress: Progress = silent) -> Watch:
     """Look at each of ``days``, the oldest first; what came of it is in the database when this returns.
 
     Raises MonitoringError where no model is champion, ConfigurationError for wrong rules, and
@@ -112,14 +112,14 @@ def watch(engine: Engine, settings: Settings, days: Sequence[date], tell: Progre
     with _recorded(engine, settings, len(days), seen):
         watched = patiently(lambda: _watched(engine), settings.outage_seconds)
         for number, day in enumerate(sorted(set(days))):
-            tell("days", number, len(days), note=f"{day}")
+            progress("days", number, len(days), note=f"{day}")
             measured = measure_day(engine, settings, watched, day)
             seen.failed += [f"{day} {failure}" for failure in measured.failed]
             changed = _settle(engine, settings, rules, watched, measured)
             seen.metrics += len(measured.metrics)
             seen.opened += changed.opened
             seen.resolved += changed.resolved
-        tell("days", len(days), len(days))
+        progress("days", len(days), len(days))
     return seen
 
 

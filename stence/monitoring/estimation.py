@@ -29,7 +29,7 @@ from stence.evaluation.watched import Watched
 from stence.monitoring.metrics import Metric
 from stence.settings import Settings
 
-FEWEST = 50
+MIN_COUNT = 50
 """ECGs; fewer are no basis for a figure."""
 
 Rows = NDArray[np.float64]
@@ -49,7 +49,7 @@ def expected(scored: Scored, thresholds: Mapping[str, float], count: int) -> Ite
     slices = [("target", "", everyone)]
     slices += [(f"target|{kind}", f"|{name}", who) for kind, name, who in scored.slices()]
     for key, name, members in slices:
-        if members.sum() < FEWEST:
+        if members.sum() < MIN_COUNT:
             continue
         patients, share = scored.patients[members], scored.shares[members]
         for column, target in enumerate(TARGET_NAMES):

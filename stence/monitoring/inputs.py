@@ -15,7 +15,7 @@ from stence.monitoring import missing, statistics
 from stence.monitoring.metrics import Metric
 from stence.monitoring.profile import CATEGORIES, Profile, count_categories
 from stence.monitoring.reference import reference
-from stence.monitoring.samples import ALL, LEAST, MEASURES, Sample, alike, comparable, known, load, where
+from stence.monitoring.samples import ALL, MEASURES, MIN_COUNT, Sample, alike, comparable, known, load, where
 from stence.settings import Settings
 
 NEW = ("device", "site", "sampling_rate")
@@ -70,7 +70,7 @@ def _columns(
     """Of each measure the known values on both sides, where there are enough."""
     for name, *columns in zip(MEASURES, before.T, now.T, strict=True):
         earlier, later = map(known, columns)
-        if min(len(earlier), len(later)) >= LEAST:
+        if min(len(earlier), len(later)) >= MIN_COUNT:
             yield name, earlier, later
 
 
@@ -79,7 +79,7 @@ def _categories(engine: Engine, profile: Profile, window: Window) -> Iterator[Me
         counts = count_categories(connection, window)
     for key in CATEGORIES:
         before, now = _all_places(profile.categories[key]), _all_places(counts[key])
-        if min(now.total(), before.total()) >= LEAST:
+        if min(now.total(), before.total()) >= MIN_COUNT:
             psi = statistics.category_stability(before, now)
             yield Metric("input_psi", psi, now.total(), **where("measure", key))
         for name in sorted(now.keys() - before.keys()) if key in NEW and before else ():

@@ -15,7 +15,7 @@ from stence.monitoring.reference import reference
 from stence.monitoring.samples import where
 from stence.settings import Settings
 
-LEAST_STUDIES = 10
+MIN_STUDIES = 10
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
@@ -26,7 +26,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     profile = reference(engine, settings, window, model)
     with engine.connect() as connection:
         studies = reports(connection, window)
-    if profile is None or min(len(studies), len(profile.reports)) < LEAST_STUDIES:
+    if profile is None or min(len(studies), len(profile.reports)) < MIN_STUDIES:
         return
     found = [
         statistics.kolmogorov_smirnov(before, now)

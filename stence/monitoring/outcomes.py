@@ -23,13 +23,13 @@ from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation import metrics, propensity
 from stence.evaluation.bootstrap import INTERVAL, resamples
-from stence.evaluation.follow_up import Followed, followed_window, read_followed
-from stence.evaluation.metrics import Question
+from stence.evaluation.follow_up import FollowUp, follow_up_window, read_follow_up
+from stence.evaluation.metrics import BinaryPredictions
 from stence.evaluation.watched import Watched
 from stence.monitoring.metrics import Metric
 from stence.settings import Settings
 
-FEWEST = 10
+MIN_COUNT = 10
 """ECGs with and without the stenosis; fewer give no figures."""
 BINS = 10
 """Of the calibration curve: tenths of the scored ECGs by probability."""
@@ -41,38 +41,38 @@ Rows = NDArray[np.float64]
 
 def window_of(day: Window, settings: Settings) -> Window:
     """The ECGs whose outcomes are known at the end of ``day``; figures are written for this window."""
-    return followed_window(day, settings.outcome_days)
+    return follow_up_window(day, settings.outcome_days)
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
     """The outcomes of the ECGs in ``window``, which ``window_of`` gives. Raises DatabaseUnavailableError."""
     with engine.connect() as connection:
-        followed = read_followed(connection, window, settings.outcome_days, model)
-    for metric in outcomes(followed, model.thresholds, settings.monitor_bootstraps):
+        follow_up = read_follow_up(connection, window, settings.outcome_days, model)
+    for metric in outcomes(follow_up, model.thresholds, settings.monitor_bootstraps):
         yield replace(metric, model_version=model.version)
 
 
 def outcomes(
-    followed: Followed, thresholds: Mapping[str, float], count: int, *, sliced: bool = True
+    follow_up: FollowUp, thresholds: Mapping[str, float], count: int, *, sliced: bool = True
 ) -> Iterator[Metric]:
     """The figures of each target, as far as there are enough outcomes, and where ``sliced`` of each slice."""
-    if not followed.sent.any():
+    if not follow_up.referred.any():
         return
-    weights = OutcomeWeights.of(followed, count)
-    everyone = np.ones(len(followed.sent), dtype=bool)
+    weights = OutcomeWeights.of(follow_up, count)
+    everyone = np.ones(len(follow_up.referred), dtype=bool)
     slices = [(ALL, "", everyone)]
     if sliced:
-        slices += [(f"{ALL}|{kind}", f"|{name}", members) for kind, name, members in followed.slices()]
+        slices += [(f"{ALL}|{kind}", f"|{name}", members) for kind, name, members in follow_up.slices()]
     for column, target in enumerate(TARGET_NAMES):
         for key, name, members in slices:
-            rows = members & ~np.isnan(followed.labels[:, column])
-            probability, label = followed.probabilities[rows, column], followed.labels[rows, column]
-            question = Question(probability, label, thresholds[target])
-            found = _judged(question, weights.among(rows), followed.patients[rows], int(members.sum()))
+            rows = members & ~np.isnan(follow_up.labels[:, column])
+            probability, label = follow_up.probabilities[rows, column], follow_up.labels[rows, column]
+            predicted = BinaryPredictions(probability, label, thresholds[target])
+            found = _judged(predicted, weights.among(rows), follow_up.patients[rows], int(members.sum()))
             for metric in found:
                 yield replace(metric, slice_key=key, slice_value=f"{target}{name}")
             if key == ALL:
-                yield from _curves(question, weights.among(rows), target)
+                yield from _curves(predicted, weights.among(rows), target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +88,15 @@ class OutcomeWeights:
     """Which ECGs they are."""
 
     @classmethod
-    def of(cls, followed: Followed, count: int) -> OutcomeWeights:
+    def of(cls, follow_up: FollowUp, count: int) -> OutcomeWeights:
         """Of all ECGs that have an outcome, with ``count`` resamples."""
-        people, rows = followed.people(), np.flatnonzero(followed.sent)
-        place = np.cumsum(people.sent)[followed.patients[rows]] - 1
-        everyone, share = np.arange(len(people.sent)), followed.shares[rows]
+        people, rows = follow_up.people(), np.flatnonzero(follow_up.referred)
+        place = np.cumsum(people.referred)[follow_up.patients[rows]] - 1
+        everyone, share = np.arange(len(people.referred)), follow_up.shares[rows]
         draws = chain([np.ones((1, len(everyone)))], resamples(everyone, count))
         naive, weighted = [], []
         for drawn, found in propensity.propensities(people, draws):
-            times = drawn[:, followed.patients[rows]] * share
+            times = drawn[:, follow_up.patients[rows]] * share
             naive.append(times)
             weighted.append(times * propensity.inverse(found)[:, place])
         return cls(np.concatenate(naive), np.concatenate(weighted), rows)
@@ -112,53 +112,53 @@ class OutcomeWeights:
 
 
 def _judged(
-    question: Question, weights: OutcomeWeights, patients: NDArray[np.int64], scored: int
+    predicted: BinaryPredictions, weights: OutcomeWeights, patients: NDArray[np.int64], scored: int
 ) -> Iterator[Metric]:
     """The figures of one slice, of whose ``scored`` ECGs those of the question have an outcome."""
-    count = len(question.label)
+    count = len(predicted.label)
     yield Metric("outcome_count", count, scored)
-    if not _enough(question):
+    if not _enough(predicted):
         return
     _, person = np.unique(patients, return_inverse=True)
     people = np.bincount(person, weights=weights.weighted[0]).astype(np.float64)
     yield Metric("effective_sample_size", propensity.effective_sample_size(people), len(people))
     for suffix, rows in weights.by_suffix():
-        for name, values in judged_figures(question, rows).items():
+        for name, values in judged_figures(predicted, rows).items():
             yield from _metric(f"outcome_{name}{suffix}", values, count)
 
 
-def _enough(question: Question) -> bool:
-    cases = int(question.label.sum())
-    return min(cases, len(question.label) - cases) >= FEWEST
+def _enough(predicted: BinaryPredictions) -> bool:
+    cases = int(predicted.label.sum())
+    return min(cases, len(predicted.label) - cases) >= MIN_COUNT
 
 
-def judged_figures(question: Question, weights: Rows) -> dict[str, Rows]:
+def judged_figures(predicted: BinaryPredictions, weights: Rows) -> dict[str, Rows]:
     """Each figure for each row of ``weights`` (r, m)."""
-    areas, precisions = metrics.ranking(question, weights)
-    slope, intercept = metrics.calibration_lines(question, weights)
-    case, flagged = question.label.astype(np.float64), question.flagged.astype(np.float64)
+    areas, precisions = metrics.ranking(predicted, weights)
+    slope, intercept = metrics.calibration_lines(predicted, weights)
+    case, flagged = predicted.label.astype(np.float64), predicted.flagged.astype(np.float64)
     found = weights @ (case * flagged)
     return {
         "auroc": areas,
         "auprc": precisions,
         "ppv": metrics.ratio(found, weights @ flagged),
         "sensitivity": metrics.ratio(found, weights @ case),
-        "ece": metrics.calibration_errors(question, weights),
+        "ece": metrics.calibration_errors(predicted, weights),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
     }
 
 
-def _curves(question: Question, weights: OutcomeWeights, target: str) -> Iterator[Metric]:
+def _curves(predicted: BinaryPredictions, weights: OutcomeWeights, target: str) -> Iterator[Metric]:
     """Predicted and observed in each tenth of the people by their probability; slices ``target|1`` to 10."""
-    if not _enough(question):
+    if not _enough(predicted):
         return
     for suffix, rows in weights.by_suffix():
-        tenth = _tenths(question.probability, rows[0])
+        tenth = _tenths(predicted.probability, rows[0])
         for number in np.unique(tenth).tolist():
             inside = tenth == number
             total = rows[:, inside].sum(axis=1)
-            for name, of in (("observed", question.label), ("predicted", question.probability)):
+            for name, of in (("observed", predicted.label), ("predicted", predicted.probability)):
                 values = metrics.ratio(rows[:, inside] @ of[inside].astype(np.float64), total)
                 for metric in _metric(f"outcome_calibration_{name}{suffix}", values, int(inside.sum())):
                     yield replace(metric, slice_key=f"{ALL}|bin", slice_value=f"{target}|{number + 1}")

@@ -23,7 +23,7 @@ from stence.settings import Settings
 CATEGORIES = ("device", "site", "sampling_rate", "sex", "indication")
 REPORTED = ("max_degree", "mean_degree", "narrowed")
 """Of each cath study: its worst and mean narrowing in percent, and how many segments are narrowed."""
-MOST_REPORTS = 4_000
+MAX_REPORTS = 4_000
 
 Categories = Mapping[str, Mapping[str, Mapping[str, int]]]
 """ECGs by category, place (the site, or where that is unknown the device) and value."""
@@ -117,8 +117,8 @@ def count_categories(connection: Connection, window: Window) -> Categories:
 
 
 def reports(connection: Connection, window: Window) -> NDArray[np.float64]:
-    """Cath studies performed in a window (n, 3), in the order of ``REPORTED``; at most ``MOST_REPORTS``."""
-    values = {"start": window.start, "end": window.end, "most": MOST_REPORTS}
+    """Cath studies performed in a window (n, 3), in the order of ``REPORTED``; at most ``MAX_REPORTS``."""
+    values = {"start": window.start, "end": window.end, "most": MAX_REPORTS}
     rows = [tuple(row) for row in connection.execute(queries.statement("drift_reports"), values)]
     return np.array(rows, dtype=np.float64).reshape(-1, len(REPORTED))
 

@@ -23,11 +23,11 @@ from stence.database.tables import reference_profiles
 from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
 from stence.monitoring.profile import Profile, observe
-from stence.monitoring.samples import ALL, LEAST, load
+from stence.monitoring.samples import ALL, MIN_COUNT, load
 from stence.settings import Settings
 
-LEAST_ECGS = 200
-LEAST_DAYS_SHARE = 0.5
+MIN_ECGS = 200
+MIN_DAYS_SHARE = 0.5
 """So many ECGs, and some on so large a share of the days, make a profile."""
 
 
@@ -61,7 +61,7 @@ def _make(engine: Engine, settings: Settings, window: Window, model: Watched) ->
     profile = observe(engine, settings, days, model)
     taken = profile.arrivals.get(ALL)
     days_with_ecgs = 0 if taken is None else int((taken > 0).sum())
-    if len(profile.sample) >= LEAST_ECGS and days_with_ecgs >= LEAST_DAYS_SHARE * settings.reference_days:
+    if len(profile.sample) >= MIN_ECGS and days_with_ecgs >= MIN_DAYS_SHARE * settings.reference_days:
         row = {
             "model_version": model.version,
             "window_start": days.start,
@@ -71,7 +71,7 @@ def _make(engine: Engine, settings: Settings, window: Window, model: Watched) ->
         }
         with engine.begin() as connection:
             connection.execute(insert(reference_profiles).values(row).on_conflict_do_nothing())
-    elif len(load(engine, settings, window, model, scored=True)) >= LEAST:
+    elif len(load(engine, settings, window, model, scored=True)) >= MIN_COUNT:
         with engine.begin() as connection:
             values = {"model_version": model.version, "other": predecessor(connection, model.version)}
             connection.execute(queries.statement("take_over_reference"), values)

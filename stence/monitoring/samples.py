@@ -1,8 +1,8 @@
 """ECGs as drift looks at them: what was measured in them, what a model made of them, where they come from.
 
-A sample holds at most ``MOST`` ECGs, however many were taken: those of the lowest content hash, so that it is
-random, the same at every look, and the beginning of a larger one. A patient counts once a day: series of the
-same heart are no independent observations.
+A sample holds at most ``MAX_ECGS`` ECGs, however many were taken. They are those of the lowest content hash,
+so that the sample is random, the same in every run, and the beginning of a larger one. A patient counts once
+a day: several ECGs of one heart are no independent observations.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from stence.ecg.recording import LEADS
 from stence.evaluation.watched import Watched
 from stence.settings import Settings
 
-OF_ALL, OF_EACH, MOST = 4_000, 400, 20_000
+OF_ALL, OF_EACH, MAX_ECGS = 4_000, 400, 20_000
 """ECGs in a sample for what concerns all of them, of each device and site, and together at most."""
-LEAST = 30
+MIN_COUNT = 30
 """Fewer ECGs on either side are not compared."""
 SLICE_KEYS = ("device", "site")
 MEASURED = (
@@ -128,7 +128,7 @@ def load(
         "timezone": settings.timezone,
         "of_all": OF_ALL,
         "of_each": OF_EACH,
-        "most": MOST,
+        "most": MAX_ECGS,
         "projections": settings.drift_sample,
     }
     with engine.connect() as connection:
@@ -136,7 +136,7 @@ def load(
 
 
 def comparable(reference: Sample, window: Sample) -> Iterator[tuple[Slice, Sample, Sample]]:
-    """The parts that can be compared: all, each device and each site with ``LEAST`` ECGs on both sides."""
+    """Parts with ``MIN_COUNT`` ECGs on both sides: all ECGs, those of each device, of each site."""
     slices = [ALL] + [
         Slice(key, str(value))
         for key in SLICE_KEYS
@@ -146,7 +146,7 @@ def comparable(reference: Sample, window: Sample) -> Iterator[tuple[Slice, Sampl
         before, now = reference.part(of), window.part(of)
         if of.key is None:
             before, now = alike(before, now)
-        if min(len(before), len(now)) >= LEAST:
+        if min(len(before), len(now)) >= MIN_COUNT:
             yield of, before, now
 
 

@@ -16,10 +16,10 @@ from stence.evaluation.watched import Watched
 from stence.monitoring import statistics
 from stence.monitoring.metrics import Metric
 from stence.monitoring.reference import predecessor, reference
-from stence.monitoring.samples import ALL, LEAST, Sample, alike, comparable, load, where
+from stence.monitoring.samples import ALL, MIN_COUNT, Sample, alike, comparable, load, where
 from stence.settings import Settings
 
-MOST_COMPARED = 4_000
+MAX_COMPARED = 4_000
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
@@ -43,7 +43,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
 
 
 def _means(model: Watched, now: Sample) -> Iterator[Metric]:
-    if len(now) < LEAST:
+    if len(now) < MIN_COUNT:
         return
     for target, scores in zip(TARGET_NAMES, now.part(ALL).scores.T, strict=True):
         mean = statistics.mean(scores)
@@ -78,7 +78,7 @@ def _shifts(model: Watched, reference: Sample, window: Sample) -> Iterator[Metri
     reference's standard deviations: one test for what moves them all.
     """
     before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
-    if min(len(before), len(now)) < LEAST:
+    if min(len(before), len(now)) < MIN_COUNT:
         return
     spread = np.maximum(before.std(axis=0), 1e-9)
     together = statistics.mean_shift((before / spread).mean(axis=1), (now / spread).mean(axis=1))
@@ -93,7 +93,7 @@ def _shifts(model: Watched, reference: Sample, window: Sample) -> Iterator[Metri
 
 def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
     before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
-    if min(len(before), len(now)) < LEAST:
+    if min(len(before), len(now)) < MIN_COUNT:
         return
     for target, earlier, later in zip(TARGET_NAMES, before.T, now.T, strict=True):
         value = statistics.population_stability(earlier, later)
@@ -103,7 +103,7 @@ def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -
 def _agreement(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
     """Spearman's correlation with the champion before, over ECGs of ``reference_days`` that both scored."""
     both = _both(engine, settings, window, model)
-    if len(both) < LEAST:
+    if len(both) < MIN_COUNT:
         return
     ours, theirs = both[:, : len(TARGET_NAMES)], both[:, len(TARGET_NAMES) :]
     for target, a, b in zip(TARGET_NAMES, ours.T, theirs.T, strict=True):
@@ -126,7 +126,7 @@ def _both(engine: Engine, settings: Settings, window: Window, model: Watched) ->
             "model_version": model.version,
             "preprocessing_version": model.preprocessing_version,
             "other": predecessor(connection, model.version),
-            "most": MOST_COMPARED,
+            "most": MAX_COMPARED,
         }
         rows = [tuple(row) for row in connection.execute(queries.statement("drift_agreement"), values)]
     return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * len(TARGET_NAMES))

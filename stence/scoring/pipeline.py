@@ -28,7 +28,7 @@ from stence.progress import Progress
 from stence.scoring.budget import BudgetSpentError, ByteBudget, Share
 from stence.scoring.reading import EcgFacts, Fetched, fetch, take_in
 from stence.scoring.scorer import Scorer
-from stence.scoring.stopwatch import Stopwatch
+from stence.scoring.stage_timer import StageTimer
 from stence.scoring.work import Claim, Worklist
 from stence.scoring.writing import Refused, Result, Scored, Writer
 from stence.settings import Settings
@@ -76,7 +76,7 @@ class Pipeline:
         scorer: Scorer,
         worklist: Worklist,
         writer: Writer,
-        stopwatch: Stopwatch,
+        timer: StageTimer,
         patients: Patients = NOT_MERGED,
     ) -> None:
         self._store = store
@@ -84,13 +84,13 @@ class Pipeline:
         self._scorer = scorer
         self._worklist = worklist
         self._writer = writer
-        self._stopwatch = stopwatch
+        self._timer = timer
         self._patients = patients
         self._zone = ZoneInfo(settings.timezone)
         self._budget = ByteBudget(settings.max_bytes_in_flight)
         self._one_at_a_time = threading.Lock()
 
-    def run(self, limit: int, tell: Progress) -> int:
+    def run(self, limit: int, progress: Progress) -> int:
         """Score up to ``limit`` ECGs; how many were claimed.
 
         Raises StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``; what was
@@ -105,7 +105,7 @@ class Pipeline:
                 while len(writes) > self._settings.prefetch_batches:
                     writes.popleft().result()
                 done += len(batch)
-                tell("score", done)
+                progress("score", done)
             for write in writes:
                 write.result()
         return done
@@ -128,7 +128,7 @@ class Pipeline:
     def _claim(self, count: int, *, idle: bool) -> list[Claim]:
         if idle:
             return self._worklist.claim_or_wait(count)
-        with self._stopwatch("claim"):
+        with self._timer("claim"):
             return self._worklist.claim(count)
 
     def _start(self, claims: Sequence[Claim], pools: Pools) -> Future[Prepared]:
@@ -137,7 +137,7 @@ class Pipeline:
         return pools.prepare.submit(lambda: self._prepare(fetched.result()))
 
     def _fetch(self, claims: Sequence[Claim]) -> list[Arrived]:
-        with self._stopwatch("fetch"):
+        with self._timer("fetch"):
             return [self._arrived(claim) for claim in claims]
 
     def _arrived(self, claim: Claim) -> Arrived:
@@ -160,7 +160,7 @@ class Pipeline:
     def _prepare(self, arrived: list[Arrived]) -> Prepared:
         arrived.reverse()
         prepared: Prepared = []
-        with self._stopwatch("prepare"):
+        with self._timer("prepare"):
             while arrived:  # emptied on the way, so that files that were given back are not held on to
                 prepared.append(self._prepared(*arrived.pop()))
         return prepared
@@ -188,13 +188,13 @@ class Pipeline:
         ready = [item for item in batch if isinstance(item, Ready)]
         results: list[Result] = [item for item in batch if isinstance(item, Refused)]
         if ready:
-            with self._stopwatch("infer"):
+            with self._timer("infer"):
                 scores = self._scorer.embed_and_score(np.stack([item.windows for item in ready]))
             results += map(_judged, ready, *scores)
         return results
 
     def _write(self, results: Sequence[Result]) -> None:
-        with self._stopwatch("write"):
+        with self._timer("write"):
             self._writer.write(results)
 
 

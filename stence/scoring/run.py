@@ -29,7 +29,7 @@ from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.scoring.pipeline import Pipeline
 from stence.scoring.scorer import Scorer
-from stence.scoring.stopwatch import Stopwatch
+from stence.scoring.stage_timer import StageTimer
 from stence.scoring.summary import RunSummary
 from stence.scoring.work import Worklist
 from stence.scoring.writing import Writer
@@ -54,19 +54,19 @@ class Run:
         self._settings = settings
         self._scorer = scorer
         self._start = time.monotonic()
-        self._stopwatch = Stopwatch()
+        self._timer = StageTimer()
         self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
         writer = Writer(engine, settings, scorer, self.id)
-        self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._stopwatch, patients)
+        self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._timer, patients)
 
-    def score(self, limit: int | None = None, tell: Progress = silent) -> int:
+    def score(self, limit: int | None = None, progress: Progress = silent) -> int:
         """Score up to ``limit`` ECGs (default: all); how many were brought to an end. 0 when none are left.
 
         May be called again after it failed.
         """
         # What an earlier call held when it broke off, or claimed without hearing the answer.
         self._worklist.release()
-        return self._pipeline.run(limit or sys.maxsize, tell)
+        return self._pipeline.run(limit or sys.maxsize, progress)
 
     def kept_alive(self) -> AbstractContextManager[None]:
         """Renew its leases for the time of the context."""
@@ -145,7 +145,7 @@ class Run:
                 refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
                 flagged=dict(tuple(row) for row in connection.execute(flagged)),
                 seconds=time.monotonic() - self._start,
-                seconds_by_stage=self._stopwatch.seconds(),
+                seconds_by_stage=self._timer.seconds(),
             )
 
 

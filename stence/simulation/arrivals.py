@@ -26,7 +26,7 @@ _FIRST_NUMBER, _NUMBERS_A_DAY = 1_000_000, 2_000
 FIRST_DAY = _OPENING + timedelta(days=14)
 """Two weeks of patients precede it, who may be examined from then on."""
 LAST_DAY = _OPENING + timedelta(days=(9_999_990 - _FIRST_NUMBER) // _NUMBERS_A_DAY - 1)
-MOST_ECGS = 1_400
+MAX_ECGS = 1_400
 """A mean day's; chance does not bring as many as there are numbers."""
 
 # Each draws from a generator of its own: what one changes is nothing to the others.

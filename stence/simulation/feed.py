@@ -16,7 +16,7 @@ from stence.errors import ConfigurationError
 from stence.objects import ObjectStore, open_store
 from stence.progress import Progress
 from stence.settings import Settings
-from stence.simulation.arrivals import FIRST_DAY, LAST_DAY, MOST_ECGS, Arrival, arrivals, signal_generator
+from stence.simulation.arrivals import FIRST_DAY, LAST_DAY, MAX_ECGS, Arrival, arrivals, signal_generator
 from stence.simulation.cardiac_dipole import draw_heart
 from stence.simulation.faults import EXPECTED, SENT_AGAIN, WRONG_PATIENT, spoil_files
 from stence.simulation.feed_faults import FEED_FAULTS, SOUND, FeedFault
@@ -44,8 +44,8 @@ class FeedConfig:
     def __post_init__(self) -> None:
         if self.fault is not None and self.fault not in FEED_FAULTS:
             raise ConfigurationError(f"There is no fault {self.fault}: {', '.join(FEED_FAULTS)}")
-        if not 0 <= self.ecgs_per_day <= MOST_ECGS:
-            raise ConfigurationError(f"{self.ecgs_per_day} ECGs a day are not between 0 and {MOST_ECGS}")
+        if not 0 <= self.ecgs_per_day <= MAX_ECGS:
+            raise ConfigurationError(f"{self.ecgs_per_day} ECGs a day are not between 0 and {MAX_ECGS}")
         if self.first_day < FIRST_DAY or self.first_day + timedelta(days=self.days) > LAST_DAY:
             raise ConfigurationError(f"Days are simulated from {FIRST_DAY} to {LAST_DAY} only")
 
@@ -60,7 +60,7 @@ class FeedConfig:
         return FEED_FAULTS[self.fault] if self.fault else SOUND
 
 
-def simulate_days(store: ObjectStore, settings: Settings, config: FeedConfig, tell: Progress) -> int:
+def simulate_days(store: ObjectStore, settings: Settings, config: FeedConfig, progress: Progress) -> int:
     """Write each day's ECGs with a manifest of their own, and the truth aside; how many ECGs.
 
     Memory holds a few dozen files and one day's tables a process. Raises StoreUnavailableError.
@@ -69,7 +69,7 @@ def simulate_days(store: ObjectStore, settings: Settings, config: FeedConfig, te
     write_day = partial(_write_day, store.url, settings, config)
     for done, ecgs in enumerate(_each(write_day, config), start=1):
         written += ecgs
-        tell("days", done, config.days, note=f"{written} ECGs")
+        progress("days", done, config.days, note=f"{written} ECGs")
     return written
 
 

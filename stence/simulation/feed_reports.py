@@ -22,7 +22,7 @@ _MEAN_WAIT_DAYS = 4.0
 
 
 def write_reports(
-    store: ObjectStore, settings: Settings, config: FeedConfig, flagged: Collection[str], tell: Progress
+    store: ObjectStore, settings: Settings, config: FeedConfig, flagged: Collection[str], progress: Progress
 ) -> int:
     """Write a file of cath reports for each day of ``config`` with an examination; how many examinations.
 
@@ -31,7 +31,7 @@ def write_reports(
     """
     tables = {day: cath_table() for day in config.dates}
     examined = 0
-    for arrival, performed_at in _examined(config, flagged, tell):
+    for arrival, performed_at in _examined(config, flagged, progress):
         if table := tables.get(performed_at.date()):
             stated = [config.planted.stated(degree) for degree in arrival.patient.degrees.tolist()]
             table.rows += cath_rows(arrival.cath_study_id, arrival.patient, performed_at, stated)
@@ -43,7 +43,7 @@ def write_reports(
 
 
 def _examined(
-    config: FeedConfig, flagged: Collection[str], tell: Progress
+    config: FeedConfig, flagged: Collection[str], progress: Progress
 ) -> Iterator[tuple[Arrival, datetime]]:
     """Who is sent, of those who came up to the last day, and when they are examined."""
     days = LONGEST_WAIT_DAYS + config.days
@@ -54,7 +54,7 @@ def _examined(
             flag = str(arrival.patient.subject_id) in flagged
             if performed_at := _examination(config.seed, arrival, flag):
                 yield arrival, performed_at
-        tell("reports", number + 1, days)
+        progress("reports", number + 1, days)
 
 
 def _examination(seed: int, arrival: Arrival, flagged: bool) -> datetime | None:

@@ -43,7 +43,7 @@ class HospitalConfig:
 
 
 def simulate(
-    store: ObjectStore, settings: Settings, config: HospitalConfig, tell: Progress
+    store: ObjectStore, settings: Settings, config: HospitalConfig, progress: Progress
 ) -> SimulationSummary:
     """Write ECGs and their manifest, cath reports, angiograms, and the truth aside below ``simulation/``.
 
@@ -53,7 +53,7 @@ def simulate(
         hospital = _Hospital(Writer(pool, store), settings, config)
         for number in range(config.patients):
             hospital.admit(number)
-            tell("simulate", number + 1, config.patients)
+            progress("simulate", number + 1, config.patients)
         hospital.writer.finish()
     for key, content in hospital.ledger.objects():
         store.put(key, content)

@@ -29,7 +29,7 @@ from stence.errors import StenceError
 from stence.fitting import checkpoint
 from stence.fitting.finetuning import ecg_logits, first_encoder, fit
 from stence.fitting.fractions import label_share
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.fitting.pretraining import pretrain
 from stence.fitting.tasks import BinaryTask
 from stence.fitting.teacher import train_teacher
@@ -80,10 +80,10 @@ class Cells:
         published: Mapping[str, Published],
         folder: Path,
         device: str,
-        tell: Progress,
+        progress: Progress,
     ) -> None:
         self._config, self._data, self._published = config, data, published
-        self._folder, self._device, self._tell = folder, device, tell
+        self._folder, self._device, self._progress = folder, device, progress
         self._given = (data.fingerprint, __version__)
         self._steps: dict[Cell, Step] = {}
         self._shared: dict[Path, Step] = {}
@@ -144,13 +144,13 @@ class Cells:
     def _teach(self, seed: int, path: Path) -> None:
         config = self._config.teacher_of(seed)
         saved = _checkpoint(path)
-        teacher, course = train_teacher(self._data.angiograms, config, self._device, saved, self._tell)
-        _keep(path, teacher, course)
+        teacher, history = train_teacher(self._data.angiograms, config, self._device, saved, self._progress)
+        _keep(path, teacher, history)
 
     def _pretrain(self, name: str, seed: int, taught: Path, path: Path) -> None:
         teacher = self._config.teacher_of(seed).build(self._data.angiograms.patch_dim)
         _load(teacher, taught)
-        pair, course = pretrain(
+        pair, history = pretrain(
             self._data.cohorts[self._config.encoders[name].input.version],
             self._data.angiograms,
             self._config.pretraining_of(name, seed),
@@ -158,9 +158,9 @@ class Cells:
             teacher,
             self._device,
             _checkpoint(path),
-            self._tell,
+            self._progress,
         )
-        _keep(path, pair.encoder, course)
+        _keep(path, pair.encoder, history)
 
     def _finetune(self, cell: Cell, needs: tuple[Step, ...], path: Path) -> None:
         """A cell that cannot be trained ends with the reason, and the study goes on."""
@@ -186,12 +186,19 @@ class Cells:
         splits = (Split.TRAIN, Split.VALIDATION, Split.TEST)
         train, validation, test = (self._data.part(split, config.input) for split in splits)
         _check_answers(cell, train, validation, test)
-        model, course = fit(
-            config, train, validation, self._device, saved, self._tell, self._start(cell, needs), cell.task
+        model, history = fit(
+            config,
+            train,
+            validation,
+            self._device,
+            saved,
+            self._progress,
+            self._start(cell, needs),
+            cell.task,
         )
         logits = ecg_logits(model, test, self._device)[:, 0]
-        validated = course.best_validation_auroc
-        return {"best_epoch": course.best_epoch, "validation_auroc": validated, "logits": logits.tolist()}
+        validated = history.best_validation_auroc
+        return {"best_epoch": history.best_epoch, "validation_auroc": validated, "logits": logits.tolist()}
 
     def _start(self, cell: Cell, needs: tuple[Step, ...]) -> Encoder | None:
         """The encoder that a cell is fine-tuned from; None for a random one."""
@@ -233,8 +240,8 @@ def _checkpoint(path: Path) -> Path:
     return path.with_name(f"{path.stem}.checkpoint.safetensors")
 
 
-def _keep(path: Path, module: SegmentMIL | Encoder, course: Course) -> None:
-    checkpoint.write(path, {"model": module.state_dict()}, asdict(course))
+def _keep(path: Path, module: SegmentMIL | Encoder, history: TrainingHistory) -> None:
+    checkpoint.write(path, {"model": module.state_dict()}, asdict(history))
     _checkpoint(path).unlink(missing_ok=True)
 
 

@@ -51,7 +51,12 @@ class Data:
 
 
 def gathered(
-    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, folder: Path, tell: Progress
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    config: StudyConfig,
+    folder: Path,
+    progress: Progress,
 ) -> Data:
     """Index and gather all there is into ``folder``; where that was done before, the data from then.
 
@@ -60,7 +65,7 @@ def gathered(
     """
     with held(folder / f"{DATA}.lock", wait=True):
         if not (folder / DATA).exists():
-            _gather(engine, store, settings, config, folder, tell)
+            _gather(engine, store, settings, config, folder, progress)
     found = json.loads((folder / DATA).read_text())
     _check(found["how"], _how(settings, config), folder)
     place = folder / found["folder"]
@@ -72,23 +77,28 @@ def gathered(
 
 
 def _gather(
-    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, folder: Path, tell: Progress
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    config: StudyConfig,
+    folder: Path,
+    progress: Progress,
 ) -> None:
-    scoring.index(engine, store, settings, tell)
-    cohorts.index_reports(engine, store, settings, tell)
-    index_angiograms(engine, store, settings, tell)
+    scoring.index(engine, store, settings, progress)
+    cohorts.index_reports(engine, store, settings, progress)
+    index_angiograms(engine, store, settings, progress)
     backbone = open_backbone(config.backbone, store, settings, device_of(settings))
     features = FeatureSet(backbone.version, 1 + config.augmented_copies)
-    prepare_views(engine, store, settings, backbone, features.versions, tell)
-    plan = cohorts.plan_cohort(engine, store, settings, config.days_before_study, tell, features)
+    prepare_views(engine, store, settings, backbone, features.versions, progress)
+    plan = cohorts.plan_cohort(engine, store, settings, config.days_before_study, progress, features)
     place = folder / f"data-{plan.fingerprint[:16]}"
     for other in folder.glob("data-*"):  # of a gathering that was killed, before the hospital's data changed
         if other != place:
             shutil.rmtree(other)
     place.mkdir(exist_ok=True, mode=0o700)
     for recipe in config.recipes:
-        cohorts.gather(plan, engine, store, settings, _folder(place, recipe), tell, recipe)
-    cohorts.gather_angiograms(plan, engine, store, settings, place / ANGIOGRAMS, tell)
+        cohorts.gather(plan, engine, store, settings, _folder(place, recipe), progress, recipe)
+    cohorts.gather_angiograms(plan, engine, store, settings, place / ANGIOGRAMS, progress)
     found = {
         "folder": place.name,
         "gathered_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -33,7 +33,7 @@ class Report:
 
 
 def run_study(
-    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, tell: Progress = silent
+    engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, progress: Progress = silent
 ) -> Report:
     """Do all that is missing of a study, and write its report into the store.
 
@@ -48,10 +48,10 @@ def run_study(
     cells_folder = folder / "cells"
     private.make_folder(cells_folder)
     published = {name: published_of(store, settings, choice) for name, choice in config.encoders.items()}
-    data = gathered(engine, store, settings, config, folder, tell)
-    cells = Cells(config, data, published, cells_folder, device, tell)
+    data = gathered(engine, store, settings, config, folder, progress)
+    cells = Cells(config, data, published, cells_folder, device, progress)
     with torch_threads(config.cpu_threads):
-        do_all(cells.steps, tell)
+        do_all(cells.steps, progress)
         outcomes = cells.outcomes()
         rows = rows_of(config, data, outcomes)
     markdown = to_markdown(config, data, published, outcomes, rows)

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from stence.cohort import Split
 from stence.evaluation.bootstrap import interval, resamples
-from stence.evaluation.metrics import Question, auroc, ranking
+from stence.evaluation.metrics import BinaryPredictions, auroc, ranking
 from stence.fitting.tasks import BinaryTask
 from stence.study.cells import Cell, Outcome
 from stence.study.config import Arm, StudyConfig
@@ -131,9 +131,9 @@ class Comparison:
 
     def _aurocs(self, logits: Logits) -> NDArray[np.float64]:
         """The AUROC of the ECGs as they are, then of each resample (1 + count,)."""
-        question = Question(expit(logits[self._asked]), self._label, threshold=0.5)
-        drawn = [ranking(question, weights)[0] for weights in resamples(self._patients, self._count)]
-        return np.concatenate([[auroc(question.probability, self._label)], *drawn])
+        predicted = BinaryPredictions(expit(logits[self._asked]), self._label, threshold=0.5)
+        drawn = [ranking(predicted, weights)[0] for weights in resamples(self._patients, self._count)]
+        return np.concatenate([[auroc(predicted.probability, self._label)], *drawn])
 
     def _estimate(self, figures: Sequence[NDArray[np.float64]]) -> Estimate:
         """Of figures (1 + count,) of each seed."""

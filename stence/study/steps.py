@@ -35,7 +35,7 @@ class Step:
         return all(step.is_done for step in self.needs)
 
 
-def do_all(steps: Sequence[Step], tell: Progress) -> None:
+def do_all(steps: Sequence[Step], progress: Progress) -> None:
     """Do what is missing; returns when all is done, by this process or by others that share the folder.
 
     A step of a process that was killed is done by the next one that looks. Raises what a step raises.
@@ -45,7 +45,7 @@ def do_all(steps: Sequence[Step], tell: Progress) -> None:
         for step in missing:
             if step.is_ready and _do(step):
                 worked = True
-                tell("study", sum(step.is_done for step in steps), len(steps), step.label)
+                progress("study", sum(step.is_done for step in steps), len(steps), step.label)
         if not worked:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 

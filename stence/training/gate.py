@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stence.domain.targets import DECISIVE
 from stence.evaluation.bootstrap import INTERVAL, resamples
 from stence.evaluation.metrics import calibration_errors, calibration_lines, figures, ranking
-from stence.evaluation.predictions import Asked, Assessed, ask
+from stence.evaluation.predictions import Predictions, TargetPredictions, predictions_of_target
 from stence.models import Threshold
 
 
@@ -88,8 +88,8 @@ class Verdict:
 
 
 def judge(
-    challenger: Assessed,
-    champion: Assessed | None,
+    challenger: Predictions,
+    champion: Predictions | None,
     thresholds: Mapping[str, Threshold],
     config: GateConfig,
     *,
@@ -104,8 +104,8 @@ def judge(
     """
     if champion and not np.array_equal(challenger.patients, champion.patients):
         raise ValueError("champion and challenger must be assessed on the same ECGs, in the same order")
-    new = ask(challenger, config.target, thresholds)
-    old = ask(champion, config.target, thresholds) if champion else None
+    new = predictions_of_target(challenger, config.target, thresholds)
+    old = predictions_of_target(champion, config.target, thresholds) if champion else None
     return Verdict(
         (
             _unseen(challenger, learned_from),
@@ -117,7 +117,7 @@ def judge(
     )
 
 
-def _unseen(challenger: Assessed, learned_from: NDArray[np.int64]) -> Check:
+def _unseen(challenger: Predictions, learned_from: NDArray[np.int64]) -> Check:
     seen = len(np.intersect1d(challenger.patients, learned_from))
     total = len(np.unique(challenger.patients))
     finding = f"{seen} of {total} test patients were used to train, choose or calibrate it"
@@ -125,7 +125,7 @@ def _unseen(challenger: Assessed, learned_from: NDArray[np.int64]) -> Check:
 
 
 def _discriminates(
-    new: Asked, old: Asked | None, patients: NDArray[np.int64], config: GateConfig
+    new: TargetPredictions, old: TargetPredictions | None, patients: NDArray[np.int64], config: GateConfig
 ) -> Iterator[Check]:
     area, spread = _area(new, None, patients, config)
     yield Check(
@@ -146,17 +146,17 @@ def _discriminates(
 
 
 def _calibrated(
-    new: Asked,
-    old: Asked | None,
+    new: TargetPredictions,
+    old: TargetPredictions | None,
     patients: NDArray[np.int64],
     config: GateConfig,
     counts: NDArray[np.float64] | None,
 ) -> Iterator[Check]:
     weight = np.ones(len(new.rows)) if counts is None else counts[new.rows]
-    error = float(calibration_errors(new.question, weight[None])[0])
+    error = float(calibration_errors(new.predicted, weight[None])[0])
     highest, because = config.calibration_error, ""
     if old is not None:
-        champions = float(calibration_errors(old.question, weight[None])[0])
+        champions = float(calibration_errors(old.predicted, weight[None])[0])
         highest = min(highest, champions + config.calibration_margin)
         because = f" (champion {champions:.3f})"
     yield Check(
@@ -166,7 +166,7 @@ def _calibrated(
     )
     low, high = config.calibration_slope
     slope, spread = _measured(
-        lambda drawn: calibration_lines(new.question, drawn * weight)[0], new, patients, config
+        lambda drawn: calibration_lines(new.predicted, drawn * weight)[0], new, patients, config
     )
     yield Check(
         "calibration slope",
@@ -175,7 +175,9 @@ def _calibrated(
     )
 
 
-def _fair(new: Asked, old: Asked | None, challenger: Assessed, config: GateConfig) -> Iterator[Check]:
+def _fair(
+    new: TargetPredictions, old: TargetPredictions | None, challenger: Predictions, config: GateConfig
+) -> Iterator[Check]:
     """No sex or age band that the challenger does not serve, or serves clearly worse than the champion."""
     for name, members in challenger.subgroups().items():
         group = new.among(members)
@@ -194,40 +196,40 @@ def _fair(new: Asked, old: Asked | None, challenger: Assessed, config: GateConfi
         yield Check(f"subgroup {name}", passed, text)
 
 
-def _bearable(new: Asked, config: GateConfig) -> Check:
-    alerts, (low, high) = figures(new.question)["alerts_per_1000"], config.alerts_per_1000
+def _bearable(new: TargetPredictions, config: GateConfig) -> Check:
+    alerts, (low, high) = figures(new.predicted)["alerts_per_1000"], config.alerts_per_1000
     finding = f"{alerts:.0f} alerts per 1,000 ECGs at the threshold, must be within {low:g} to {high:g}"
     return Check("workload", low <= alerts <= high, finding)
 
 
 def _area(
-    new: Asked, old: Asked | None, patients: NDArray[np.int64], config: GateConfig
+    new: TargetPredictions, old: TargetPredictions | None, patients: NDArray[np.int64], config: GateConfig
 ) -> tuple[float, tuple[float, float]]:
     """AUROC, or its difference from another model's on the same ECGs, and the interval."""
 
     def area(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        mine = ranking(new.question, drawn)[0]
-        return mine if old is None else mine - ranking(old.question, drawn)[0]
+        mine = ranking(new.predicted, drawn)[0]
+        return mine if old is None else mine - ranking(old.predicted, drawn)[0]
 
     return _measured(area, new, patients, config)
 
 
 def _measured(
     measure: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    asked: Asked,
+    of_target: TargetPredictions,
     patients: NDArray[np.int64],
     config: GateConfig,
 ) -> tuple[float, tuple[float, float]]:
     """What ``measure`` finds in the ECGs as they are, and its interval over resamples; NaN if undefined."""
-    blocks = map(measure, resamples(patients[asked.rows], config.resamples))
+    blocks = map(measure, resamples(patients[of_target.rows], config.resamples))
     drawn = np.concatenate([np.empty(0), *blocks])
     defined = drawn[~np.isnan(drawn)]
     lower, upper = np.percentile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)
-    return float(measure(np.ones((1, len(asked.rows))))[0]), (float(lower), float(upper))
+    return float(measure(np.ones((1, len(of_target.rows))))[0]), (float(lower), float(upper))
 
 
-def _patients(asked: Asked, assessed: Assessed, *, case: int) -> int:
-    return len(np.unique(assessed.patients[asked.rows[asked.question.label == case]]))
+def _patients(of_target: TargetPredictions, predictions: Predictions, *, case: int) -> int:
+    return len(np.unique(predictions.patients[of_target.rows[of_target.predicted.label == case]]))
 
 
 def _span(spread: tuple[float, float]) -> str:

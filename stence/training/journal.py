@@ -62,12 +62,12 @@ class Journal:
                 "row was closed. It ends; the next one goes on where it was (stence query training_runs)."
             )
 
-    def checked(self, tell: Progress) -> Progress:
-        """``tell``, which ends a retraining that has lost its lease."""
+    def checked(self, progress: Progress) -> Progress:
+        """``progress``, which ends a retraining that has lost its lease."""
 
         def told(stage: str, done: int, total: int | None = None, note: str = "") -> None:
             self.check()
-            tell(stage, done, total, note)
+            progress(stage, done, total, note)
 
         return told
 

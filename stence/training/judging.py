@@ -17,8 +17,8 @@ from stence.domain.targets import DECISIVE
 from stence.encoders.recipes import Recipe
 from stence.errors import StenceError
 from stence.evaluation.metrics import auroc
-from stence.evaluation.pictures import courses, pictures
-from stence.evaluation.predictions import Assessed, ask, assess
+from stence.evaluation.pictures import histories, pictures
+from stence.evaluation.predictions import Predictions, predict, predictions_of_target
 from stence.fitting.studies import rows_of, targets_of
 from stence.fitting.teacher import study_logits
 from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
@@ -30,9 +30,9 @@ from stence.training import stages
 from stence.training.gate import Verdict, judge
 from stence.training.model_card import model_card
 from stence.training.publishing import Fitted, artefact_of, finish
-from stence.training.publishing import assess as assess_fitted
+from stence.training.publishing import predict as predict_fitted
 from stence.training.retrieval import retrieval
-from stence.training.stages import Bench
+from stence.training.stages import TrainingWorkspace
 
 
 def find_champion(
@@ -66,27 +66,29 @@ def find_champion(
     return champion
 
 
-def measured(bench: Bench, weights: Mapping[str, str], windows: int, device: str, tell: Progress) -> Fitted:
+def measured(
+    workspace: TrainingWorkspace, weights: Mapping[str, str], windows: int, device: str, progress: Progress
+) -> Fitted:
     """The model calibrated and measured on the test patients, and what the stages before it reached.
 
     ``weights`` says in words what each network started from.
     """
-    model, courses = bench.risk_model(), {stage: bench.course(stage) for stage in stages.STAGES}
-    fitted = finish(model, courses, bench.cohort, bench.config, device, tell)
-    test, pair = bench.cohort.parts[Split.TEST], bench.pair().to(device)
+    model, histories = workspace.risk_model(), {stage: workspace.history(stage) for stage in stages.STAGES}
+    fitted = finish(model, histories, workspace.cohort, workspace.config, device, progress)
+    test, pair = workspace.cohort.parts[Split.TEST], workspace.pair().to(device)
     further = {
-        "teacher": teacher_figures(bench, device),
-        "retrieval": retrieval(pair, test, bench.angiograms, Split.TEST, windows, device),
+        "teacher": teacher_metrics(workspace, device),
+        "retrieval": retrieval(pair, test, workspace.angiograms, Split.TEST, windows, device),
     }
     run = fitted.run | {"weights": dict(weights)}
     return replace(fitted, metrics={**fitted.metrics, **further}, run=run)
 
 
-def teacher_figures(bench: Bench, device: str) -> dict[str, Any]:
+def teacher_metrics(workspace: TrainingWorkspace, device: str) -> dict[str, Any]:
     """AUROC of the teacher for each of its 11 targets on the test patients' angiograms."""
-    rows = rows_of(bench.angiograms, Split.TEST)
-    targets = targets_of(bench.angiograms, bench.config.teacher.threshold, None)[rows]
-    logits = study_logits(bench.teacher().to(device), bench.angiograms, rows, device)
+    rows = rows_of(workspace.angiograms, Split.TEST)
+    targets = targets_of(workspace.angiograms, workspace.config.teacher.threshold, None)[rows]
+    logits = study_logits(workspace.teacher().to(device), workspace.angiograms, rows, device)
     settled = ~np.isnan(targets).any(axis=1)
     areas = [auroc(logits[settled, i], targets[settled, i]) for i in range(len(ANGIOGRAPHIC_TARGETS))]
     named = zip(ANGIOGRAPHIC_TARGETS, areas, strict=True)
@@ -96,52 +98,56 @@ def teacher_figures(bench: Bench, device: str) -> dict[str, Any]:
     }
 
 
-def on_test(fitted: Fitted, bench: Bench, device: str) -> Assessed:
+def on_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> Predictions:
     """What the model says of the test patients."""
-    return assess_fitted(fitted.model, fitted.calibration, bench.cohort.parts[Split.TEST], device)
+    return predict_fitted(fitted.model, fitted.calibration, workspace.cohort.parts[Split.TEST], device)
 
 
-def verdict_on(challenger: Assessed, fitted: Fitted, bench: Bench, champion: RiskScorer | None) -> Verdict:
+def verdict_on(
+    challenger: Predictions, fitted: Fitted, workspace: TrainingWorkspace, champion: RiskScorer | None
+) -> Verdict:
     """The gate's verdict, on the same test patients for both."""
-    parts = bench.cohort.parts
+    parts = workspace.cohort.parts
     return judge(
         challenger,
-        _assessed(champion, parts[Split.TEST]),
+        _predictions(champion, parts[Split.TEST]),
         fitted.thresholds,
-        bench.config.gate,
+        workspace.config.gate,
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
         counts=parts[Split.TEST].counts,
     )
 
 
-def _assessed(champion: RiskScorer | None, test: Part) -> Assessed | None:
-    return assess(champion, test) if champion else None
+def _predictions(champion: RiskScorer | None, test: Part) -> Predictions | None:
+    return predict(champion, test) if champion else None
 
 
 def described(
-    fitted: Fitted, bench: Bench, verdict: Verdict, champion: RiskScorer | None, windows: int
+    fitted: Fitted, workspace: TrainingWorkspace, verdict: Verdict, champion: RiskScorer | None, windows: int
 ) -> Artefact:
     """The artefact; its manifest holds the verdict and says which champion it was held against."""
-    artefact = artefact_of(fitted, bench.config, bench.cohort, windows)
+    artefact = artefact_of(fitted, workspace.config, workspace.cohort, windows)
     gate = verdict.as_json() | {"champion": champion.model_version if champion else None}
     return Artefact(artefact.manifest.model_copy(update={"gate": gate}), artefact.weights)
 
 
-def with_stages(artefact: Artefact, bench: Bench, store: ObjectStore, prefix: str) -> Artefact:
+def with_stages(
+    artefact: Artefact, workspace: TrainingWorkspace, store: ObjectStore, prefix: str
+) -> Artefact:
     """Keep what teacher and pretraining learned below ``prefix``; the artefact, which knows the files."""
     manifest, kept = artefact.manifest, {}
     for stage in (stages.TEACHER, stages.PRETRAINING):
-        content = bench.result(stage).read_bytes()
+        content = workspace.result(stage).read_bytes()
         store.put(key := f"{prefix}{manifest.model_version}/{stage}.safetensors", content)
         kept[key] = hashlib.sha256(content).hexdigest()
     run = manifest.training_run | {"stage_weights": kept}
     return Artefact(manifest.model_copy(update={"training_run": run}), artefact.weights)
 
 
-def with_card(artefact: Artefact, challenger: Assessed, store: ObjectStore, prefix: str) -> Artefact:
+def with_card(artefact: Artefact, challenger: Predictions, store: ObjectStore, prefix: str) -> Artefact:
     """Write the model card below ``prefix``; the artefact, whose manifest knows the card's files."""
     manifest = artefact.manifest
-    question = ask(challenger, DECISIVE, manifest.thresholds).question
-    drawn = pictures(question) | {"courses.png": courses(manifest.training_run["stages"])}
+    predicted = predictions_of_target(challenger, DECISIVE, manifest.thresholds).predicted
+    drawn = pictures(predicted) | {"courses.png": histories(manifest.training_run["stages"])}
     card = registry.publish_card(store, prefix, manifest.model_version, model_card(manifest, drawn))
     return Artefact(manifest.model_copy(update={"card": card}), artefact.weights)

@@ -16,7 +16,7 @@ LAST_WORDS = 60
 """Lines of the processes' own output that an error shows; the last 20 or so are torchrun's."""
 
 
-def run_in_processes(stage: str, folder: Path, device: str, processes: int, tell: Progress) -> None:
+def run_in_processes(stage: str, folder: Path, device: str, processes: int, progress: Progress) -> None:
     """Do ``stage`` in ``folder`` with so many processes on this machine, which end when this one does.
 
     Raises StenceError with what one of them says, or their last lines, where one failed.
@@ -34,7 +34,7 @@ def run_in_processes(stage: str, folder: Path, device: str, processes: int, tell
         for line in torchrun.stdout:
             match _message(line):
                 case {"stage": name, "done": done, "total": total, "note": note}:
-                    tell(name, done, total, note)
+                    progress(name, done, total, note)
                 case {"error": reason}:
                     reasons.append(reason)
                 case _:

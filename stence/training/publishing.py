@@ -16,9 +16,9 @@ from stence import registry
 from stence.cohort import Cohort, Part, Split
 from stence.domain.thresholds import Rule
 from stence.evaluation.evaluate import evaluate
-from stence.evaluation.predictions import Assessed
+from stence.evaluation.predictions import Predictions
 from stence.fitting.finetuning import ecg_logits
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
 from stence.models.coherence import answers, probabilities
 from stence.progress import Progress
@@ -41,21 +41,21 @@ class Fitted:
 
 def finish(
     model: RiskModel,
-    courses: Mapping[str, Course],
+    histories: Mapping[str, TrainingHistory],
     cohort: Cohort,
     config: SupervisedConfig,
     device: str,
-    tell: Progress,
+    progress: Progress,
 ) -> Fitted:
-    """Calibrate a fitted model, choose its thresholds and measure it; ``courses`` are those of its stages."""
-    tell("evaluate", 0, 1)
+    """Calibrate a fitted model, choose its thresholds and measure it; ``histories`` by stage."""
+    progress("evaluate", 0, 1)
     line = calibrate(model, cohort.parts[Split.CALIBRATION], device)
-    on_validation = assess(model, line, cohort.parts[Split.VALIDATION], device)
+    on_validation = predict(model, line, cohort.parts[Split.VALIDATION], device)
     thresholds = choose_thresholds(on_validation, config.threshold)
-    on_test = assess(model, line, cohort.parts[Split.TEST], device)
+    on_test = predict(model, line, cohort.parts[Split.TEST], device)
     metrics = evaluate(on_test, thresholds, config.bootstrap_resamples)
-    tell("evaluate", 1, 1)
-    stages = {stage: asdict(course) for stage, course in courses.items()}
+    progress("evaluate", 1, 1)
+    stages = {stage: asdict(history) for stage, history in histories.items()}
     return Fitted(model, line, thresholds, metrics, {"device": device, "stages": stages})
 
 
@@ -64,12 +64,12 @@ def calibrate(model: RiskModel, part: Part, device: str) -> Calibration:
     return calibration.fit(ecg_logits(model, part, device), answers(part.labels), part.weights)
 
 
-def assess(model: RiskModel, line: Calibration, part: Part, device: str) -> Assessed:
+def predict(model: RiskModel, line: Calibration, part: Part, device: str) -> Predictions:
     """Probabilities as the scorer would write them."""
-    return Assessed.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
+    return Predictions.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
 
 
-def choose_thresholds(validation: Assessed, rule: Rule) -> dict[str, Threshold]:
+def choose_thresholds(validation: Predictions, rule: Rule) -> dict[str, Threshold]:
     """Each target's threshold, on the validation patients."""
     on = f"{len(validation.labels)} ECGs of {len(np.unique(validation.patients))} validation patients"
     return {

@@ -24,7 +24,7 @@ from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan
 from stence.database.outage import patiently
 from stence.device import device_of
 from stence.fitting.folder import training_folder
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.fitting.start import find_start, origin_of
 from stence.fitting.threads import torch_threads
 from stence.models import RiskScorer
@@ -53,10 +53,10 @@ class Retraining:
         settings: Settings,
         config: RetrainConfig,
         journal: Journal,
-        tell: Progress,
+        progress: Progress,
     ) -> None:
         self._engine, self._store, self._settings, self._config = engine, store, settings, config
-        self._journal, self._tell = journal, journal.checked(tell)
+        self._journal, self._progress = journal, journal.checked(progress)
         self._device = device_of(settings)
         self._recipe = config.finetuning.input
         self._windows = self._recipe.windows(settings.windows_per_ecg)
@@ -65,15 +65,15 @@ class Retraining:
 
     def skip_reason(self) -> str | None:
         """Why there is too little new to train on, in words; None where a training is worthwhile."""
-        fewest = self._settings.min_new_pairs
+        minimum = self._settings.min_new_pairs
         days = self._config.days_before_study
         found = patiently(lambda: new_pairs(self._engine, days), self._settings.outage_seconds)
         self._journal.note(new_pairs=found, data_as_of=func.now())
-        if found >= fewest:
+        if found >= minimum:
             return None
         reason = (
             f"{found} new pairs of an ECG and an angiogram since the last training; "
-            f"STENCE_MIN_NEW_PAIRS asks for {fewest}"
+            f"STENCE_MIN_NEW_PAIRS asks for {minimum}"
         )
         self._journal.note(state="skipped", reasons=[reason], finished_at=func.now())
         return reason
@@ -90,14 +90,14 @@ class Retraining:
             origin = origin_of(store, settings, config.backbone)
         self._weights = {"ECG encoder": self._start.origin, "angiogram backbone": origin}
         self._features = FeatureSet(backbone.version, 1 + config.augmented_copies)
-        prepare_views(engine, store, settings, backbone, self._features.versions, self._tell)
+        prepare_views(engine, store, settings, backbone, self._features.versions, self._progress)
 
     def gather(self) -> None:
         """The cohort's ECGs and features, in a folder of this training's own."""
         self._journal.note(stage="gather")
-        engine, store, tell = self._engine, self._store, self._tell
+        engine, store, progress = self._engine, self._store, self._progress
         config, settings, features, start = self._config, self._settings, self._features, self._start
-        plan = plan_cohort(engine, store, settings, config.days_before_study, tell, features)
+        plan = plan_cohort(engine, store, settings, config.days_before_study, progress, features)
         made_by = (self._windows, self._recipe.version, __version__)
         self._until_the_end.close()  # of a try before this one
         self._folder = self._until_the_end.enter_context(
@@ -107,34 +107,34 @@ class Retraining:
             save_file(dict(start.weights), self._folder / stages.START)
         referral = referral_of(engine, settings, config)
         place = self._folder / stages.COHORT
-        cohort = gather(plan, engine, store, settings, place, tell, self._recipe, referral)
-        gather_angiograms(plan, engine, store, settings, self._folder / stages.ANGIOGRAMS, tell)
+        cohort = gather(plan, engine, store, settings, place, progress, self._recipe, referral)
+        gather_angiograms(plan, engine, store, settings, self._folder / stages.ANGIOGRAMS, progress)
         check_size(cohort, config)
-        self._bench = stages.set_up(self._folder, config)
+        self._workspace = stages.set_up(self._folder, config)
         self._journal.note(data_fingerprint=cohort.fingerprint)
 
-    def train(self, stage: str) -> Course:
+    def train(self, stage: str) -> TrainingHistory:
         """One of ``stages.STAGES``, in as many processes as the settings say."""
         self._journal.note(stage=stage)
         processes = self._settings.training_processes
         if processes == 1 or stage == stages.FINETUNING:
-            stages.run(stage, self._folder, self._device, self._tell)
-        elif not self._bench.is_done(stage):
-            run_in_processes(stage, self._folder, self._device, processes, self._tell)
-        return self._bench.course(stage)
+            stages.run(stage, self._folder, self._device, self._progress)
+        elif not self._workspace.is_done(stage):
+            run_in_processes(stage, self._folder, self._device, processes, self._progress)
+        return self._workspace.history(stage)
 
     def judge(self) -> Verdict:
         """Measure the model and hold it against the champion; card and stages are stored."""
         self._journal.note(stage="judge")
-        windows, bench = self._windows, self._bench
+        windows, workspace = self._windows, self._workspace
         with torch_threads(self._config.cpu_threads):
-            fitted = judging.measured(bench, self._weights, windows, self._device, self._tell)
+            fitted = judging.measured(workspace, self._weights, windows, self._device, self._progress)
             champion = self._find_champion()
-            challenger = judging.on_test(fitted, bench, self._device)
-            self._verdict = judging.verdict_on(challenger, fitted, bench, champion)
+            challenger = judging.on_test(fitted, workspace, self._device)
+            self._verdict = judging.verdict_on(challenger, fitted, workspace, champion)
         fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
-        artefact = judging.described(fitted, bench, self._verdict, champion, windows)
-        artefact = judging.with_stages(artefact, bench, self._store, self._settings.training_prefix)
+        artefact = judging.described(fitted, workspace, self._verdict, champion, windows)
+        artefact = judging.with_stages(artefact, workspace, self._store, self._settings.training_prefix)
         self._artefact = judging.with_card(artefact, challenger, self._store, self._settings.card_prefix)
         return self._verdict
 
@@ -183,14 +183,14 @@ def open_retraining(
     settings: Settings,
     preset: str,
     config: RetrainConfig,
-    tell: Progress = silent,
+    progress: Progress = silent,
 ) -> Iterator[Retraining]:
     """A retraining with its row in ``training_runs``, which tells its end whatever that is.
 
     Raises StenceError where another is at work in this database.
     """
     with entered(engine, preset, config.model_dump(mode="json"), settings) as journal:
-        training = Retraining(engine, store, settings, config, journal, tell)
+        training = Retraining(engine, store, settings, config, journal, progress)
         try:
             yield training
         finally:
@@ -203,10 +203,10 @@ def retrain(
     settings: Settings,
     preset: str,
     config: RetrainConfig,
-    tell: Progress = silent,
+    progress: Progress = silent,
 ) -> str | None:
     """All steps in order; the version of the model, None where too little is new."""
-    with open_retraining(engine, store, settings, preset, config, tell) as training:
+    with open_retraining(engine, store, settings, preset, config, progress) as training:
         if training.skip_reason():
             return None
         training.prepare()

@@ -22,7 +22,7 @@ from stence.encoders import Encoder
 from stence.errors import StenceError
 from stence.fitting import checkpoint, distributed
 from stence.fitting.finetuning import first_encoder, first_model, fit
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.fitting.pretraining import first_pair, pretrain
 from stence.fitting.tasks import TREE
 from stence.fitting.teacher import train_teacher
@@ -38,7 +38,7 @@ START = "start.safetensors"
 SETUP = "config.json"
 
 
-class Bench:
+class TrainingWorkspace:
     """A training's folder as a stage finds it: the data, the configuration, and what earlier stages left."""
 
     def __init__(self, folder: Path, config: RetrainConfig) -> None:
@@ -62,15 +62,15 @@ class Bench:
         """Where a stage keeps what it goes on from."""
         return self.folder / f"{stage}.checkpoint.safetensors"
 
-    def keep(self, stage: str, module: nn.Module, course: Course) -> None:
+    def keep(self, stage: str, module: nn.Module, history: TrainingHistory) -> None:
         """Write a stage's result, in the first process only; its checkpoint is needed no more."""
         if distributed.rank() == 0:
-            checkpoint.write(self.result(stage), {"model": module.state_dict()}, asdict(course))
+            checkpoint.write(self.result(stage), {"model": module.state_dict()}, asdict(history))
             self.checkpoint(stage).unlink(missing_ok=True)
 
-    def course(self, stage: str) -> Course:
+    def history(self, stage: str) -> TrainingHistory:
         """How a finished stage went."""
-        return Course(**self._read(stage)[1])
+        return TrainingHistory(**self._read(stage)[1])
 
     def weights(self, stage: str) -> dict[str, Tensor]:
         """A finished stage's weights."""
@@ -94,24 +94,24 @@ class Bench:
         model.load_state_dict(self.weights(FINETUNING))
         return model.eval()
 
-    def teach(self, device: str, tell: Progress) -> None:
+    def teach(self, device: str, progress: Progress) -> None:
         """SegmentMIL learns from reports to find stenosis on angiograms."""
         saved = self.checkpoint(TEACHER)
-        self.keep(TEACHER, *train_teacher(self.angiograms, self.config.teacher, device, saved, tell))
+        self.keep(TEACHER, *train_teacher(self.angiograms, self.config.teacher, device, saved, progress))
 
-    def pretrain(self, device: str, tell: Progress) -> None:
+    def pretrain(self, device: str, progress: Progress) -> None:
         """ECGs and angiograms of one study meet in one space."""
         config, saved = self.config.pretraining, self.checkpoint(PRETRAINING)
         encoder, teacher = self._first_encoder(), self.teacher()
-        result = pretrain(self.cohort, self.angiograms, config, encoder, teacher, device, saved, tell)
+        result = pretrain(self.cohort, self.angiograms, config, encoder, teacher, device, saved, progress)
         self.keep(PRETRAINING, *result)
 
-    def finetune(self, device: str, tell: Progress) -> None:
+    def finetune(self, device: str, progress: Progress) -> None:
         """The encoder and a head learn from reports."""
         train, validation = (self.cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
         start = self.pair().encoder
         config, saved = self.config.finetuning, self.checkpoint(FINETUNING)
-        self.keep(FINETUNING, *fit(config, train, validation, device, saved, tell, start))
+        self.keep(FINETUNING, *fit(config, train, validation, device, saved, progress, start))
 
     def _first_encoder(self) -> Encoder:
         published = self.folder / START
@@ -131,20 +131,24 @@ class Bench:
         return found
 
 
-STAGES: Mapping[str, Callable[[Bench, str, Progress], None]] = MappingProxyType(
-    {TEACHER: Bench.teach, PRETRAINING: Bench.pretrain, FINETUNING: Bench.finetune}
+STAGES: Mapping[str, Callable[[TrainingWorkspace, str, Progress], None]] = MappingProxyType(
+    {
+        TEACHER: TrainingWorkspace.teach,
+        PRETRAINING: TrainingWorkspace.pretrain,
+        FINETUNING: TrainingWorkspace.finetune,
+    }
 )
 
 
-def set_up(folder: Path, config: RetrainConfig) -> Bench:
+def set_up(folder: Path, config: RetrainConfig) -> TrainingWorkspace:
     """Write down what a stage in another process needs to know; the bench for this one."""
     (folder / SETUP).write_text(config.model_dump_json(indent=2))
-    return Bench(folder, config)
+    return TrainingWorkspace(folder, config)
 
 
-def run(stage: str, folder: Path, device: str, tell: Progress) -> None:
+def run(stage: str, folder: Path, device: str, progress: Progress) -> None:
     """Do ``stage`` in ``folder``, from its last checkpoint where there is one; nothing where it is done."""
-    bench = Bench(folder, RetrainConfig.model_validate_json((folder / SETUP).read_text()))
-    if not bench.is_done(stage):
-        with torch_threads(bench.config.cpu_threads):
-            STAGES[stage](bench, device, tell)
+    workspace = TrainingWorkspace(folder, RetrainConfig.model_validate_json((folder / SETUP).read_text()))
+    if not workspace.is_done(stage):
+        with torch_threads(workspace.config.cpu_threads):
+            STAGES[stage](workspace, device, progress)

@@ -28,12 +28,16 @@ from stence.settings import Settings
 from stence.training.config import SupervisedConfig
 from stence.training.publishing import Fitted, artefact_of, finish, register
 
-FEWEST_PATIENTS = 5
+MIN_PATIENTS = 5
 """With and without the decisive stenosis in each split; fewer say nothing."""
 
 
 def train(
-    engine: Engine, store: ObjectStore, settings: Settings, config: SupervisedConfig, tell: Progress = silent
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    config: SupervisedConfig,
+    progress: Progress = silent,
 ) -> str:
     """Train on the store's cath reports and the indexed ECGs, register the model as a candidate: its version.
 
@@ -45,16 +49,16 @@ def train(
     """
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
-    plan = plan_cohort(engine, store, settings, config.days_before_study, tell)
+    plan = plan_cohort(engine, store, settings, config.days_before_study, progress)
     referral = referral_of(engine, settings, config)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
     made_by = (windows, recipe.version, __version__)
     with training_folder(settings, plan.fingerprint, config, start.origin, *made_by) as folder:
-        cohort = gather(plan, engine, store, settings, folder / "cohort", tell, recipe, referral)
+        cohort = gather(plan, engine, store, settings, folder / "cohort", progress, recipe, referral)
         check_size(cohort, config)
         with torch_threads(config.cpu_threads):
-            fitted = _fit(cohort, config, start, device, folder, tell)
+            fitted = _fit(cohort, config, start, device, folder, progress)
         fitted.run["seconds"] = round(time.monotonic() - started, 1)
         artefact = artefact_of(fitted, config, cohort, windows)
         published = publish(store, settings.model_prefix, artefact)
@@ -71,13 +75,13 @@ def referral_of(engine: Engine, settings: Settings, config: SupervisedConfig) ->
 def check_size(cohort: Cohort, config: SupervisedConfig) -> None:
     """Raise StenceError, which says what was found, where a split has too few labelled patients."""
     found = {split: _patients_by_answer(part) for split, part in cohort.parts.items()}
-    if min(min(counts) for counts in found.values()) >= FEWEST_PATIENTS:
+    if min(min(counts) for counts in found.values()) >= MIN_PATIENTS:
         return
     counted = ", ".join(f"{split} {cases} + {controls}" for split, (cases, controls) in found.items())
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(cohort.left_out.items()))
     raise StenceError(
-        f"Too few labelled patients to train on: each split needs at least {FEWEST_PATIENTS} patients with "
-        f"and {FEWEST_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG of "
+        f"Too few labelled patients to train on: each split needs at least {MIN_PATIENTS} patients with "
+        f"and {MIN_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG of "
         f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}."
     )
 
@@ -88,13 +92,13 @@ def _patients_by_answer(part: Part) -> tuple[int, int]:
 
 
 def _fit(
-    cohort: Cohort, config: SupervisedConfig, start: Start, device: str, folder: Path, tell: Progress
+    cohort: Cohort, config: SupervisedConfig, start: Start, device: str, folder: Path, progress: Progress
 ) -> Fitted:
     train, validation = (cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
     saved = folder / "checkpoint.safetensors"
     encoder = first_encoder(config.finetuning, start.weights) if start.weights else None
-    model, course = fit(config.finetuning, train, validation, device, saved, tell, encoder)
-    fitted = finish(model, {"finetuning": course}, cohort, config, device, tell)
+    model, history = fit(config.finetuning, train, validation, device, saved, progress, encoder)
+    fitted = finish(model, {"finetuning": history}, cohort, config, device, progress)
     fitted.run["encoder_start"] = start.origin
     return fitted
 

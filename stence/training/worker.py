@@ -18,7 +18,7 @@ from stence.fitting import distributed
 from stence.training import stages
 
 
-def tell(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+def progress(stage: str, done: int, total: int | None = None, note: str = "") -> None:
     """A line for the process that started this one."""
     if distributed.rank() == 0:
         _say(stage=stage, done=done, total=total, note=note)
@@ -40,7 +40,7 @@ def main(folder: str, stage: str, device: str) -> None:
     end_with_parent()
     try:
         with distributed.joined(device):
-            stages.run(stage, Path(folder), device, tell)
+            stages.run(stage, Path(folder), device, progress)
     except StenceError as error:
         _say(error=str(error))
         sys.exit(1)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 
 from stence.monitoring.outcomes import outcomes
 from stence.simulation.months import SimulatedModel
-from support.months import as_followed, month, simulated_model, truth
+from support.months import as_follow_up, month, simulated_model, truth
 
 FIGURES = ("auroc", "auprc", "ppv", "sensitivity", "calibration_slope", "calibration_intercept", "ece")
 Estimates = dict[tuple[str, str], tuple[float, float, float]]
@@ -29,14 +29,14 @@ Estimates = dict[tuple[str, str], tuple[float, float, float]]
 
 def estimates(model: SimulatedModel, people: int, resamples: int, seed: int) -> Estimates:
     """Value and interval by target and figure; the weighted ones end in ``_weighted``."""
-    followed = as_followed(month(seed, people, model))
+    follow_up = as_follow_up(month(seed, people, model))
     return {
         (str(metric.slice_value), metric.name.removeprefix("outcome_")): (
             metric.value,
             metric.lower if metric.lower is not None else metric.value,
             metric.upper if metric.upper is not None else metric.value,
         )
-        for metric in outcomes(followed, model.thresholds, resamples, sliced=False)
+        for metric in outcomes(follow_up, model.thresholds, resamples, sliced=False)
     }
 
 

@@ -61,7 +61,7 @@ def main() -> None:
                 run.score(limit=256)  # compiles what is compiled on first use
                 start, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
                 done = run.score(
-                    tell=lambda stage, n, *rest: memory.append((n, process.memory_info().rss / 2**20))
+                    progress=lambda stage, n, *rest: memory.append((n, process.memory_info().rss / 2**20))
                 )
                 seconds = time.perf_counter() - start
                 cpu = sum(process.cpu_times()[:2]) - cpu

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 from stence.domain.targets import TARGET_NAMES
 from stence.evaluation.referral_weights import inverse_propensities
 from stence.simulation.months import Month, SimulatedModel, draw_month
-from support.months import BLUR, FLAGGED, as_followed, month, observer, simulated_model, truth
+from support.months import BLUR, FLAGGED, as_follow_up, month, observer, simulated_model, truth
 
 TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90")
 PENALTY = 1.0
@@ -69,14 +69,14 @@ def generation(
 ) -> SimulatedModel:
     """The model that learns from a month of ``model``'s flags, with thresholds for the same workload."""
     drawn = draw_month(rng, observer(), model, people)
-    followed = as_followed(drawn)
-    weights = followed.shares
+    follow_up = as_follow_up(drawn)
+    weights = follow_up.shares
     if weighted:
-        counts = inverse_propensities(followed)
+        counts = inverse_propensities(follow_up)
         assert counts is not None
-        everyone = np.zeros(followed.patients.max() + 1)
-        everyone[followed.people().sent] = counts
-        weights = weights * everyone[followed.patients]
+        everyone = np.zeros(follow_up.patients.max() + 1)
+        everyone[follow_up.people().sent] = counts
+        weights = weights * everyone[follow_up.patients]
     seen = drawn.log_odds + BLUR * rng.standard_normal((len(drawn.log_odds), 1))
     found = learn(drawn, seen, weights)
     thresholds = np.quantile(expit(design(seen) @ found), 1 - FLAGGED, axis=0)

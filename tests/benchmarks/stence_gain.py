@@ -122,14 +122,14 @@ class Seed:
         config = self._config.finetuning.model_copy(update=changed)
         saved = self._kept / "finetuning.checkpoint"
         saved.unlink(missing_ok=True)
-        model, _ = fit(config, self._train, self._validation, "cpu", saved, self._tell, encoder, TASK)
+        model, _ = fit(config, self._train, self._validation, "cpu", saved, self._progress, encoder, TASK)
         return ecg_logits(model, self._test, "cpu")[:, 0]
 
     def _pretrained(self, start: Start) -> Encoder:
         config, reports = self._config, self._reports(start.reports)
         teacher, _ = train_teacher(
             self.angiograms, config.teacher, "cpu", self._kept / f"teacher-{start.reports:g}.checkpoint",
-            self._tell, reports,
+            self._progress, reports,
         )  # fmt: skip
         test = rows_of(self.angiograms, Split.TEST)
         np.save(self.teacher_path(start.reports), study_logits(teacher, self.angiograms, test, "cpu")[:, 0])
@@ -143,7 +143,7 @@ class Seed:
                 teacher,
                 "cpu",
                 self._kept / f"{start.label}.checkpoint",
-                self._tell,
+                self._progress,
                 reports=reports,
             )
         return pair.encoder
@@ -163,7 +163,7 @@ class Seed:
         fields = {name: getattr(self.angiograms, name) for name in Angiograms.__dataclass_fields__}
         return Angiograms(**fields | {"study": study})
 
-    def _tell(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
+    def _progress(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} seed {self._seed} {stage} {done}/{total} {note}\n")
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from stence import cohort, scoring
 from stence.database import queries
 from stence.ecg import LEADS
-from stence.ingest.merges import take_up_merges
+from stence.ingest.merges import import_merges
 from stence.objects import LocalStore
 from stence.settings import Settings
 from support.ecgs import heartbeats
@@ -144,7 +144,7 @@ def test_a_thousand_spoilt_files(
         while run.score():
             pass
     cohort.index_reports(engine, store, settings)
-    take_up_merges(engine, store, settings)
+    import_merges(engine, store, settings)
 
     found = run.summary()
     assert summary.ecgs == WFDB + DICOM + 1

@@ -48,16 +48,16 @@ class CathLab:
         cohort.index_reports(self.engine, self.store, self.settings)
         return index_angiograms(self.engine, self.store, self.settings).as_dict()
 
-    def prepare(self, versions: int = VERSIONS, tell: Any = silent) -> int:
-        return prepare_views(self.engine, self.store, self.settings, Blocks(), versions, tell)
+    def prepare(self, versions: int = VERSIONS, progress: Any = silent) -> int:
+        return prepare_views(self.engine, self.store, self.settings, Blocks(), versions, progress)
 
     def plan(self) -> cohort.Plan:
         features = FeatureSet(Blocks.version, VERSIONS)
         return cohort.plan_cohort(self.engine, self.store, self.settings, 30, silent, features)
 
-    def gather(self, tell: Any = silent) -> cohort.Angiograms:
+    def gather(self, progress: Any = silent) -> cohort.Angiograms:
         folder = self.settings.data_dir / "gathered"
-        return cohort.gather_angiograms(self.plan(), self.engine, self.store, self.settings, folder, tell)
+        return cohort.gather_angiograms(self.plan(), self.engine, self.store, self.settings, folder, progress)
 
     def states(self) -> dict[str, str]:
         """State by name of the file, or the reason where it is in quarantine."""
@@ -233,11 +233,11 @@ class KilledError(Exception):
 
 
 def killing_at(stage: str, done: int) -> Callable[..., None]:
-    def tell(at: str, count: int, total: int | None = None, note: str = "") -> None:
+    def progress(at: str, count: int, total: int | None = None, note: str = "") -> None:
         if (at, count) == (stage, done):
             raise KilledError
 
-    return tell
+    return progress
 
 
 def test_a_killed_preparation_is_gone_on_with(lab: CathLab) -> None:
@@ -246,7 +246,7 @@ def test_a_killed_preparation_is_gone_on_with(lab: CathLab) -> None:
         lab.put(f"{number}.dcm", run("P1", number))
     lab.index()
     with pytest.raises(KilledError):
-        lab.prepare(tell=killing_at("angiograms", 2))
+        lab.prepare(progress=killing_at("angiograms", 2))
     assert lab.prepare() == 3
 
 

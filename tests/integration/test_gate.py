@@ -16,12 +16,12 @@ from stence.database.tables import model_events, models
 from stence.domain.targets import labels
 from stence.domain.thresholds import Workload
 from stence.ecg import preprocess
-from stence.evaluation.predictions import Assessed
+from stence.evaluation.predictions import Predictions
 from stence.fitting.finetuning import fit
 from stence.progress import silent
 from stence.training import TrainingConfig
 from stence.training.gate import GateConfig, Verdict, judge
-from stence.training.publishing import assess, calibrate, choose_thresholds
+from stence.training.publishing import calibrate, choose_thresholds, predict
 from support.artefacts import make_artefact
 from support.ecgs import heartbeats
 
@@ -84,11 +84,11 @@ class Trained:
     def __init__(self, train: Part, validation: Part, parts: Parts, folder: Path) -> None:
         model, _ = fit(CONFIG, train, validation, "cpu", folder / "checkpoint.safetensors", silent)
         line = calibrate(model, parts[Split.CALIBRATION], "cpu")
-        self.thresholds = choose_thresholds(assess(model, line, validation, "cpu"), Workload(200))
-        self.on_test = assess(model, line, parts[Split.TEST], "cpu")
+        self.thresholds = choose_thresholds(predict(model, line, validation, "cpu"), Workload(200))
+        self.on_test = predict(model, line, parts[Split.TEST], "cpu")
         self.patients = np.concatenate([part.patients for part in (train, validation)])
 
-    def verdict(self, champion: Assessed | None) -> Verdict:
+    def verdict(self, champion: Predictions | None) -> Verdict:
         config = GateConfig(alerts_per_1000=(1, 400), calibration_margin=0.1)
         return judge(self.on_test, champion, self.thresholds, config, learned_from=self.patients)
 

@@ -174,12 +174,12 @@ def test_a_killed_fitting_ends_with_the_weights_it_would_have_had(
     write_hospital(store)
     undisturbed = fit_labels(store, settings, config())
 
-    def tell(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+    def progress(stage: str, done: int, total: int | None = None, note: str = "") -> None:
         if (stage, done) == ("finetuning", 3):
             raise KilledError
 
     with pytest.raises(KilledError):
-        fit_labels(store, settings, config(), tell)
+        fit_labels(store, settings, config(), progress)
     monkeypatch.setattr("stence.labels.gathering.take_in", None)  # ECGs are not opened a second time
     again = fit_labels(store, settings, config())
     assert again.files == undisturbed.files

@@ -25,7 +25,7 @@ from stence.database.tables import (
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation import referral_weights as weighting
-from stence.evaluation.follow_up import Followed, read_followed
+from stence.evaluation.follow_up import FollowUp, read_follow_up
 from stence.evaluation.watched import Watched
 from stence.monitoring import estimation, outcomes
 from stence.settings import Settings
@@ -112,10 +112,10 @@ class Hospital:
                 narrowed = {"study_id": study["study_id"], "segment": 6, "degree": degree}
                 connection.execute(insert(segment_stenoses).values(narrowed))
 
-    def followed(self) -> Followed:
+    def follow_up(self) -> FollowUp:
         window = outcomes.window_of(DAY, Settings(outcome_days=90))
         with self.engine.connect() as connection:
-            return read_followed(connection, window, 90, MODEL)
+            return read_follow_up(connection, window, 90, MODEL)
 
 
 @pytest.fixture
@@ -134,8 +134,8 @@ def test_a_report_answers_for_the_ecgs_before_it(hospital: Hospital) -> None:
     hospital.ecg("well", 10)
     hospital.study("well", 12, 0)
     hospital.ecg("unsent", 10, sex=None, age=None)
-    found = hospital.followed()
-    assert found.sent.tolist() == [True, False, True]  # by patient: ill, unsent, well
+    found = hospital.follow_up()
+    assert found.referred.tolist() == [True, False, True]  # by patient: ill, unsent, well
     assert found.labels[0].tolist() == [1, 1, 0, 0, 0, 1]
     assert np.isnan(found.labels[1]).all()
     assert found.labels[2].tolist() == [0] * 6
@@ -153,29 +153,29 @@ def test_what_the_model_may_have_learned_from_is_left_out(hospital: Hospital) ->
     hospital.study("examined before", 14, 90)
     hospital.ecg("reported late", 10, scored_after=5)
     hospital.study("reported late", 12, 75, known_after=10)
-    assert hospital.followed().sent.tolist() == [True]
+    assert hospital.follow_up().referred.tolist() == [True]
 
 
 def test_ecgs_scored_long_after_they_came_are_left_out(hospital: Hospital) -> None:
     """Of those whose report had come meanwhile nothing is left, so the rest would be healthier than all."""
     hospital.ecg("late", 10, scored_after=30)
     hospital.ecg("in time", 10, scored_after=3)
-    assert len(hospital.followed().patients) == 1
+    assert len(hospital.follow_up().patients) == 1
 
 
 def test_a_flag_that_is_raised_long_after_sent_nobody(hospital: Hospital) -> None:
     hospital.ecg("flagged at once", 10, 0.6)
     hospital.ecg("flagged when the shadow was promoted", 10, 0.6, flagged_after=20)
-    assert hospital.followed().flagged.tolist() == [True, False]
+    assert hospital.follow_up().flagged.tolist() == [True, False]
 
 
 def test_an_episode_ends_with_its_study(hospital: Hospital) -> None:
     for day in (10, 20, 40):
         hospital.ecg("several", day)
     hospital.study("several", 30, 75)
-    found = hospital.followed()
+    found = hospital.follow_up()
     assert len(found.patients) == 2
-    assert found.sent.tolist() == [True, True]
+    assert found.referred.tolist() == [True, True]
     assert found.people().ecgs.tolist() == [2]
     assert found.shares.tolist() == [0.5, 0.5]
 
@@ -185,7 +185,7 @@ def test_a_study_long_after_is_of_another_episode(hospital: Hospital) -> None:
     hospital.study("much later", 101, 75)
     hospital.ecg("on the last day", 10)
     hospital.study("on the last day", 99.9, 75)
-    assert hospital.followed().sent.tolist() == [False, True]
+    assert hospital.follow_up().referred.tolist() == [False, True]
 
 
 def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, settings: Settings) -> None:
@@ -202,14 +202,14 @@ def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, setting
     window = outcomes.window_of(DAY, short)
     found = {(m.slice_value, m.name): m for m in outcomes.measure(hospital.engine, short, window, MODEL)}
     assert {m.model_version for m in found.values()} == {"m1"}
-    sent = found["stenosis_70", "outcome_count"]
-    assert (sent.value, sent.count) == (hospital.followed().sent.sum(), 260)
+    referred = found["stenosis_70", "outcome_count"]
+    assert (referred.value, referred.count) == (hospital.follow_up().referred.sum(), 260)
     flagged = found["stenosis_70", "outcome_sensitivity"]
     weighted = found["stenosis_70", "outcome_sensitivity_weighted"]
     assert weighted.value < flagged.value  # who is flagged is sent more often than who is not
     expected = list(estimation.measure(hospital.engine, short, window, MODEL))
     assert {"expected_auroc", "expected_ppv"} <= {metric.name for metric in expected}
     learned = weighting.referral(hospital.engine, short)
-    assert len(learned.counts) == sent.value
+    assert len(learned.counts) == referred.value
     assert learned.summary["models"]["m1"]["people"] == 260
     assert np.mean(list(learned.counts.values())) == pytest.approx(1)

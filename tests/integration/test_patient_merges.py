@@ -193,7 +193,7 @@ def test_a_command_contradicts_neither_a_table_nor_itself(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
     put_merges(store, ("A", "B"))
-    merges.take_up_merges(engine, store, settings)
+    merges.import_merges(engine, store, settings)
     merge(engine, "C", "A")
     assert load_patients(engine).present("C") == "B"
     for former, present in (("A", "D"), ("B", "C"), ("E", "E"), ("UNKNOWN", "E"), ("E\\", "F")):
@@ -204,7 +204,7 @@ def test_a_command_contradicts_neither_a_table_nor_itself(
     with pytest.raises(PatientMergeError, match="not merged"):
         separate(engine, "B")
     put_merges(store, ("A", "B"), ("C", "Z"))
-    merges.take_up_merges(engine, store, settings)
+    merges.import_merges(engine, store, settings)
     assert load_patients(engine).present("C") == "B"
     assert all_rows(engine, source_faults.c.reason) == [("row_merge_contradicted",)]
 

@@ -72,11 +72,11 @@ def killed(*args: object, **options: object) -> None:
 def killing_at(stage: str, done: int) -> Progress:
     """Ends the training when it tells of this."""
 
-    def tell(at: str, count: int, total: int | None = None, note: str = "") -> None:
+    def progress(at: str, count: int, total: int | None = None, note: str = "") -> None:
         if (at, count) == (stage, done):
             raise KilledError
 
-    return tell
+    return progress
 
 
 def test_a_model_learns_from_reports_and_becomes_a_candidate_that_scores(
@@ -109,8 +109,8 @@ def check_manifest(manifest: Manifest, settings: Settings) -> None:
     assert manifest.preprocessing.windows == settings.windows_per_ecg
     assert SupervisedConfig.model_validate(manifest.training_config) == CONFIG
     assert manifest.training_run["encoder_start"] == "random weights"
-    course = manifest.training_run["stages"]["finetuning"]
-    assert course["best_epoch"] <= course["epochs"] == CONFIG.finetuning.epochs
+    history = manifest.training_run["stages"]["finetuning"]
+    assert history["best_epoch"] <= history["epochs"] == CONFIG.finetuning.epochs
     figure = manifest.metrics["stenosis_70"]["auroc"]
     assert 0.9 < figure["lower"] <= figure["value"] <= figure["upper"] <= 1
     tested = manifest.training_data.patients["validation"]

@@ -57,10 +57,10 @@ def training(
     config = RetrainConfig.model_validate(yaml.safe_load(QUICK))
     two = settings.model_copy(update={"training_processes": 2})
 
-    def tell(stage: str, done: int, total: int | None = None, note: str = "") -> None:
+    def progress(stage: str, done: int, total: int | None = None, note: str = "") -> None:
         told.append(f"{stage} {done}/{total} {note}")
 
-    with open_retraining(engine, store, two, "quick", config, tell) as training:
+    with open_retraining(engine, store, two, "quick", config, progress) as training:
         training.prepare()
         training.gather()
         yield training
@@ -73,14 +73,14 @@ def test_two_processes_end_with_their_parent_and_go_on_from_their_checkpoint(
     kill_at_second_epoch(folder)
     assert (folder / f"{TEACHER}.checkpoint.safetensors").exists()
 
-    course = training.train(TEACHER)
-    assert course.epochs == 8
+    history = training.train(TEACHER)
+    assert history.epochs == 8
     resumed, *epochs = [line for line in told if line.startswith(TEACHER)]
     assert "resumed at epoch" in resumed
-    assert len(epochs) < course.epochs
+    assert len(epochs) < history.epochs
     assert training.train(PRETRAINING).judged_epochs == [2, 4, 6, 8]
     told.clear()
-    assert training.train(TEACHER) == course
+    assert training.train(TEACHER) == history
     assert told == [], "a stage that was done is done again"
 
 

@@ -70,8 +70,8 @@ def load_monitored(engine: Engine, until: date, *, days: int = 60, ecgs: int = 2
             day = until - timedelta(days=back)
             write(connection, Window.of_day(day, "UTC"), _day(rng, back, day))
         last = Window.of_day(until, "UTC")
-        followed = Window(last.start - timedelta(days=180), last.end - timedelta(days=90))
-        write(connection, followed, _outcomes(rng))
+        follow_up = Window(last.start - timedelta(days=180), last.end - timedelta(days=90))
+        write(connection, follow_up, _outcomes(rng))
         for script in (ALERTS, RUNS):
             connection.execute(text(script), {"until": until})
         connection.execute(text("ANALYZE"))

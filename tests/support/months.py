@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from stence.domain.targets import TARGET_NAMES
-from stence.evaluation.follow_up import Followed
-from stence.evaluation.metrics import Question
+from stence.evaluation.follow_up import FollowUp
+from stence.evaluation.metrics import BinaryPredictions
 from stence.monitoring.outcomes import judged_figures
 from stence.simulation.months import Month, SimulatedModel, draw_month
 from stence.simulation.truth import IdealObserver
@@ -37,11 +37,11 @@ def simulated_model(people: int = 20_000) -> SimulatedModel:
     return SimulatedModel(BLUR, SLOPE, INTERCEPT, dict(zip(TARGET_NAMES, thresholds.tolist(), strict=True)))
 
 
-def as_followed(of: Month) -> Followed:
+def as_follow_up(of: Month) -> FollowUp:
     """What a hospital knows of it: labels of those alone who were sent."""
     known = np.where(of.sent[:, None], of.truth, np.nan).astype(np.float32)
     nothing = np.full(len(of.sent), "")
-    return Followed(
+    return FollowUp(
         of.patients,
         of.probabilities,
         of.sex,
@@ -61,9 +61,9 @@ def truth(of: Month, model: SimulatedModel) -> dict[str, dict[str, float]]:
     found = {}
     for column, target in enumerate(TARGET_NAMES):
         settled = ~np.isnan(of.truth[:, column])
-        question = Question(
+        predicted = BinaryPredictions(
             of.probabilities[settled, column], of.truth[settled, column], model.thresholds[target]
         )
-        figures = judged_figures(question, shares[None, settled])
+        figures = judged_figures(predicted, shares[None, settled])
         found[target] = {name: float(values[0]) for name, values in figures.items()}
     return found

@@ -75,10 +75,10 @@ def training(folder: Path) -> None:
     teaching = TeacherConfig(embed_dim=32, epochs=2, batch_size=16, accumulation=2)
     teacher, _ = train_teacher(angiograms, teaching, "cpu", folder / "teacher", silent)
 
-    def pretrained(saved: Path, tell: Progress) -> StencePair:
+    def pretrained(saved: Path, progress: Progress) -> StencePair:
         torch.manual_seed(0)
         config = PretrainingConfig(shared=16, epochs=4, batch_size=16, probe_every=2, ecg_rate=1e-3)
-        return pretrain(cohort, angiograms, config, LeadPowers(), teacher, "cpu", saved, tell)[0]
+        return pretrain(cohort, angiograms, config, LeadPowers(), teacher, "cpu", saved, progress)[0]
 
     def until_killed(stage: str, done: int, total: int | None = None, note: str = "") -> None:
         if done == 2:

@@ -95,8 +95,8 @@ class Plan:
 class WatchedHospital:
     """Its databases are on the server of ``admin``, its stores below ``folder``."""
 
-    def __init__(self, admin: Engine, folder: Path, plan: Plan, tell: Progress = silent) -> None:
-        self._admin, self._folder, self.plan, self._tell = admin, folder, plan, tell
+    def __init__(self, admin: Engine, folder: Path, plan: Plan, progress: Progress = silent) -> None:
+        self._admin, self._folder, self.plan, self._progress = admin, folder, plan, progress
 
     def open(self) -> None:
         """Train the champion; let the days before the watch and the sound days pass, scored and reported."""
@@ -109,7 +109,7 @@ class WatchedHospital:
     def watch(self, day: date) -> list[Alert]:
         """The alerts that a sound day opens."""
         with self._place("sound") as (engine, _, settings):
-            return watch(engine, settings, [day], self._tell).opened
+            return watch(engine, settings, [day], self._progress).opened
 
     def watch_with(self, fault: str) -> list[Alert]:
         """The alerts that open on a day with a fault after the sound days, which stay as they are."""
@@ -119,30 +119,30 @@ class WatchedHospital:
             if fault == SHUFFLED:
                 crown(engine, store, settings, shuffled(champion(engine, store)), only_after=day.first_day)
                 score(engine, store, settings)
-            return watch(engine, settings, [day.first_day], self._tell).opened
+            return watch(engine, settings, [day.first_day], self._progress).opened
 
     def _train(self) -> Artefact:
         """A model of patients who were all examined: it takes fewer of them than where only the sick are."""
         with self._place("training") as (engine, store, settings):
-            simulate(store, settings, HospitalConfig(self.plan.patients), self._tell)
+            simulate(store, settings, HospitalConfig(self.plan.patients), self._progress)
             examine_everyone(store, settings)
             scoring.index(engine, store, settings)
             preset = load_preset("small").supervised
             finetuning = preset.finetuning.model_copy(update={"epochs": self.plan.epochs})
             config = preset.model_copy(update={"finetuning": finetuning, "days_before_study": 365})
-            version = train(engine, store, settings, config, self._tell)
+            version = train(engine, store, settings, config, self._progress)
             with engine.begin() as connection:
                 registry.promote(connection, version, by="test", why="test")
             return champion(engine, store)
 
     def _pass(self, engine: Engine, store: ObjectStore, settings: Settings, days: FeedConfig) -> None:
         """Days as they are lived: ECGs come, are scored, and who is flagged may be sent to the cath lab."""
-        simulate_days(store, settings, days, self._tell)
+        simulate_days(store, settings, days, self._progress)
         scoring.index(engine, store, settings)
         score(engine, store, settings)
         with engine.connect() as connection:
             flagged = set(connection.scalars(select(flags.c.patient_id)))
-        write_reports(store, settings, days, flagged, self._tell)
+        write_reports(store, settings, days, flagged, self._progress)
         index_reports(engine, store, settings)
 
     @contextmanager

@@ -53,8 +53,8 @@ def test_two_processes_share_a_training_and_go_on_from_its_checkpoint(tmp_path: 
     in_two_processes("training", tmp_path)
     saved = checkpoint.read(tmp_path / "whole")
     assert saved is not None
-    groups, course = saved
-    assert (course["epochs"], course["steps"], course["judged_epochs"]) == (4, 12, [2, 4])
+    groups, history = saved
+    assert (history["epochs"], history["steps"], history["judged_epochs"]) == (4, 12, [2, 4])
     for rank in ("0", "1"):
         for way in ("whole", "killed"):
             assert same(groups["best"], load_file(tmp_path / rank / f"{way}.safetensors"))

@@ -18,8 +18,8 @@ from torchmetrics.functional import classification
 from stence.cohort import Part
 from stence.evaluation.bootstrap import resamples
 from stence.evaluation.evaluate import auroc, evaluate
-from stence.evaluation.metrics import Question, calibration_lines, figures, resampled_figures
-from stence.evaluation.predictions import Assessed, assess
+from stence.evaluation.metrics import BinaryPredictions, calibration_lines, figures, resampled_metrics
+from stence.evaluation.predictions import Predictions, predict
 from stence.models import TARGET_NAMES, Threshold, labels
 from support.models import ShapeScorer
 
@@ -27,20 +27,20 @@ NAN = math.nan
 THRESHOLDS = {name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES}
 
 
-def question(probability: list[float], label: list[float], threshold: float = 0.5) -> Question:
-    return Question(np.array(probability), np.array(label, np.float32), threshold)
+def predicted(probability: list[float], label: list[float], threshold: float = 0.5) -> BinaryPredictions:
+    return BinaryPredictions(np.array(probability), np.array(label, np.float32), threshold)
 
 
-def random_question(seed: int, count: int = 300) -> Question:
+def random_predictions(seed: int, count: int = 300) -> BinaryPredictions:
     """Probabilities in steps of 0.05, so that many are equal, and some are 0 or 1."""
     rng = np.random.default_rng(seed)
     probability = np.round(rng.uniform(size=count) * 20) / 20
     label = (rng.uniform(size=count) < 0.8 * probability + 0.1).astype(np.float32)
-    return Question(probability, label, threshold=0.65)
+    return BinaryPredictions(probability, label, threshold=0.65)
 
 
 def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
-    found = figures(question([0.9, 0.6, 0.4, 0.1, 0.2], [1, 0, 1, 0, 0], 0.6))
+    found = figures(predicted([0.9, 0.6, 0.4, 0.1, 0.2], [1, 0, 1, 0, 0], 0.6))
     assert found["auroc"] == pytest.approx(5 / 6)
     assert found["auprc"] == pytest.approx((1 + 2 / 3) / 2)
     assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01 + 0.04) / 5)
@@ -56,7 +56,7 @@ def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_the_calibration_error_is_torchmetrics(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    case = Question(rng.uniform(size=300), rng.integers(0, 2, 300).astype(np.float32), 0.5)
+    case = BinaryPredictions(rng.uniform(size=300), rng.integers(0, 2, 300).astype(np.float32), 0.5)
     expected = classification.binary_calibration_error(
         torch.from_numpy(case.probability), torch.from_numpy(case.label).int(), n_bins=10
     )
@@ -64,17 +64,17 @@ def test_the_calibration_error_is_torchmetrics(seed: int) -> None:
 
 
 def test_certain_probabilities_are_in_the_last_bin() -> None:
-    assert figures(question([1.0, 0.95], [1, 0]))["calibration_error"] == pytest.approx(0.95 / 2)
+    assert figures(predicted([1.0, 0.95], [1, 0]))["calibration_error"] == pytest.approx(0.95 / 2)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_resamples_figures_are_those_of_the_ecgs_drawn(seed: int) -> None:
-    case = random_question(seed)
+    case = random_predictions(seed)
     times = np.random.default_rng(seed).integers(0, 3, size=(4, len(case.label)))
-    resampled = resampled_figures(case, times.astype(np.float64))
+    resampled = resampled_metrics(case, times.astype(np.float64))
     for row, drawn in enumerate(times):
         rows = np.repeat(np.arange(len(drawn)), drawn)
-        expected = figures(Question(case.probability[rows], case.label[rows], case.threshold))
+        expected = figures(BinaryPredictions(case.probability[rows], case.label[rows], case.threshold))
         assert {name: values[row] for name, values in resampled.items()} == pytest.approx(expected, abs=1e-5)
 
 
@@ -83,14 +83,14 @@ def test_a_resamples_figures_are_those_of_the_ecgs_drawn(seed: int) -> None:
     st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]), st.sampled_from([0.0, 1.0])), max_size=12)
 )
 def test_both_ways_agree_on_what_is_not_defined(ecgs: list[tuple[float, float]]) -> None:
-    case = question([p for p, _ in ecgs], [label for _, label in ecgs])
-    resampled = resampled_figures(case, np.ones((1, len(ecgs))))
+    case = predicted([p for p, _ in ecgs], [label for _, label in ecgs])
+    resampled = resampled_metrics(case, np.ones((1, len(ecgs))))
     one = {name: float(values[0]) for name, values in resampled.items()}
     assert one == pytest.approx(figures(case), abs=1e-5, nan_ok=True)
 
 
 def test_without_a_flag_precision_is_undefined_and_f1_is_zero() -> None:
-    found = figures(question([0.1, 0.2], [1, 0]))
+    found = figures(predicted([0.1, 0.2], [1, 0]))
     assert math.isnan(found["positive_predictive_value"])
     assert found["f1"] == found["sensitivity"] == 0
 
@@ -99,7 +99,7 @@ def test_the_calibration_line_of_true_probabilities_is_one_and_zero() -> None:
     rng = np.random.default_rng(0)
     probability = rng.uniform(0.02, 0.98, 40_000)
     label = (rng.uniform(size=len(probability)) < probability).astype(np.float32)
-    slope, intercept = calibration_lines(Question(probability, label, 0.5), np.ones((1, len(label))))
+    slope, intercept = calibration_lines(BinaryPredictions(probability, label, 0.5), np.ones((1, len(label))))
     assert slope[0] == pytest.approx(1, abs=0.05)
     assert intercept[0] == pytest.approx(0, abs=0.05)
 
@@ -108,7 +108,7 @@ def test_logits_doubled_and_moved_have_half_the_slope() -> None:
     rng = np.random.default_rng(0)
     logit = rng.normal(size=40_000)
     label = (rng.uniform(size=len(logit)) < 1 / (1 + np.exp(-logit))).astype(np.float32)
-    case = Question(1 / (1 + np.exp(-(2 * logit - 1))), label, 0.5)
+    case = BinaryPredictions(1 / (1 + np.exp(-(2 * logit - 1))), label, 0.5)
     found = figures(case)
     assert found["calibration_slope"] == pytest.approx(0.5, abs=0.05)
     assert found["calibration_intercept"] == pytest.approx(0.5, abs=0.05)
@@ -117,7 +117,7 @@ def test_logits_doubled_and_moved_have_half_the_slope() -> None:
 # --- whole evaluations --------------------------------------------------------------------------------------
 
 
-def assessed(patients: int, ecgs_each: int = 1, **changes: Any) -> Assessed:
+def predictions(patients: int, ecgs_each: int = 1, **changes: Any) -> Predictions:
     """Patients whose worst segment, the sixth, follows the probability."""
     rng = np.random.default_rng(0)
     owner = np.repeat(np.arange(patients), ecgs_each)
@@ -132,11 +132,13 @@ def assessed(patients: int, ecgs_each: int = 1, **changes: Any) -> Assessed:
         "sex": np.where(rng.uniform(size=patients) < 0.5, "F", "M")[owner],
         "age": rng.uniform(55, 75, patients)[owner],
     }
-    return Assessed(**(fields | changes))
+    return Predictions(**(fields | changes))
 
 
 def test_more_ecgs_of_the_same_patients_do_not_make_intervals_narrower() -> None:
-    few, many = (evaluate(assessed(100, each), THRESHOLDS, 200)["stenosis_70"]["auroc"] for each in (1, 10))
+    few, many = (
+        evaluate(predictions(100, each), THRESHOLDS, 200)["stenosis_70"]["auroc"] for each in (1, 10)
+    )
     assert few["lower"] < few["value"] < few["upper"]
     assert many == few
 
@@ -144,9 +146,9 @@ def test_more_ecgs_of_the_same_patients_do_not_make_intervals_narrower() -> None
 def test_intervals_do_not_depend_on_how_many_resamples_fit_into_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = evaluate(assessed(50), THRESHOLDS, 60)
+    whole = evaluate(predictions(50), THRESHOLDS, 60)
     monkeypatch.setattr("stence.evaluation.bootstrap.CELLS", 7 * 50)
-    assert evaluate(assessed(50), THRESHOLDS, 60) == whole
+    assert evaluate(predictions(50), THRESHOLDS, 60) == whole
 
 
 def test_an_interval_holds_the_true_auroc_as_often_as_it_says() -> None:
@@ -154,9 +156,9 @@ def test_an_interval_holds_the_true_auroc_as_often_as_it_says() -> None:
     held = 0
     for _ in range(200):
         label = np.repeat([0, 1], 60).astype(np.float32)
-        case = Question(1 / (1 + np.exp(-rng.normal(label, 1))), label, 0.5)
+        case = BinaryPredictions(1 / (1 + np.exp(-rng.normal(label, 1))), label, 0.5)
         areas = np.concatenate(
-            [resampled_figures(case, block)["auroc"] for block in resamples(np.arange(120), 300)]
+            [resampled_metrics(case, block)["auroc"] for block in resamples(np.arange(120), 300)]
         )
         lower, upper = np.percentile(areas, (2.5, 97.5))
         held += lower <= 0.7602 <= upper
@@ -164,7 +166,7 @@ def test_an_interval_holds_the_true_auroc_as_often_as_it_says() -> None:
 
 
 def test_figures_go_into_json_and_are_null_where_they_mean_nothing() -> None:
-    case = assessed(40, 2)
+    case = predictions(40, 2)
     case.labels[:, 3] = 0
     case.labels[:, 4] = np.nan
     report = json.loads(json.dumps(evaluate(case, THRESHOLDS, 100), allow_nan=False))
@@ -179,7 +181,7 @@ def test_a_grey_zone_leaves_out_who_lies_between() -> None:
     degrees = np.zeros((5, 16), np.float32)
     degrees[:, 5] = [0, 50, 60, 70, 100]
     degrees[4, 5], degrees[4, 3] = 0, 100  # a minor segment counts as well
-    case = assessed(5, degrees=degrees)
+    case = predictions(5, degrees=degrees)
     np.testing.assert_array_equal(case.grey_zone_labels(50, 70), [0, 0, NAN, 1, 1])
     np.testing.assert_array_equal(case.grey_zone_labels(0, 90), [0, NAN, NAN, NAN, 1])
     report = evaluate(case, THRESHOLDS, 100)
@@ -191,11 +193,11 @@ def test_a_subgroups_figures_are_those_of_its_members_alone() -> None:
     sex = np.array(["F", "M", ""] * 40)
     age = np.where(np.arange(120) % 2, 59.9, 60.0)
     age[0] = np.nan
-    case = assessed(120, sex=sex, age=age)
+    case = predictions(120, sex=sex, age=age)
     report = evaluate(case, THRESHOLDS, 100)["stenosis_70"]
     assert list(report["subgroups"]) == ["women", "men", "50 to 59", "60 to 69"]
     assert [group["patients"] for group in report["subgroups"].values()] == [40, 40, 60, 59]
-    women = Assessed(*(getattr(case, name)[sex == "F"] for name in Assessed.__slots__))
+    women = Predictions(*(getattr(case, name)[sex == "F"] for name in Predictions.__slots__))
     alone = evaluate(women, THRESHOLDS, 100)["stenosis_70"]
     assert report["subgroups"]["women"] == {name: alone[name] for name in alone if name != "subgroups"}
 
@@ -204,7 +206,7 @@ def test_a_scorer_is_assessed_on_a_part_in_its_order(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("stence.evaluation.predictions.BATCH", 2)
     signals = np.stack([heartbeat_windows(seed) for seed in range(5)])
     rows = np.array([4, 0, 3])
-    case = assessed(3)
+    case = predictions(3)
     part = Part(
         contents=("a", "b", "c"),
         patients=case.patients,
@@ -218,13 +220,13 @@ def test_a_scorer_is_assessed_on_a_part_in_its_order(monkeypatch: pytest.MonkeyP
         signals=signals,
     )
     scorer: Any = ShapeScorer()
-    found = assess(scorer, part)
+    found = predict(scorer, part)
     np.testing.assert_array_equal(found.probabilities, scorer.score(signals[rows]))
     assert len(np.unique(found.probabilities[:, 0])) == 3
     assert found.degrees is case.degrees
     arrays = ("patients", "studies", "labels", "degrees", "sex", "age", "samples", "rows")
     nobody = replace(part, contents=(), **{name: getattr(part, name)[:0] for name in arrays})
-    assert assess(scorer, nobody).probabilities.shape == (0, 6)
+    assert predict(scorer, nobody).probabilities.shape == (0, 6)
 
 
 def heartbeat_windows(seed: int) -> NDArray[np.float32]:

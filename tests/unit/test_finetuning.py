@@ -21,7 +21,7 @@ from stence.encoders import Encoder
 from stence.errors import StenceError, WeightsError
 from stence.fitting.finetuning import ecg_logits, first_encoder, first_model, fit
 from stence.fitting.fractions import label_share
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.fitting.tasks import TREE, BinaryTask, Task
 from stence.models import RiskModel
 from stence.progress import silent
@@ -87,7 +87,7 @@ def validation() -> Part:
 
 def fitted(
     config: TrainingConfig, train: Part, validation: Part, saved: Path, task: Task = SEVERE
-) -> tuple[RiskModel, Course]:
+) -> tuple[RiskModel, TrainingHistory]:
     return fit(config, train, validation, "cpu", saved / "checkpoint.safetensors", silent, task=task)
 
 
@@ -134,10 +134,10 @@ def test_the_network_answers_what_it_is_asked(train: Part, validation: Part, tmp
     for task in (SEVERE, TREE):
         folder = tmp_path / f"{len(task.outputs)}"
         folder.mkdir()
-        model, course = fitted(changed(epochs=8, patience=8), train, validation, folder, task)
+        model, history = fitted(changed(epochs=8, patience=8), train, validation, folder, task)
         logits = ecg_logits(model, validation, "cpu")
         assert logits.shape == (16, len(task.outputs))
-        assert task.figure(logits, validation) == course.best_validation_auroc > 0.9
+        assert task.figure(logits, validation) == history.best_validation_auroc > 0.9
 
 
 # --- fractions of the labels --------------------------------------------------------------------------------
@@ -235,8 +235,8 @@ def test_weights_of_another_encoder_are_refused() -> None:
 
 
 def test_accumulated_batches_make_one_step(train: Part, validation: Part, tmp_path: Path) -> None:
-    _, course = fitted(changed(accumulation=3), train, validation, tmp_path)
-    assert course.steps == 3 * 2  # of 4 batches of 8: one step of three, one of the last
+    _, history = fitted(changed(accumulation=3), train, validation, tmp_path)
+    assert history.steps == 3 * 2  # of 4 batches of 8: one step of three, one of the last
 
 
 def test_a_killed_fine_tuning_ends_with_the_weights_it_would_have_had(
@@ -251,8 +251,8 @@ def test_a_killed_fine_tuning_ends_with_the_weights_it_would_have_had(
 
     with pytest.raises(KeyboardInterrupt):
         fit(CONFIG, train, validation, "cpu", saved, kill, task=SEVERE)
-    again, course = fit(CONFIG, train, validation, "cpu", saved, silent, task=SEVERE)
-    assert course.epochs == 3
+    again, history = fit(CONFIG, train, validation, "cpu", saved, silent, task=SEVERE)
+    assert history.epochs == 3
     assert same(undisturbed, again)
 
 

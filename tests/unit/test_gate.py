@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from stence.evaluation.predictions import Assessed
+from stence.evaluation.predictions import Predictions
 from stence.models import TARGET_NAMES, Threshold
 from stence.training.gate import GateConfig, Verdict, judge
 
@@ -27,7 +27,7 @@ SEX = np.where(np.random.default_rng(1).uniform(size=PATIENTS) < 0.5, "F", "M")
 AGE = np.random.default_rng(2).uniform(45, 90, PATIENTS)
 
 
-def assessed(logit: Reals, **changes: Any) -> Assessed:
+def predictions(logit: Reals, **changes: Any) -> Predictions:
     """A model that gives these log odds."""
     ill = np.random.default_rng(3).uniform(size=PATIENTS) < expit(RISK)
     degrees = np.zeros((PATIENTS, 16), np.float32)
@@ -42,7 +42,7 @@ def assessed(logit: Reals, **changes: Any) -> Assessed:
         "sex": SEX,
         "age": AGE,
     }
-    return Assessed(**(fields | changes))
+    return Predictions(**(fields | changes))
 
 
 def blurred(noise: float, seed: int = 4) -> Reals:
@@ -52,10 +52,10 @@ def blurred(noise: float, seed: int = 4) -> Reals:
     return -0.4 + share * (seen + 0.4)
 
 
-CHAMPION = assessed(blurred(1.5))
+CHAMPION = predictions(blurred(1.5))
 
 
-def verdict(challenger: Assessed, champion: Assessed | None = CHAMPION, **changes: Any) -> Verdict:
+def verdict(challenger: Predictions, champion: Predictions | None = CHAMPION, **changes: Any) -> Verdict:
     config = GateConfig(**({"resamples": 300} | changes))
     return judge(challenger, champion, THRESHOLDS, config, learned_from=NOBODY)
 
@@ -66,7 +66,7 @@ def failed(found: Verdict) -> set[str]:
 
 
 def test_a_better_challenger_passes_and_its_figures_are_told() -> None:
-    found = verdict(assessed(blurred(0.7)))
+    found = verdict(predictions(blurred(0.7)))
     assert failed(found) == set()
     assert found.text().startswith("passed the gate: ")
     assert "differs by +0.0" in found.text()
@@ -80,7 +80,7 @@ def test_the_champions_own_twin_passes() -> None:
 def test_calibration_is_judged_by_what_patients_count() -> None:
     """One that is calibrated for everybody says too little of those who were sent, more often the ill."""
     counts = np.where(CHAMPION.labels[:, 1] == 1, 0.4, 1.6)
-    everybody = assessed(blurred(0.7) - np.log(4))
+    everybody = predictions(blurred(0.7) - np.log(4))
     config = GateConfig(resamples=300)
     naive = judge(everybody, None, THRESHOLDS, config, learned_from=NOBODY)
     weighted = judge(everybody, None, THRESHOLDS, config, learned_from=NOBODY, counts=counts)
@@ -90,12 +90,12 @@ def test_calibration_is_judged_by_what_patients_count() -> None:
 
 def test_a_challenger_that_knows_nothing_is_rejected() -> None:
     noise = np.random.default_rng(5).normal(-0.4, 0.1, PATIENTS)
-    assert {"AUROC", "AUROC against the champion"} <= failed(verdict(assessed(noise)))
-    assert "AUROC" in failed(verdict(assessed(noise), None))
+    assert {"AUROC", "AUROC against the champion"} <= failed(verdict(predictions(noise)))
+    assert "AUROC" in failed(verdict(predictions(noise), None))
 
 
 def test_a_worse_challenger_is_rejected_with_the_difference() -> None:
-    found = verdict(assessed(blurred(2.5)), subgroup_margin=0.2)
+    found = verdict(predictions(blurred(2.5)), subgroup_margin=0.2)
     assert failed(found) == {"AUROC against the champion"}
     [reason] = found.reasons
     assert "stenosis_70 differs by -0." in reason
@@ -105,7 +105,7 @@ def test_a_worse_challenger_is_rejected_with_the_difference() -> None:
 
 def test_the_difference_is_paired_patient_by_patient() -> None:
     """A challenger a shade better everywhere passes, though either AUROC alone is uncertain by far more."""
-    shade = assessed(0.98 * blurred(1.5) + 0.02 * RISK)
+    shade = predictions(0.98 * blurred(1.5) + 0.02 * RISK)
     assert "AUROC against the champion" not in failed(verdict(shade))
 
 
@@ -118,20 +118,20 @@ def test_the_difference_is_paired_patient_by_patient() -> None:
     ids=["overconfident", "too low"],
 )
 def test_a_miscalibrated_challenger_is_rejected(logit: Reals, checks: set[str]) -> None:
-    found = failed(verdict(assessed(logit), alerts_per_1000=(50, 600)))
+    found = failed(verdict(predictions(logit), alerts_per_1000=(50, 600)))
     assert found == checks
 
 
 def test_a_calibration_worse_than_the_champions_is_rejected_though_it_is_below_the_ceiling() -> None:
     # 0.6 in log odds are about a tenth in probability.
-    challenger = assessed(blurred(1.0) - 0.6)
+    challenger = predictions(blurred(1.0) - 0.6)
     assert failed(verdict(challenger, None)) == set()
     assert failed(verdict(challenger)) == {"calibration error"}
 
 
 def test_a_challenger_that_fails_women_is_rejected_by_name() -> None:
     women = SEX == "F"
-    found = verdict(assessed(np.where(women, -0.4 - (RISK + 0.4) / 3, RISK)), None)
+    found = verdict(predictions(np.where(women, -0.4 - (RISK + 0.4) / 3, RISK)), None)
     assert "subgroup women" in failed(found)
     assert "subgroup men" not in failed(found)
     assert any(reason.startswith("women: AUROC 0.") for reason in found.reasons)
@@ -139,14 +139,14 @@ def test_a_challenger_that_fails_women_is_rejected_by_name() -> None:
 
 def test_a_subgroup_served_clearly_worse_than_by_the_champion_is_rejected() -> None:
     old = (AGE >= 60) & (AGE < 70)
-    challenger = assessed(np.where(old, blurred(4), RISK))
+    challenger = predictions(np.where(old, blurred(4), RISK))
     assert failed(verdict(challenger)) == {"subgroup 60 to 69"}
     assert verdict(challenger, None).passed
 
 
 def test_a_subgroup_with_too_few_patients_is_not_judged_and_said_so() -> None:
     women = SEX == "F"
-    challenger = assessed(np.where(women, -RISK, RISK), sex=np.where(women & (AGE < 47), "F", ""))
+    challenger = predictions(np.where(women, -RISK, RISK), sex=np.where(women & (AGE < 47), "F", ""))
     [check] = [check for check in verdict(challenger, None).checks if check.name == "subgroup women"]
     assert check.passed
     assert "too few patients to judge" in check.finding
@@ -154,7 +154,7 @@ def test_a_subgroup_with_too_few_patients_is_not_judged_and_said_so() -> None:
 
 @pytest.mark.parametrize(("bounds", "passes"), [((1, 250), True), ((1, 50), False), ((300, 400), False)])
 def test_the_workload_must_be_bearable(bounds: tuple[float, float], passes: bool) -> None:
-    found = verdict(assessed(blurred(0.7)), alerts_per_1000=bounds)
+    found = verdict(predictions(blurred(0.7)), alerts_per_1000=bounds)
     assert failed(found) == (set() if passes else {"workload"})
     if not passes:
         assert "alerts per 1,000 ECGs at the threshold" in found.reasons[0]
@@ -162,19 +162,19 @@ def test_the_workload_must_be_bearable(bounds: tuple[float, float], passes: bool
 
 def test_a_challenger_that_learned_from_todays_test_patients_is_rejected() -> None:
     found = judge(
-        assessed(blurred(0.7)), CHAMPION, THRESHOLDS, GateConfig(), learned_from=np.array([7, 8, 9_999])
+        predictions(blurred(0.7)), CHAMPION, THRESHOLDS, GateConfig(), learned_from=np.array([7, 8, 9_999])
     )
     assert failed(found) == {"unseen test patients"}
     assert found.reasons == ["2 of 800 test patients were used to train, choose or calibrate it"]
 
 
 def test_without_a_case_nothing_passes() -> None:
-    challenger = assessed(blurred(0.7), labels=np.zeros((PATIENTS, 6), np.float32))
+    challenger = predictions(blurred(0.7), labels=np.zeros((PATIENTS, 6), np.float32))
     assert "AUROC" in failed(verdict(challenger, None))
 
 
 def test_other_patients_than_the_champions_are_refused() -> None:
-    other = assessed(blurred(0.7), patients=np.arange(PATIENTS) + 1)
+    other = predictions(blurred(0.7), patients=np.arange(PATIENTS) + 1)
     with pytest.raises(ValueError, match="the same ECGs"):
         verdict(other)
 
@@ -182,7 +182,7 @@ def test_other_patients_than_the_champions_are_refused() -> None:
 def test_the_auroc_difference_is_that_of_the_two_models() -> None:
     from stence.evaluation.metrics import auroc
 
-    challenger = assessed(blurred(0.7))
+    challenger = predictions(blurred(0.7))
     areas = [auroc(m.probabilities[:, DECISIVE], m.labels[:, DECISIVE]) for m in (challenger, CHAMPION)]
     [check] = [c for c in verdict(challenger).checks if c.name == "AUROC against the champion"]
     assert f"differs by {areas[0] - areas[1]:+.3f}" in check.finding

@@ -77,9 +77,9 @@ def test_a_linear_probe_changes_no_bit_of_the_encoder(
     encoder = first_encoder(config)
     before, task = tensors(encoder), LabelTask(("one", "other"))
     saved = tmp_path / "checkpoint.safetensors"
-    model, course = fit(config, train, validation, "cpu", saved, silent, encoder, task)
+    model, history = fit(config, train, validation, "cpu", saved, silent, encoder, task)
 
-    assert course.steps == 4
+    assert history.steps == 4
     assert same(before, tensors(model.encoder)) == frozen
     assert same(before, tensors(encoder)), "the caller's own encoder was trained"
     assert model.normalise.num_batches_tracked is not None

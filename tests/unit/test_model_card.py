@@ -13,15 +13,15 @@ from PIL import Image
 from scipy.special import expit
 
 from stence.evaluation import curves
-from stence.evaluation.metrics import Question, figures
-from stence.evaluation.pictures import courses, pictures
+from stence.evaluation.metrics import BinaryPredictions, figures
+from stence.evaluation.pictures import histories, pictures
 from stence.models import TARGET_NAMES, Threshold
 from stence.registry import Manifest
 from stence.training.model_card import model_card
 from support.artefacts import make_artefact
 
 PNG = b"\x89PNG\r\n\x1a\n"
-COURSE = {
+HISTORY = {
     "epochs": 3,
     "steps": 30,
     "best_epoch": 2,
@@ -71,16 +71,16 @@ def manifest(**changes: Any) -> Manifest:
         "metrics": METRICS,
         "gate": GATE,
         "thresholds": {name: Threshold(0.4321, "at most 100 alerts") for name in TARGET_NAMES},
-        "training_run": {"stages": {"teacher": COURSE}, "weights": {"patch features": "ridges-1"}},
+        "training_run": {"stages": {"teacher": HISTORY}, "weights": {"patch features": "ridges-1"}},
     }
     return make_artefact("model-7").manifest.model_copy(update=given | changes)
 
 
-def question(count: int = 400) -> Question:
+def predicted(count: int = 400) -> BinaryPredictions:
     rng = np.random.default_rng(0)
     risk = rng.normal(-0.5, 1, count)
     label = (rng.uniform(size=count) < expit(risk)).astype(np.float32)
-    return Question(np.round(expit(risk), 6), label, 0.45)
+    return BinaryPredictions(np.round(expit(risk), 6), label, 0.45)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ class Loaded(HTMLParser):
 
 
 def test_the_page_holds_its_pictures_and_loads_nothing() -> None:
-    found = pictures(question()) | {"courses.png": courses({"teacher": COURSE})}
+    found = pictures(predicted()) | {"courses.png": histories({"teacher": HISTORY})}
     page = model_card(manifest(), found)["card.html"].decode()
     loaded = Loaded(page)
     assert loaded.pictures == len(found) == 5
@@ -149,7 +149,7 @@ def test_text_from_outside_stays_text() -> None:
 
 
 def test_a_card_is_the_same_for_the_same_measurements() -> None:
-    cards = [model_card(manifest(), pictures(question())) for _ in range(2)]
+    cards = [model_card(manifest(), pictures(predicted())) for _ in range(2)]
     assert cards[0] == cards[1]
 
 
@@ -158,7 +158,7 @@ def test_a_card_is_the_same_for_the_same_measurements() -> None:
 
 def test_pictures_are_small_pngs() -> None:
     for name, content in (
-        pictures(question()) | {"courses.png": courses({"a": COURSE, "b": COURSE})}
+        pictures(predicted()) | {"courses.png": histories({"a": HISTORY, "b": HISTORY})}
     ).items():
         assert content.startswith(PNG), name
         assert len(content) < 200_000
@@ -166,11 +166,11 @@ def test_pictures_are_small_pngs() -> None:
 
 
 def test_there_is_nothing_to_draw_without_cases() -> None:
-    assert pictures(Question(np.array([0.1, 0.2]), np.zeros(2, np.float32), 0.5)) == {}
+    assert pictures(BinaryPredictions(np.array([0.1, 0.2]), np.zeros(2, np.float32), 0.5)) == {}
 
 
 def test_the_area_under_the_drawn_roc_is_the_auroc_and_the_threshold_lies_on_it() -> None:
-    case = question()
+    case = predicted()
     curve, found = curves.roc(case), figures(case)
     assert np.trapezoid(curve.y, curve.x) == pytest.approx(found["auroc"])
     assert curve.chosen == pytest.approx((1 - found["specificity"], found["sensitivity"]))
@@ -178,14 +178,14 @@ def test_the_area_under_the_drawn_roc_is_the_auroc_and_the_threshold_lies_on_it(
 
 
 def test_the_precision_recall_curve_holds_the_threshold() -> None:
-    case = question()
+    case = predicted()
     curve, found = curves.precision_recall(case), figures(case)
     assert curve.chosen == pytest.approx((found["sensitivity"], found["positive_predictive_value"]))
     assert np.min(np.abs(curve.x - curve.chosen[0]) + np.abs(curve.y - curve.chosen[1])) < 1e-6
 
 
 def test_every_ecg_is_in_a_calibration_bin() -> None:
-    case = Question(np.array([0.0, 0.05, 0.55, 1.0]), np.array([0, 1, 1, 1], np.float32), 0.5)
+    case = BinaryPredictions(np.array([0.0, 0.05, 0.55, 1.0]), np.array([0, 1, 1, 1], np.float32), 0.5)
     assert [tuple(each) for each in curves.calibration(case)] == [
         (pytest.approx(0.025), 0.5, 2),
         (0.55, 1.0, 1),
@@ -194,7 +194,7 @@ def test_every_ecg_is_in_a_calibration_bin() -> None:
 
 
 def test_net_benefit_weighs_false_alarms_by_the_odds_of_the_threshold() -> None:
-    case = Question(np.array([0.9, 0.6, 0.3, 0.1]), np.array([1, 0, 1, 0], np.float32), 0.5)
+    case = BinaryPredictions(np.array([0.9, 0.6, 0.3, 0.1]), np.array([1, 0, 1, 0], np.float32), 0.5)
     by_model, by_all = curves.net_benefit(case, np.array([0.2, 0.5]))
     assert by_model == pytest.approx([2 / 4 - 0.25 * 1 / 4, 1 / 4 - 1 / 4])
     assert by_all == pytest.approx([2 / 4 - 0.25 * 2 / 4, 0])

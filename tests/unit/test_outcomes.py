@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from stence.domain.targets import TARGET_NAMES
-from stence.evaluation.follow_up import Followed, Scored
+from stence.evaluation.follow_up import FollowUp, Scored
 from stence.evaluation.referral_weights import inverse_propensities
 from stence.monitoring.estimation import expected
 from stence.monitoring.metrics import Metric
 from stence.monitoring.outcomes import outcomes
 from stence.simulation.months import SimulatedModel
-from support.months import as_followed, month, simulated_model, truth
+from support.months import as_follow_up, month, simulated_model, truth
 
 MONTHS, PEOPLE, RESAMPLES = 10, 3000, 100
 JUDGED = ("auroc", "ppv", "sensitivity", "calibration_intercept")
@@ -27,23 +27,23 @@ def model() -> SimulatedModel:
 
 
 @pytest.fixture(scope="module")
-def followed(model: SimulatedModel) -> Followed:
-    return as_followed(month(500, PEOPLE, model))
+def follow_up(model: SimulatedModel) -> FollowUp:
+    return as_follow_up(month(500, PEOPLE, model))
 
 
 def by_name(metrics: list[Metric]) -> Found:
     return {(str(metric.slice_value), metric.name): metric for metric in metrics}
 
 
-def judged(followed: Followed, model: SimulatedModel, *, sliced: bool = False) -> Found:
-    return by_name(list(outcomes(followed, model.thresholds, RESAMPLES, sliced=sliced)))
+def judged(follow_up: FollowUp, model: SimulatedModel, *, sliced: bool = False) -> Found:
+    return by_name(list(outcomes(follow_up, model.thresholds, RESAMPLES, sliced=sliced)))
 
 
 @pytest.mark.slow
 def test_weighting_brings_months_nearer_to_the_truth(model: SimulatedModel) -> None:
     """A short form of tests/benchmarks/outcome_months.py: ten months, and four figures of two targets."""
     true = truth(month(20_000, 40_000, model), model)
-    months = [judged(as_followed(month(seed, PEOPLE, model)), model) for seed in range(MONTHS)]
+    months = [judged(as_follow_up(month(seed, PEOPLE, model)), model) for seed in range(MONTHS)]
     nearer, held, held_naively = [], [], []
     for target in ("stenosis_70", "stenosis_90"):
         for name in JUDGED:
@@ -59,34 +59,34 @@ def test_weighting_brings_months_nearer_to_the_truth(model: SimulatedModel) -> N
     assert np.mean(held_naively) < 0.6
 
 
-def test_a_patient_with_many_ecgs_counts_once(model: SimulatedModel, followed: Followed) -> None:
-    sent = followed.patients[np.flatnonzero(followed.sent)[0]]
-    mine = followed.patients == sent
+def test_a_patient_with_many_ecgs_counts_once(model: SimulatedModel, follow_up: FollowUp) -> None:
+    referred = follow_up.patients[np.flatnonzero(follow_up.referred)[0]]
+    mine = follow_up.patients == referred
     rows = np.repeat(np.arange(len(mine)), np.where(mine, 30, 1))
-    many = Followed(*(getattr(followed, name)[rows] for name in followed_fields()))
-    once, often = judged(followed, model), judged(many, model)
+    many = FollowUp(*(getattr(follow_up, name)[rows] for name in follow_up_fields()))
+    once, often = judged(follow_up, model), judged(many, model)
     for name in JUDGED:
         key = ("stenosis_70", f"outcome_{name}")
         assert often[key].value == pytest.approx(once[key].value, abs=1e-9)
 
 
-def followed_fields() -> tuple[str, ...]:
-    return (*Scored.__slots__, *Followed.__slots__)
+def follow_up_fields() -> tuple[str, ...]:
+    return (*Scored.__slots__, *FollowUp.__slots__)
 
 
-def test_the_curve_is_of_tenths_of_the_people(model: SimulatedModel, followed: Followed) -> None:
-    metrics = [m for m in outcomes(followed, model.thresholds, RESAMPLES) if m.slice_key == "target|bin"]
+def test_the_curve_is_of_tenths_of_the_people(model: SimulatedModel, follow_up: FollowUp) -> None:
+    metrics = [m for m in outcomes(follow_up, model.thresholds, RESAMPLES) if m.slice_key == "target|bin"]
     for suffix in ("", "_weighted"):
         named = {m.slice_value: m for m in metrics if m.name == f"outcome_calibration_predicted{suffix}"}
         values = [named[f"stenosis_50|{number}"].value for number in range(1, 11)]
         assert values == sorted(values)
     counts = [m.count for m in metrics if m.name == "outcome_calibration_observed"]
-    settled = (~np.isnan(followed.labels)).sum()
+    settled = (~np.isnan(follow_up.labels)).sum()
     assert sum(count or 0 for count in counts) == settled
 
 
-def test_slices_are_parts_of_the_whole(model: SimulatedModel, followed: Followed) -> None:
-    found = judged(followed, model, sliced=True)
+def test_slices_are_parts_of_the_whole(model: SimulatedModel, follow_up: FollowUp) -> None:
+    found = judged(follow_up, model, sliced=True)
     whole = found["stenosis_70", "outcome_count"]
     parts = [found[f"stenosis_70|{sex}", "outcome_count"] for sex in ("women", "men")]
     assert sum(part.value for part in parts) == whole.value
@@ -98,17 +98,17 @@ def test_slices_are_parts_of_the_whole(model: SimulatedModel, followed: Followed
 
 
 def test_too_few_outcomes_give_counts_and_no_figures(model: SimulatedModel) -> None:
-    few = as_followed(month(3, 20, model))
+    few = as_follow_up(month(3, 20, model))
     found = judged(few, model)
     assert {name for _, name in found} == {"outcome_count"}
-    nobody = replace(few, sent=np.zeros_like(few.sent), labels=np.full_like(few.labels, np.nan))
+    nobody = replace(few, referred=np.zeros_like(few.referred), labels=np.full_like(few.labels, np.nan))
     assert judged(nobody, model) == {}
 
 
 def test_effective_sample_size_is_below_the_people_with_an_outcome(
-    model: SimulatedModel, followed: Followed
+    model: SimulatedModel, follow_up: FollowUp
 ) -> None:
-    size = judged(followed, model)["stenosis_70", "effective_sample_size"]
+    size = judged(follow_up, model)["stenosis_70", "effective_sample_size"]
     assert 50 < size.value < (size.count or 0)
 
 
@@ -138,12 +138,12 @@ def test_a_handful_of_ecgs_gives_nothing_to_expect() -> None:
     assert list(expected(scored, dict.fromkeys(TARGET_NAMES, 0.4), 100)) == []
 
 
-def test_a_training_weighs_those_most_who_are_seldom_sent(followed: Followed) -> None:
-    counts = inverse_propensities(followed)
+def test_a_training_weighs_those_most_who_are_seldom_sent(follow_up: FollowUp) -> None:
+    counts = inverse_propensities(follow_up)
     assert counts is not None
-    people = followed.people()
-    painful = np.array(["chest pain" in reasons for reasons in people.indications])[people.sent]
+    people = follow_up.people()
+    painful = np.array(["chest pain" in reasons for reasons in people.indications])[people.referred]
     assert counts.mean() == pytest.approx(1)
     assert counts[~painful].mean() > 2 * counts[painful].mean()
-    few = Followed(*(getattr(followed, name)[:20] for name in followed_fields()))
+    few = FollowUp(*(getattr(follow_up, name)[:20] for name in follow_up_fields()))
     assert inverse_propensities(few) is None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from stence.cohort import Cohort, Split
 from stence.cohort.angiograms import Angiograms
 from stence.errors import StenceError
-from stence.fitting.loop import Course
+from stence.fitting.loop import TrainingHistory
 from stence.fitting.pretraining import PretrainingConfig, pretrain
 from stence.fitting.probe import embeddings, neighbours_auroc
 from stence.fitting.studies import Pairs, angiogram_of
@@ -42,11 +42,11 @@ def fresh(seed: int = 0) -> tuple[LeadPowers, SegmentMIL]:
 
 
 def pretrained(
-    cohort: Cohort, angiograms: Angiograms, saved: Path, tell: Any = silent, **changes: Any
-) -> tuple[StencePair, Course]:
+    cohort: Cohort, angiograms: Angiograms, saved: Path, progress: Any = silent, **changes: Any
+) -> tuple[StencePair, TrainingHistory]:
     reports = changes.pop("reports", None)
     config = PRETRAINING.model_copy(update=changes)
-    return pretrain(cohort, angiograms, config, *fresh(), "cpu", saved, tell, reports=reports)
+    return pretrain(cohort, angiograms, config, *fresh(), "cpu", saved, progress, reports=reports)
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:
@@ -78,18 +78,18 @@ def test_ecgs_find_their_angiograms_only_if_these_are_their_patients(tmp_path: P
 
 def test_the_probe_chooses_an_epoch_whose_embeddings_tell_stenosis(tmp_path: Path) -> None:
     cohort, angiograms = tiny_pairs()
-    pair, course = pretrained(cohort, angiograms, tmp_path / "c")
-    assert course.judged_epochs == [20, 40, 60]
-    assert course.best_validation_auroc == max(course.validation_aurocs) > 0.7
+    pair, history = pretrained(cohort, angiograms, tmp_path / "c")
+    assert history.judged_epochs == [20, 40, 60]
+    assert history.best_validation_auroc == max(history.validation_aurocs) > 0.7
     train, validation = cohort.parts[Split.TRAIN], cohort.parts[Split.VALIDATION]
     again = neighbours_auroc(pair.encoder, train, np.arange(len(train)), validation, 5, "cpu")
-    assert again == course.best_validation_auroc
+    assert again == history.best_validation_auroc
 
 
 def test_the_teacher_finds_stenosis_on_angiograms(tmp_path: Path) -> None:
     _, angiograms = tiny_pairs()
-    _, course = train_teacher(angiograms, TEACHER, "cpu", tmp_path / "c", silent)
-    assert course.best_validation_auroc > 0.8
+    _, history = train_teacher(angiograms, TEACHER, "cpu", tmp_path / "c", silent)
+    assert history.best_validation_auroc > 0.8
 
 
 def test_reports_that_may_not_be_seen_change_nothing(tmp_path: Path) -> None:
@@ -105,10 +105,10 @@ def test_reports_that_may_not_be_seen_change_nothing(tmp_path: Path) -> None:
     other_angiograms = replace(angiograms, degrees=degrees)
 
     few = {"epochs": 2, "probe_every": 1}
-    pair, course = pretrained(cohort, angiograms, tmp_path / "a", reports=seen, **few)
-    other, its_course = pretrained(other_cohort, other_angiograms, tmp_path / "b", reports=seen, **few)
+    pair, history = pretrained(cohort, angiograms, tmp_path / "a", reports=seen, **few)
+    other, its_history = pretrained(other_cohort, other_angiograms, tmp_path / "b", reports=seen, **few)
     assert same(weights(pair), weights(other))
-    assert its_course == course
+    assert its_history == history
     everything, _ = pretrained(other_cohort, other_angiograms, tmp_path / "c", **few)
     assert not same(weights(pair), weights(everything))
 
@@ -164,7 +164,7 @@ class Killed(BaseException):
 def test_a_killed_pretraining_ends_with_the_very_weights(tmp_path: Path) -> None:
     cohort, angiograms = tiny_pairs(FEW, ecgs_each=2)
     changes = {"epochs": 4, "batch_size": 4, "probe_every": 2}
-    whole, course = pretrained(cohort, angiograms, tmp_path / "whole", **changes)
+    whole, history = pretrained(cohort, angiograms, tmp_path / "whole", **changes)
 
     def until_killed(stage: str, done: int, total: int | None = None, note: str = "") -> None:
         if done == 3:
@@ -172,8 +172,8 @@ def test_a_killed_pretraining_ends_with_the_very_weights(tmp_path: Path) -> None
 
     with pytest.raises(Killed):
         pretrained(cohort, angiograms, tmp_path / "killed", until_killed, **changes)
-    again, its_course = pretrained(cohort, angiograms, tmp_path / "killed", **changes)
-    assert its_course == course
+    again, its_history = pretrained(cohort, angiograms, tmp_path / "killed", **changes)
+    assert its_history == history
     assert same(weights(whole), weights(again))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stence.evaluation.propensity import (
-    SMALLEST,
+    MIN_PROPENSITY,
     People,
     effective_sample_size,
     inverse,
@@ -43,15 +43,15 @@ def people(count: int = 3000, seed: int = 0) -> tuple[People, NDArray[np.float64
 
 def estimated(known: People) -> NDArray[np.float64]:
     """Of those who were sent, from everybody once."""
-    ((_, found),) = propensities(known, [np.ones((1, len(known.sent)))])
+    ((_, found),) = propensities(known, [np.ones((1, len(known.referred)))])
     return np.asarray(found[0])
 
 
 def test_it_finds_how_likely_each_was_to_be_sent() -> None:
     known, chance = people(8000)
     found = estimated(known)
-    assert np.abs(found - chance[known.sent]).mean() < 0.03
-    assert np.corrcoef(found, chance[known.sent])[0, 1] > 0.95
+    assert np.abs(found - chance[known.referred]).mean() < 0.03
+    assert np.corrcoef(found, chance[known.referred])[0, 1] > 0.95
 
 
 def test_the_weighted_outcomes_look_like_everybody() -> None:
@@ -60,21 +60,21 @@ def test_the_weighted_outcomes_look_like_everybody() -> None:
     assert weights.mean() == pytest.approx(1)
     pain = np.array(["chest pain" in reasons for reasons in known.indications])
     for trait in (pain, known.flagged, known.probabilities[:, 0] > 0.3):
-        everybody, sent = trait.mean(), trait[known.sent].mean()
-        weighted = np.average(trait[known.sent], weights=weights)
+        everybody, referred = trait.mean(), trait[known.referred].mean()
+        weighted = np.average(trait[known.referred], weights=weights)
         assert abs(weighted - everybody) < 0.02
-        assert abs(weighted - everybody) <= abs(sent - everybody)
+        assert abs(weighted - everybody) <= abs(referred - everybody)
 
 
 def test_nobody_learns_from_people_who_were_not_drawn() -> None:
     known, _ = people(1500)
     half = np.arange(1500) < 750
     drawn = half[None].astype(float)
-    turned = replace(known, sent=np.where(half, known.sent, True))
+    turned = replace(known, referred=np.where(half, known.referred, True))
     ((_, ours),) = propensities(known, [drawn])
     ((_, theirs),) = propensities(turned, [drawn])
-    both = known.sent & half
-    np.testing.assert_allclose(ours[0][both[known.sent]], theirs[0][both[turned.sent]], atol=1e-4)
+    both = known.referred & half
+    np.testing.assert_allclose(ours[0][both[known.referred]], theirs[0][both[turned.referred]], atol=1e-4)
 
 
 def test_it_stands_what_is_unknown() -> None:
@@ -90,12 +90,12 @@ def test_it_stands_what_is_unknown() -> None:
         flagged=np.zeros(400, dtype=bool),
     )
     found = estimated(nothing)
-    np.testing.assert_allclose(found, known.sent.mean(), atol=0.05)
+    np.testing.assert_allclose(found, known.referred.mean(), atol=0.05)
 
 
 def test_a_site_where_everybody_is_sent_does_no_harm() -> None:
     known, _ = people(600)
-    site = np.where(known.sent, "north", "south")
+    site = np.where(known.referred, "north", "south")
     found = estimated(replace(known, site=site))
     assert np.isfinite(found).all()
     assert ((found > 0) & (found < 1)).all()
@@ -103,7 +103,7 @@ def test_a_site_where_everybody_is_sent_does_no_harm() -> None:
 
 def test_no_outcome_counts_for_more_than_fifty_people() -> None:
     weights = inverse(np.array([[1e-9, 1.0]]))
-    assert weights[0, 0] / weights[0, 1] == pytest.approx(1 / SMALLEST)
+    assert weights[0, 0] / weights[0, 1] == pytest.approx(1 / MIN_PROPENSITY)
 
 
 def test_the_effective_sample_size_is_kishs() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from stence.errors import StenceError
 from stence.fitting import checkpoint
-from stence.fitting.loop import Course, run
+from stence.fitting.loop import TrainingHistory, run
 from stence.fitting.schedule import Schedule
 from stence.progress import silent
 
@@ -78,7 +78,7 @@ def test_a_training_killed_in_any_epoch_ends_with_the_very_weights(
     tmp_path: Path, batches_before: int
 ) -> None:
     whole, killed, again = Line(), Line(), Line()
-    course = run(whole, SCHEDULE, "cpu", tmp_path / "whole", silent)
+    history = run(whole, SCHEDULE, "cpu", tmp_path / "whole", silent)
 
     losses, loss = 0, killed.loss
 
@@ -95,7 +95,7 @@ def test_a_training_killed_in_any_epoch_ends_with_the_very_weights(
     told: list[str] = []
     resumed = run(again, SCHEDULE, "cpu", tmp_path / "killed", lambda *what: told.append(what[3]))
 
-    assert resumed == course
+    assert resumed == history
     assert_equal(weights(whole), weights(again))
     epochs = batches_before // 4
     assert (f"resumed at epoch {epochs} (step {batches_before // 4 * 4})" in told) == (epochs > 0)
@@ -103,16 +103,16 @@ def test_a_training_killed_in_any_epoch_ends_with_the_very_weights(
 
 def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     first, again = Line(), Line()
-    course = run(first, SCHEDULE, "cpu", tmp_path / "c", silent)
-    assert run(again, SCHEDULE, "cpu", tmp_path / "c", silent) == course
+    history = run(first, SCHEDULE, "cpu", tmp_path / "c", silent)
+    assert run(again, SCHEDULE, "cpu", tmp_path / "c", silent) == history
     assert again.seen == []
     assert_equal(weights(first), weights(again))
 
 
 def test_the_best_epochs_weights_stay_and_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
     stage = Line([0.5, 0.7, 0.6, 0.7, 0.65])
-    course = run(stage, replace(SCHEDULE, patience=2), "cpu", tmp_path / "c", silent)
-    assert (course.epochs, course.best_epoch, course.best_validation_auroc) == (4, 2, 0.7)
+    history = run(stage, replace(SCHEDULE, patience=2), "cpu", tmp_path / "c", silent)
+    assert (history.epochs, history.best_epoch, history.best_validation_auroc) == (4, 2, 0.7)
     assert not stage.module.training
     saved, _ = checkpoint.read(tmp_path / "c") or ({}, {})
     assert_equal(weights(stage), saved["best"])
@@ -120,8 +120,8 @@ def test_the_best_epochs_weights_stay_and_it_stops_when_nothing_gets_better(tmp_
 
 
 def test_it_is_judged_as_often_as_asked_and_at_the_end(tmp_path: Path) -> None:
-    course = run(Line([0.5, 0.6]), replace(SCHEDULE, judge_every=4), "cpu", tmp_path / "c", silent)
-    assert (course.judged_epochs, course.validation_aurocs, course.best_epoch) == ([4, 6], [0.5, 0.6], 6)
+    history = run(Line([0.5, 0.6]), replace(SCHEDULE, judge_every=4), "cpu", tmp_path / "c", silent)
+    assert (history.judged_epochs, history.validation_aurocs, history.best_epoch) == ([4, 6], [0.5, 0.6], 6)
 
 
 def test_another_seed_gives_other_batches_and_every_epoch_its_own(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_what_cannot_be_judged_is_said(tmp_path: Path) -> None:
 
 
 def test_a_course_survives_json(tmp_path: Path) -> None:
-    course = run(Line(), SCHEDULE, "cpu", tmp_path / "c", silent)
-    assert Course(**json.loads(json.dumps(asdict(course)))) == course
+    history = run(Line(), SCHEDULE, "cpu", tmp_path / "c", silent)
+    assert TrainingHistory(**json.loads(json.dumps(asdict(history)))) == history
 
 
 def test_rates_rise_linearly_then_fall_to_the_last_one() -> None:

@@ -62,7 +62,9 @@ class Answer:
             yield value, list(records)
 
 
-def ask_everything(engine: Engine, until: date, since: datetime | None, tell: Progress) -> dict[str, Answer]:
+def ask_everything(
+    engine: Engine, until: date, since: datetime | None, progress: Progress
+) -> dict[str, Answer]:
     """Every answer of the report by its query's name without ``monitoring_``, of one moment of the database.
 
     Trends end with the day ``until``; ``since`` is when the last report was made, None for the first.
@@ -77,5 +79,5 @@ def ask_everything(engine: Engine, until: date, since: datetime | None, tell: Pr
             query = f"monitoring_{name}"
             columns, rows = queries.run(connection, query, params)
             answers[name] = Answer(query, params, columns, rows)
-            tell("ask", done, len(asked))
+            progress("ask", done, len(asked))
     return answers

@@ -27,7 +27,7 @@ class ReportFile:
 
 
 def write_report(
-    engine: Engine, store: ObjectStore, settings: Settings, tell: Progress, today: date | None = None
+    engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, today: date | None = None
 ) -> ReportFile:
     """Write the report of ``today``, by default the day it is in ``settings.timezone``.
 
@@ -38,7 +38,7 @@ def write_report(
     day = today or made_at.date()
     prefix = settings.monitoring_prefix
     previous = find_previous(store, prefix, day)
-    answers = ask_everything(engine, day, previous.made_at if previous else None, tell)
+    answers = ask_everything(engine, day, previous.made_at if previous else None, progress)
     content = report_page(answers, day, made_at, previous).encode()
     report = ReportFile(day, prefix + NAME.format(day=day, kind="html"), f"{prefix}latest.html", content)
     store.put(prefix + NAME.format(day=day, kind="json"), kept(day, made_at, answers["key_figures"]))

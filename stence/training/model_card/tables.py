@@ -55,9 +55,9 @@ def splits(data: TrainingData) -> str:
     return _rows((split, count, data.patients[split]) for split, count in data.ecgs.items())
 
 
-def stages(courses: Mapping[str, Json]) -> str:
+def stages(histories: Mapping[str, Json]) -> str:
     """How each stage went."""
-    if not courses:
+    if not histories:
         return "No courses were recorded."
     head = ("stage", "epochs", "steps", "best epoch", "its validation AUROC", "last training loss")
     return _table(
@@ -65,13 +65,13 @@ def stages(courses: Mapping[str, Json]) -> str:
         (
             (
                 name,
-                course["epochs"],
-                course["steps"],
-                course["best_epoch"],
-                f"{course['best_validation_auroc']:.3f}",
-                f"{course['training_losses'][-1]:.4f}",
+                history["epochs"],
+                history["steps"],
+                history["best_epoch"],
+                f"{history['best_validation_auroc']:.3f}",
+                f"{history['training_losses'][-1]:.4f}",
             )
-            for name, course in courses.items()
+            for name, history in histories.items()
         ),
     )
 
@@ -91,10 +91,10 @@ def decisions(measured: Json) -> str:
     return _figures(_questions(measured), ("question",), DECISIONS)
 
 
-def subgroups(question: Json) -> str:
+def subgroups(predicted: Json) -> str:
     """One question's figures in each subgroup."""
     names = RANKING | DECISIONS
-    found = question.get("subgroups", {})
+    found = predicted.get("subgroups", {})
     if not found:
         return "No ECG of the test patients names sex or age."
     return _figures(found, ("subgroup", *COUNTS), {name: names[name] for name in SUBGROUP})

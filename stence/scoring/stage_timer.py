@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Stopwatch:
+class StageTimer:
     """Adds up the time that threads spend in each stage; stages overlap, so they sum to more than the run."""
 
     def __init__(self) -> None:
