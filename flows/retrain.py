@@ -20,36 +20,38 @@ from flows.workplace import dated, open_workplace, step, unseen
 from stence.fitting.loop import TrainingHistory
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
+from stence.training.retrain import Candidate, Inputs
+from stence.training.stages import TrainingWorkspace
 
 
 @step("prepare-angiograms")
-def prepare(training: Retraining) -> None:
+def prepare(training: Retraining) -> Inputs:
     """Key frames and patch features of angiograms that have none yet."""
-    training.prepare()
+    return training.prepare()
 
 
 @step("gather")
-def gather(training: Retraining) -> None:
+def gather(training: Retraining, inputs: Inputs) -> TrainingWorkspace:
     """Pair ECGs with studies and bring both to this machine."""
-    training.gather()
+    return training.gather(inputs)
 
 
 @step("train", "train-{stage}")
-def train(training: Retraining, stage: str) -> TrainingHistory:
+def train(training: Retraining, workspace: TrainingWorkspace, stage: str) -> TrainingHistory:
     """One stage, from its last checkpoint where a run before this one left some."""
-    return training.train(stage)
+    return training.train(workspace, stage)
 
 
 @step("judge")
-def judge(training: Retraining) -> Verdict:
+def judge(training: Retraining, workspace: TrainingWorkspace, inputs: Inputs) -> Candidate:
     """Measure the model on the test patients and hold it against the champion."""
-    return training.judge()
+    return training.evaluate(workspace, inputs)
 
 
 @step("publish")
-def publish(training: Retraining) -> str:
+def publish(training: Retraining, workspace: TrainingWorkspace, candidate: Candidate) -> str:
     """Store and register the model; its version."""
-    return training.publish()
+    return training.publish(workspace, candidate)
 
 
 @flow(name="retrain", flow_run_name=dated("retrain"), persist_result=False)
@@ -67,12 +69,12 @@ def retrain(preset: str | None = None) -> dict[str, Any]:
             if reason := training.skip_reason():
                 return skipped(reason)
             shared = unseen(training)
-            prepare(shared)
-            gather(shared)
+            inputs = unseen(prepare(shared))
+            workspace = unseen(gather(shared, inputs))
             for stage in STAGES:
-                show_history(stage, train(shared, stage))
-            verdict = judge(shared)
-            return decided(publish(shared), verdict)
+                show_history(stage, train(shared, workspace, stage))
+            candidate = judge(shared, workspace, inputs)
+            return decided(publish(shared, workspace, unseen(candidate)), candidate.verdict)
 
 
 class Bar:

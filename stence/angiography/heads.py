@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import datetime
-from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence import patience
 from stence.angiography import refusals
@@ -19,7 +18,7 @@ from stence.angiography.refusals import STORE_ERRORS, Refusal, as_refused
 from stence.concurrency import in_order
 from stence.database import queries
 from stence.database.copy import copy_rows
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.errors import StoreUnavailableError
 from stence.objects import ObjectStore
 from stence.progress import Progress
@@ -62,31 +61,29 @@ def read_heads(engine: Engine, store: ObjectStore, settings: Settings, progress:
     done, reader = 0, _Reader(store, settings)
     for batch in _batches(engine, settings):
         outcomes = list(in_order(reader.read, batch, settings.fetch_threads))
-        patiently(partial(_write, engine, outcomes), settings.outage_seconds)
+        transact(engine, settings.outage_seconds, _write, outcomes)
         done += len(batch)
         progress("angiogram headers", done)
 
 
 def _batches(engine: Engine, settings: Settings) -> Iterator[list[Unread]]:
     after = 0
-    while batch := patiently(partial(_unread, engine, after), settings.outage_seconds):
+    while batch := transact(engine, settings.outage_seconds, _unread, after):
         yield batch
         after = batch[-1].object_id
 
 
-def _unread(engine: Engine, after: int) -> list[Unread]:
+def _unread(connection: Connection, after: int) -> list[Unread]:
     values = {"after": after, "limit": HEADS_TOGETHER}
-    with engine.connect() as connection:
-        return [Unread(*row) for row in connection.execute(queries.statement("unread_angiograms"), values)]
+    return [Unread(*row) for row in connection.execute(queries.statement("unread_angiograms"), values)]
 
 
-def _write(engine: Engine, outcomes: Sequence[Head | Refusal]) -> None:
-    with engine.begin() as connection:
-        connection.execute(queries.statement("stage_angiogram_heads"))
-        heads = [outcome for outcome in outcomes if isinstance(outcome, Head)]
-        copy_rows(connection, "staged_angiogram_heads", Head._fields, heads)
-        connection.execute(queries.statement("take_angiogram_heads"))
-        refusals.write(connection, [outcome for outcome in outcomes if isinstance(outcome, Refusal)])
+def _write(connection: Connection, outcomes: Sequence[Head | Refusal]) -> None:
+    connection.execute(queries.statement("stage_angiogram_heads"))
+    heads = [outcome for outcome in outcomes if isinstance(outcome, Head)]
+    copy_rows(connection, "staged_angiogram_heads", Head._fields, heads)
+    connection.execute(queries.statement("take_angiogram_heads"))
+    refusals.write(connection, [outcome for outcome in outcomes if isinstance(outcome, Refusal)])
 
 
 class _Reader:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import islice
 
 from sqlalchemy import Connection, Engine
@@ -18,7 +17,7 @@ from stence.angiography.heads import read_heads
 from stence.angiography.reasons import Reason, refuse
 from stence.angiography.refusals import Refusal
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.ingest.indexing import ROWS_TOGETHER, IndexedFile, record, record_key
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
@@ -58,30 +57,29 @@ def index_angiograms(
     new, changed = _list(engine, store, settings, progress)
     read_heads(engine, store, settings, progress)
     match_angiograms(engine, settings)
-    summary = AngiogramSummary(new, changed, **patiently(partial(_count, engine), settings.outage_seconds))
+    summary = AngiogramSummary(new, changed, **transact(engine, settings.outage_seconds, _count))
     log.info("angiograms of %s: %s", store.url, summary.as_dict())
     return summary
 
 
 def match_angiograms(engine: Engine, settings: Settings) -> None:
     """Find the cath study of every angiogram; one that is in the reports under another patient is refused."""
+    transact(engine, settings.outage_seconds, _match)
 
-    def action() -> None:
-        with engine.begin() as connection:
-            refusals.write(connection, _mismatched(connection))
-            connection.execute(queries.statement("match_angiograms"))
-            connection.execute(queries.statement("resolve_angiograms"))
 
-    patiently(action, settings.outage_seconds)
+def _match(connection: Connection) -> None:
+    refusals.write(connection, _mismatched(connection))
+    connection.execute(queries.statement("match_angiograms"))
+    connection.execute(queries.statement("resolve_angiograms"))
 
 
 def _list(engine: Engine, store: ObjectStore, settings: Settings, progress: Progress) -> tuple[int, int]:
     files, new, changed, listed = _files(store, settings.angiogram_prefix), 0, 0, 0
     while rows := list(islice(files, ROWS_TOGETHER)):
-        added, replaced = patiently(partial(record, engine, rows, "angiogram"), settings.outage_seconds)
+        added, replaced = transact(engine, settings.outage_seconds, record, rows, "angiogram")
         new, changed, listed = new + added, changed + replaced, listed + len(rows)
         progress("angiograms", listed, note=f"{new} new")
-    patiently(partial(_enqueue, engine), settings.outage_seconds)
+    transact(engine, settings.outage_seconds, _enqueue)
     return new, changed
 
 
@@ -91,9 +89,8 @@ def _files(store: ObjectStore, prefix: str) -> Iterator[IndexedFile]:
             yield IndexedFile(item.key, record_key(item.key), item.etag, item.size)
 
 
-def _enqueue(engine: Engine) -> None:
-    with engine.begin() as connection:
-        connection.execute(queries.statement("enqueue_angiograms"))
+def _enqueue(connection: Connection) -> None:
+    connection.execute(queries.statement("enqueue_angiograms"))
 
 
 def _mismatched(connection: Connection) -> list[Refusal]:
@@ -104,6 +101,5 @@ def _mismatched(connection: Connection) -> list[Refusal]:
     return [Refusal(object_id, etag, error.reason, error.detail) for object_id, etag in found]
 
 
-def _count(engine: Engine) -> dict[str, int]:
-    with engine.connect() as connection:
-        return dict(connection.execute(queries.statement("count_angiograms")).mappings().one())
+def _count(connection: Connection) -> dict[str, int]:
+    return dict(connection.execute(queries.statement("count_angiograms")).mappings().one())

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence import patience
 from stence.angiography import refusals
@@ -21,7 +21,7 @@ from stence.angiography.reasons import UnusableAngiogramError
 from stence.angiography.refusals import STORE_ERRORS, Refusal, as_refused
 from stence.concurrency import in_order
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.errors import StoreUnavailableError
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
@@ -97,7 +97,7 @@ class _Preparation:
     def batches(self) -> Iterator[tuple[list[Unprepared], int]]:
         """Views to prepare, and how many are left with them."""
         after = 0
-        while found := patiently(partial(self._unprepared, after), self._settings.outage_seconds):
+        while found := transact(self._engine, self._settings.outage_seconds, self._unprepared, after):
             yield [view for view, _ in found], found[0][1]
             after = found[-1][0].object_id
 
@@ -113,18 +113,17 @@ class _Preparation:
 
     def record(self, outcome: Prepared | Refusal) -> None:
         """Say in the database what became of a view."""
-        patiently(partial(self._write, outcome), self._settings.outage_seconds)
+        transact(self._engine, self._settings.outage_seconds, self._write, outcome)
 
-    def _unprepared(self, after: int) -> list[tuple[Unprepared, int]]:
+    def _unprepared(self, connection: Connection, after: int) -> list[tuple[Unprepared, int]]:
         values = {
             "backbone": self._backbone.version,
             "versions": self._versions,
             "after": after,
             "limit": VIEWS_TOGETHER,
         }
-        with self._engine.connect() as connection:
-            rows = connection.execute(queries.statement("unprepared_angiograms"), values)
-            return [(Unprepared(*view), remaining) for *view, remaining in rows]
+        rows = connection.execute(queries.statement("unprepared_angiograms"), values)
+        return [(Unprepared(*view), remaining) for *view, remaining in rows]
 
     def _fetch(self, key: str) -> bytes:
         return self._store.get(key, self._settings.max_angiogram_bytes)
@@ -147,20 +146,19 @@ class _Preparation:
             self._store.delete(feature_key(self._settings, self._backbone.version, uid, frame, version))
         ensure_features(self._store, self._settings, self._backbone, uid, frame, pixels, versions)
 
-    def _write(self, outcome: Prepared | Refusal) -> None:
-        with self._engine.begin() as connection:
-            if isinstance(outcome, Refusal):
-                refusals.write(connection, [outcome])
-            else:
-                values = {
-                    "object_id": outcome.view.object_id,
-                    "etag": outcome.view.etag,
-                    "key_frame": outcome.key_frame,
-                    "backbone": self._backbone.version,
-                    "versions": self._versions,
-                }
-                connection.execute(queries.statement("prepared_angiogram"), values)
-            connection.execute(queries.statement("resolve_angiograms"))
+    def _write(self, connection: Connection, outcome: Prepared | Refusal) -> None:
+        if isinstance(outcome, Refusal):
+            refusals.write(connection, [outcome])
+        else:
+            values = {
+                "object_id": outcome.view.object_id,
+                "etag": outcome.view.etag,
+                "key_frame": outcome.key_frame,
+                "backbone": self._backbone.version,
+                "versions": self._versions,
+            }
+            connection.execute(queries.statement("prepared_angiogram"), values)
+        connection.execute(queries.statement("resolve_angiograms"))
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patience.patiently(action, self._settings.outage_seconds, StoreUnavailableError)

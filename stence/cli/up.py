@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import click
 
+from stence import private
 from stence.cli import prefect_home
 from stence.cli.prefect_home import RunningServer
 from stence.cli.prefect_server import prefect_server
 from stence.errors import ConfigurationError
+from stence.files import try_lock
 from stence.settings import Settings
 
 
@@ -76,14 +77,12 @@ def alone(settings: Settings) -> Iterator[None]:
     Raises ConfigurationError where another process has it.
     """
     file = prefect_home.make_folder(settings) / "up.lock"
-    with open(os.open(file, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with private.open_lock(file) as lock:
+        if not try_lock(lock):
             raise ConfigurationError(
                 f"another stence up (process {lock.read().strip() or 'unknown'}) serves {settings.data_dir}: "
                 "stop that one, or set STENCE_DATA_DIR to another folder"
-            ) from error
+            )
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -1,4 +1,4 @@
-"""Cohorts: cath reports paired with the ECGs before them, split by patient, kept ready for training."""
+"""Cohorts: ECGs paired with the cath reports after them, split by patient, stored for training."""
 
 from __future__ import annotations
 

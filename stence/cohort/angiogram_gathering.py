@@ -1,4 +1,4 @@
-"""Bringing the patch features of a cohort's angiograms into one file, which training then maps."""
+"""Copy the patch features of a cohort's angiograms into one file, which training maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence import patience
 from stence.angiography.features import feature_key, read_features
@@ -26,13 +26,14 @@ from stence.cohort.pairing import Plan
 from stence.cohort.ready import FeatureSet, ReadyView
 from stence.concurrency import in_order
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.errors import (
     FeatureError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     StoreUnavailableError,
 )
+from stence.files import write_json
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
@@ -48,10 +49,10 @@ VIEWS_BETWEEN_SAVES = 200
 def gather_angiograms(
     plan: Plan, engine: Engine, store: ObjectStore, settings: Settings, folder: Path, progress: Progress
 ) -> Angiograms:
-    """Copy the features of the plan's views into ``folder``; done only once for a folder.
+    """Copy the features of the plan's views into ``folder``, unless the folder is complete.
 
-    A gathering that was killed is gone on with. A view whose features the store has lost is left out, and
-    prepared again before the next training. Raises ValueError for a plan without features,
+    A killed run resumes. A view whose features are missing from the store is left out, and its features are
+    computed again before the next training. Raises ValueError for a plan without features,
     StoreUnavailableError, DatabaseUnavailableError.
     """
     if plan.features is None:
@@ -75,7 +76,7 @@ class _Gathering:
         self._engine, self._store, self._settings, self._folder = engine, store, settings, folder
         self._fingerprint = hashlib.sha256(repr((features, plan.views)).encode()).hexdigest()
         self._kept: list[int] = []
-        """Places in the plan of the views in the file, in its order."""
+        """Positions in the plan of the views in the file, in file order."""
         self._shape: tuple[int, ...] = (features.versions, 0, 0)
 
     def run(self, progress: Progress) -> None:
@@ -98,7 +99,7 @@ class _Gathering:
         (self._folder / PROGRESS).unlink(missing_ok=True)
 
     def _resume(self) -> int:
-        """How many views are done; what was written after the last save is dropped."""
+        """Return the number of finished views; data written after the last save are dropped."""
         try:
             progress = json.loads((self._folder / PROGRESS).read_text())
         except FileNotFoundError:
@@ -116,7 +117,7 @@ class _Gathering:
         return {"views": self._fingerprint, "done": done, "kept": self._kept, "shape": self._shape}
 
     def _read(self, view: ReadyView) -> NDArray[np.float16] | None:
-        """All versions of a view's features (versions, tokens, patch_dim); None where the store lost some."""
+        """Read all versions of a view's features (versions, tokens, patch_dim); None if any is missing."""
         keys = [
             feature_key(
                 self._settings, self._features.backbone, view.sop_instance_uid, view.key_frame, number
@@ -133,15 +134,11 @@ class _Gathering:
     def _forget(self, view: ReadyView) -> None:
         values = {"object_id": view.object_id, "backbone": self._features.backbone}
         log.warning("the features of an angiogram were lost or damaged; they are computed again next time")
-
-        def action() -> None:
-            with self._engine.begin() as connection:
-                connection.execute(queries.statement("forget_features"), values)
-
-        patiently(action, self._settings.outage_seconds)
+        forget = queries.statement("forget_features")
+        transact(self._engine, self._settings.outage_seconds, Connection.execute, forget, values)
 
     def _index(self) -> dict[str, Any]:
-        """Numbers only: studies by their place in the plan, as in the cohort's StudyTable."""
+        """Index without identifiers: studies by their position in the plan, as in the cohort's StudyTable."""
         numbers = {study.study_id: number for number, study in enumerate(self._plan.studies)}
         views = [self._plan.views[place] for place in self._kept]
         studies, first = [], 0
@@ -155,9 +152,7 @@ class _Gathering:
         return {"studies": studies, "angles": angles, "shape": self._shape}
 
     def _save(self, name: str, content: dict[str, Any]) -> None:
-        unfinished = self._folder / f"{name}.unfinished"
-        unfinished.write_text(json.dumps(content))
-        unfinished.replace(self._folder / name)
+        write_json(self._folder / name, content)
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patience.patiently(action, self._settings.outage_seconds, StoreUnavailableError)

@@ -1,4 +1,4 @@
-"""The angiograms of a cohort: patch features of every view of every study, in one file that is mapped."""
+"""The angiograms of a cohort: patch features of every view of every study, in one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FEATURES = "features.f16"
 
 
 class ViewBatch(NamedTuple):
-    """The views of some studies, padded with zeros to the most that one of them has.
+    """The views of a batch of studies, padded with zeros to the largest number of views.
 
-    ``tokens`` (b, v, 1, t, patch_dim) float16, one frame a view; ``views`` (b,) says how many are real;
-    ``angulations`` (b, v, 2) in degrees.
+    ``tokens`` (b, v, 1, t, patch_dim) float16, one frame per view; ``views`` (b,) is the number of views
+    without padding; ``angulations`` (b, v, 2) in degrees.
     """
 
     tokens: NDArray[np.float16]
@@ -31,12 +31,12 @@ class ViewBatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Angiograms:
-    """Studies that have usable views; features are read from disk when asked for.
+    """Studies with usable views; features are read from disk on access.
 
-    Study ``i`` has the number ``study[i]`` in the cohort's StudyTable, and its views are the rows
-    ``first[i]`` to ``first[i] + count[i]`` of ``angles`` (v, 2), primary and secondary in degrees, and of
-    ``features`` (v, versions, t, patch_dim). Version 0 is the frame as it is, the others are augmented.
-    ``degrees`` (s, 16) are the study's in percent.
+    Study ``i`` has the number ``study[i]`` in the cohort's StudyTable. Its views are the rows ``first[i]`` to
+    ``first[i] + count[i]`` of ``angles`` (v, 2), primary and secondary in degrees, and of
+    ``features`` (v, versions, t, patch_dim). Version 0 is the original frame, the others are augmented.
+    ``degrees`` (s, 16) are the stenosis degrees of the studies in percent.
     """
 
     study: NDArray[np.int64]
@@ -52,16 +52,17 @@ class Angiograms:
 
     @property
     def patch_dim(self) -> int:
-        """Numbers a patch has."""
+        """Dimension of a patch's feature vector."""
         return self.features.shape[-1]
 
     def batch(
         self, studies: NDArray[np.int64], rng: np.random.Generator | None, drop_views: float
     ) -> ViewBatch:
-        """The views of the studies at places ``studies`` (b,).
+        """Return the views of the studies at positions ``studies`` (b,).
 
-        Without ``rng`` all views, not augmented. With it one of the augmented versions of each view, and from
-        every study a share of its views is left out, drawn from 0 to ``drop_views``; one at least is kept.
+        Without ``rng``: all views, original frames. With ``rng``: a random augmented version of each view.
+        Then a random share of each study's views, from 0 to ``drop_views``, is left out; at least one is
+        kept.
         """
         chosen = [self._rows(study, rng, drop_views) for study in studies]
         views = np.array([len(rows) for rows in chosen], dtype=np.int64)
@@ -88,7 +89,7 @@ class Angiograms:
 
 
 def read_angiograms(folder: Path) -> Angiograms:
-    """The angiograms that were gathered in ``folder``."""
+    """Read the angiograms gathered in ``folder``."""
     index = json.loads((folder / INDEX).read_text())
     studies, angles = index["studies"], index["angles"]
     shape = (len(angles), *index["shape"])

@@ -1,7 +1,7 @@
-"""The cohort on disk: signals in files that are mapped, not loaded, beside a JSON index without identifiers.
+"""The cohort on disk: memory-mapped signal files, and a JSON index without identifiers.
 
-Training ECGs are kept raw (500 Hz, mV; the first 10 s, shorter ones ending in NaN), since every epoch crops
-them anew. All others are kept as a model reads them when it scores (``Recipe.prepare``).
+Training ECGs are stored raw (500 Hz, mV, first 10 s, padded with NaN), because every epoch draws new crops.
+All other ECGs are stored as a model reads them when it scores (``Recipe.prepare``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from stence.domain.splits import Split
 from stence.domain.targets import SEGMENTS, TARGETS
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import STENCE, VERSIONS, Recipe
+from stence.files import write_json
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.ingest.reports import Study
 
@@ -34,10 +35,10 @@ INDEX = "cohort.json"
 class Example:
     """An ECG with its labels (6,), ``days_before`` its study; ``content`` is its hash in hexadecimal.
 
-    ``counts`` is what its patient does, see Referral.
+    ``counts`` is the sample weight of its patient, see Referral.
 
-    ``signal`` is (12, RAW_SAMPLES) in the training split, the first ``samples`` of it recorded, and
-    (windows, 12, samples of the recipe) elsewhere.
+    ``signal`` is (12, RAW_SAMPLES) in the training split; after the first ``samples`` it is NaN.
+    In other splits it is (windows, 12, samples of the recipe).
     """
 
     content: str
@@ -55,14 +56,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The ECGs of one split, as in Example; ECG ``i`` is ``signals[rows[i]]``, read from disk when asked for.
+    """The ECGs of one split, as in Example; ECG ``i`` is ``signals[rows[i]]``, read from disk on access.
 
-    ``patients`` (n,) are numbers that only tell patients apart; ``studies`` (n,) is the number of each ECG's
-    study in the cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M
-    or empty, ``age`` (n,) in years or NaN, as the file says. Where a table of other labels gave
-    them (``stence.labels``), ``labels`` is (n, labels), NaN where unknown, each ECG a study of its own, and
-    degrees are NaN. ``counts`` (n,) is what each patient counts, see Referral; None: all the same.
-    ``recipe`` says how the signals were prepared, or are to be where they are kept raw.
+    ``patients`` (n,) are anonymous patient numbers; ``studies`` (n,) are numbers of the ECGs' studies in the
+    cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M or empty,
+    ``age`` (n,) in years or NaN, both from the ECG file. With labels from a table (``stence.labels``),
+    ``labels`` is (n, labels), NaN where unknown, each ECG is a study of its own, and ``degrees`` are NaN.
+    ``counts`` (n,) are sample weights of the patients, see Referral; None: all equal. ``recipe`` prepared the
+    signals, or will prepare them where they are stored raw.
     """
 
     contents: tuple[str, ...]
@@ -83,22 +84,22 @@ class Part:
 
     @property
     def patient_count(self) -> int:
-        """How many patients the ECGs come from."""
+        """Number of patients."""
         return len(np.unique(self.patients))
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """One over the number of the patient's ECGs (n,), times what the patient counts."""
+        """Sample weights (n,): the patient's weight divided by the number of the patient's ECGs."""
         _, inverse, ecgs = np.unique(self.patients, return_inverse=True, return_counts=True)
         return np.asarray((1.0 if self.counts is None else self.counts) / ecgs[inverse])
 
 
 @dataclass(frozen=True, slots=True)
 class StudyTable:
-    """The cath studies of a cohort, with and without ECGs; a study's number is its place.
+    """The cath studies of a cohort, with and without ECGs; a study's number is its position.
 
     ``patients`` (s,) are numbers as in Part; ``degrees`` (s, 16) in percent; ``angiograms`` holds a SHA-256
-    of each study's usable angiograms, empty where it has none.
+    of each study's usable angiograms, empty if there are none.
     """
 
     patients: NDArray[np.int64]
@@ -112,9 +113,9 @@ class StudyTable:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Labelled ECGs by split, their studies, and how many rows, studies and ECGs were left out, by reason.
+    """Labelled ECGs by split, their studies, and the numbers of excluded rows, studies and ECGs by reason.
 
-    ``referral`` is the summary of what patients count.
+    ``referral`` is the summary of the sample weights.
     """
 
     parts: Mapping[Split, Part]
@@ -162,10 +163,10 @@ class _StudyEntry:
 
 
 class CohortWriter:
-    """Writes a cohort into ``folder``, which is emptied; the index goes last, so that half of one is none.
+    """Writes a cohort into ``folder``, which is emptied first. The index is written last and completes it.
 
-    ``angiograms`` is the SHA-256 of the usable angiograms by study id; ``windows`` are those of an ECG that
-    is kept prepared by ``recipe``.
+    ``angiograms`` is the SHA-256 of the usable angiograms by study id; ``windows`` is the number of windows
+    of an ECG that is stored prepared by ``recipe``.
     """
 
     def __init__(
@@ -217,7 +218,7 @@ class CohortWriter:
         left_out: Mapping[str, int],
         referral: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """Write the index, leaving out the ECGs whose content is in ``without``."""
+        """Write the index without the ECGs whose content hash is in ``without``."""
         sync_signals(self._folder, self._rows)
         index = {
             "ecgs": [asdict(entry) for entry in self._entries if entry.content not in without],
@@ -227,18 +228,16 @@ class CohortWriter:
             "recipe": self._recipe.version,
             "referral": dict(referral),
         }
-        unfinished = self._folder / f"{INDEX}.unfinished"
-        unfinished.write_text(json.dumps(index))
-        unfinished.replace(self._folder / INDEX)
+        write_json(self._folder / INDEX, index)
 
 
 def is_written(folder: Path) -> bool:
-    """Whether ``folder`` holds a finished cohort."""
+    """True if ``folder`` holds a finished cohort."""
     return (folder / INDEX).exists()
 
 
 def read_cohort(folder: Path) -> Cohort:
-    """The finished cohort in ``folder``."""
+    """Read the finished cohort in ``folder``."""
     index = json.loads((folder / INDEX).read_text())
     entries = [_Entry(**entry) for entry in index["ecgs"]]
     studies = _study_table([_StudyEntry(**study) for study in index["studies"]])

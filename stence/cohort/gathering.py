@@ -1,4 +1,4 @@
-"""Opening a planned cohort's ECGs: checked as for scoring, paired with a study, used once, kept on disk."""
+"""Open a planned cohort's ECGs: check them as for scoring, pair them with a study, store each once."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def gather(
     recipe: Recipe = STENCE,
     referral: Referral | None = None,
 ) -> Cohort:
-    """Open the plan's ECGs and keep those that can be used in ``folder``; done only once for a folder.
+    """Open the plan's ECGs and store the usable ECGs in ``folder``, unless the folder is complete.
 
-    They are kept for models that read what ``recipe`` makes; shorter ones are left out. ``referral`` says
-    what patients count; none: all the same.
+    The signals are prepared by ``recipe``; ECGs too short for it are left out. ``referral`` holds the sample
+    weights of patients; None: all equal.
 
-    An ECG that was sent twice is used once, one that came under two patients not at all. ECGs of patients
-    without a study, opened only to learn whose they are, are none of the cohort's and not counted. Which ECG
-    was paired with which study is in ``ecg_study_pairs`` afterwards.
+    A duplicate ECG is used once. An ECG that arrived under two patients is not used. ECGs of patients without
+    a study are opened only to learn their patient, and are not counted. The pairs are recorded in
+    ``ecg_study_pairs``.
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     if not is_written(folder):
@@ -62,7 +62,7 @@ def gather(
 
 
 class _Gathering:
-    """What is known of the ECGs that were opened so far."""
+    """State of a gathering: ECGs kept so far, conflicts, and exclusion counts."""
 
     def __init__(
         self, plan: Plan, settings: Settings, recipe: Recipe, windows: int, referral: Referral
@@ -73,7 +73,7 @@ class _Gathering:
         self._referral = referral
         self._left_out = Counter(plan.left_out)
         self._kept: dict[str, Pair] = {}
-        """By content."""
+        """Pairs by content hash."""
         self._conflicts: set[str] = set()
 
     def run(self, engine: Engine, store: ObjectStore, writer: CohortWriter, progress: Progress) -> None:
@@ -107,7 +107,7 @@ class _Gathering:
             self._left_out[DUPLICATE] += 1
 
     def _open(self, store: ObjectStore, candidate: Candidate) -> Example | str | None:
-        """The example, or why there is none, or None where the ECG has no part in the cohort."""
+        """Return the example, or the reason to exclude the ECG, or None if its patient has no study."""
         given = Identity(candidate.patient_id, candidate.acquired_at)
         try:
             files = fetch(store, candidate.key, self._settings.max_object_bytes).usable()
@@ -143,9 +143,9 @@ class _Gathering:
 def kept_signal(
     recording: Recording, split: Split, recipe: Recipe, windows: int
 ) -> tuple[int, NDArray[np.float32]]:
-    """How many samples of an ECG are kept in its split, and its signal there, as in Example.
+    """Return the number of samples stored of an ECG in its split, and its signal, as in Example.
 
-    Raises UnusableEcgError where it is too short for the recipe.
+    Raises UnusableEcgError if the ECG is too short for the recipe.
     """
     if split is Split.TRAIN:
         return _raw(recipe.long_enough(recording)[:, :RAW_SAMPLES])
@@ -154,7 +154,7 @@ def kept_signal(
 
 
 def _raw(start: NDArray[np.float32]) -> tuple[int, NDArray[np.float32]]:
-    """How many samples there are, and they, (12, RAW_SAMPLES) with NaN after the last."""
+    """Return the number of samples, and the signal padded with NaN to (12, RAW_SAMPLES)."""
     signal = np.full((len(LEADS), RAW_SAMPLES), np.nan, dtype=np.float32)
     signal[:, : start.shape[1]] = start
     return start.shape[1], signal

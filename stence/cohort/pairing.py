@@ -1,6 +1,6 @@
-"""Which ECGs belong to which study: those of the patient from shortly before it, never after it.
+"""Pair cath studies with the patient's ECGs from shortly before the study, never after it.
 
-Nor does any ECG from after the patient was first treated: what it shows is no longer what the study saw.
+ECGs from after the patient's first intervention are excluded: the study no longer describes that state.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence.cohort.ready import FeatureSet, ReadyView, ready_views
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.errors import StenceError
 from stence.ingest.patients import NOT_MERGED, Patients, load_patients
 from stence.ingest.report_tables import import_reports
@@ -32,7 +32,7 @@ AFTER_INTERVENTION = "ecg_after_intervention"
 
 
 class Candidate(NamedTuple):
-    """An ECG in the store that may belong to a study, with what a manifest says of it."""
+    """An ECG in the store that may belong to a study, with patient and time from a manifest, if any."""
 
     object_id: int
     key: str
@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
 
 
 class Pairing:
-    """Finds the study that an ECG is paired with; ``interventions`` are the patients' first."""
+    """Finds the study of an ECG; ``interventions`` are the times of the patients' first interventions."""
 
     def __init__(
         self,
@@ -58,18 +58,18 @@ class Pairing:
 
     @property
     def patients(self) -> list[str]:
-        """Patients that have a study."""
+        """Patients with a study."""
         return list(self._studies)
 
     def has_study(self, patient_id: str) -> bool:
-        """Whether the patient has a study at any time."""
+        """True if the patient has a study at any time."""
         return patient_id in self._studies
 
     def study_of(self, patient_id: str, acquired_at: datetime) -> Study | str:
-        """The patient's first study from ``acquired_at`` on, or why the ECG is paired with none.
+        """Return the patient's first study from ``acquired_at`` on, or the reason why there is no pair.
 
-        It must follow within the days allowed. An ECG from before two studies belongs to the earlier: what
-        was done there may have changed the rest.
+        The study must follow within the allowed days. An ECG before two studies belongs to the earlier study,
+        because an intervention there may have changed the later findings.
         """
         studies = self._studies.get(patient_id, [])
         place = bisect_left(studies, acquired_at, key=lambda study: study.performed_at)
@@ -83,7 +83,7 @@ class Pairing:
 class Plan:
     """The studies of a cohort, the ECGs to open for it, and its angiograms that have ``features``.
 
-    ``left_out`` counts what it will not use.
+    ``left_out`` counts excluded rows, studies and ECGs by reason.
     """
 
     studies: tuple[Study, ...]
@@ -96,7 +96,7 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides what the cohort will hold."""
+        """SHA-256 over all inputs that determine the cohort's content."""
         digest = hashlib.sha256()
         decided = sorted(
             (study.patient_id, self.patients.splits.get(study.patient_id)) for study in self.studies
@@ -122,23 +122,23 @@ def plan_cohort(
     progress: Progress,
     features: FeatureSet | None = None,
 ) -> Plan:
-    """Take up the cath reports, and look for ECGs and angiograms of their patients in the index.
+    """Import the cath reports, and select ECGs and angiograms of their patients from the index.
 
-    ECGs without a line in a manifest are opened later to learn whose they are. Angiograms are those that have
-    ``features``; none without. Raises StenceError if there are no reports, StoreUnavailableError,
+    ECGs without a manifest row are opened later to learn their patient. Only angiograms with ``features`` are
+    selected; without ``features``, none. Raises StenceError if there are no reports, StoreUnavailableError,
     DatabaseUnavailableError.
     """
-    patients = patiently(lambda: load_patients(engine), settings.outage_seconds)
+    patients = transact(engine, settings.outage_seconds, load_patients)
     reports = import_reports(engine, store, settings, progress, patients)
     if not reports.files:
         raise StenceError(
             f"There is no cath report: no .csv or .parquet below {settings.report_prefix} in {store.url}. "
-            "Put some there."
+            "Copy cath reports there."
         )
     pairing = Pairing(reports.studies, days_before_study, reports.interventions)
     left_out = Counter(reports.left_out)
     candidates = []
-    for candidate in patiently(lambda: _indexed(engine, pairing.patients), settings.outage_seconds):
+    for candidate in transact(engine, settings.outage_seconds, _indexed, pairing.patients):
         if reason := _why_not(candidate, pairing):
             left_out[reason] += 1
         else:
@@ -147,23 +147,22 @@ def plan_cohort(
     return Plan(reports.studies, pairing, tuple(candidates), left_out, features, views, patients)
 
 
-def _indexed(engine: Engine, patients: list[str]) -> list[Candidate]:
-    with engine.connect() as connection:
-        rows = connection.execute(queries.statement("cohort_candidates"), {"patients": patients})
-        return [Candidate(*row) for row in rows]
+def _indexed(connection: Connection, patients: list[str]) -> list[Candidate]:
+    rows = connection.execute(queries.statement("cohort_candidates"), {"patients": patients})
+    return [Candidate(*row) for row in rows]
 
 
 def _views(
     engine: Engine, settings: Settings, studies: Iterable[Study], features: FeatureSet
 ) -> tuple[ReadyView, ...]:
-    """The ready views of these studies: the index may know others by now."""
+    """Select the ready views of these studies; the index may hold newer studies."""
     known = {study.study_id for study in studies}
-    views = patiently(lambda: ready_views(engine, features), settings.outage_seconds)
+    views = transact(engine, settings.outage_seconds, ready_views, features)
     return tuple(view for view in views if view.study_id in known)
 
 
 def _why_not(candidate: Candidate, pairing: Pairing) -> str | None:
-    """Why a manifest already rules the ECG out."""
+    """Return the reason to exclude the ECG that is known from its manifest, or None."""
     if candidate.patient_id is None or candidate.acquired_at is None:
         return None
     found = pairing.study_of(candidate.patient_id, candidate.acquired_at)

@@ -1,4 +1,4 @@
-"""The book of pairs: which ECG was trained with which cath study, and how many new ones have come since."""
+"""Record of training pairs (ECG, cath study), and the number of new pairs since the last training."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections import Counter
 from collections.abc import Collection
 from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence.cohort.dataset import Example
 from stence.cohort.pairing import Candidate
 from stence.database import queries
 from stence.database.copy import copy_rows
-from stence.database.outage import patiently
+from stence.database.outage import transact
 
 COLUMNS = ("content_hash", "study_id", "object_id", "patient_id", "split", "days_before", "weight")
 
 
 class Pair(NamedTuple):
-    """An ECG, by content and file, and the study that it came so many days before."""
+    """An ECG (content hash and object), its cath study, and the days between them."""
 
     content: str
     study_id: str
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
     @classmethod
     def of(cls, candidate: Candidate, example: Example) -> Pair:
-        """The pair that an example of the cohort is."""
+        """Build the pair of a cohort example."""
         return cls(
             example.content,
             example.study_id,
@@ -41,24 +41,22 @@ class Pair(NamedTuple):
 
 
 def record_pairs(engine: Engine, pairs: Collection[Pair], outage_seconds: float) -> None:
-    """Make ``ecg_study_pairs`` hold these pairs and no others, each weighing its share of its patient's."""
+    """Replace ``ecg_study_pairs`` by these pairs. A patient's pairs share a total weight of 1."""
+    transact(engine, outage_seconds, _replace_pairs, pairs)
+
+
+def _replace_pairs(connection: Connection, pairs: Collection[Pair]) -> None:
     counts = Counter(pair.patient_id for pair in pairs)
-
-    def action() -> None:
-        with engine.begin() as connection:
-            connection.execute(queries.statement("stage_pairs"))
-            rows = ((bytes.fromhex(pair.content), *pair[1:], 1 / counts[pair.patient_id]) for pair in pairs)
-            copy_rows(connection, "staged_pairs", COLUMNS, rows)
-            connection.execute(queries.statement("drop_pairs"))
-            connection.execute(queries.statement("upsert_pairs"))
-
-    patiently(action, outage_seconds)
+    rows = ((bytes.fromhex(pair.content), *pair[1:], 1 / counts[pair.patient_id]) for pair in pairs)
+    connection.execute(queries.statement("stage_pairs"))
+    copy_rows(connection, "staged_pairs", COLUMNS, rows)
+    connection.execute(queries.statement("drop_pairs"))
+    connection.execute(queries.statement("upsert_pairs"))
 
 
-def new_pairs(engine: Engine, days_before_study: float) -> int:
-    """Pairs of an ECG and a study with angiogram that came after the last finished training saw its data.
+def new_pairs(connection: Connection, days_before_study: float) -> int:
+    """Count pairs of an ECG and a study with angiogram that are newer than the last finished training's data.
 
-    As far as the index can tell: ECGs count whose patient and time a manifest, or an earlier scoring, gives.
+    The count covers ECGs whose patient and time are known from a manifest or an earlier scoring.
     """
-    with engine.connect() as connection:
-        return int(connection.scalar(queries.statement("new_pairs"), {"days": days_before_study}) or 0)
+    return int(connection.scalar(queries.statement("new_pairs"), {"days": days_before_study}) or 0)

@@ -1,18 +1,18 @@
-"""Angiograms that are ready to be trained on: key frame found, patch features in the store."""
+"""Angiograms ready for training: the key frame is chosen, and the patch features are in the store."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection
 
 from stence.database import queries
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """Features by one version of a backbone, of ``versions`` versions: the frame as it is, then augmented."""
+    """Patch features of one backbone version; ``versions``: the original frame and its augmented copies."""
 
     backbone: str
     versions: int
@@ -30,8 +30,7 @@ class ReadyView(NamedTuple):
     secondary_angle: float
 
 
-def ready_views(engine: Engine, features: FeatureSet) -> tuple[ReadyView, ...]:
-    """The views that have these features, in order of their studies' ids."""
+def ready_views(connection: Connection, features: FeatureSet) -> tuple[ReadyView, ...]:
+    """Select the views that have these features, ordered by study id."""
     values = {"backbone": features.backbone, "versions": features.versions}
-    with engine.connect() as connection:
-        return tuple(ReadyView(*row) for row in connection.execute(queries.statement("ready_views"), values))
+    return tuple(ReadyView(*row) for row in connection.execute(queries.statement("ready_views"), values))

@@ -1,6 +1,6 @@
-"""Signals of a split in one file, which is mapped, not loaded.
+"""Signals of a split in one memory-mapped file.
 
-Training ECGs are (12, RAW_SAMPLES), all others windows as a recipe makes them, see ``stence.cohort.dataset``.
+Training ECGs are (12, RAW_SAMPLES). All others are the windows of a recipe, see ``stence.cohort.dataset``.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ RAW_SAMPLES = RESTING_SECONDS * SAMPLING_RATE
 
 
 def write_signal(folder: Path, split: Split, signal: NDArray[np.float32]) -> None:
-    """Append an ECG's signal to those of its split."""
+    """Append an ECG's signal to its split's file."""
     with _signal_file(folder, split).open("ab") as file:
         file.write(np.ascontiguousarray(signal, dtype=np.float32).data)
 
 
 def sync_signals(folder: Path, splits: Iterable[Split]) -> None:
-    """Wait until the signals of these splits are on the disk."""
+    """Flush the signals of these splits to disk."""
     for split in splits:
         with _signal_file(folder, split).open("ab") as file:
             os.fsync(file.fileno())
 
 
 def read_signals(folder: Path, split: Split, windows: int, recipe: Recipe) -> NDArray[np.float32]:
-    """The signals of a split, read from disk when asked for."""
+    """Map the signals of a split; they are read from disk on access."""
     shape = (len(LEADS), RAW_SAMPLES) if split is Split.TRAIN else (windows, len(LEADS), recipe.samples)
     path = _signal_file(folder, split)
     if not path.exists():

@@ -30,6 +30,7 @@ from psycopg.pq import PGconn, Ping
 from stence import private
 from stence.database import account
 from stence.errors import DatabaseUnavailableError
+from stence.files import try_lock
 
 logger = logging.getLogger(__name__)
 
@@ -216,11 +217,7 @@ class Server:
 
 def _is_only_user(users: IO[str]) -> bool:
     fcntl.flock(users, fcntl.LOCK_UN)
-    try:
-        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return try_lock(users)
 
 
 def _fits(folder: Path) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from stence import patience
@@ -35,6 +36,28 @@ COLLISION_TRIES = 5
 LONGEST_COLLISION_PAUSE_SECONDS = 0.1
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def transact(
+    engine: Engine,
+    seconds: float,
+    work: Callable[Concatenate[Connection, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Return ``work(connection, ...)``, done in a transaction of its own; wait out outages of Postgres.
+
+    The transaction is tried again for ``seconds`` while the server is away, and where it collides with
+    another one. ``work`` must bear being done twice: a connection may break after the server has committed.
+    Raises DatabaseUnavailableError when the time is over, other errors at once.
+    """
+
+    def attempt() -> T:
+        with engine.begin() as connection:
+            return work(connection, *args, **kwargs)
+
+    return patiently(attempt, seconds)
 
 
 def patiently(action: Callable[[], T], seconds: float) -> T:

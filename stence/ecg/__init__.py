@@ -1,4 +1,4 @@
-"""ECGs: reading them, judging their quality, preparing them for a model."""
+"""Read ECGs, check their quality, and preprocess them for a model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Random changes to prepared training windows, as in StenCE's pretraining.
-
-They act on the windows that the encoder sees.
-"""
+"""Data augmentation of preprocessed training windows, as in StenCE's pretraining."""
 
 from __future__ import annotations
 
@@ -13,7 +10,12 @@ from stence.ecg.resampling import SAMPLING_RATE
 
 
 class Augmentation(BaseModel):
-    """How strongly, and with which probability for each window."""
+    """Strength of each random change, and its probability per window.
+
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> Augmentation(noise=0.1).apply(torch.zeros(4, 12, 1500), generator).shape
+    torch.Size([4, 12, 1500])
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,9 +29,9 @@ class Augmentation(BaseModel):
     gap_probability: float = Field(0.5, ge=0, le=1)
 
     def apply(self, windows: Tensor, generator: torch.Generator, rate: int = SAMPLING_RATE) -> Tensor:
-        """Changed copies of windows (n, 12, samples) of ``rate`` Hz.
+        """Return changed copies of windows (n, 12, samples) at ``rate`` Hz.
 
-        Drawn with a ``generator`` on the same device.
+        The ``generator`` must be on the same device as the windows.
         """
         windows = self._rolled(windows, generator, rate)
         windows = windows * self._factors(windows, generator)
@@ -53,7 +55,7 @@ class Augmentation(BaseModel):
         return noise * self.noise * _chosen(windows, self.noise_probability, generator)
 
     def _kept(self, windows: Tensor, generator: torch.Generator, rate: int) -> Tensor:
-        """1 where a sample stays, 0 inside a gap: (n, 1, samples)."""
+        """Return a mask (n, 1, samples): 0 inside a gap, 1 elsewhere."""
         count, _, samples = windows.shape
         width = round(self.gap_seconds * rate)
         last = max(samples - width, 0)

@@ -1,9 +1,9 @@
-"""Baseline wander by asymmetric least squares (Eilers & Boelens 2005), as the banded system that it is.
+"""Baseline wander by asymmetric least squares (Eilers & Boelens 2005), solved as a banded system.
 
 The baseline z of a signal y minimises sum w (y - z)^2 + ``SMOOTHNESS`` * sum (second difference of z)^2,
-with w = ``ASYMMETRY`` where y lies above z and 1 - ``ASYMMETRY`` elsewhere. Each re-weighting is a symmetric
-positive definite pentadiagonal system, factorised here as L D L^T in float64 (Golub & Van Loan, section 4.3)
-for ``LANES`` signals side by side, so that a step along the signal is a few vector instructions.
+with w = ``ASYMMETRY`` where y lies above z and 1 - ``ASYMMETRY`` elsewhere. Each re-weighting gives a
+symmetric positive definite pentadiagonal system. The solver factorises this system as L D L^T in float64
+(Golub & Van Loan, section 4.3), for ``LANES`` signals at once with vector instructions.
 """
 
 from __future__ import annotations
@@ -20,29 +20,32 @@ ASYMMETRY = 0.3
 REWEIGHTINGS = 5
 
 LANES = 40
-"""Signals solved side by side: enough to hide the latency of the divisions, and room for the 36 leads of an
-ECG's three windows."""
+"""Number of signals solved at once. It hides the latency of divisions, and holds the 36 leads of an ECG's
+three windows."""
 GUARD = 2
-"""Rows of zeros before the first sample and after the last, in place of special cases there."""
+"""Rows of zeros before the first sample and after the last sample. They avoid special cases at both ends."""
 ALIGNMENT = 64
-"""Bytes of a cache line: vectors across two lines are loaded and stored at half the speed."""
+"""Bytes of a cache line. A vector that crosses two lines is loaded and stored at half the speed."""
 
-# The workspace holds four rows of LANES numbers a sample: the signal, the baseline (on the way there the
-# right side), and L's two bands. It is addressed flat and unsigned: only so does the compiler see that rows
-# do not overlap, and use vectors.
+# The workspace holds four rows of LANES numbers per sample: the signal, the baseline (before that the right
+# side of the system), and the two bands of L. Indices are flat and unsigned. The compiler then sees that rows
+# do not overlap, and vectorises the loops.
 WIDTH = np.uintp(LANES)
 SIGNAL, BASELINE, BAND_1, BAND_2 = (np.uintp(row * LANES) for row in range(4))
 STEP = np.uintp(4 * LANES)
 
 
 def subtract_baseline(signals: NDArray[np.float32]) -> None:
-    """Subtract its baseline from each of the contiguous float32 ``signals`` (rows, n), in place."""
+    """Subtract the baseline of each row of contiguous float32 ``signals`` (rows, n), in place."""
     diagonal, neighbour = _guarded_bands(signals.shape[1])
     _subtract(signals, diagonal, neighbour, _aligned(len(diagonal) * int(STEP)))
 
 
 def second_difference_bands(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Main diagonal (n,) and first off-diagonal (n,; last 0) of D^T D. The second off-diagonal is all 1."""
+    """Return main diagonal (n,) and first off-diagonal (n,; last 0) of D^T D.
+
+    D is the matrix of second differences. The second off-diagonal of D^T D is all 1.
+    """
     diagonal, neighbour = np.zeros(n), np.zeros(n)
     for weight, first in ((1, 0), (4, 1), (1, 2)):
         diagonal[first : max(n - 2 + first, first)] += weight
@@ -100,9 +103,9 @@ def _eliminate(
     above: float,
     below: float,
 ) -> None:
-    """Factorise and solve with L and D; the system is divided by the smoothness.
+    """Factorise the system, divided by the smoothness, and solve with L and D.
 
-    ``above`` and ``below`` weigh samples above and below the present baseline.
+    ``above`` and ``below`` are the weights of samples above and below the present baseline.
     """
     for i in range(GUARD, len(diagonal) - GUARD):
         row = np.uintp(i) * STEP
@@ -122,7 +125,7 @@ def _eliminate(
 
 @compiled
 def _substitute(workspace: NDArray[np.float64], rows: int) -> None:
-    """Solve with L^T, from the last sample to the first."""
+    """Solve with L^T, from the last sample to the first sample."""
     for i in range(rows - GUARD - 1, GUARD - 1, -1):
         row = np.uintp(i) * STEP
         for lane in range(WIDTH):

@@ -1,4 +1,4 @@
-"""Numba's compiler as stence uses it: without the GIL, cached on disk where that is possible."""
+"""Numba compilation for stence: without the GIL, and cached on disk if possible."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., object])
 
 REORDERING = {"reassoc", "contract", "arcp", "nsz"}
-"""What floating point may do for speed; NaN and infinity keep their meaning."""
+"""Fast-math flags for floating point. NaN and infinity keep their meaning."""
 
 
 def compiled(function: Function) -> Function:
-    """Compile ``function`` at its first call, for use from several threads at a time.
+    """Compile ``function`` at its first call. Several threads may call the result at the same time.
 
-    Where neither the package's folder nor the user's cache can be written (a read-only container), each
-    process compiles anew.
+    Each process compiles again if neither the package's folder nor the user's cache is writable, as in a
+    read-only container.
     """
     return _compiled(function, REORDERING)
 
 
 def compiled_exactly(function: Function) -> Function:
-    """Like ``compiled``, with every operation rounded as it is written: equal to numpy's to the last bit."""
+    """Compile like ``compiled``, but without fast-math: results equal numpy's to the last bit."""
     return _compiled(function, fastmath=set())
 
 

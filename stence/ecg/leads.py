@@ -1,4 +1,4 @@
-"""Which stored channel is which lead, and the limb leads that follow from two others."""
+"""Map stored channels to leads, and derive missing limb leads from two others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import LEADS
 
 MAX_NAME_CHARACTERS = 64
-"""A longer name is no lead's; expressions of a hostile one could take minutes."""
+"""Longer names are no lead names. A regular expression could take minutes on a hostile long name."""
 
 _ALIASES = (
     {lead.upper(): lead for lead in LEADS}
@@ -28,11 +28,11 @@ _REMARKS = frozenset(
         *("MV", "UV", "\u039cV", "MICROVOLT", "MILLIVOLT"),  # U+039C is the capital of both micro signs
     }
 )
-"""What may stand in brackets behind a lead's name without making it another lead, as (R) or (inverted) do."""
+"""Remarks in brackets that do not change the lead. Others do, such as (R) or (inverted)."""
 _PREFIX = re.compile(r"(MDC_ECG_LEAD_|(ECG|EKG|LEAD)[ _:]*)+")
 _REMARK = re.compile(r"([^()]*)\(([^()]*)\)")
 _JOINT = re.compile(r"(?<=[ADVC])[ _](?=[VRLFI1-6])")
-"""Between the parts of a name: "V 1", "aV_R", "D II". Not between those of "I II", which is no lead III."""
+"""Separator inside a lead name: "V 1", "aV_R", "D II". "I II" has none, so it does not become lead III."""
 
 _STANDARD_CODES = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
 _CODE = re.compile(r"(?:2:|5\.6\.3-9-)([0-9]{1,4})")
@@ -46,9 +46,12 @@ _FROM_I_AND_II = np.array(
 
 @lru_cache(1024)
 def lead_of_name(name: str) -> str | None:
-    """The lead that a channel's name means, in any case and under its usual aliases; None for any other.
+    """Return the lead that a channel name means, or None. Case does not matter, usual aliases are known.
 
-    Modified leads (``MLII``, ``V4(R)``, ``aVR (inverted)`` and the like) are other leads and stay unknown.
+    Modified leads (``MLII``, ``V4(R)``, ``aVR (inverted)``) are other leads and give None.
+
+    >>> lead_of_name("MDC_ECG_LEAD_AVR"), lead_of_name("v 1"), lead_of_name("MLII")
+    ('aVR', 'V1', None)
     """
     if len(name) > MAX_NAME_CHARACTERS:
         return None
@@ -62,12 +65,15 @@ def lead_of_name(name: str) -> str | None:
 
 
 def is_lead_code(code: str) -> bool:
-    """Whether ``code`` says which lead it is, one of the twelve or not: then no name does."""
+    """Return True if ``code`` identifies any lead. The channel's name then does not count."""
     return _code_number(code) != _UNSPECIFIED
 
 
 def lead_of_code(code: str) -> str | None:
-    """The lead of a DICOM channel source code (PS3.16 CID 3001): MDC ``2:n`` or SCPECG ``5.6.3-9-n``."""
+    """Return the lead of a DICOM channel source code (PS3.16 CID 3001), or None for another lead.
+
+    Codes are MDC ``2:n`` or SCPECG ``5.6.3-9-n``.
+    """
     return _STANDARD_CODES.get(_code_number(code))
 
 
@@ -77,10 +83,10 @@ def _code_number(code: str) -> int:
 
 
 def find_leads(channels: Sequence[str | None]) -> dict[str, int]:
-    """Where each lead is stored, given the lead of every channel.
+    """Return the channel number of each stored lead, given the lead of every channel.
 
-    Raises UnusableEcgError if two channels are the same lead, of which neither is taken on a guess, or if
-    the leads that are missing do not follow from those that are there.
+    Raises UnusableEcgError if two channels have the same lead, because the right one is unknown. Raises it
+    also if missing leads cannot be derived from the stored leads.
     """
     where: dict[str, int] = {}
     for channel, lead in enumerate(channels):
@@ -97,10 +103,10 @@ def find_leads(channels: Sequence[str | None]) -> dict[str, int]:
 
 
 def complete(stored: Sequence[str], signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """All twelve leads (12, n) from the stored ones (k, n), given as ``find_leads`` orders them.
+    """Return all twelve leads (12, n) from the stored leads (k, n), which are ordered as by ``find_leads``.
 
-    Any two limb leads determine I and II, and these the other four: III = II - I, aVR = -(I + II)/2,
-    aVL = I - II/2, aVF = II - I/2 (Einthoven's law and Goldberger's definitions).
+    Any two limb leads determine I and II. I and II determine the other four: III = II - I,
+    aVR = -(I + II)/2, aVL = I - II/2, aVF = II - I/2 (Einthoven's law and Goldberger's definitions).
     """
     if len(stored) == len(LEADS):
         return signal
@@ -114,7 +120,7 @@ def complete(stored: Sequence[str], signal: NDArray[np.float32]) -> NDArray[np.f
 
 
 def shift(samples: NDArray[np.float32], by: int) -> None:
-    """Move one channel (n,) later by ``by`` samples (earlier if negative), in place; the gap becomes NaN."""
+    """Move one channel (n,) later by ``by`` samples (earlier if negative) in place. The gap becomes NaN."""
     by = max(-len(samples), min(len(samples), by))
     if by > 0:
         samples[by:] = samples[:-by].copy()

@@ -1,4 +1,4 @@
-"""What the quality check measures in each lead, in a few passes over the samples."""
+"""Measurements of each lead for the quality check, in a few passes over the samples."""
 
 from __future__ import annotations
 
@@ -15,38 +15,41 @@ from stence.ecg.recording import LEADS, Recording
 MAINS_HZ = (50.0, 60.0)
 _LARGEST = np.float32(np.finfo(np.float32).max)
 _REVERSAL_LAG_SECONDS = 0.04
-"""Differences over so long keep QRS and T wave and lose baseline wander."""
+"""Lag of the signal's slopes. It keeps QRS complex and T wave, and removes baseline wander."""
 _I, _V6 = LEADS.index("I"), LEADS.index("V6")
 
 
 class Measures(NamedTuple):
-    """One number a lead (12,), but for the last three. Millivolts; shares are of all samples."""
+    """Measurements of one recording: an array (12,) per field, except for the last three fields.
+
+    Voltages are in millivolts. Shares are fractions of all samples.
+    """
 
     invalid_share: NDArray[np.float64]
-    """Samples that are NaN."""
+    """Share of samples that are NaN."""
     span: NDArray[np.float64]
     """Highest minus lowest sample."""
     amplitude: NDArray[np.float64]
     """Largest distance from the mean."""
     frozen_seconds: NDArray[np.float64]
-    """Longest stretch of one repeated value, if it lasts ``run`` or longer; else 0."""
+    """Length of the longest run of one repeated value; 0 if all runs are shorter than ``run``."""
     clipped_share: NDArray[np.float64]
-    """Samples that repeat the highest or the lowest value, where that lies ``rail`` or more from the mean."""
+    """Share of samples that repeat an extreme value, if that value is ``rail`` or more from the mean."""
     wander: NDArray[np.float64]
     """Range of the means over whole seconds."""
     mains: NDArray[np.float64]
-    """Amplitude at the mains frequency, mean over seconds; the stronger of ``MAINS_HZ``."""
+    """Amplitude at the stronger of the frequencies ``MAINS_HZ``, mean over seconds."""
     i_v6_correlation: float
-    """Of the slopes of leads I and V6: -1 to 1."""
+    """Correlation of the slopes of leads I and V6: -1 to 1."""
     contradiction: float
-    """How far III, aVR, aVL and aVF, whichever farthest, are from what I and II give: slopes of the
-    difference, over those of I or II, the larger (root mean squares)."""
+    """Largest disagreement of III, aVR, aVL and aVF with their values derived from I and II: RMS slope of the
+    difference, divided by the larger RMS slope of I and II."""
     copied: tuple[str, str] | None
-    """The first two leads that are equal in every sample and not flat, if any."""
+    """First two leads that are equal in every sample and not flat, or None."""
 
 
 def measure(recording: Recording, run: float, rail: float) -> Measures:
-    """Measure a recording of at least a second; ``run`` in seconds, ``rail`` in millivolts."""
+    """Measure a recording of at least one second. ``run`` is in seconds, ``rail`` in millivolts."""
     rate = recording.sampling_rate
     signal = np.ascontiguousarray(recording.signal)
     lag = max(1, round(_REVERSAL_LAG_SECONDS * rate))
@@ -62,7 +65,7 @@ def measure(recording: Recording, run: float, rail: float) -> Measures:
 
 @lru_cache(maxsize=16)
 def _mains_waves(rate: float) -> NDArray[np.float32]:
-    """Cosine and sine of each mains frequency over a second; none of those that the rate cannot show."""
+    """Return cosine and sine over one second of each mains frequency that the sampling rate can show."""
     time = np.arange(round(rate)) / rate
     shown = [frequency for frequency in MAINS_HZ if rate > 2.2 * frequency]
     phases = [2 * np.pi * frequency * time for frequency in shown]
@@ -97,7 +100,7 @@ def _measure(
 
 @compiled
 def _extent(values: NDArray[np.float32]) -> tuple[int, float, float, float]:
-    """Number of NaN; mean of the finite; lowest and highest of all others, 0 if there are none."""
+    """Return number of NaN, mean of finite samples, lowest and highest sample. All NaN gives three zeros."""
     lowest, highest, total = np.float32(np.inf), np.float32(-np.inf), np.float32(0)
     invalid, finite = 0, 0
     for i in range(len(values)):
@@ -116,9 +119,9 @@ def _extent(values: NDArray[np.float32]) -> tuple[int, float, float, float]:
 
 @compiled
 def _longest_run(values: NDArray[np.float32], at_least: int) -> int:
-    """Length of the longest run of one value that is ``at_least`` so long, or 0.
+    """Return the length of the longest run of one value; 0 if it is shorter than ``at_least``.
 
-    Such a run covers a multiple of its length, so looking around each of these finds it.
+    A run of at least this length covers a multiple of ``at_least``. So the search starts at these samples.
     """
     longest = 0
     for probe in range(at_least - 1, len(values), at_least):
@@ -133,7 +136,7 @@ def _longest_run(values: NDArray[np.float32], at_least: int) -> int:
 
 @compiled
 def _repeats(values: NDArray[np.float32], level: np.float32) -> int:
-    """How many samples lie at the level, as the one before them."""
+    """Count samples at the level whose preceding sample is at the level too."""
     count = 0
     for i in range(1, len(values)):
         count += (values[i] == level) & (values[i - 1] == level)
@@ -154,7 +157,7 @@ def _wander(values: NDArray[np.float32], second: int) -> float:
 
 @compiled
 def _mains(values: NDArray[np.float32], waves: NDArray[np.float32]) -> float:
-    """Fourier coefficients second by second: the mains drifts out of phase with itself over longer spans."""
+    """Return the mains amplitude from Fourier coefficients per second: the mains phase drifts over more."""
     second = waves.shape[1]
     seconds = len(values) // second
     strongest = 0.0
@@ -185,7 +188,7 @@ def _slope_correlation(a: NDArray[np.float32], b: NDArray[np.float32], lag: int)
 
 @compiled
 def _contradiction(leads: NDArray[np.float32], lag: int) -> float:
-    """By Einthoven's law and Goldberger's definitions, as in ``stence.ecg.leads``."""
+    """Return the contradiction by Einthoven's law and Goldberger's definitions (``stence.ecg.leads``)."""
     sums = np.zeros(6)
     half, previous = np.float32(0.5), np.zeros(6, dtype=np.float32)
     for i in range(0, leads.shape[1], lag):
@@ -210,7 +213,7 @@ def _contradiction(leads: NDArray[np.float32], lag: int) -> float:
 
 @compiled
 def _copied(signal: NDArray[np.float32]) -> tuple[int, int]:
-    """Numbers of the first two equal leads; two zeros if there are none."""
+    """Return the numbers of the first two equal leads, or two zeros."""
     leads, samples = signal.shape
     for one in range(leads):
         for other in range(one + 1, leads):

@@ -1,7 +1,7 @@
-"""StenCE's preparation of a window at 500 Hz: clipped, free of wander, normalised by group.
+"""StenCE's preprocessing of a window at 500 Hz (arXiv 2606.02605).
 
-The steps are StenCE's (arXiv 2606.02605): clip to 4 standard deviations, subtract an asymmetric-least-squares
-baseline, z-score the lead groups I-III, aVR-aVF and V1-V6.
+Clip to 4 standard deviations, subtract an asymmetric-least-squares baseline, z-score the lead groups I-III,
+aVR-aVF and V1-V6.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
     Signal = TypeVar("Signal", NDArray[np.float32], Tensor)
 
 PREPROCESSING_VERSION = "stence-500hz-3s-1"
-"""Changes whenever the same ECG would come out differently; models are only used with the version they were
-trained on."""
+"""Version of the preprocessing. It changes whenever the result for the same ECG changes. A model is only used
+with the version of its training."""
 WINDOW_SAMPLES = 3 * SAMPLING_RATE
 
 
 def preprocess(signal: Signal) -> Signal:
     """Preprocess ECGs in millivolts (..., 12, n) at 500 Hz -> float32 of the same shape, without unit.
 
-    An array gives an array; a tensor gives a tensor on its device. NaN counts as 0. Raises ValueError for
-    another number of leads or no samples.
+    An array gives an array. A tensor gives a tensor on the same device. NaN counts as 0. Raises ValueError
+    for another number of leads or no samples.
+
+    >>> ecgs = np.random.default_rng(0).normal(size=(2, 12, WINDOW_SAMPLES)).astype(np.float32)
+    >>> preprocess(ecgs).shape, preprocess(ecgs)[0, :3].std().round(3).item()
+    ((2, 12, 1500), 1.0)
     """
     if signal.ndim < 2 or signal.shape[-2] != len(LEADS) or signal.shape[-1] == 0:
         raise ValueError(f"expected ECGs (..., {len(LEADS)}, samples), got {tuple(signal.shape)}")
@@ -40,7 +44,7 @@ def preprocess(signal: Signal) -> Signal:
 
 
 def _preprocess_tensor(signal: Tensor) -> Tensor:
-    import torch  # only with a tensor at hand: it takes seconds  # noqa: PLC0415
+    import torch  # imported only for tensors: the import takes seconds  # noqa: PLC0415
 
     from stence.ecg import preprocessing_torch  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``preprocess`` for arrays: compiled, one ECG after the other."""
+"""``preprocess`` for arrays: compiled code, one ECG after the other."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stence.ecg.compiled import compiled
 CLIP_AT = 4.0
 """Standard deviations of the whole 12-lead array."""
 GROUPS = ((0, 3), (3, 6), (6, 12))
-"""First lead and end of the groups that are normalised together."""
+"""Lead groups that are normalised together: first lead, and end (excluded)."""
 EPSILON = 1e-12
 
 
 def preprocess(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """ECGs (..., 12, n) in millivolts at 500 Hz -> float32 of the same shape."""
+    """Preprocess ECGs (..., 12, n) in millivolts at 500 Hz -> float32 of the same shape."""
     ecgs = np.array(signal, dtype=np.float32, order="C").reshape(-1, *signal.shape[-2:])
     _clip(ecgs)
     subtract_baseline(ecgs.reshape(-1, ecgs.shape[-1]))
@@ -29,7 +29,7 @@ def preprocess(signal: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @compiled
 def _clip(ecgs: NDArray[np.float32]) -> None:
-    """NaN -> 0, then clip each ECG of (ecgs, 12, n) to +-CLIP_AT of its standard deviations; in place."""
+    """Replace NaN by 0, then clip each ECG of (ecgs, 12, n) to +-CLIP_AT standard deviations, in place."""
     for index in range(len(ecgs)):
         samples = ecgs[index].reshape(-1)
         for i in range(samples.size):
@@ -41,7 +41,7 @@ def _clip(ecgs: NDArray[np.float32]) -> None:
 
 @compiled
 def _normalise(ecgs: NDArray[np.float32], first: int, end: int) -> None:
-    """Mean 0 and variance 1 for the leads ``first`` to ``end`` (excluded) together; in place."""
+    """Scale leads ``first`` to ``end`` (excluded) together to mean 0 and variance 1, in place."""
     for index in range(len(ecgs)):
         samples = ecgs[index, first:end].reshape(-1)
         mean, variance = _mean_and_variance(samples)

@@ -1,8 +1,8 @@
-"""``preprocess`` for a GPU: the same steps and result in torch, everything batched over ECGs and leads.
+"""``preprocess`` for a GPU: the same steps and result in torch, batched over ECGs and leads.
 
-The pentadiagonal baseline systems are solved by odd-even (cyclic) reduction of 2 x 2 blocks (Heller 1976):
-about log2(n / 2) levels of a few batched operations instead of n dependent steps, which is what a GPU is good
-at. It is a Cholesky factorisation in another order, so it is stable for these positive definite systems.
+The pentadiagonal baseline systems are solved by odd-even (cyclic) reduction of 2 x 2 blocks (Heller 1976).
+This takes about log2(n / 2) levels of a few batched operations instead of n dependent steps, which suits a
+GPU. It is a Cholesky factorisation in another order, so it is stable for positive definite systems.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stence.ecg.preprocessing_array import CLIP_AT, EPSILON, GROUPS
 
 @torch.no_grad()
 def preprocess(signal: Tensor) -> Tensor:
-    """ECGs (..., 12, n) in millivolts at 500 Hz -> float32 of the same shape on the same device."""
+    """Preprocess ECGs (..., 12, n) in millivolts at 500 Hz -> float32, same shape, same device."""
     ecgs = signal.to(torch.float64).nan_to_num(nan=0.0)
     limit = CLIP_AT * ecgs.flatten(-2).std(dim=-1, correction=0)[..., None, None]
     ecgs = ecgs.clamp(-limit, limit)
@@ -32,7 +32,7 @@ def _normalised(group: Tensor) -> Tensor:
 
 
 def _baseline(signals: Tensor) -> Tensor:
-    """Baselines (rows, n) of signals (rows, n); see ``stence.ecg.baseline``."""
+    """Return the baselines (rows, n) of signals (rows, n); see ``stence.ecg.baseline``."""
     blocks, coupling = _second_difference_blocks(signals.shape[1], signals.device)
     padded = pad(signals, (0, blocks.shape[0] * 2 - signals.shape[1]))
     weights = torch.ones_like(padded)
@@ -47,9 +47,9 @@ def _baseline(signals: Tensor) -> Tensor:
 
 
 def _second_difference_blocks(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """D^T D as block tridiagonal: its diagonal blocks (m, 2, 2), and those to their right (m, 2, 2; last 0).
+    """Return D^T D as a block tridiagonal matrix: diagonal blocks and right neighbours (m, 2, 2; last 0).
 
-    m is a power of two; samples after the n-th are tied to nothing.
+    m is a power of two. Samples after the n-th are padding and have no neighbours.
     """
     size = 2 * 2 ** max(0, (n - 1).bit_length() - 1)
     diagonal, neighbour = (np.pad(band, (0, size - n)) for band in second_difference_bands(n))
@@ -64,9 +64,9 @@ def _second_difference_blocks(n: int, device: torch.device) -> tuple[Tensor, Ten
 
 
 def _solve(blocks: Tensor, coupling: Tensor, right: Tensor) -> Tensor:
-    """x (rows, m, 2) with ``blocks[k] x[k] + coupling[k] x[k+1] + coupling[k-1]^T x[k-1] = right[k]``.
+    """Solve ``blocks[k] x[k] + coupling[k] x[k+1] + coupling[k-1]^T x[k-1] = right[k]`` for x (rows, m, 2).
 
-    Every other unknown is eliminated, and the half as large system solved the same way.
+    Every other unknown is eliminated. The remaining system of half the size is solved by recursion.
     """
     if blocks.shape[1] == 1:
         return _apply(_inverse(blocks), right)
@@ -87,14 +87,14 @@ def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _inverse(matrices: Tensor) -> Tensor:
-    """Of 2 x 2 matrices (..., 2, 2), symmetric ones."""
+    """Return the inverses of symmetric 2 x 2 matrices (..., 2, 2)."""
     a, b, d = matrices[..., 0, 0], matrices[..., 0, 1], matrices[..., 1, 1]
     adjugate = torch.stack((d, -b, -b, a), dim=-1).view(matrices.shape)
     return adjugate / (a * d - b * b)[..., None, None]
 
 
 def _moved_on(x: Tensor) -> Tensor:
-    """Each entry of dimension 1 in the place of the next; the first becomes 0."""
+    """Shift entries by one place along dimension 1. The first entry becomes 0."""
     return torch.cat((torch.zeros_like(x[:, :1]), x[:, :-1]), dim=1)
 
 

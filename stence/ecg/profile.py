@@ -1,7 +1,7 @@
-"""What is measured in every ECG to see whether inputs move: QRS amplitudes, noise, heart rate.
+"""Measurements of every ECG for input drift detection: QRS amplitudes, noise, heart rate.
 
-Nothing is diagnosed here. The figures follow gain, lead and noise one for one, and cost little beside
-``prepare``; ``stence.ecg.quality`` decides whether an ECG is used at all.
+They are no diagnosis. They follow changes of gain, leads and noise directly, and cost little compared with
+``prepare``. ``stence.ecg.quality`` decides if an ECG is used at all.
 """
 
 from __future__ import annotations
@@ -17,37 +17,42 @@ from stence.ecg.compiled import compiled
 from stence.ecg.recording import Recording
 
 NOISE_FROM = 40.0
-"""Hz. Little of an ECG lies above, and a recorder's filter, muscle and mains do."""
+"""Hz. Muscle noise, mains noise and the recorder's filter act above it. Little of an ECG lies there."""
 MIN_BEATS = 3
 MIN_CONTRAST = 2.0
-"""How far the sharpest fiftieth of a recording stands out from its half, for it to be beats and not noise."""
+"""Smallest ratio of the 98th percentile of the sharpness to its median for beats; a lower one is noise."""
 _NOISE_FILTER_SECONDS = 0.05
 _NOISE_WINDOW_SECONDS = 0.1
 _SHARPNESS_RATE = 100.0
-"""Hz, about; beats are looked for in means over blocks of samples."""
+"""Approximate rate in Hz of the sharpness signal, which is computed from means over blocks of samples."""
 _SLOPE_SECONDS, _SMOOTH_SECONDS, _REFRACTORY_SECONDS = 0.04, 0.07, 0.25
 _QRS_SECONDS, _LEVEL_SECONDS = 0.08, 0.04
-"""A beat's extremes lie within so much of its middle; its level is the mean of so much before that."""
+"""Half width of the search for a beat's extremes, and length of the reference level before that window."""
 _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
 class Profile(NamedTuple):
-    """Figures of one ECG; arrays (12,) in the order of ``LEADS``."""
+    """Measurements of one ECG; arrays (12,) in the order of ``LEADS``."""
 
     heart_rate: float | None
-    """Beats a minute, from the median interval; None where no beats were found."""
+    """Beats per minute, from the median interval; None if no beats were found."""
     r_mv: NDArray[np.float64]
-    """Height of the QRS complex above the level before it, median of the beats."""
+    """Height of the QRS complex above the level before it, median over beats."""
     s_mv: NDArray[np.float64]
-    """Its depth below that level."""
+    """Depth of the QRS complex below that level, median over beats."""
     noise_uv: NDArray[np.float64]
-    """Root mean square above ``NOISE_FROM``, median of windows between and in beats."""
+    """RMS of the signal above ``NOISE_FROM``, median over windows inside and outside of beats."""
 
 
 def profile(recording: Recording) -> Profile:
-    """Measure a recording of at least a second at 100 Hz or more; invalid samples count as the lead's mean.
+    """Measure a recording of at least one second at 100 Hz or more.
 
-    Without beats, the extremes of each second stand for those of beats.
+    Invalid samples count as the lead's mean. If no beats are found, the extremes of each second replace the
+    extremes of beats.
+
+    >>> flat = Recording(np.zeros((12, 5000), np.float32), sampling_rate=500)
+    >>> profile(flat).heart_rate is None, profile(flat).noise_uv.max().item()
+    (True, 0.0)
     """
     rate = recording.sampling_rate
     clean = _clean(np.ascontiguousarray(recording.signal))
@@ -71,14 +76,14 @@ def profile(recording: Recording) -> Profile:
 
 @lru_cache(maxsize=16)
 def _noise_filter(rate: float) -> NDArray[np.float32]:
-    """A symmetric high-pass of odd length that takes away every offset."""
+    """Return a symmetric high-pass filter of odd length that removes every offset."""
     taps = 2 * round(_NOISE_FILTER_SECONDS * rate / 2) + 1
     kernel = np.asarray(firwin(taps, NOISE_FROM, pass_zero=False, fs=rate))
     return (kernel - kernel.mean()).astype(np.float32)
 
 
 def _threshold(sharpness: NDArray[np.float32]) -> float:
-    """Well below the sharpest fiftieth, which is in beats; infinite where that does not stand out."""
+    """Return 0.4 times the 98th percentile, which lies in beats; infinity if it is not above the noise."""
     if not len(sharpness):
         return np.inf
     ranks = (len(sharpness) // 2, len(sharpness) * 49 // 50)
@@ -88,7 +93,7 @@ def _threshold(sharpness: NDArray[np.float32]) -> float:
 
 @compiled
 def _clean(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The leads less their means; what is no finite number becomes 0."""
+    """Return the leads minus their means. Samples that are not finite become 0."""
     clean = np.empty(signal.shape, dtype=np.float32)
     for lead in range(signal.shape[0]):
         values, centred = signal[lead], clean[lead]
@@ -105,10 +110,10 @@ def _clean(signal: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @compiled
 def _sharpness(clean: NDArray[np.float32], block: int, slope: int, smooth: int) -> NDArray[np.float32]:
-    """How sharply all leads together turn: the length of their second differences' vector, smoothed.
+    """Return the sharpness of all leads together: the smoothed norm of their second differences.
 
-    Over 40 ms these are largest for 12 Hz, in QRS complexes, and a seventh of that for T waves of 3 Hz. Pairs
-    of blocks are 20 ms at 100 Hz, over which mains hum of 50 Hz cancels out.
+    Second differences over 40 ms are largest at 12 Hz, the frequency of QRS complexes. At 3 Hz, the frequency
+    of T waves, they are a seventh of that. Two blocks last 20 ms at 100 Hz, so mains hum of 50 Hz cancels.
     """
     count = clean.shape[1] // block
     squares = np.zeros(max(0, count - 2 * slope - 1), dtype=np.float32)
@@ -134,7 +139,7 @@ def _sharpness(clean: NDArray[np.float32], block: int, slope: int, smooth: int) 
 
 @compiled
 def _beats(sharpness: NDArray[np.float32], threshold: float, refractory: int) -> NDArray[np.float64]:
-    """Where it peaks above the threshold, in parts of a sample; within ``refractory`` only the highest."""
+    """Return positions of peaks above the threshold, interpolated; the highest within ``refractory`` only."""
     peaks = [0 for _ in range(0)]
     for i in range(1, len(sharpness) - 1):
         if sharpness[i] < threshold or sharpness[i] < sharpness[i - 1] or sharpness[i] <= sharpness[i + 1]:
@@ -152,7 +157,7 @@ def _beats(sharpness: NDArray[np.float32], threshold: float, refractory: int) ->
 
 @compiled
 def _median_step(beats: NDArray[np.float64]) -> float:
-    """Median distance of neighbours."""
+    """Return the median distance of neighbouring beats."""
     return float(np.median(beats[1:] - beats[:-1]))
 
 
@@ -160,9 +165,9 @@ def _median_step(beats: NDArray[np.float64]) -> float:
 def _extremes(
     clean: NDArray[np.float32], middles: NDArray[np.int64], reach: int, level: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights and depths (leads,) within ``reach`` of the middles, from the mean of ``level`` samples before.
+    """Return heights and depths (leads,) within ``reach`` of the middles, as medians over complete windows.
 
-    With ``level`` 0 from the mean of that stretch itself. The median over the stretches that are all there.
+    The reference is the mean of the ``level`` samples before each window; with ``level`` 0 the window's mean.
     """
     leads, samples = clean.shape
     there = middles[(middles - reach - level >= 0) & (middles + reach <= samples)]
@@ -187,7 +192,7 @@ def _extremes(
 
 @compiled
 def _filter(values: NDArray[np.float32], kernel: NDArray[np.float32], into: NDArray[np.float32]) -> None:
-    """Symmetric filter (taps,) over values (n + taps - 1,) into (n,)."""
+    """Apply a symmetric filter (taps,) to values (n + taps - 1,), and write the result to ``into`` (n,)."""
     count, last = len(into), len(kernel) - 1
     middle = values[last // 2 : last // 2 + count]
     for i in range(count):
@@ -200,10 +205,10 @@ def _filter(values: NDArray[np.float32], kernel: NDArray[np.float32], into: NDAr
 
 @compiled
 def _noise(clean: NDArray[np.float32], kernel: NDArray[np.float32], window: int) -> NDArray[np.float64]:
-    """What the filter lets through (leads,): the median over windows of its root mean square."""
+    """Return the RMS (leads,) of the filtered leads, as median over windows."""
     leads, samples = clean.shape
     last = len(kernel) - 1
-    # Every fourth window: of ten seconds that is enough to know the noise within a few percent.
+    # Every fourth window suffices: in ten seconds it gives the noise within a few percent.
     starts = np.arange(0, samples - last - window + 1, 4 * window)
     count = len(starts)
     noise, spread = np.zeros(leads), np.empty(count)

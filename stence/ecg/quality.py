@@ -1,4 +1,4 @@
-"""Is this recording fit to be scored? Typed findings, with the lead and the measured value."""
+"""Quality check of a recording: typed findings, with the lead and the measured value."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ from stence.ecg.reasons import Finding, Reason
 from stence.ecg.recording import LEADS, Recording
 
 MIN_SECONDS = 3.0
-"""A model's window."""
+"""Length of a model's window."""
 MIN_SAMPLING_RATE, MAX_SAMPLING_RATE = 100.0, 32_000.0
-"""Hz. Less cannot hold a QRS complex (to 40 Hz), and no recorder takes more."""
+"""Hz. A lower rate cannot represent a QRS complex (up to 40 Hz). No recorder uses a higher rate."""
 MAX_INVALID_SHARE = 0.05
-"""Invalid samples count as 0 afterwards; half a second of 10 hides no more than one beat."""
+"""Largest share of invalid samples, which count as 0 afterwards. In 10 s this hides at most one beat."""
 MIN_SPAN = 0.05
-"""mV, half a millimetre on paper: no beat of any lead of 152 real recordings stays below 0.1."""
+"""mV, half a millimetre on paper. In 152 real recordings every beat of every lead reaches 0.1."""
 MAX_FROZEN_SECONDS = 1.5
-"""Of one repeated value: an electrode is off. The longest in good recordings is 0.55 s, between two beats."""
+"""Longest run of one repeated value. A longer run means a lead off. Good recordings have at most 0.55 s."""
 MAX_CLIPPED_SHARE, MIN_RAIL = 0.005, 0.5
-"""50 ms of 10 s at the rail, and the rail so far (mV) from the mean that it is no quiet baseline."""
+"""Largest share of samples at the rail (50 ms of 10 s), and smallest distance of the rail from the mean (mV)."""
 MAX_AMPLITUDE = 10.0
 """mV from the mean. The largest QRS complexes of severe hypertrophy reach 8 to 9."""
 MAX_WANDER = 2.0
-"""mV, two large squares a second long; good recordings stay below 1."""
+"""mV, over means of one second. Good recordings stay below 1."""
 MAX_MAINS = 0.1
-"""mV: a band 2 mm thick around the trace; good recordings stay below 0.04."""
+"""mV, a band of 2 mm around the trace on paper. Good recordings stay below 0.04."""
 MIN_I_V6_CORRELATION = -0.5
-"""Exchanged arm electrodes turn lead I upside down and leave V6. Of 144 good recordings one lies below, with
-right axis deviation; with the arms exchanged, 92 % do."""
+"""Exchanged arm electrodes invert lead I and do not change V6. One of 144 good recordings lies below, with
+right axis deviation. With exchanged arm electrodes 92 % lie below."""
 
 MAX_CONTRADICTION = 0.3
-"""III, aVR, aVL and aVF follow from I and II. Of 842 real ECGs none contradicts by more than 0.18; with two
-leads exchanged, or one upside down, it is over 1."""
+"""III, aVR, aVL and aVF follow from I and II. The largest contradiction in 842 real ECGs is 0.18. It is over 1
+with two leads exchanged or one lead inverted."""
 
 
 def check(recording: Recording) -> list[Finding]:
-    """All findings, whether ``POLICY`` quarantines for them or only warns; none for a good recording."""
+    """Return all findings, including those for which ``POLICY`` only warns. A good recording has none.
+
+    >>> flat = Recording(np.zeros((12, 5000), np.float32), sampling_rate=500)
+    >>> check(flat)[0].detail
+    'I: flat: 0.000 mV from lowest to highest sample'
+    """
     rate, seconds = recording.sampling_rate, recording.seconds
     if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
         return [Finding(Reason.IMPLAUSIBLE_SAMPLING_RATE, f"sampled at {rate:g} Hz", value=rate)]
@@ -48,7 +53,7 @@ def check(recording: Recording) -> list[Finding]:
     bad = _check_leads(measures)
     wrong = (
         [] if bad else _check_contradiction(measures.contradiction)
-    )  # a bad lead contradicts whatever its name
+    )  # a bad lead also contradicts the others
     return [*bad, *_check_reversal(measures.i_v6_correlation), *wrong, *_check_copies(measures.copied)]
 
 

@@ -1,4 +1,4 @@
-"""Every reason for which an ECG is refused or warned of, and the policy that says which is which."""
+"""Reasons for which an ECG is refused or gets a warning, and the policy that decides between both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from stence.errors import StenceError
 
 
 class Reason(StrEnum):
-    """Typed reasons; the values are stored in ``quarantine.reason`` and never change their meaning."""
+    """Typed reasons. The values are stored in ``quarantine.reason``, and their meaning never changes.
+
+    >>> POLICY[Reason("flat_lead")], POLICY[Reason.COPIED_LEAD]
+    (<Action.QUARANTINE: 'quarantine'>, <Action.WARN: 'warn'>)
+    """
 
     # the object in the store
     OBJECT_MISSING = auto()
@@ -30,7 +34,7 @@ class Reason(StrEnum):
     DOUBLED_LEAD = auto()
     UNKNOWN_UNIT = auto()
     IMPLAUSIBLE_SIZE = auto()
-    # whose it is
+    # the patient
     UNKNOWN_PATIENT = auto()
     UNREADABLE_PATIENT = auto()
     PATIENT_MISMATCH = auto()
@@ -55,7 +59,7 @@ class Reason(StrEnum):
 
 
 class Action(StrEnum):
-    """What a finding does to its ECG."""
+    """Consequence of a finding: the ECG goes to quarantine, or its score gets a warning."""
 
     QUARANTINE = auto()
     WARN = auto()
@@ -74,10 +78,13 @@ MAX_LEAD_CHARACTERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong with an ECG: ``detail`` tells a person; ``lead`` and ``value`` where it has them.
+    """A defect of an ECG: ``detail`` is text for a person, ``lead`` and ``value`` are optional.
 
-    Whatever a file put into them, they can be written to a table: texts are printable and of bounded
-    length, the value is a finite number or None.
+    All fields are safe to write to a table, whatever the file contained. Texts are printable and of bounded
+    length. The value is a finite number or None.
+
+    >>> Finding(Reason.FLAT_LEAD, "V1 is\\nflat", "V1", float("nan"))
+    Finding(reason=<Reason.FLAT_LEAD: 'flat_lead'>, detail='V1 is flat', lead='V1', value=None)
     """
 
     reason: Reason
@@ -93,7 +100,7 @@ class Finding:
 
 
 def _finite(value: float | None) -> float | None:
-    """``value`` as a float; None for NaN, infinity, and whole numbers that no float holds."""
+    """Return ``value`` as a float; None for NaN, infinity, and integers too large for a float."""
     try:
         number = math.nan if value is None else float(value)
     except OverflowError:
@@ -102,7 +109,11 @@ def _finite(value: float | None) -> float | None:
 
 
 class UnusableEcgError(StenceError):
-    """The ECG cannot be read; ``finding`` says why. It goes to quarantine."""
+    """The ECG cannot be used and goes to quarantine. ``finding`` holds the reason.
+
+    >>> UnusableEcgError(Finding(Reason.TOO_SHORT, "1.00 s long")).finding.reason
+    <Reason.TOO_SHORT: 'too_short'>
+    """
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.detail)
@@ -112,5 +123,5 @@ class UnusableEcgError(StenceError):
 def refuse(
     reason: Reason, detail: str, lead: str | None = None, value: float | None = None
 ) -> UnusableEcgError:
-    """The error to raise."""
+    """Build the error to raise."""
     return UnusableEcgError(Finding(reason, detail, lead, value))

@@ -1,4 +1,4 @@
-"""A 12-lead ECG in memory, the same whatever file it came from."""
+"""A 12-lead ECG in memory, independent of its file format."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from stence.domain.text import plain_text
 from stence.domain.times import plausible_age, plausible_time
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-"""The order of every signal in stence."""
+"""Order of the leads in every signal of stence."""
 
 Sex = Literal["F", "M"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """One resting ECG.
+    """A resting ECG.
 
-    ``signal`` float32 (12, n) in millivolts, leads in the order of ``LEADS``, NaN where the file marks a
-    sample as invalid; ``sampling_rate`` in Hz, as in the file; ``acquired_at`` is naive where the file names
-    no time zone; ``age`` in years; ``site`` and ``indication`` as the hospital writes them.
+    ``signal`` float32 (12, n) in millivolts, leads in the order of ``LEADS``, NaN for samples that the file
+    marks as invalid; ``sampling_rate`` in Hz, as in the file; ``acquired_at`` is naive if the file names no
+    time zone; ``age`` in years; ``site`` and ``indication`` as the hospital writes them.
 
-    Whatever a file says, all of it can be written to a table: texts are printable and of bounded length,
-    times and ages that nobody can mean are None. Raises PatientIdError for what is no patient number.
+    All fields are safe to write to a table. Texts are printable and of bounded length. Implausible times and
+    ages become None. Raises PatientIdError for an invalid patient number.
+
+    >>> Recording(np.zeros((12, 5000), np.float32), sampling_rate=500, age=999).age is None
+    True
     """
 
     signal: NDArray[np.float32] = field(repr=False)
@@ -55,12 +58,12 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Length of the recording."""
+        """Duration of the recording in seconds."""
         return float(self.signal.shape[1] / self.sampling_rate)
 
     @property
     def content_hash(self) -> bytes:
-        """SHA-256 over sampling rate and signal: equal for the same ECG under any name or format."""
+        """SHA-256 of sampling rate and signal. The same ECG has the same hash under any name or format."""
         digest = hashlib.sha256(np.float64(self.sampling_rate).tobytes())
         digest.update(np.ascontiguousarray(self.signal).data)
         return digest.digest()

@@ -1,4 +1,4 @@
-"""Any sampling rate to the 500 Hz that models are trained on."""
+"""Resample any sampling rate to 500 Hz, the rate of all models."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 SAMPLING_RATE = 500
-"""Hz of everything a model sees."""
+"""Sampling rate in Hz of all model inputs before a recipe."""
 LARGEST_FACTOR = 1000
-"""500 Hz / rate is taken as a fraction with a denominator up to this: 10 s come out right within 5 ms."""
+"""Largest denominator of the fraction for 500 Hz / rate. The error of a duration of 10 s is below 5 ms."""
 FILTER_WINDOW = ("kaiser", 7.0)
-"""About 70 dB: an offset of 5 mV leaves a ripple below a microvolt."""
+"""Attenuation of about 70 dB. An offset of 5 mV causes a ripple below one microvolt."""
 
 
 def resample(signal: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
     """Resample leads (12, n) from ``rate`` Hz to 500 Hz -> float32 (12, ceil(n * 500 / rate)).
 
-    Polyphase filter of linear phase. Leads go on past their ends turned about the first or last sample, so
-    that offsets and drifts do not ring there. Invalid samples (NaN) count as 0, as in ``preprocess``. A
-    signal at 500 Hz is returned as it is.
+    The polyphase filter has linear phase. Antireflective padding prevents ringing of offsets and drifts at
+    both ends. Invalid samples (NaN) count as 0, as in ``preprocess``. A signal at 500 Hz is returned
+    unchanged.
+
+    >>> resample(np.zeros((12, 2500), np.float32), rate=250).shape
+    (12, 5000)
     """
     if rate == SAMPLING_RATE:
         return signal

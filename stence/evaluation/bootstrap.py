@@ -27,8 +27,16 @@ def resamples(patients: NDArray[np.int64], count: int) -> Iterator[NDArray[np.fl
 
 def interval(value: float, drawn: NDArray[np.float64]) -> dict[str, float | None]:
     """``{value, lower, upper}`` as JSON, all null where the figure is not defined."""
-    defined = drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or not defined.size:
+    lower, upper = bounds(drawn)
+    if not np.isfinite(value) or np.isnan(lower):
         return {"value": None, "lower": None, "upper": None}
+    return {"value": round(value, 4), "lower": round(lower, 4), "upper": round(upper, 4)}
+
+
+def bounds(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile interval of resampled values (r,); NaN, NaN where no resample defines the metric."""
+    defined = drawn[np.isfinite(drawn)]
+    if not defined.size:
+        return float("nan"), float("nan")
     lower, upper = np.percentile(defined, INTERVAL)
-    return {"value": round(value, 4), "lower": round(float(lower), 4), "upper": round(float(upper), 4)}
+    return float(lower), float(upper)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from stence.cohort import Referral
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.evaluation import propensity
 from stence.evaluation.follow_up import FollowUp, follow_up_of
 from stence.settings import Settings
@@ -31,7 +31,7 @@ def referral(engine: Engine, settings: Settings) -> Referral:
     """By the scores and flags of every model that was champion. Raises DatabaseUnavailableError."""
     counts: dict[str, float] = {}
     models = {}
-    for version, scored in patiently(lambda: _read(engine, settings), settings.outage_seconds).items():
+    for version, scored in transact(engine, settings.outage_seconds, _read, settings).items():
         found = inverse_propensities(scored.follow_up, scored.mature)
         if found is None:
             continue
@@ -72,11 +72,10 @@ class _Scored(NamedTuple):
     mature: NDArray[np.bool_]
 
 
-def _read(engine: Engine, settings: Settings) -> dict[str, _Scored]:
+def _read(connection: Connection, settings: Settings) -> dict[str, _Scored]:
     """What each champion scored."""
-    with engine.connect() as connection:
-        models = connection.execute(queries.statement("past_champions")).all()
-        return {version: _scored(connection, settings, version, recipe) for version, recipe in models}
+    models = connection.execute(queries.statement("past_champions")).all()
+    return {version: _scored(connection, settings, version, recipe) for version, recipe in models}
 
 
 def _scored(connection: Connection, settings: Settings, version: str, preprocessing: str) -> _Scored:

@@ -6,7 +6,6 @@ Nothing is pickled. Random numbers need no checkpoint: each epoch draws its own 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, optim
 
 from stence.errors import StenceError
+from stence.files import write_whole
 
 STATE = "state"
 
@@ -27,12 +27,7 @@ def write(path: Path, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping
         for group, members in groups.items()
         for name, tensor in members.items()
     }
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(save(tensors, metadata={STATE: json.dumps(state)}))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_whole(path, save(tensors, metadata={STATE: json.dumps(state)}))
 
 
 def read(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:

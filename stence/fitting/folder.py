@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,10 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from stence import private
 from stence.errors import StenceError
+from stence.files import try_lock
 from stence.settings import Settings
 
 ABANDONED_SECONDS = 14 * 24 * 3600
@@ -31,7 +30,7 @@ def training_folder(settings: Settings, *decisive: object) -> Iterator[Path]:
     folder = root / hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
     private.make_folder(folder)
     with private.open_lock(folder / "lock") as lock:
-        if not _locked(lock):
+        if not try_lock(lock):
             raise StenceError(f"This very training is already at work in {folder}: wait for its end.")
         os.utime(lock.fileno())
         remove_abandoned(root)  # not before: this one may have lain here for long, and is locked now
@@ -44,13 +43,5 @@ def remove_abandoned(root: Path) -> None:
         if time.time() - lock_file.stat().st_mtime < ABANDONED_SECONDS:
             continue
         with lock_file.open("r+") as lock:
-            if _locked(lock):
+            if try_lock(lock):
                 shutil.rmtree(lock_file.parent, ignore_errors=True)
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

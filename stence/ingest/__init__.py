@@ -1,3 +1,3 @@
-"""From the store to rows: listings, manifests, cath reports, and which numbers are one patient's."""
+"""Import from the store into Postgres: ECG listings, manifests, cath reports and merged patient numbers."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What cannot be used of manifests, cath reports and merge tables: one row of ``source_faults`` each."""
+"""Unusable rows of manifests, cath reports and merge tables: one row of ``source_faults`` each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stence.database.copy import copy_rows
 
 
 class SourceKind(StrEnum):
-    """What kind of file a row stands in; the values are stored in ``source_faults.kind``."""
+    """Kind of the source file; the values are stored in ``source_faults.kind``."""
 
     MANIFEST = auto()
     REPORT = auto()
@@ -23,9 +23,9 @@ class SourceKind(StrEnum):
 
 
 class Fault(NamedTuple):
-    """A row that cannot be used, or contradicts others: where it stands, and a code of what is wrong.
+    """An unusable or contradictory row: its source, its line, and a reason code.
 
-    Line 0 is the file as a whole.
+    Line 0 is the whole file.
     """
 
     source_key: str
@@ -36,7 +36,7 @@ class Fault(NamedTuple):
 def write_faults(
     connection: Connection, kind: SourceKind, faults: Iterable[Fault], source_key: str | None = None
 ) -> None:
-    """Make ``source_faults`` hold these open faults of a kind, or of one source of it; others are mended."""
+    """Replace the open faults of a kind, or of one source of that kind; close faults that no longer occur."""
     connection.execute(queries.statement("stage_faults"))
     copy_rows(connection, "staged_faults", Fault._fields, faults)
     connection.execute(queries.statement("faults_01_seen"), {"kind": kind})
@@ -44,7 +44,7 @@ def write_faults(
 
 
 def log_faults(log: logging.Logger, kind: SourceKind, key: str, reasons: Counter[str]) -> None:
-    """Say how many rows of a source cannot be used, by reason; never which patient's they are."""
+    """Log the number of unusable rows of a source by reason, without patient identifiers."""
     if reasons:
         said = "%s: rows that cannot be used: %s; stence query unusable_rows names them"
         log.warning(

@@ -1,15 +1,14 @@
-"""Files in quarantine that are in the store no more: nobody has to mend them."""
+"""Quarantined files that were deleted from the store: their quarantine is closed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.objects import StoredObject
 
 log = logging.getLogger(__name__)
@@ -18,9 +17,9 @@ KEYS_TOGETHER = 50_000
 
 
 class GoneFiles:
-    """Compares a listing, as it streams past, with the files below ``prefix`` that are in quarantine.
+    """Compares a streamed listing with the quarantined files below ``prefix``.
 
-    Both come in the order of their keys: memory holds a page of those in quarantine, and those that are gone.
+    Both are sorted by key. Memory holds one page of quarantined keys, and the keys of deleted files.
     """
 
     def __init__(self, engine: Engine, prefix: str, outage_seconds: float) -> None:
@@ -28,7 +27,7 @@ class GoneFiles:
         self.keys: list[str] = []
 
     def watch(self, listing: Iterable[StoredObject]) -> Iterator[StoredObject]:
-        """The same listing; afterwards ``keys`` are those that it lacks."""
+        """Pass the listing through; afterwards ``keys`` holds the quarantined keys that it lacks."""
         quarantined = self._quarantined()
         next_key = next(quarantined, None)
         for item in listing:
@@ -41,30 +40,28 @@ class GoneFiles:
         self.keys += [] if next_key is None else [next_key, *quarantined]
 
     def settle(self, closed: tuple[str, ...]) -> int:
-        """Close the quarantine of files that are gone, and look again at those they were in conflict with.
+        """Close the quarantine of deleted files, and check the files in conflict with them again.
 
-        Not of those below prefixes that are ``closed``: they may be there. One that comes back is an ECG like
-        any other then. How many there are.
+        Files below ``closed`` prefixes are skipped, because they may still exist. A file that returns later
+        is a new ECG. Returns the number of deleted files.
         """
         keys = [key for key in self.keys if not key.startswith(closed)]
         for start in range(0, len(keys), KEYS_TOGETHER):
-            patiently(partial(self._settle, keys[start : start + KEYS_TOGETHER]), self._outage_seconds)
+            transact(self._engine, self._outage_seconds, self._settle, keys[start : start + KEYS_TOGETHER])
         if keys:
-            log.warning("%d files in quarantine are gone from the store: they are closed", len(keys))
+            log.warning("%d files in quarantine are gone from the store: their faults are closed", len(keys))
         return len(keys)
 
-    def _settle(self, keys: list[str]) -> None:
-        with self._engine.begin() as connection:
-            for step in ("gone_01_conflicts", "gone_02_objects"):
-                connection.execute(queries.statement(step), {"keys": keys})
+    def _settle(self, connection: Connection, keys: list[str]) -> None:
+        for step in ("gone_01_conflicts", "gone_02_objects"):
+            connection.execute(queries.statement(step), {"keys": keys})
 
     def _quarantined(self) -> Iterator[str]:
         after = ""
-        while page := patiently(partial(self._page, after), self._outage_seconds):
+        while page := transact(self._engine, self._outage_seconds, self._page, after):
             yield from page
             after = page[-1]
 
-    def _page(self, after: str) -> list[str]:
+    def _page(self, connection: Connection, after: str) -> list[str]:
         values = {"prefix": self._prefix, "after": after, "limit": KEYS_TOGETHER}
-        with self._engine.connect() as connection:
-            return list(connection.scalars(queries.statement("quarantined_keys"), values))
+        return list(connection.scalars(queries.statement("quarantined_keys"), values))

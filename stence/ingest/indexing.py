@@ -1,6 +1,7 @@
-"""Listing the object store: which ECG files are new, which have changed, and what manifests say of them.
+"""Index the object store: record new and changed ECG files, and import their manifests.
 
-Every object below the prefix is an ECG, part of one, a manifest, or counted as none by what its name says.
+Every object below the prefix is an ECG file, part of an ECG, or a manifest. All others are counted as
+ignored, by extension or name.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.ecg import FileKind, file_kind
 from stence.ecg.formats import HEADER, is_hidden, suffix_of
 from stence.ingest import manifests, timezone
@@ -38,10 +38,10 @@ INDEX_STEPS = ("index_02_parts", "index_03_versions")
 
 @dataclass(slots=True)
 class IndexSummary:
-    """What one listing found.
+    """Counts of one listing.
 
-    ``gone`` counts files in quarantine that are in the store no more, ``ignored`` files that are no ECGs, by
-    extension or name, and folders that cannot be listed.
+    ``gone`` counts quarantined files that were deleted from the store. ``ignored`` counts files that are not
+    ECGs, by extension or name, and folders that cannot be listed.
     """
 
     ecgs: int = 0
@@ -54,7 +54,7 @@ class IndexSummary:
     ignored: dict[str, int] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
+        """Return the counts by name."""
         counts = asdict(self)
         ignored: Mapping[str, int] = counts.pop("ignored")
         by_kind = {f"ignored {kind}": count for kind, count in sorted(ignored.items())}
@@ -62,7 +62,7 @@ class IndexSummary:
 
 
 class IndexedFile(NamedTuple):
-    """A row of ``objects``: a main file, with version and size of all files of its name that belong to it."""
+    """A row of ``objects``: a main file, with the version and total size of all files of its record."""
 
     key: str
     record_key: str
@@ -72,12 +72,12 @@ class IndexedFile(NamedTuple):
 
 @dataclass(slots=True)
 class _Listing:
-    """A listing on its way through; what is no ECG stays behind."""
+    """State of a streamed listing: manifests, ignored files and prefixes that cannot be listed."""
 
     manifests: list[StoredObject] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     closed: list[str] = field(default_factory=list)
-    """Prefixes that cannot be listed: nobody knows what is below."""
+    """Prefixes that cannot be listed; their content is unknown."""
 
     def skip(self, prefix: str) -> None:
         self.closed.append(prefix)
@@ -98,10 +98,10 @@ class _Listing:
 def index(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
 ) -> IndexSummary:
-    """Record every new or changed ECG below ``settings.ecg_prefix``, then the manifests found there.
+    """Record every new or changed ECG below ``settings.ecg_prefix``, then import the manifests found there.
 
-    Merged patient numbers are taken up first. The listing is worked off as it streams in: memory does not
-    grow with the archive. Raises StoreUnavailableError or DatabaseUnavailableError after
+    Merged patient numbers are imported first. The listing is processed as a stream, so memory does not grow
+    with the archive. Raises StoreUnavailableError or DatabaseUnavailableError after
     ``settings.outage_seconds``.
     """
     timezone.move_times(engine, settings)
@@ -110,18 +110,18 @@ def index(
     gone = GoneFiles(engine, settings.ecg_prefix, settings.outage_seconds)
     files = ecg_files(listing.ecgs(gone.watch(store.list(settings.ecg_prefix, listing.skip))))
     while rows := list(islice(files, ROWS_TOGETHER)):
-        new, changed = patiently(partial(record, engine, rows, "ecg"), settings.outage_seconds)
+        new, changed = transact(engine, settings.outage_seconds, record, rows, "ecg")
         summary.ecgs += len(rows)
         summary.new += new
         summary.changed += changed
         progress("index", summary.ecgs, note=f"{summary.new} new")
     summary.ignored = dict(listing.ignored)
-    patiently(partial(_note_ignored, engine, summary.ignored), settings.outage_seconds)
+    transact(engine, settings.outage_seconds, _note_ignored, summary.ignored)
     for manifest in listing.manifests:
         taken = manifests.import_manifests(engine, store, settings, manifest)
         summary.manifest_rows += taken.rows
         summary.manifest_rows_refused += taken.refused
-    if summary.ecgs:  # otherwise more likely a folder that is not mounted than an archive without ECGs
+    if summary.ecgs:  # an empty listing is more likely an unmounted folder than an archive without ECGs
         listed = {manifest.key for manifest in listing.manifests}
         closed = tuple(listing.closed)
         summary.gone = gone.settle(closed)
@@ -132,16 +132,16 @@ def index(
 
 
 def record_key(key: str) -> str:
-    """The key without its extension: what a record's files, and its row in a manifest, have in common."""
+    """Return the key without its extension, shared by a record's files and its manifest row."""
     folder, slash, name = key.rpartition("/")
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
 def ecg_files(listing: Iterable[StoredObject]) -> Iterator[IndexedFile]:
-    """The ECGs among the objects of a sorted ``listing``, which holds no file of the kind OTHER.
+    """Group the objects of a sorted ``listing`` without files of kind OTHER into ECGs.
 
-    A header and the signal files of its name form a record; annotations of it are part of it. Whatever else
-    has no header beside it is listed by itself, so that it ends in quarantine and not in silence.
+    A header and the signal and annotation files of the same name form one record. Other files without a
+    header are listed alone, so that they get a quarantine entry and are not ignored.
     """
     for stem, members in _records(listing):
         headers = [item for item in members if item.key.lower().endswith(HEADER)]
@@ -154,10 +154,10 @@ def ecg_files(listing: Iterable[StoredObject]) -> Iterator[IndexedFile]:
 
 
 def _records(listing: Iterable[StoredObject]) -> Iterator[tuple[str, list[StoredObject]]]:
-    """Record keys and their files, with only those records in memory that later keys may still belong to.
+    """Yield record keys and their files. Only records that may still get files are in memory.
 
-    Those are the ones whose name, with a dot, begins the present key: ``a.b.hea`` comes between ``a.a`` and
-    ``a.z``.
+    These are the records whose key plus a dot is a prefix of the current key: ``a.b.hea`` sorts between
+    ``a.a`` and ``a.z``.
     """
     begun: list[tuple[str, list[StoredObject]]] = []
     for item in listing:
@@ -172,24 +172,22 @@ def _records(listing: Iterable[StoredObject]) -> Iterator[tuple[str, list[Stored
 
 
 def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> IndexedFile:
-    # The version covers the signal files: a header that comes before its signal is tried again afterwards.
+    # The version covers the signal files: a header that arrives before its signal file is read again later.
     version = "\n".join(f"{file.key}\t{file.etag}" for file in files)
     etag = main.etag if len(files) == 1 else hashlib.sha256(version.encode()).hexdigest()
     return IndexedFile(main.key, stem, etag, sum(file.size for file in files))
 
 
-def record(engine: Engine, rows: list[IndexedFile], kind: str) -> tuple[int, int]:
-    """Record listed files of one kind; how many are new, and how many have changed."""
-    with engine.begin() as connection:
-        connection.execute(queries.statement("stage_objects"))
-        copy_rows(connection, "staged_objects", IndexedFile._fields, rows)
-        counts = connection.execute(queries.statement("index_01_objects"), {"kind": kind}).one()
-        for step in INDEX_STEPS:
-            connection.execute(queries.statement(step))
+def record(connection: Connection, rows: list[IndexedFile], kind: str) -> tuple[int, int]:
+    """Record listed files of one kind. Return the numbers of new and of changed files."""
+    connection.execute(queries.statement("stage_objects"))
+    copy_rows(connection, "staged_objects", IndexedFile._fields, rows)
+    counts = connection.execute(queries.statement("index_01_objects"), {"kind": kind}).one()
+    for step in INDEX_STEPS:
+        connection.execute(queries.statement(step))
     return counts.new, counts.changed
 
 
-def _note_ignored(engine: Engine, ignored: Mapping[str, int]) -> None:
-    with engine.begin() as connection:
-        kinds, files = list(ignored), list(ignored.values())
-        connection.execute(queries.statement("note_ignored"), {"kinds": kinds, "files": files})
+def _note_ignored(connection: Connection, ignored: Mapping[str, int]) -> None:
+    kinds, files = list(ignored), list(ignored.values())
+    connection.execute(queries.statement("note_ignored"), {"kinds": kinds, "files": files})

@@ -1,7 +1,8 @@
-"""Manifests: ``record_list.csv`` in the layout of MIMIC-IV-ECG, which names patient and time of ECG files.
+"""Manifests: ``record_list.csv`` in the layout of MIMIC-IV-ECG, with patient and time of each ECG file.
 
-Two columns more may be there: ``site`` and ``indication``, where and why it was recorded. Manifests are
-mirrored: what one no longer says does not hold, and an ECG that rows give to several patients is nobody's.
+Two more columns are optional: ``site`` (the place of recording) and ``indication`` (the reason). Manifests
+are mirrored: a row that is removed no longer holds. An ECG with rows of several patients belongs to no
+patient.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import posixpath
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence import patience
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.domain.text import plain_text
 from stence.errors import ObjectError, StoreUnavailableError
 from stence.ingest.faults import Fault, SourceKind, log_faults, write_faults
@@ -45,12 +45,12 @@ log = logging.getLogger(__name__)
 COLUMNS = ("subject_id", "path")
 OPTIONAL = ("study_id", "ecg_time", "site", "indication")
 MAX_FAULTS_KEPT = 1000
-"""Of one manifest; all are counted."""
+"""Maximum number of stored faults per manifest; all faults are counted."""
 ROW_STEPS = ("manifest_02_touched", "manifest_03_withdraw", "manifest_04_rows")
 
 
 class ManifestRow(NamedTuple):
-    """A usable row of a manifest; ``line`` counts from 1, the header's."""
+    """A usable row of a manifest; the header is ``line`` 1."""
 
     line: int
     record_key: str
@@ -63,38 +63,33 @@ class ManifestRow(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """How many rows of a manifest were taken up, and how many could not be used."""
+    """Numbers of imported and of refused rows of a manifest."""
 
     rows: int = 0
     refused: int = 0
 
 
 def import_manifests(engine: Engine, store: ObjectStore, settings: Settings, manifest: StoredObject) -> Taken:
-    """Read a manifest, unless it was read in this version; ECGs of which it changes anything become pending.
+    """Import a manifest, unless this version was imported before. ECGs with changed data become pending.
 
-    Rows that cannot be used are in ``source_faults`` by line. A manifest that cannot be fetched keeps what it
-    said before. Rows stream into the database: memory is bounded.
+    Unusable rows are recorded in ``source_faults`` by line. If a manifest cannot be fetched, its earlier rows
+    still hold. Rows are streamed into the database, so memory is bounded.
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
-    if patiently(partial(_known_etag, engine, manifest.key), settings.outage_seconds) == manifest.etag:
+    if transact(engine, settings.outage_seconds, _known_etag, manifest.key) == manifest.etag:
         return Taken()
     reader = _Reader(manifest.key, ZoneInfo(settings.timezone))
 
     def action() -> Taken:
-        with engine.begin() as connection:
-            return _import(connection, store, manifest, reader)
+        return transact(engine, settings.outage_seconds, _import, store, manifest, reader)
 
     try:
-        taken = patience.patiently(
-            lambda: patiently(action, settings.outage_seconds),
-            settings.outage_seconds,
-            StoreUnavailableError,
-        )
+        taken = patience.patiently(action, settings.outage_seconds, StoreUnavailableError)
     except ObjectError:
         taken = Taken(0, 1)
         reader.start()
         reader.complain(0, FileFault.NOT_FETCHED)
-        patiently(partial(_note_faults, engine, reader), settings.outage_seconds)
+        transact(engine, settings.outage_seconds, _note_faults, reader)
     log_faults(log, SourceKind.MANIFEST, manifest.key, reader.reasons)
     log.info("manifest: %d rows taken up, %d refused", *taken, extra={"object_key": manifest.key})
     return taken
@@ -107,31 +102,29 @@ def withdraw_missing(
     listed: Collection[str],
     closed: tuple[str, ...] = (),
 ) -> int:
-    """Take back what manifests said that are not in the listing any more; how many such manifests there are.
+    """Withdraw the rows of manifests that are missing from the listing. Return the number of such manifests.
 
-    One below a prefix that is ``closed`` to listing is kept; so is one that is gone together with the ECGs
-    that it names: more likely a folder is not mounted.
+    Manifests below ``closed`` prefixes, which cannot be listed, are kept. A manifest that is missing together
+    with its ECGs is kept too: an unmounted folder is the more likely cause.
     """
-    known = patiently(partial(_known_below, engine, settings.ecg_prefix), settings.outage_seconds)
+    known = transact(engine, settings.outage_seconds, _known_below, settings.ecg_prefix)
     missing = [key for key in known if key not in listed and not key.startswith(closed)]
     gone = [key for key in missing if _has_ecgs(engine, store, key)]
     for key in gone:
-        patiently(partial(_withdraw, engine, key), settings.outage_seconds)
+        transact(engine, settings.outage_seconds, _withdraw, key)
         log.warning("a manifest was deleted: its rows no longer hold", extra={"object_key": key})
     if kept := len(missing) - len(gone):
         log.warning("%d manifests are gone together with all ECGs they name: they are kept", kept)
     return len(gone)
 
 
-def _known_etag(engine: Engine, key: str) -> str | None:
-    with engine.connect() as connection:
-        return connection.scalar(select(tables.manifests.c.etag).filter_by(key=key))
+def _known_etag(connection: Connection, key: str) -> str | None:
+    return connection.scalar(select(tables.manifests.c.etag).filter_by(key=key))
 
 
-def _known_below(engine: Engine, prefix: str) -> list[str]:
+def _known_below(connection: Connection, prefix: str) -> list[str]:
     key = tables.manifests.c.key
-    with engine.connect() as connection:
-        return list(connection.scalars(select(key).where(key.startswith(prefix, autoescape=True))))
+    return list(connection.scalars(select(key).where(key.startswith(prefix, autoescape=True))))
 
 
 def _import(connection: Connection, store: ObjectStore, manifest: StoredObject, reader: _Reader) -> Taken:
@@ -149,7 +142,7 @@ def _import(connection: Connection, store: ObjectStore, manifest: StoredObject, 
 
 
 def _replace_rows(connection: Connection, key: str) -> int:
-    """Make the manifest's rows the staged ones; how many of them others contradict."""
+    """Replace the manifest's rows by the staged rows. Return the number that contradict other manifests."""
     connection.execute(queries.statement("manifest_01_lock"))
     values = {"manifest_key": key}
     for step in ROW_STEPS:
@@ -158,21 +151,19 @@ def _replace_rows(connection: Connection, key: str) -> int:
     return int(connection.scalar(queries.statement("count_contradictions"), values) or 0)
 
 
-def _withdraw(engine: Engine, key: str) -> None:
-    with engine.begin() as connection:
-        connection.execute(queries.statement("stage_manifest_rows"))
-        _replace_rows(connection, key)
-        write_faults(connection, SourceKind.MANIFEST, (), key)
-        connection.execute(delete(tables.manifests).where(tables.manifests.c.key == key))
+def _withdraw(connection: Connection, key: str) -> None:
+    connection.execute(queries.statement("stage_manifest_rows"))
+    _replace_rows(connection, key)
+    write_faults(connection, SourceKind.MANIFEST, (), key)
+    connection.execute(delete(tables.manifests).where(tables.manifests.c.key == key))
 
 
-def _note_faults(engine: Engine, reader: _Reader) -> None:
-    with engine.begin() as connection:
-        write_faults(connection, SourceKind.MANIFEST, reader.faults, reader.key)
+def _note_faults(connection: Connection, reader: _Reader) -> None:
+    write_faults(connection, SourceKind.MANIFEST, reader.faults, reader.key)
 
 
 def _has_ecgs(engine: Engine, store: ObjectStore, manifest_key: str) -> bool:
-    """Whether any of the first ECGs that a manifest names is still in the store, or it names none."""
+    """True if one of a manifest's first ECGs is still in the store, or if it names no ECG."""
     named = (
         select(tables.objects.c.key)
         .join(tables.manifest_rows, tables.manifest_rows.c.record_key == tables.objects.c.record_key)
@@ -194,7 +185,7 @@ def _is_there(store: ObjectStore, key: str) -> bool:
 
 
 class _Reader:
-    """Turns the lines of one manifest into rows, and counts what must be refused."""
+    """Parses the lines of one manifest into rows, and counts refused lines."""
 
     def __init__(self, key: str, zone: ZoneInfo) -> None:
         self.key = key
@@ -203,13 +194,13 @@ class _Reader:
         self.start()
 
     def start(self) -> None:
-        """Forget what was read before: a transaction may be tried again."""
+        """Reset the counts and faults, because a transaction may be retried."""
         self.rows_seen = self.refused = 0
         self.faults: list[Fault] = []
         self.reasons: Counter[str] = Counter()
 
     def rows(self, store: ObjectStore) -> Iterator[ManifestRow]:
-        """The usable rows."""
+        """Yield the usable rows."""
         try:
             for line, cells in read_rows(self.key, store.stream(self.key), COLUMNS, OPTIONAL):
                 self.rows_seen += 1
@@ -246,7 +237,7 @@ class _Reader:
         return key
 
     def _time(self, text: str, line: int) -> datetime | None:
-        """The time in a cell; a row without a usable one is used without it, and that is told."""
+        """Parse the time in a cell. A row with an unusable time is imported without time, with a fault."""
         if not text:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Merge tables: CSV or Parquet files in the store, ``former_id,present_id``, one row a number given up."""
+"""Merge tables: CSV or Parquet files in the store, ``former_id,present_id``, one row per former number."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS = ("former_id", "present_id")
 
 
 class Merge(NamedTuple):
-    """A number that was given up, and the number of the same patient from then on."""
+    """A patient's former number, and the number that replaces it."""
 
     former_id: str
     present_id: str
@@ -33,7 +33,7 @@ class Merge(NamedTuple):
 
 
 class MergeTables(NamedTuple):
-    """What the merge tables say: the merges, what cannot be used, and prefixes that could not be read."""
+    """Content of the merge tables: merges, faults, and files or prefixes that could not be read."""
 
     files: int
     merges: list[Merge]
@@ -78,10 +78,9 @@ def _parsed(cells: Cells | RowError) -> tuple[str, str]:
 
 
 def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[list[Merge], list[Fault]]:
-    """The merges that can hold together with those ``standing``, former number -> present one; and faults.
+    """Select the merges that are consistent with those ``standing`` (former -> present number); add faults.
 
-    A number that is merged into two others is merged into none, and neither are numbers that lead back to
-    themselves.
+    A number that is merged into two others is not merged. Circular merges are not applied either.
     """
     merges = list(dict.fromkeys(merges))
     targets: dict[str, set[str]] = {former: {present} for former, present in standing.items()}
@@ -100,7 +99,7 @@ def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[li
 
 
 def present_numbers(merges: Mapping[str, str]) -> dict[str, str]:
-    """The present number of every former one, chains followed to their end; ``merges`` has no circle."""
+    """Map every former number to its present number, at the end of its chain; ``merges`` has no cycle."""
     return {former: _follow(former, merges) for former in merges}
 
 

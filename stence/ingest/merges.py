@@ -1,6 +1,6 @@
-"""Merged patient numbers: from tables in the store or by command; ECGs, flags, studies and splits follow.
+"""Merged patient numbers, from tables in the store or by command; ECGs, flags, studies and splits follow.
 
-Tables are mirrored: a merge that they no longer hold has ended. History stays in ``patient_merges``.
+Tables are mirrored: a merge that is removed from them ends. The history stays in ``patient_merges``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from stence import patience
 from stence.database import queries
 from stence.database.copy import copy_rows
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.database.tables import patient_merges, patient_splits
 from stence.domain.patients import PatientIdError, patient_id
 from stence.domain.splits import Split, split_of
@@ -30,7 +30,7 @@ from stence.settings import Settings
 log = logging.getLogger(__name__)
 
 MOST_USED_FIRST = tuple(Split)
-"""A patient who trained any model is a training patient: no model may be tested on one it has seen."""
+"""If any number of a patient is in the training split, all are: no model is tested on a training patient."""
 STEPS = (
     "merges_02_changed",
     "merges_03_aliases",
@@ -45,41 +45,35 @@ _M = patient_merges.c
 
 
 def import_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int:
-    """Make the merges those of the tables in the store and of commands; how many numbers changed.
+    """Update the merges from the tables in the store; merges by command stay. Return the number of changes.
 
-    Without any table nothing changes: more likely a folder that is not mounted. Raises StoreUnavailableError,
-    DatabaseUnavailableError.
+    Without any table nothing changes, because an unmounted folder is the more likely cause.
+    Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     read = partial(read_merges, store, settings.patient_prefix)
     tables = patience.patiently(read, settings.outage_seconds, StoreUnavailableError)
     if not tables.files:
         return 0
-
-    def action() -> int:
-        with engine.begin() as connection:
-            _lock(connection)
-            return _mirror(connection, tables)
-
-    changed = patiently(action, settings.outage_seconds)
+    changed = transact(engine, settings.outage_seconds, _mirror, tables)
     if changed:
         log.warning("merged patient numbers: %d changed", changed)
     return changed
 
 
 def merge(connection: Connection, former: str, present: str, *, by: str, why: str) -> str:
-    """Merge a patient's former number into the present one; what became of the patient's split, in words.
+    """Merge a patient's former number into the present number. Return a sentence about the patient's split.
 
-    Raises PatientMergeError where either is no patient number, the former one is merged already, or the
-    present one leads back to it.
+    Raises PatientMergeError if either is not a patient number, the former number is already merged, or the
+    merge is circular.
     """
     former_id, present_id = _usable(former), _usable(present)
     _lock(connection)
     standing = _active(connection)
     if former_id in standing:
-        raise PatientMergeError("This number is merged already; stence patients show tells into which.")
+        raise PatientMergeError("This number is merged already; stence patients show names the other one.")
     kept, _ = consistent([Merge(former_id, present_id)], standing)
     if not kept:
-        raise PatientMergeError("These numbers lead back to themselves: one merge is the wrong way round.")
+        raise PatientMergeError("This merge would be circular: one of the merges has the wrong direction.")
     row = {
         "former_id": former_id,
         "present_id": present_id,
@@ -92,13 +86,14 @@ def merge(connection: Connection, former: str, present: str, *, by: str, why: st
     split = connection.scalar(select(patient_splits.c.split).filter_by(patient_id=former_id))
     if split is None:
         return f"Both numbers are of the same split, {split_of(former_id)}."
-    return f"The numbers were of different splits: all are {split} from now on, for good."
+    return f"The numbers were of different splits: all are {split} from now on."
 
 
 def unmerge(connection: Connection, former: str, *, by: str) -> None:
-    """End the merge of a former number: it is a patient of its own again, of the split decided at the merge.
+    """End the merge of a former number. The number is a patient of its own again and keeps the merge's split.
 
-    Raises PatientMergeError where it is not merged, or a table in the store says so, which is to be mended.
+    Raises PatientMergeError if the number is not merged, or if a table in the store holds the merge: then the
+    table must be corrected.
     """
     former_id = _usable(former)
     _lock(connection)
@@ -107,7 +102,7 @@ def unmerge(connection: Connection, former: str, *, by: str) -> None:
     if source is None:
         raise PatientMergeError("This number is not merged.")
     if source == "file":
-        raise PatientMergeError("A merge table in the store says so: take the row out there.")
+        raise PatientMergeError("A merge table in the store holds this merge: take the row out there.")
     connection.execute(_ended(by).where(*active))
     _apply(connection, _active(connection))
 
@@ -116,9 +111,9 @@ def _usable(text: str) -> str:
     try:
         found = patient_id(text)
     except PatientIdError as error:
-        raise PatientMergeError(f"This is no patient number: {error}.") from None
+        raise PatientMergeError(f"This is not a patient number: {error}.") from None
     if found is None:
-        raise PatientMergeError("A placeholder or an empty text is no patient number.")
+        raise PatientMergeError("A placeholder or an empty text is not a patient number.")
     return found
 
 
@@ -127,7 +122,8 @@ def _lock(connection: Connection) -> None:
 
 
 def _mirror(connection: Connection, tables: MergeTables) -> int:
-    """Make the active merges of files those of the tables; how many numbers changed."""
+    """Replace the active merges from files by those in the tables. Return the number of changed numbers."""
+    _lock(connection)
     by_command = _active(connection, source="command")
     kept_files = _active(connection, source="file", below=tuple(tables.not_read))
     kept, contradictions = consistent(tables.merges, by_command | kept_files)
@@ -164,7 +160,7 @@ def _from_file(merge: Merge) -> dict[str, str | None]:
 def _active(
     connection: Connection, source: str | None = None, below: tuple[str, ...] | None = None
 ) -> dict[str, str]:
-    """Active merges, former number -> present one: all, of a source, or of tables below some prefixes."""
+    """Select active merges, former -> present number: all, of a source, or of tables below some prefixes."""
     statement = select(_M.former_id, _M.present_id, _M.source_key).where(_M.state == "active")
     if source is not None:
         statement = statement.where(_M.source == source)
@@ -180,7 +176,7 @@ def _ended(by: str) -> Update:
 
 
 def _apply(connection: Connection, merges: Mapping[str, str]) -> int:
-    """Let everything follow the merges that are active now; of how many numbers the present one changed."""
+    """Apply the active merges to all tables. Return the count of numbers whose present number changed."""
     numbers = present_numbers(merges)
     connection.execute(queries.statement("stage_merges"))
     connection.execute(queries.statement("stage_manifest_rows"))
@@ -194,7 +190,7 @@ def _apply(connection: Connection, merges: Mapping[str, str]) -> int:
 
 
 def _decide_splits(connection: Connection, numbers: Mapping[str, str]) -> None:
-    """One split for all numbers of a patient: the most used one, decided when they first differ."""
+    """Give all numbers of a patient one split. If they differ, the first in MOST_USED_FIRST is stored."""
     known = connection.execute(select(patient_splits.c.patient_id, patient_splits.c.split))
     decided = {patient: Split(split) for patient, split in known}
     groups: defaultdict[str, set[str]] = defaultdict(set)
@@ -218,7 +214,7 @@ def _decide_splits(connection: Connection, numbers: Mapping[str, str]) -> None:
 
 
 def _note_splits(connection: Connection) -> None:
-    """Say in the history which split was decided."""
+    """Record the decided split in the merge history."""
     decided = select(patient_splits.c.split).where(patient_splits.c.patient_id == _M.former_id)
     connection.execute(
         update(patient_merges).where(_M.state == "active").values(split=decided.scalar_subquery())

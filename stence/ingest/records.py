@@ -1,4 +1,4 @@
-"""What all manifests together say of each ECG file, and what follows where that changes."""
+"""Combined manifest record of each ECG file, and the updates that follow a change of the record."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ STEPS = (
     "records_05_withdraw_flags",
     "records_06_timezones",
 )
-"""Statements of ``sql/statements`` that bring ``manifest_records`` up to date, in this order."""
+"""Statements of ``sql/statements`` that update ``manifest_records``, in this order."""
 
 
 def update_records(connection: Connection) -> None:
-    """Work out the records in ``touched_records`` anew, as part of a transaction.
+    """Recompute the records in ``touched_records``, as part of a transaction.
 
-    ECGs of which the manifests now say something else become pending, and their unreviewed flags are
-    withdrawn where that is their patient.
+    ECGs with a changed record become pending. If the patient changed, their unreviewed flags are withdrawn.
     """
     for step in STEPS:
         connection.execute(queries.statement(step))

@@ -1,4 +1,4 @@
-"""Rows of cath reports: what is in their cells, or why they cannot be used."""
+"""Parse rows of cath reports; an unusable row raises RowError."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stence.ingest.tables import Cells, RowError, RowFault, named_id, named_pati
 COLUMNS = ("study_id", "patient_id", "performed_at", "segment", "degree")
 INTERVENTION, REPORTED = "intervention_at", "reported_at"
 OPTIONAL = (INTERVENTION, REPORTED)
-"""Columns that may be missing."""
+"""Optional columns."""
 
 _DEGREE = re.compile(r"\d{1,3}(\.\d{1,9})?", re.ASCII)
 _SEGMENT = re.compile(r"\d{1,2}", re.ASCII)
 
 
 class Row(NamedTuple):
-    """A usable row: one narrowed segment, or none where ``segment`` is None."""
+    """A usable row: one narrowed segment; ``segment`` is None for a study without stenosis."""
 
     study_id: str
     patient_id: str
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 def parse(cells: Cells, timezone: tzinfo) -> Row:
-    """The row in the cells; times without a zone are in ``timezone``. Raises RowError."""
+    """Parse the cells into a row; times without a zone are in ``timezone``. Raises RowError."""
     study_id = named_id(cells["study_id"])
     segment = _segment(cells["segment"], study_id)
     intervention, reported = (
@@ -57,7 +57,7 @@ def _segment(text: str, study_id: str) -> int | None:
 
 
 def _degree(text: str, segment: int | None, study_id: str) -> float:
-    """Percent; nobody reports a narrowing below 1 %, so what lies there is a share of 1."""
+    """Parse percent. Reports give no degree below 1 %, so a value between 0 and 1 is a fraction: RowError."""
     if segment is None and not text:
         return 0.0
     if not _DEGREE.fullmatch(text) or float(text) > (100 if segment else 0):

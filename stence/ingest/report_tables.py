@@ -1,4 +1,4 @@
-"""Cath reports into Postgres: the studies there are the usable ones of the reports as they are now."""
+"""Import cath reports into Postgres, which mirrors the usable studies of the current reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.ingest.faults import SourceKind, write_faults
 from stence.ingest.patients import Patients, load_patients
 from stence.ingest.reports import Reports, Study, read_reports
@@ -45,7 +44,7 @@ class StudyRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReportSummary:
-    """What the reports held."""
+    """Counts of an import of cath reports."""
 
     files: int
     studies: int
@@ -54,18 +53,18 @@ class ReportSummary:
     faults: int
 
     def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
+        """Return the counts by name."""
         return asdict(self)
 
 
 def index_reports(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
 ) -> ReportSummary:
-    """Read the cath reports into the database; what they hold, in counts.
+    """Import the cath reports into the database. Return counts.
 
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
-    patients = patiently(partial(load_patients, engine), settings.outage_seconds)
+    patients = transact(engine, settings.outage_seconds, load_patients)
     reports, new, changed = _import(engine, store, settings, progress, patients)
     summary = ReportSummary(reports.files, len(reports.studies), new, changed, len(reports.faults))
     log.info("cath reports: %s", summary.as_dict())
@@ -75,7 +74,7 @@ def index_reports(
 def import_reports(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, patients: Patients
 ) -> Reports:
-    """As ``index_reports``; what the reports hold in full."""
+    """Import as ``index_reports``, but return the reports themselves."""
     return _import(engine, store, settings, progress, patients)[0]
 
 
@@ -83,18 +82,13 @@ def _import(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, patients: Patients
 ) -> tuple[Reports, int, int]:
     reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), progress, patients)
-    if not reports.files:  # more likely a prefix that is not mounted than a hospital without studies
+    if not reports.files:  # an unmounted prefix is more likely than a hospital without studies
         return reports, 0, 0
-
-    def action() -> tuple[int, int]:
-        with engine.begin() as connection:
-            return _write(connection, reports, patients)
-
-    return reports, *patiently(action, settings.outage_seconds)
+    return reports, *transact(engine, settings.outage_seconds, _write, reports, patients)
 
 
 def _write(connection: Connection, reports: Reports, patients: Patients) -> tuple[int, int]:
-    """How many studies are new, and of how many the reports now say something else."""
+    """Write the studies. Return the numbers of new and of changed studies."""
     connection.execute(queries.statement("reports_00_lock"))
     connection.execute(queries.statement("stage_reports"))
     studies = (_study_row(study, patients) for study in reports.studies)

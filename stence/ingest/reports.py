@@ -1,16 +1,16 @@
-"""Cath reports: CSV or Parquet files in the store, one row a narrowed segment -> studies with 16 degrees.
+"""Cath reports: CSV or Parquet files in the store, one row per narrowed segment -> studies of 16 degrees.
 
-Columns ``study_id, patient_id, performed_at, segment, degree`` in any order, others ignored but
-``intervention_at``: when the patient was treated, an ECG from then on says nothing of what the study saw; and
-``reported_at``: of a study that was reported several times, the rows of the newest report count, all others
-are superseded. Rows without it are older than any with it.
+Columns are ``study_id, patient_id, performed_at, segment, degree``, in any order. Two columns are optional.
+``intervention_at`` is the time of treatment: later ECGs do not belong to the study's findings.
+``reported_at`` is the time of the report: only the rows of a study's newest report count. Rows without it are
+the oldest. Other columns are ignored.
 
-Segments that a study does not list are open (0 %); a study without any narrowing has one row with an empty
-segment. A study may be spread over rows and files: of several degrees for one segment in one file the worst
-counts, since a segment can hold several narrowings.
+A segment without a row is open (0 %). A study without stenosis has one row with an empty segment. A study may
+have rows in several files. If one file gives several degrees for one segment, the worst counts, because a
+segment can have several stenoses.
 
-A study with a row that cannot be used is left out as a whole, as that row may have held its worst narrowing;
-so is one whose rows name two patients or two times, or whose files give one segment two degrees.
+A study with an unusable row is left out, because that row may hold its worst stenosis. A study is also left
+out if its rows name two patients or two times, or if two files give different degrees for one segment.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from stence.progress import Progress
 log = logging.getLogger(__name__)
 
 MIN_STUDIES_OF_A_TIME = 10
-"""So many studies of one file, all at the same time of day, are dates without their times."""
+"""If so many studies of a file all have the same time of day, their times are only dates."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class StudyFault(StrEnum):
-    """Why a study cannot be used."""
+    """Reasons why a study cannot be used."""
 
     ROW_UNUSABLE = "study_row_unusable"
     TWO_PATIENTS = "study_two_patients"
@@ -49,9 +49,9 @@ class StudyFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One coronary angiography: whose, when (with its time zone), and the 16 degrees in percent.
+    """One coronary angiography: patient, time (with time zone), and 16 stenosis degrees in percent.
 
-    ``report_key`` is the report that named it last, ``intervention_at`` the first intervention it tells of.
+    ``report_key`` is the last report with the study, ``intervention_at`` the first intervention in it.
     """
 
     study_id: str
@@ -64,9 +64,9 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """The usable studies in order of their ids, how many rows and studies were left out, and the faults.
+    """The usable studies sorted by id, the numbers of excluded rows and studies, and the faults.
 
-    ``interventions`` has the first of each patient, also where its study cannot be used.
+    ``interventions`` has each patient's first intervention, even if its study cannot be used.
     """
 
     files: int
@@ -81,7 +81,7 @@ def read_reports(
 ) -> Reports:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
 
-    Patients are named by their present numbers. Unusable rows and files are counted; the log has counts only.
+    Patients have their present numbers. Unusable rows and files are counted; the log has counts only.
     Raises StoreUnavailableError.
     """
     gathering = _Gathering(timezone, patients)
@@ -94,13 +94,13 @@ def read_reports(
 
 @dataclass(slots=True, eq=False)
 class _Report:
-    """What the rows of one study say that were reported at the same time."""
+    """The rows of one study with the same report time."""
 
     patient_id: str
     performed_at: datetime
     key: str = ""
     degrees: dict[str, list[float]] = field(default_factory=dict)
-    """By file."""
+    """Degrees by file."""
     intervention_at: datetime | None = None
     spoilt: StudyFault | None = None
     faults: list[Fault] = field(default_factory=list)
@@ -118,7 +118,7 @@ class _Report:
             self.intervention_at = min(row.intervention_at, self.intervention_at or row.intervention_at)
 
     def end_of_file(self, key: str, line: int) -> None:
-        """Compare what a file says with the files before it."""
+        """Compare a file's degrees with those of earlier files."""
         for other, degrees in self.degrees.items():
             pairs = zip(degrees, self.degrees[key], strict=True)
             if other != key and any(one and another and one != another for one, another in pairs):
@@ -134,7 +134,7 @@ class _Report:
 
 
 class _Gathering:
-    """Studies while their rows come in, from whichever file."""
+    """Collects the rows of all files into studies."""
 
     def __init__(self, timezone: tzinfo, patients: Patients) -> None:
         self.files = 0
@@ -185,11 +185,11 @@ class _Gathering:
             if study not in spoilt
         )
         counts = Counter(fault.reason for fault in self._faults) + Counter(map(str, spoilt.values()))
-        del counts[FileFault.TIMES_OF_DAY_EQUAL]  # is told, and leaves nothing out
+        del counts[FileFault.TIMES_OF_DAY_EQUAL]  # a warning only: no study is left out
         return Reports(self.files, studies, dict(counts), tuple(sorted(faults)), _first_interventions(newest))
 
     def _refuse_file(self, rows: _FileRows, fault: FileFault) -> None:
-        """What was read of a damaged file may lack its worst rows."""
+        """Record the fault, and mark all studies read from the file: their worst rows may be missing."""
         rows.refused[fault] += 1
         self._faults.append(Fault(rows.key, rows.line + 1, fault))
         self._spoilt.update(rows.last_lines)
@@ -201,12 +201,12 @@ class _FileRows:
     def __init__(self, gathering: _Gathering, key: str) -> None:
         self.key, self.line = key, 0
         self.last_lines: dict[str, int] = {}
-        """By study."""
+        """Last line by study."""
         self._gathering = gathering
         self._reports: dict[_Report, int] = {}
         self._degrees: list[float] = []
         self._moments: dict[str, datetime] = {}
-        """By study."""
+        """Time by study."""
         self.refused: Counter[str] = Counter()
 
     def take(self, rows: Iterator[tuple[int, Cells | RowError]]) -> None:
@@ -224,7 +224,7 @@ class _FileRows:
                     suspicious.append((self.line, row.study_id))
             except RowError as error:
                 self._refuse(self.line, error)
-        if max(self._degrees, default=0) == 1:  # shares: what others write as 100 %
+        if max(self._degrees, default=0) == 1:  # a file of fractions: its 1 means 100 %
             for line, study in suspicious:
                 self._refuse(line, RowError(RowFault.DEGREE_FRACTION, study))
 

@@ -1,7 +1,7 @@
-"""Tables that a hospital exports: the rows of CSV and Parquet files, one record a line, strictly.
+"""Read the rows of a hospital's CSV and Parquet files strictly.
 
-CSV is UTF-8 after RFC 4180, without line breaks inside fields: a stray quote spoils its line alone.
-Parquet is read batch by batch of its row groups. Memory grows with neither.
+CSV is UTF-8 by RFC 4180, without line breaks inside fields: a stray quote damages only its own line.
+Parquet is read in batches of its row groups. Memory does not grow with the file in either format.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch, Schema
 
 MAX_LINE_CHARACTERS = 65_536
-"""A longer line is no record."""
+"""A longer line is not a record."""
 MAX_ID_CHARACTERS = 128
 MAX_ROW_GROUP_BYTES = 2**30
-"""Of a Parquet file, uncompressed: pyarrow holds one at a time."""
+"""Maximum uncompressed size of a Parquet row group; pyarrow holds one row group in memory."""
 ROWS_TOGETHER = 10_000
 
 Cells = Mapping[str, str]
@@ -37,7 +37,7 @@ _RECORD = re.compile(rf"{_FIELD}(?:,{_FIELD})*")
 
 
 class RowFault(StrEnum):
-    """Why a row cannot be used."""
+    """Reasons why a row cannot be used."""
 
     NOT_A_RECORD = "row_not_a_record"
     ID_MISSING = "row_id_missing"
@@ -54,18 +54,18 @@ class RowFault(StrEnum):
 
 
 class FileFault(StrEnum):
-    """Why no more of a file can be used."""
+    """Reasons why a file, or the rest of it, cannot be used."""
 
     COLUMN_MISSING = "file_column_missing"
     COLUMN_DOUBLED = "file_column_doubled"
     UNREADABLE = "file_unreadable"
     NOT_FETCHED = "file_not_fetched"
     TIMES_OF_DAY_EQUAL = "file_times_of_day_equal"
-    """Told, nothing is left out: dates were written as times, at midnight or noon."""
+    """A warning only: the times are dates, written as midnight or noon."""
 
 
 class RowError(Exception):
-    """The row cannot be used; ``record_id`` is what it is most likely about, or empty."""
+    """The row cannot be used; ``record_id`` is its most likely record, or empty."""
 
     def __init__(self, fault: RowFault | FileFault, record_id: str = "") -> None:
         super().__init__(fault)
@@ -74,7 +74,7 @@ class RowError(Exception):
 
 
 class FileError(Exception):
-    """The file cannot be used, from where it is read."""
+    """The rest of the file cannot be used."""
 
     def __init__(self, fault: FileFault, detail: str) -> None:
         super().__init__(detail)
@@ -82,17 +82,17 @@ class FileError(Exception):
 
 
 def is_table(key: str) -> bool:
-    """Whether an object's name is that of a table."""
+    """True if the key has the extension of a table."""
     return key.lower().endswith((".csv", ".parquet"))
 
 
 def read_rows(
     key: str, chunks: Iterable[bytes], columns: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[tuple[int, Cells | RowError]]:
-    """Number and cells of every row; a CSV's by line from the header's 1, a Parquet's by row from 1.
+    """Yield number and cells of every row: the line in a CSV (the header is 1), the row from 1 in a Parquet.
 
-    The first of ``columns`` holds the id; the ``optional`` ones may be missing. Raises FileError where the
-    file is no table with these columns, has one of them twice, or is damaged.
+    The first of ``columns`` holds the id; ``optional`` columns may be missing. Raises FileError if the file
+    is damaged, lacks one of the columns, or has a column twice.
     """
     if key.lower().endswith(".parquet"):
         return _parquet_rows(chunks, columns, optional)
@@ -100,7 +100,7 @@ def read_rows(
 
 
 def named_patient(text: str, record_id: str = "") -> str:
-    """The patient number in a cell. Raises RowError where it names nobody, or cannot be read."""
+    """Parse the patient number in a cell. Raises RowError if it is empty, a placeholder or unreadable."""
     try:
         found = patient_id(text)
     except PatientIdError:
@@ -111,7 +111,7 @@ def named_patient(text: str, record_id: str = "") -> str:
 
 
 def named_id(text: str) -> str:
-    """Another identifier in a cell, such as a study's. Raises RowError where it is empty or unreadable."""
+    """Parse another identifier in a cell, such as a study's. Raises RowError if it is empty or unreadable."""
     if not text:
         raise RowError(RowFault.ID_MISSING)
     if len(text) > MAX_ID_CHARACTERS or not text.isprintable():
@@ -120,9 +120,9 @@ def named_id(text: str) -> str:
 
 
 def named_time(text: str, zone: tzinfo, record_id: str = "") -> datetime:
-    """The ISO 8601 time in a cell, in ``zone`` where it names none.
+    """Parse the ISO 8601 time in a cell; a time without a zone is in ``zone``.
 
-    Raises RowError where it is none, a date alone, or a time that cannot be meant.
+    Raises RowError if it is unreadable, a date without a time, or implausible.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -151,9 +151,9 @@ def _csv_rows(
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """Lines of a chunked UTF-8 text, whatever ends them; what is not UTF-8 becomes U+FFFD.
+    """Split chunks of UTF-8 text into lines with any line ending; invalid bytes become U+FFFD.
 
-    Of a line that is too long only its beginning is kept, which is still too long.
+    A line that is too long is cut, but stays longer than the limit.
     """
     decoder = io.IncrementalNewlineDecoder(
         codecs.getincrementaldecoder("utf-8-sig")("replace"), translate=True
@@ -170,7 +170,7 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
 
 
 def _fields(line: str) -> list[str]:
-    """The fields of one line; none where it is no record or not text."""
+    """Split one line into fields; an empty list if the line is not a record or not text."""
     if len(line) > MAX_LINE_CHARACTERS or "\N{REPLACEMENT CHARACTER}" in line or "\0" in line:
         return []
     if '"' not in line:
@@ -196,7 +196,7 @@ def _check_columns(names: Sequence[str], columns: Sequence[str], optional: Seque
 def _parquet_rows(
     chunks: Iterable[bytes], columns: Sequence[str], optional: Sequence[str]
 ) -> Iterator[tuple[int, Cells | RowError]]:
-    from pyarrow import ArrowException  # noqa: PLC0415 -- only hospitals that send Parquet need it
+    from pyarrow import ArrowException  # noqa: PLC0415 -- needed only for Parquet files
 
     with tempfile.TemporaryFile() as file:
         file.writelines(chunks)
@@ -204,7 +204,7 @@ def _parquet_rows(
         try:
             yield from _read_parquet(file, columns, optional)
         except (ArrowException, OSError, ValueError, OverflowError):  # their texts can quote cells
-            raise FileError(FileFault.UNREADABLE, "it is damaged, or no Parquet file") from None
+            raise FileError(FileFault.UNREADABLE, "it is damaged, or not a Parquet file") from None
 
 
 def _read_parquet(
@@ -227,7 +227,7 @@ def _read_parquet(
 
 
 def _in_utc(batch: RecordBatch) -> RecordBatch:
-    """The batch with times to the microsecond, in UTC where they have a zone, whose name may be unknown."""
+    """Convert times to microseconds, and to UTC if they have a zone, because its name may be unknown."""
     import pyarrow  # noqa: PLC0415
 
     def target(kind: Any) -> Any:
@@ -240,7 +240,7 @@ def _in_utc(batch: RecordBatch) -> RecordBatch:
 
 
 def _cell(value: Any) -> str:
-    """A Parquet value as CSV would have it; whole numbers may come as floats, with NaN for nothing."""
+    """Format a Parquet value as in CSV. Whole numbers may be stored as floats; NaN is an empty cell."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():

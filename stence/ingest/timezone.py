@@ -1,4 +1,4 @@
-"""Times without a zone are read in ``settings.timezone``; when that setting is mended, they move with it."""
+"""Move times that were read without a zone when ``settings.timezone`` changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.database.tables import installation
 from stence.settings import Settings
 
@@ -24,21 +24,21 @@ STEPS = (
 
 
 def move_times(engine: Engine, settings: Settings) -> int:
-    """Move what was read in another time zone than that of the settings into it; how many ECGs moved.
+    """Move times that were read in another time zone to the setting's zone. Return the number of moved ECGs.
 
-    Their clocks' readings stay as they were. Raises DatabaseUnavailableError.
+    The local clock time stays the same. Raises DatabaseUnavailableError.
     """
-
-    def action() -> tuple[int, str | None]:
-        with engine.begin() as connection:
-            before = connection.scalar(select(installation.c.value).filter_by(name=NAME).with_for_update())
-            return _move(connection, before, settings.timezone), before
-
-    moved, before = patiently(action, settings.outage_seconds)
+    moved, before = transact(engine, settings.outage_seconds, _move_from_before, settings.timezone)
     if before not in (None, settings.timezone):
         said = "STENCE_TIMEZONE is %s now, and was %s: the times of %d ECGs were moved"
         log.warning(said, settings.timezone, before, moved)
     return moved
+
+
+def _move_from_before(connection: Connection, timezone: str) -> tuple[int, str | None]:
+    """Move the times. Return the number of moved ECGs, and the time zone recorded before."""
+    before = connection.scalar(select(installation.c.value).filter_by(name=NAME).with_for_update())
+    return _move(connection, before, timezone), before
 
 
 def _move(connection: Connection, before: str | None, zone: str) -> int:

@@ -26,6 +26,7 @@ from stence.domain.targets import SEGMENTS
 from stence.ecg import Reason, UnusableEcgError
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import VERSIONS, Recipe
+from stence.files import write_json
 from stence.labels.table import Labelled, LabelTable
 from stence.objects import ObjectStore
 from stence.progress import Progress
@@ -130,9 +131,7 @@ def _write(
         "windows": recipe.windows(settings.windows_per_ecg),
         "recipe": recipe.version,
     }
-    unfinished = folder / f"{INDEX}.unfinished"
-    unfinished.write_text(json.dumps(index))
-    unfinished.replace(folder / INDEX)
+    write_json(folder / INDEX, index)
 
 
 def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> _Opened | str:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, Update, func, update
+from sqlalchemy import Connection, Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.leases import close_dead, kept_alive, lease_end
-from stence.database.outage import patiently
+from stence.database.outage import patiently, transact
 from stence.database.tables import monitor_runs
 from stence.domain.windows import Window
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
@@ -115,7 +115,7 @@ def watch(engine: Engine, settings: Settings, days: Sequence[date], progress: Pr
             progress("days", number, len(days), note=f"{day}")
             measured = measure_day(engine, settings, watched, day)
             seen.failed += [f"{day} {failure}" for failure in measured.failed]
-            changed = _settle(engine, settings, rules, watched, measured)
+            changed = transact(engine, settings.outage_seconds, _settle, settings, rules, watched, measured)
             seen.metrics += len(measured.metrics)
             seen.opened += changed.opened
             seen.resolved += changed.resolved
@@ -161,23 +161,18 @@ def _part_failed(part: Part, failed: bool) -> Metric:
 
 
 def _settle(
-    engine: Engine, settings: Settings, rules: Rules, watched: Sequence[Watched], measured: Day
+    connection: Connection, settings: Settings, rules: Rules, watched: Sequence[Watched], measured: Day
 ) -> alerts.Settled:
     """Write a day's figures, and judge its alerts by them and those of the days before."""
-
-    def action() -> alerts.Settled:
-        with engine.begin() as connection:
-            for window, metrics in measured.figures.items():
-                write(connection, window, metrics, everything=not measured.failed)
-            earlier = [
-                [metric for window in windows for metric in read(connection, window)]
-                for windows in _windows_before(settings, measured.window, rules.longest - 1)
-            ]
-            findings = [each for each in find(rules, [measured.metrics, *earlier]) if each.metric not in LIVE]
-            versions = [model.version for model in watched]
-            return alerts.settle(connection, findings, measured.window.end, versions)
-
-    return patiently(action, settings.outage_seconds)
+    for window, metrics in measured.figures.items():
+        write(connection, window, metrics, everything=not measured.failed)
+    earlier = [
+        [metric for window in windows for metric in read(connection, window)]
+        for windows in _windows_before(settings, measured.window, rules.longest - 1)
+    ]
+    findings = [each for each in find(rules, [measured.metrics, *earlier]) if each.metric not in LIVE]
+    versions = [model.version for model in watched]
+    return alerts.settle(connection, findings, measured.window.end, versions)
 
 
 def _windows_before(settings: Settings, window: Window, count: int) -> Iterator[set[Window]]:
@@ -202,15 +197,10 @@ def _recorded(engine: Engine, settings: Settings, days: int, seen: Watch) -> Ite
     row = update(monitor_runs).where(monitor_runs.c.id == number)
     leased = {"lease_expires_at": lease_end(settings.lease_seconds)}
 
-    def begin() -> None:
+    def begin(connection: Connection) -> None:
         values = {"id": number, "state": "running", "days": days, **leased}
-        with engine.begin() as connection:
-            close_dead(connection, monitor_runs)
-            connection.execute(insert(monitor_runs).values(values).on_conflict_do_nothing())
-
-    def write(statement: Update) -> None:
-        with engine.begin() as connection:
-            connection.execute(statement)
+        close_dead(connection, monitor_runs)
+        connection.execute(insert(monitor_runs).values(values).on_conflict_do_nothing())
 
     def end(state: str, error: str | None) -> None:
         values = {
@@ -221,12 +211,13 @@ def _recorded(engine: Engine, settings: Settings, days: int, seen: Watch) -> Ite
             "alerts_opened": len(seen.opened),
             "error": error,
         }
-        patiently(lambda: write(row.values(values)), settings.outage_seconds)
+        transact(engine, settings.outage_seconds, Connection.execute, row.values(values))
 
     def renew() -> None:
-        write(row.where(monitor_runs.c.state == "running").values(leased))
+        with engine.begin() as connection:
+            connection.execute(row.where(monitor_runs.c.state == "running").values(leased))
 
-    patiently(begin, settings.outage_seconds)
+    transact(engine, settings.outage_seconds, begin)
     with kept_alive(renew, settings.lease_seconds, "this monitoring"):
         try:
             yield

@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation import metrics
-from stence.evaluation.bootstrap import CELLS, INTERVAL
+from stence.evaluation.bootstrap import CELLS, bounds
 from stence.evaluation.follow_up import Scored, read_scored
 from stence.evaluation.watched import Watched
 from stence.monitoring.metrics import Metric
@@ -69,11 +69,9 @@ def _expected(
         fate = rng.random((min(together, count - start), person.max() + 1))[:, person]
         blocks.append(_figures(probability, fate < probability, threshold, share[None]))
     for name, (found,) in value.items():
-        drawn = np.concatenate([block[name] for block in blocks])
-        drawn = drawn[np.isfinite(drawn)]
-        if np.isfinite(found) and len(drawn):
-            lower, upper = np.percentile(drawn, INTERVAL)
-            yield Metric(f"expected_{name}", float(found), len(probability), float(lower), float(upper))
+        lower, upper = bounds(np.concatenate([block[name] for block in blocks]))
+        if np.isfinite(found) and np.isfinite(lower):
+            yield Metric(f"expected_{name}", float(found), len(probability), lower, upper)
 
 
 def _figures(probability: Rows, cases: NDArray[Any], threshold: float, weights: Rows) -> dict[str, Rows]:

@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation import metrics, propensity
-from stence.evaluation.bootstrap import INTERVAL, resamples
+from stence.evaluation.bootstrap import bounds, resamples
 from stence.evaluation.follow_up import FollowUp, follow_up_window, read_follow_up
 from stence.evaluation.metrics import BinaryPredictions
 from stence.evaluation.watched import Watched
@@ -174,7 +174,6 @@ def _tenths(probability: Rows, weight: Rows) -> NDArray[np.int64]:
 
 def _metric(name: str, values: Rows, count: int) -> Iterator[Metric]:
     """The first of ``values``, and the interval of the others; none where it is not defined."""
-    drawn = values[1:][np.isfinite(values[1:])]
-    if np.isfinite(values[0]) and len(drawn):
-        lower, upper = np.percentile(drawn, INTERVAL)
-        yield Metric(name, float(values[0]), count, float(lower), float(upper))
+    lower, upper = bounds(values[1:])
+    if np.isfinite(values[0]) and np.isfinite(lower):
+        yield Metric(name, float(values[0]), count, lower, upper)

@@ -19,14 +19,14 @@ __all__ = ["LocalStore", "ObjectStore", "S3Store", "StoredObject", "open_store"]
 
 
 def open_store(url: str, settings: Settings) -> ObjectStore:
-    """The store at ``url``: ``file:///folder`` (made if missing) or ``s3://bucket/prefix``.
+    """Open the store at ``url``: ``file:///folder`` (created if missing) or ``s3://bucket/prefix``.
 
-    Raises ConfigurationError for any other URL, and for a folder that cannot be made.
+    Raises ConfigurationError for any other URL, and for a folder that cannot be created.
     """
     if url.startswith("file://"):
         folder = _folder(url)
         if folder.is_relative_to(settings.data_dir):
-            with suppress(OSError):  # told when the store's own folder is made
+            with suppress(OSError):  # creation of the store's own folder reports the error
                 private.make_data_folder(settings.data_dir)
         return LocalStore(folder)
     if url.startswith("s3://"):

@@ -1,7 +1,7 @@
-"""A folder as an object store: an object is a file, its key the path below the folder.
+"""A folder as an object store: an object is a file, its key is the path below the folder.
 
-Symbolic links below the folder are not followed, so that no key leads out of it. Where a file system has
-a folder it cannot have a file: a key that is the beginning of another, up to a slash, is refused.
+Symbolic links below the folder are not followed, so no key leads out of it. A path cannot be both a folder
+and a file: if ``a/b`` is a key, the key ``a`` is refused.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ ABSENT = {errno.ENOENT, errno.ELOOP, errno.ENXIO, *MISPLACED}
 
 
 class LocalStore:
-    """The objects in a folder, which is made if it is missing.
+    """Object store in a folder, which is created if missing.
 
-    Raises ConfigurationError where the folder cannot be made.
+    Raises ConfigurationError if the folder cannot be created.
     """
 
     def __init__(self, root: Path) -> None:
@@ -58,14 +58,14 @@ class LocalStore:
             raise ConfigurationError(f"{root} cannot hold objects: {error.strerror}") from error
         self._root = os.path.realpath(root)
         self._identity = os.stat(self._root)
-        # As open to others as the folder itself is, whatever the process's umask; for us alone to write.
+        # Other users may read what they may read of the root folder, whatever the umask. Only we may write.
         openness = self._identity.st_mode
         self._folder_mode = 0o700 | openness & 0o2055
         self._file_mode = 0o600 | openness & 0o044
         self.url = Path(self._root).as_uri()
 
     def list(self, prefix: str, skipped: Skipped | None = None) -> Iterator[StoredObject]:
-        """See ObjectStore; a closed folder, or a path too long for a key, is passed over."""
+        """See ObjectStore; a folder without read permission, or a path too long for a key, is skipped."""
         folder, _, start = prefix.rpartition("/")
         walk = Walk(self._root, skipped)
         with self._errors(prefix, "list"):
@@ -73,7 +73,7 @@ class LocalStore:
             if not folder or self._is_path(folder):
                 with suppress(FileNotFoundError, NotADirectoryError):
                     yield from walk.files(folder, start)
-            self._check_mounted()  # or all that was below would look as if it had been deleted
+            self._check_mounted()  # an unmounted folder would look as if all objects were deleted
         walk.report(self.url, prefix)
 
     def head(self, key: str) -> StoredObject:
@@ -96,11 +96,11 @@ class LocalStore:
             yield from self._chunks(key, file, os.fstat(file).st_size)
 
     def put(self, key: str, content: bytes) -> None:
-        """See ObjectStore; written to a hidden file beside the object, synced, then renamed over it."""
+        """See ObjectStore; write a hidden temporary file in the same folder, sync it, then rename it."""
         check_portable(key)
         folder, _, name = f"{self._root}/{key}".rpartition("/")
         if UNFINISHED.fullmatch(name):
-            raise ObjectKeyError("names like this are kept for unfinished writes", key)
+            raise ObjectKeyError("names like this are reserved for unfinished writes", key)
         with self._errors(key, "write"):
             if os.path.realpath(folder) != folder:
                 raise FileExistsError(errno.EEXIST, "a symbolic link is in the way")
@@ -115,13 +115,13 @@ class LocalStore:
             os.unlink(f"{self._root}/{key}")
 
     def _is_path(self, key: str) -> bool:
-        """Whether ``key`` can name a finished object, or a folder of them, inside the root."""
+        """True if ``key`` can name a finished object or a folder inside the root."""
         path = f"{self._root}/{key}"
         unfinished = UNFINISHED.fullmatch(key.rpartition("/")[2])
         return is_portable(key) and not unfinished and os.path.realpath(path) == path
 
     def _is_mounted(self) -> bool:
-        """Whether the root is still the folder that was opened, not an empty mount point or nothing."""
+        """True if the root is still the opened folder; false if it is missing or an empty mount point."""
         with suppress(OSError):
             return os.path.samestat(os.stat(self._root), self._identity)
         return False
@@ -131,7 +131,7 @@ class LocalStore:
             raise FileNotFoundError(errno.ENOENT, "the folder is gone")
 
     def _chunks(self, key: str, file: int, size: int) -> Iterator[bytes]:
-        """The content as long as the file was when it was opened: it may be growing."""
+        """Yield the content up to the size at opening, because the file may be growing."""
         with self._errors(key):
             while size > 0 and (chunk := os.read(file, min(size, CHUNK_BYTES))):
                 size -= len(chunk)
@@ -139,7 +139,7 @@ class LocalStore:
 
     @contextmanager
     def _open(self, key: str) -> Iterator[int]:
-        """A file descriptor to read the object from."""
+        """Open the object for reading; yield the file descriptor."""
         with self._errors(key):
             if not self._is_path(key):
                 raise FileNotFoundError(errno.ENOENT, "no such key")
@@ -153,7 +153,7 @@ class LocalStore:
 
     @contextmanager
     def _errors(self, key: str, act: Act = "read") -> Iterator[None]:
-        """Say what an error of the file system means, without its text: paths can name patients."""
+        """Translate file system errors, without their paths, which can name patients."""
         try:
             yield
         except OSError as error:
@@ -161,7 +161,7 @@ class LocalStore:
 
     def _meaning(self, key: str, error: OSError, act: Act) -> StenceError:
         if error.errno in FORBIDDEN:
-            return ObjectForbiddenError(f"{self.url}: an object is closed to this user; grant the right", key)
+            return ObjectForbiddenError(f"{self.url}: this user may not access an object; grant access", key)
         if error.errno in FULL:
             return StoreUnavailableError(f"{self.url} is full ({error.strerror}): free space there")
         if act == "write" and error.errno in MISPLACED:
@@ -176,8 +176,8 @@ class LocalStore:
         if error.errno in ABSENT:
             return ObjectNotFoundError(f"{self.url} holds no such object", key)
         return ObjectUnreadableError(
-            f"{self.url}: an object cannot be read ({error.strerror}), though the folder can; "
-            "look at its disk, then retry",
+            f"{self.url}: an object cannot be read ({error.strerror}), but the folder can; "
+            "check its disk, then retry",
             key,
         )
 
@@ -199,7 +199,7 @@ def _replace(folder: str, name: str, content: bytes, mode: int) -> None:
 
 
 def _make_folders(path: str, mode: int) -> None:
-    """Make a folder and those above it so that they outlast a power cut."""
+    """Create a folder and its parents, and sync them so that they survive a power failure."""
     if os.path.isdir(path):
         return
     parent = os.path.dirname(path)
@@ -211,7 +211,7 @@ def _make_folders(path: str, mode: int) -> None:
 
 
 def _open_up(file: int | str, mode: int) -> None:
-    """Give what we made the rights that the umask kept back; some network shares know none."""
+    """Add the permissions that the umask removed; network shares without permissions are ignored."""
     if os.stat(file).st_mode & mode != mode:
         with suppress(PermissionError):
             os.chmod(file, mode)

@@ -1,4 +1,4 @@
-"""The files below a folder as objects, in the order of their keys; what is closed costs itself only."""
+"""List the files below a folder as objects, sorted by key; an unreadable file or folder is only skipped."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ logger = logging.getLogger(__name__)
 
 UNFINISHED = re.compile(r"\.stence-[0-9a-f]{32}\.tmp")
 OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-"""This process or machine has no room; no file is to blame."""
+"""Errors from exhausted resources of the process or machine, not from a file."""
 _GONE = (FileNotFoundError, NotADirectoryError)
 
 
 def describe(key: str, status: os.stat_result) -> StoredObject:
-    """The etag is cheap to compare with; a replaced file has another inode, an edited one another time."""
+    """Build the listing entry; its etag is size, time and inode, which change when the file is replaced."""
     version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
     return StoredObject(key, version, status.st_size)
 
 
 class Walk:
-    """One walk through a store's folder; in memory are the names in one folder and in those around it."""
+    """One walk through a store's folder; memory holds the names in one folder and its parent folders."""
 
     def __init__(self, root: str, skipped: Skipped | None) -> None:
         self._root = root
@@ -35,10 +35,10 @@ class Walk:
         self._passed_over: Counter[str] = Counter()
 
     def files(self, folder: str, start: str) -> Iterator[StoredObject]:
-        """Objects in ``folder`` whose next segment begins with ``start``.
+        """Yield objects in ``folder`` whose next segment begins with ``start``.
 
-        A folder's name sorts with the slash that follows it in keys: ``a-b`` < ``a/b`` < ``a0``.
-        Raises OSError where ``folder`` itself cannot be listed.
+        Folder names are sorted with the slash that follows them in keys: ``a-b`` < ``a/b`` < ``a0``.
+        Raises OSError if ``folder`` itself cannot be listed.
         """
         for name in sorted(self._names(folder, start), key=str.encode):
             key = _joined(folder, name)
@@ -52,12 +52,12 @@ class Walk:
                     yield describe(key, os.lstat(f"{self._root}/{key}"))
 
     def report(self, url: str, prefix: str) -> None:
-        """Log how much was passed over."""
+        """Log the number of skipped entries by kind."""
         for kind, count in self._passed_over.items():
             logger.warning("%d %s in %s were passed over", count, kind, url, extra={"object_key": prefix})
 
     def _names(self, folder: str, start: str) -> Iterator[str]:
-        """Names in a folder that begin with ``start``; those of folders end in a slash."""
+        """Yield names in a folder that begin with ``start``; folder names end in a slash."""
         with os.scandir(f"{self._root}/{folder}" if folder else self._root) as entries:
             for entry in entries:
                 if entry.name.startswith(start) and not UNFINISHED.fullmatch(entry.name):
@@ -65,7 +65,7 @@ class Walk:
                         yield from self._kept(folder, entry)
 
     def _kept(self, folder: str, entry: os.DirEntry[str]) -> Iterator[str]:
-        """The name of a folder or file; of anything else none."""
+        """Yield the name of a folder or regular file; nothing for other kinds of entries."""
         if not is_portable(entry.name):
             self._skip("names that are not UTF-8", _joined(folder, entry.name))
         elif entry.is_dir(follow_symlinks=False):
@@ -77,7 +77,7 @@ class Walk:
 
     @contextmanager
     def _costs_itself_only(self, key: str) -> Iterator[None]:
-        """Pass over what cannot be listed, or is gone since its folder was read."""
+        """Skip an entry that cannot be listed, or that was deleted after its folder was read."""
         try:
             yield
         except _GONE:

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 DOWNLOADS = 3
-"""Of content that does not arrive as its ETag says."""
+"""Attempts to download content whose MD5 differs from its ETag."""
 OTHERS = 3
-"""Objects that are asked for before the store is thought to be at fault, and not the object."""
+"""Number of other objects to request before the store, and not the object, is considered faulty."""
 OTHERS_SECONDS = 10.0
 
 
 class S3Store:
-    """The objects of ``url``, ``s3://bucket/prefix``.
+    """Object store at ``url``, ``s3://bucket/prefix``.
 
-    Connects at first use, and anew in a forked process. Raises ConfigurationError for a URL without a
+    Connects at first use, and again in a forked process. Raises ConfigurationError for a URL without a
     bucket, or with credentials.
     """
 
@@ -42,19 +42,19 @@ class S3Store:
             raise ConfigurationError(f"STENCE_STORE_URL={url} names no bucket: s3://bucket/prefix")
         if "@" in self._bucket or ":" in self._bucket:
             raise ConfigurationError(
-                f"STENCE_STORE_URL={without_secrets(url)} holds credentials: take them out, and set "
+                f"STENCE_STORE_URL={without_secrets(url)} holds credentials: remove them, and set "
                 "STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY"
             )
         self.url = f"s3://{self._bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
         self._settings = settings
         self._process: int | None = None
-        self._served = ""  # the object that was read last without trouble
+        self._served = ""  # the last object that was read without an error
 
     def list(self, prefix: str, skipped: Skipped | None = None) -> Iterator[StoredObject]:
-        """See ObjectStore; a page of 1000 objects is in memory. Folder markers (``name/``) are no objects.
+        """See ObjectStore; memory holds a page of 1000 objects. Folder markers (``name/``) are left out.
 
-        Whoever may list a bucket may list all of it: nothing is ever ``skipped``.
+        The permission to list a bucket covers all of it, so ``skipped`` is never called.
         """
         with self._errors():
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -71,15 +71,15 @@ class S3Store:
         return self._trial(key).of(lambda: self._head(key))
 
     def get(self, key: str, limit_bytes: int | None = None, admit: Admit | None = None) -> bytes:
-        """See ObjectStore; a transfer that breaks off goes on, a damaged one is begun again.
+        """See ObjectStore; an interrupted transfer is resumed, a damaged one is restarted.
 
-        Content that comes twice the same is taken, whatever its ETag says: some gateways give ETags that
-        look like an MD5 and are none.
+        Content that arrives twice with the same MD5 is accepted, whatever its ETag is: some gateways send
+        ETags that look like an MD5 but are not.
         """
         seen: set[str] = set()
         for _ in range(DOWNLOADS):
             transfer = self._begin(key, trial := self._trial(key), limit_bytes, admit)
-            admit = None  # it has been asked
+            admit = None  # call it only once
             try:
                 content = b"".join(self._pieces(transfer, trial))
             except DamagedError:
@@ -91,7 +91,7 @@ class S3Store:
         raise self._damaged(key)
 
     def stream(self, key: str) -> Generator[bytes]:
-        """See ObjectStore; what disagrees with its ETag is fetched once more, as by ``get``."""
+        """See ObjectStore; content that does not match its ETag is fetched again and compared, as in ``get``."""
         transfer = self._begin(key, trial := self._trial(key))
         try:
             yield from self._pieces(transfer, trial)
@@ -102,7 +102,7 @@ class S3Store:
         self._served = key
 
     def put(self, key: str, content: bytes) -> None:
-        """See ObjectStore; the server refuses content that does not match the MD5 sent with it."""
+        """See ObjectStore; the server refuses content that does not match its Content-MD5 header."""
         check_portable(key)
         digest = hashlib.md5(content, usedforsecurity=False).digest()
         with self._errors(key):
@@ -137,7 +137,7 @@ class S3Store:
         return Transfer(key, answer)
 
     def _pieces(self, transfer: Transfer, trial: Trial) -> Generator[bytes]:
-        """The content; where the transfer breaks off, another goes on from there."""
+        """Yield the content; an interrupted transfer is resumed with a new request."""
         while True:
             try:
                 with self._errors(transfer.key):
@@ -149,7 +149,7 @@ class S3Store:
             transfer.go_on(trial.of(lambda: self._fetch(transfer.key, transfer.received)))
 
     def _md5(self, key: str, trial: Trial) -> str:
-        """Of the object as it comes now."""
+        """Download the object again and return its MD5."""
         transfer = self._begin(key, trial)
         for _ in self._pieces(transfer, trial):
             pass
@@ -164,7 +164,7 @@ class S3Store:
         return Trial(key, self.url, lambda: self._serves_others_than(key))
 
     def _serves_others_than(self, key: str) -> bool:
-        """Whether the store answers for other objects: then a failure of this one is its own."""
+        """True if the store serves other objects: then the failure is specific to this object."""
         until = time.monotonic() + OTHERS_SECONDS
         try:
             page = self._connected(attempts=1).list_objects_v2(Bucket=self._bucket, Prefix=self._prefix)
@@ -188,12 +188,12 @@ class S3Store:
 
     def _damaged(self, key: str) -> ObjectUnreadableError:
         return ObjectUnreadableError(
-            f"{self.url}: the object arrives damaged, each time differently; look at the store, then retry",
+            f"{self.url}: the object arrives damaged, each time differently; check the store, then retry",
             key,
         )
 
     def _full(self, key: str) -> str:
-        """The key in the bucket."""
+        """Return the full key in the bucket."""
         if not is_text(key):
             raise ObjectNotFoundError(f"{self.url} holds no such object", key)
         return self._prefix + key
@@ -203,7 +203,7 @@ class S3Store:
         return self._connected(s3_client.ATTEMPTS)
 
     def _connected(self, attempts: int) -> S3Client:
-        """This process's client of so many attempts; threads share it, processes cannot."""
+        """Return this process's client with ``attempts`` attempts; threads share it, processes cannot."""
         if self._process != os.getpid():
             self._clients: dict[int, S3Client] = {}
             self._process = os.getpid()

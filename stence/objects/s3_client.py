@@ -14,7 +14,7 @@ from stence.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# Short waits, few attempts: an outage shows within seconds, and who runs the work decides how long to wait.
+# Short timeouts, few attempts: an outage shows within seconds, and the caller decides how long to wait.
 CONNECT_SECONDS = 3
 READ_SECONDS = 10
 ATTEMPTS = 3
@@ -22,7 +22,7 @@ SPARE_CONNECTIONS = 4
 
 
 def connect(settings: Settings, attempts: int = ATTEMPTS) -> S3Client:
-    """A client, which tries each request so often. Raises ConfigurationError for settings that cannot be."""
+    """Build a client with ``attempts`` attempts per request. Raises ConfigurationError for invalid settings."""
     access, secret = settings.s3_access_key, settings.s3_secret_key
     if (access is None) != (secret is None):
         raise ConfigurationError("set both STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY, or neither")
@@ -31,7 +31,7 @@ def connect(settings: Settings, attempts: int = ATTEMPTS) -> S3Client:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"mode": "adaptive", "total_max_attempts": attempts},
-        # Content-MD5, which every S3 service checks, in place of boto3's trailing CRC, which some refuse.
+        # Content-MD5 instead of boto3's trailing CRC: every S3 service checks it, and some refuse the CRC.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_supported",
         s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},

@@ -1,6 +1,6 @@
-"""What a failure of boto3 means, in words.
+"""Translate boto3 failures into stence's errors.
 
-Its own texts end here: they can hold keys, and keys can hold patient identifiers.
+The texts of boto3 are dropped, because they can hold keys, and keys can hold patient identifiers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stence.errors import (
 
 
 class UnansweredError(StoreUnavailableError):
-    """No answer, or a failure as one: the store's or the object's fault; ``why`` in a word or two."""
+    """No answer, or a server error, caused by the store or by the object; ``why`` in a few words."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(text)
@@ -27,15 +27,15 @@ class UnansweredError(StoreUnavailableError):
 
 
 class BrokenTransferError(UnansweredError):
-    """An answer that began well; worth another try at once."""
+    """An interrupted answer; it is retried at once."""
 
 
 class DamagedError(StoreUnavailableError):
-    """The content is not what the store's own checksum says: a part of it cannot be kept."""
+    """The content does not match the store's checksum, so no part of it can be used."""
 
 
 class UnexpectedAnswerError(ConfigurationError):
-    """A refusal that says nothing clear: a wrong address, or something about the object."""
+    """An unclear refusal: a wrong address, or a fault of the object."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(text)
@@ -56,11 +56,11 @@ WITHOUT_CREDENTIALS = (
     failures.ProfileNotFound,
 )
 MAY_NOT = "these credentials may not do this; grant them listing, reading, writing and deleting"
-OTHER_REGION = "the bucket lies in another region; mend STENCE_S3_REGION"
+OTHER_REGION = "the bucket is in another region; correct STENCE_S3_REGION"
 ADVICE = {
-    "NoSuchBucket": "there is no such bucket; create it, or mend STENCE_STORE_URL",
-    "InvalidAccessKeyId": "it does not know the access key; mend STENCE_S3_ACCESS_KEY",
-    "SignatureDoesNotMatch": "the secret key is wrong; mend STENCE_S3_SECRET_KEY",
+    "NoSuchBucket": "there is no such bucket; create it, or correct STENCE_STORE_URL",
+    "InvalidAccessKeyId": "the access key is unknown; correct STENCE_S3_ACCESS_KEY",
+    "SignatureDoesNotMatch": "the secret key is wrong; correct STENCE_S3_SECRET_KEY",
     "ExpiredToken": "the credentials have expired; renew them",
     "InvalidToken": "the credentials are not valid; renew them",
     "AccessDenied": MAY_NOT,
@@ -70,13 +70,13 @@ ADVICE = {
     "AuthorizationHeaderMalformed": OTHER_REGION,
 }
 ARCHIVED = "it is archived; restore it in the store, then retry"
-KEY_DISABLED = "the key that it is encrypted with cannot be used; enable it, then retry"
+KEY_DISABLED = "its encryption key cannot be used; enable the key, then retry"
 NOT_FOUND = {"NoSuchKey", "404"}
 THROTTLED = {"SlowDown", "RequestTimeout", "TooManyRequests", "429"}
 
 
 def meaning(failure: Exception, place: str, key: str | None) -> StenceError:
-    """The error to raise in place of one of FAILURES, met at ``place`` when asking for ``key``."""
+    """Return the error to raise instead of one of FAILURES at ``place`` for a request of ``key``."""
     if isinstance(failure, failures.ClientError):
         return _answer(failure, place, key)
     if isinstance(failure, BROKEN_TRANSFERS):
@@ -84,10 +84,10 @@ def meaning(failure: Exception, place: str, key: str | None) -> StenceError:
     if isinstance(failure, WITHOUT_CREDENTIALS):
         return ConfigurationError(
             f"{place}: no credentials; set STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY, "
-            "or what boto3 looks for (AWS_PROFILE, a role)"
+            "or another source of boto3 (AWS_PROFILE, a role)"
         )
     if isinstance(failure, failures.SSLError):
-        return ConfigurationError(f"{place} shows a certificate not trusted here: set AWS_CA_BUNDLE")
+        return ConfigurationError(f"{place} has a certificate that is not trusted here: set AWS_CA_BUNDLE")
     if isinstance(failure, SILENCE):
         return _silence(place, type(failure).__name__)
     return ConfigurationError(
@@ -104,7 +104,7 @@ def _broken(failure: Exception, place: str) -> StenceError:
 
 
 def is_about_the_object(failure: Exception) -> bool:
-    """Whether a failure is an answer that only a store that works gives: there is no byte, or no object."""
+    """True if only a working store gives this answer: the object is empty, missing or archived."""
     if not isinstance(failure, failures.ClientError):
         return False
     code = failure.response["Error"].get("Code", "")
@@ -112,7 +112,7 @@ def is_about_the_object(failure: Exception) -> bool:
 
 
 def _answer(failure: failures.ClientError, place: str, key: str | None) -> StenceError:
-    """The meaning of an answer of the service that is an error."""
+    """Translate an error response of the service."""
     code = failure.response["Error"].get("Code", "")
     status = failure.response["ResponseMetadata"].get("HTTPStatusCode", 500)
     about_object = None if key is None else _about_object(code, place, key)
@@ -130,7 +130,7 @@ def _answer(failure: failures.ClientError, place: str, key: str | None) -> Stenc
 
 
 def _about_object(code: str, place: str, key: str) -> ObjectError | None:
-    """The meaning of an answer that is clearly about one object, None of any other."""
+    """Translate an error response that concerns one object; None for any other."""
     if ADVICE.get(code) == MAY_NOT:
         return ObjectForbiddenError(f"{place}: {MAY_NOT}", key)
     if code in NOT_FOUND:

@@ -1,4 +1,4 @@
-"""One object on its way from an S3 service: how much came, how soon and well, and whose fault that is."""
+"""Transfer of one object from an S3 service: resume, verify, time out, and attribute failures."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 BROKEN_TRANSFERS = 3
-"""Of one object, before they are held against it."""
+"""Interrupted transfers of one object before the object is considered faulty."""
 ROUNDS = 2
-"""Of unanswered requests for one object; each is of several attempts."""
+"""Unanswered requests for one object before it is considered faulty; each request has several attempts."""
 GRACE_SECONDS, SLOWEST_BYTES_A_SECOND = 15.0, 25_000
-"""An object may take so long and, by its size, so much longer."""
+"""Time limit of an object: the grace time, plus its size divided by the slowest rate."""
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class Trial:
-    """What goes wrong with one object, each time held against what the store does with others."""
+    """Failures of one object; each failure is compared with the store's answers for other objects."""
 
     def __init__(self, key: str, place: str, serves_others: Callable[[], bool]) -> None:
         self._key = key
@@ -39,7 +39,7 @@ class Trial:
         self._failures = 0
 
     def of(self, action: Callable[[], T]) -> T:
-        """What ``action`` returns, after a few tries. Raises as ``judge``, and other errors as they are."""
+        """Return the result of ``action``, after retries. Raises as ``judge``; other errors pass through."""
         while True:
             try:
                 return action()
@@ -47,10 +47,10 @@ class Trial:
                 self.judge(failure)
 
     def judge(self, failure: UnansweredError | UnexpectedAnswerError) -> None:
-        """Return if it is worth another try.
+        """Return if a retry makes sense.
 
-        Raises the failure itself where the store serves no other object either, and ObjectUnreadableError
-        where it does and has failed this one often enough.
+        Raises the failure itself if the store serves no other object either. Raises ObjectUnreadableError if
+        the store serves others and this object has failed too often.
         """
         self._failures += 1
         if not self._serves_others():
@@ -58,13 +58,13 @@ class Trial:
         if self._failures >= (BROKEN_TRANSFERS if isinstance(failure, BrokenTransferError) else ROUNDS):
             raise ObjectUnreadableError(
                 f"{self._place} serves other objects, but not this one ({failure.why}); "
-                "look at it there, then retry",
+                "check the object there, then retry",
                 self._key,
             ) from None
 
 
 class Transfer:
-    """What has come of an object, whose first answer is ``answer``; it may go on in further ones."""
+    """State of an object's transfer; ``answer`` is the first response, later responses may resume it."""
 
     def __init__(self, key: str, answer: GetObjectOutputTypeDef) -> None:
         self.key = key
@@ -80,26 +80,26 @@ class Transfer:
 
     @property
     def md5(self) -> str:
-        """Of what has come."""
+        """MD5 of the bytes received so far."""
         return self._md5.hexdigest()
 
     @property
     def is_as_stated(self) -> bool:
-        """Whether the MD5 is the ETag's; objects put in parts or encrypted with a named key state none."""
+        """True if the MD5 matches the ETag, or if the ETag is no MD5 (multipart uploads, KMS encryption)."""
         return self._stated_md5 in (None, self.md5)
 
     def go_on(self, answer: GetObjectOutputTypeDef) -> None:
-        """Take the rest from another answer. Raises ObjectUnreadableError where it is not the rest."""
+        """Resume from another response. Raises ObjectUnreadableError if it is not the rest of the object."""
         if answer["ETag"] != self._etag or answer["ContentLength"] != self.size - self.received:
             answer["Body"].close()
             raise ObjectUnreadableError("the object was replaced while it was read; retry", self.key)
         self._body = answer["Body"]
 
     def pieces(self) -> Iterator[bytes]:
-        """The content of the last answer, in pieces of about CHUNK_BYTES.
+        """Yield the content of the last response in pieces of about CHUNK_BYTES.
 
-        Raises ObjectUnreadableError where it comes too slowly. Time that passes between two pieces is the
-        caller's and does not count.
+        Raises ObjectUnreadableError if the transfer is too slow. Time between two pieces belongs to the
+        caller and does not count.
         """
         with closing(self._body) as body:
             vars(body)["_raw_stream"] = _WhatHasCome(vars(body)["_raw_stream"])
@@ -118,8 +118,8 @@ class Transfer:
         self._seconds += time.monotonic() - began
         if part and self._seconds > GRACE_SECONDS + self.size / SLOWEST_BYTES_A_SECOND:
             raise ObjectUnreadableError(
-                f"the object comes too slowly: {self._seconds:.0f} s were not enough for {self.size} bytes; "
-                "look at the store, then retry",
+                f"the object arrives too slowly: {self._seconds:.0f} s were not enough for {self.size} bytes; "
+                "check the store, then retry",
                 self.key,
             )
         return part
@@ -131,13 +131,13 @@ class Transfer:
 
 
 class _WhatHasCome:
-    """An answer's raw stream, read as it comes: ``read(n)`` waits for n bytes, which may be for days."""
+    """Raw stream of a response that returns available bytes; plain ``read(n)`` would wait for n bytes."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
 
     def read(self, amount: int) -> bytes:
-        """Up to ``amount`` bytes; none at the end."""
+        """Return up to ``amount`` bytes; none at the end."""
         return self._raw.read1(amount)
 
     def __getattr__(self, name: str) -> Any:

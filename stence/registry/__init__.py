@@ -1,4 +1,4 @@
-"""The model registry: artefacts in the object store, versions and their states in Postgres."""
+"""The model registry: artefacts in the object store, model versions and their states in Postgres."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ __all__ = [
 
 
 def load_champion(engine: Engine, store: ObjectStore, settings: Settings) -> RiskScorer:
-    """The champion, its files verified, ready to score on the device of the settings.
+    """Verify and load the champion, ready to score on the device of the settings.
 
-    Raises RegistryError if there is none, ArtefactError if a file of it is missing, altered or foreign,
-    ConfigurationError for a device this machine lacks.
+    Raises RegistryError if there is no champion, ArtefactError if one of its files is missing, altered or
+    foreign, ConfigurationError if the device is not available.
     """
     with engine.connect() as connection:
         found = champion(connection)
     if found is None:
         raise RegistryError(
-            "No model is champion yet: train one (stence train), then "
+            "No model is champion yet: train a model (stence train), then promote it with "
             "stence models promote VERSION --by … --why …"
         )
     return load(found, store, settings)
 
 
 def load(found: Registered, store: ObjectStore, settings: Settings) -> RiskScorer:
-    """A version, its files verified, ready to score. Raises ArtefactError and ConfigurationError as above."""
+    """Verify and load a version, ready to score. Raises ArtefactError, ConfigurationError as load_champion."""
     return scorer(read(store, found.folder, found.sha256), device_of(settings))

@@ -1,8 +1,8 @@
 """A model artefact: a folder of exactly two files in the store, ``model.safetensors`` and ``manifest.json``.
 
-Nothing else is ever opened. Before a file is parsed its SHA-256 must be the registered one: the registry
-holds the manifest's, the manifest the weights'. Formats that can carry code (pickles, also zipped ones
-as of ``torch.save``) are refused by their name or first bytes, unopened.
+No other file is opened. A file is parsed only if its SHA-256 is the registered one: the registry holds the
+hash of the manifest, the manifest holds the hash of the weights. Formats that can carry code (pickles, also
+zipped by ``torch.save``) are refused by their name or first bytes, without being parsed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOREIGN = {b"\x80": "a Python pickle", b"PK": "a zip archive (torch.save)", b"\x
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file that may be opened: where its JSON starts, and how large it may be."""
+    """A file format that may be opened: offset of its JSON, and maximum size."""
 
     name: str
     brace_at: int
@@ -41,31 +41,31 @@ KINDS = {WEIGHTS: Kind("safetensors", 8, 2 * 2**30), MANIFEST: Kind("JSON", 0, 2
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """The two files in memory, and what the registry records of them."""
+    """The two files in memory."""
 
     manifest: Manifest
     weights: bytes
 
     @property
     def manifest_bytes(self) -> bytes:
-        """``manifest.json`` as it is stored."""
+        """Content of ``manifest.json``."""
         return self.manifest.model_dump_json(indent=2).encode()
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the manifest, which holds the weights': it stands for the whole artefact."""
+        """SHA-256 of the manifest. The manifest holds the hash of the weights, so this covers both files."""
         return hashlib.sha256(self.manifest_bytes).hexdigest()
 
 
 def weights_of(model: RiskModel) -> bytes:
-    """The model's parameters and buffers as safetensors."""
+    """Serialize the model's parameters and buffers as safetensors."""
     return save_tensors({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()})
 
 
 def publish(store: ObjectStore, prefix: str, artefact: Artefact) -> str:
-    """Write the artefact under ``prefix`` + its version; the folder's key, ending in a slash.
+    """Write the artefact under ``prefix`` + its version. Return the folder's key, ending in a slash.
 
-    The manifest goes last: a folder without one is not an artefact.
+    The manifest is written last: a folder without a manifest is not an artefact.
     """
     folder = f"{prefix}{artefact.manifest.model_version}/"
     store.put(folder + WEIGHTS, artefact.weights)
@@ -76,7 +76,8 @@ def publish(store: ObjectStore, prefix: str, artefact: Artefact) -> str:
 def read(store: ObjectStore, folder: str, sha256: str) -> Artefact:
     """Read and verify the artefact in ``folder`` against its registered ``sha256``.
 
-    Raises ArtefactError, which names the file: missing, additional, altered, or never to be opened.
+    Raises ArtefactError, with the file's name, if a file is missing, additional, altered or of another
+    format.
     """
     _check_names(store, folder)
     manifest_bytes = _verified(store, folder, MANIFEST, sha256)
@@ -85,7 +86,7 @@ def read(store: ObjectStore, folder: str, sha256: str) -> Artefact:
         registered = manifest.files[WEIGHTS]
     except (ValidationError, KeyError) as error:
         raise ArtefactError(
-            f"{folder}{MANIFEST} is not a manifest this version of stence reads: {error}"
+            f"{folder}{MANIFEST} is not a manifest that this version of stence can read: {error}"
         ) from error
     return Artefact(manifest, _verified(store, folder, WEIGHTS, registered))
 
@@ -93,8 +94,8 @@ def read(store: ObjectStore, folder: str, sha256: str) -> Artefact:
 def scorer(artefact: Artefact, device: str) -> RiskScorer:
     """Build the model of a verified artefact.
 
-    Raises ArtefactError where it was made for an unknown input recipe, other targets, or an unknown encoder,
-    and where its encoder does not read what its recipe makes.
+    Raises ArtefactError if its input recipe or encoder is unknown, if it has other targets, or if its encoder
+    does not match its recipe.
     """
     manifest = artefact.manifest
     _check_fit(manifest)
@@ -121,8 +122,8 @@ def _check_names(store: ObjectStore, folder: str) -> None:
     names = {found.key.removeprefix(folder) for found in store.list(folder)}
     if foreign := sorted(names - KINDS.keys()):
         raise ArtefactError(
-            f"{', '.join(folder + name for name in foreign)}: not part of a model artefact and not "
-            f"opened; it holds {MANIFEST} and {WEIGHTS} only. Remove it, or restore the folder from a backup."
+            f"{', '.join(folder + name for name in foreign)}: not part of a model artefact and not opened; "
+            f"an artefact holds only {MANIFEST} and {WEIGHTS}. Remove it, or restore the folder from a backup."
         )
     if missing := sorted(KINDS.keys() - names):
         raise ArtefactError(
@@ -135,7 +136,7 @@ def _verified(store: ObjectStore, folder: str, name: str, sha256: str) -> bytes:
     content = store.get(key, limit_bytes=kind.limit_bytes)
     if content[kind.brace_at : kind.brace_at + 1] != b"{":
         raise ArtefactError(
-            f"{key} is {_likely(content)} where {kind.name} belongs: refused, and not opened."
+            f"{key} is {_likely(content)}, but {kind.name} is expected: refused, and not opened."
         )
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ArtefactError(
@@ -154,10 +155,10 @@ def _likely(content: bytes) -> str:
 def _check_fit(manifest: Manifest) -> None:
     if manifest.preprocessing.version not in VERSIONS:
         raise ArtefactError(
-            f"{manifest.model_version} was trained on preprocessing {manifest.preprocessing.version}, this "
-            f"installation prepares ECGs by {', '.join(VERSIONS)}: train again."
+            f"{manifest.model_version} was trained on preprocessing {manifest.preprocessing.version}, but "
+            f"this installation has {', '.join(VERSIONS)}: train again."
         )
     if manifest.targets != TARGET_NAMES:
         raise ArtefactError(
-            f"{manifest.model_version} predicts {manifest.targets}, stence expects {TARGET_NAMES}."
+            f"{manifest.model_version} predicts {manifest.targets}, but stence expects {TARGET_NAMES}."
         )

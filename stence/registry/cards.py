@@ -1,4 +1,4 @@
-"""Model cards in the store: a folder of their own beside the artefacts, verified when they are read."""
+"""Model cards in the store, in their own folders; hashes are verified on read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMIT_BYTES = 64 * 2**20
 
 
 def publish_card(store: ObjectStore, prefix: str, version: str, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Write a card's files under ``prefix`` + the version; key and SHA-256 of each, for the manifest."""
+    """Write a card's files under ``prefix`` + the version. Return key -> SHA-256, for the manifest."""
     card = {f"{prefix}{version}/{name}": content for name, content in files.items()}
     for key, content in card.items():
         store.put(key, content)
@@ -23,13 +23,14 @@ def publish_card(store: ObjectStore, prefix: str, version: str, files: Mapping[s
 
 
 def read_card(connection: Connection, store: ObjectStore, version: str) -> dict[str, bytes]:
-    """A version's card: the content of each file by its name.
+    """Read a version's card: the content of each file by name.
 
-    Raises RegistryError for an unknown version and one without a card, ArtefactError for an altered file.
+    Raises RegistryError for an unknown version or a version without a card, ArtefactError for an altered
+    file.
     """
     manifest = connection.scalar(select(models.c.manifest).where(models.c.version == version))
     if manifest is None:
-        raise RegistryError(f"There is no model version {version}; stence models list shows them.")
+        raise RegistryError(f"There is no model version {version}; stence models list shows all versions.")
     if not manifest.get("card"):
         raise RegistryError(f"Model version {version} was registered without a model card.")
     return {key.rpartition("/")[2]: _verified(store, key, sha256) for key, sha256 in manifest["card"].items()}

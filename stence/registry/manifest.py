@@ -1,4 +1,4 @@
-"""``manifest.json``: everything about a model version but its weights."""
+"""``manifest.json``: everything about a model version except its weights."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from stence.models.calibration import Calibration
 
 
 class Part(BaseModel):
-    """Immutable, and strict about what it does not know."""
+    """Immutable base model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Architecture(Part):
-    """How to build the network again."""
+    """Encoder and arguments from which the network is rebuilt."""
 
     encoder: str = Field(description="Name in the registry of stence.encoders.")
     config: dict[str, Any] = Field(description="Arguments of the encoder.")
 
 
 class Preprocessing(Part):
-    """What the network was trained on; a manifest that names no recipe is of a time with only StenCE's."""
+    """Input recipe of the network; a manifest without a recipe is from the time when only StenCE's existed."""
 
-    recipe: str = Field(STENCE.name, description="Whose way it is: StenCE's, or of an encoder's authors.")
+    recipe: str = Field(STENCE.name, description="Origin of the recipe: StenCE, or an encoder's authors.")
     version: str = Field(description="Version of the recipe, one of stence.encoders.recipes.VERSIONS.")
     sampling_rate: int = Field(STENCE.sampling_rate, description="Hz of a window.")
     seconds: int = Field(STENCE.seconds, description="Length of a window.")
@@ -36,7 +36,7 @@ class Preprocessing(Part):
 
     @classmethod
     def of(cls, recipe: Recipe, windows: int) -> Self:
-        """That many windows as a recipe makes them."""
+        """Build the entry for ``windows`` windows of a recipe."""
         return cls(
             recipe=recipe.name,
             version=recipe.version,
@@ -47,7 +47,7 @@ class Preprocessing(Part):
 
 
 class TrainingData(Part):
-    """What it learned from, in numbers only."""
+    """Training data, as counts and a fingerprint only."""
 
     fingerprint: str = Field(description="SHA-256 over the sorted (content hash, labels, split) of all ECGs.")
     ecgs: dict[str, int] = Field(description="ECGs by split.")
@@ -58,7 +58,7 @@ class TrainingData(Part):
 
 
 class Code(Part):
-    """What made it."""
+    """Versions of stence and of its libraries at training."""
 
     stence: str
     git_commit: str | None
@@ -80,7 +80,7 @@ class Manifest(Part):
     training_config: dict[str, Any]
     training_run: dict[str, Any] = Field(description="Seed, epochs, best epoch, seconds.")
     metrics: dict[str, Any] = Field(description="On the test patients, with 95 % intervals.")
-    gate: dict[str, Any] | None = Field(None, description="The gate's verdict, where it was judged.")
+    gate: dict[str, Any] | None = Field(None, description="The gate's verdict, if there is one.")
     card: dict[str, str] = Field({}, description="Key and SHA-256 of each file of the model card.")
     code: Code
     files: dict[str, str] = Field(description="SHA-256 of each other file of the artefact.")

@@ -1,4 +1,4 @@
-"""The code and the libraries that a model was made with."""
+"""Versions of the code and libraries that trained a model."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 import stence
 
 LIBRARIES = ("numpy", "numba", "scipy", "torch")
-"""Those that a score's digits depend on."""
+"""Libraries that affect the digits of a score."""
 
 
 def libraries() -> dict[str, str]:
-    """Versions of Python and of the libraries that matter."""
+    """Return the versions of Python and of LIBRARIES."""
     return {"python": platform.python_version()} | {name: version_of(name) for name in LIBRARIES}
 
 
 def git_commit() -> str | None:
-    """The commit of the clone that runs, with ``-dirty`` where files differ from it; None outside a clone."""
+    """Return the commit of the running clone, with ``-dirty`` if files differ; None outside a clone."""
     root = Path(stence.__file__).parents[1]
     if not (root / ".git").exists():
         return None

@@ -1,8 +1,8 @@
-"""Model versions and their states: candidate -> shadow -> champion -> retired, or else rejected.
+"""Model versions and their states: candidate -> shadow -> champion -> retired, or rejected.
 
-At most one is champion. Every change leaves a row in ``model_events``, in the transaction that makes it.
-A retired model comes back by ``rollback`` only, a rejected one never. A shadow's scores raise no flags
-until it is promoted; then they do, in the same transaction.
+At most one version is champion. Every change adds a row to ``model_events``, in the same transaction.
+Only ``rollback`` brings a retired model back. A rejected model never comes back. A shadow's scores raise no
+flags. Its promotion raises the flags for these scores, in the same transaction.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from stence.registry.artefact import Artefact
 
 PROMOTABLE = ("candidate", "shadow")
 HINTS = {
-    "retired": "; stence models rollback brings a retired one back",
-    "rejected": "; stence query model_decisions says why, the next training makes another",
+    "retired": "; stence models rollback brings a retired model back",
+    "rejected": "; stence query model_decisions says why, and the next training makes another model",
 }
 
 
 class Registered(NamedTuple):
-    """Where a version's artefact lies, and its registered SHA-256."""
+    """A version, the folder of its artefact, and its registered SHA-256."""
 
     version: str
     folder: str
@@ -34,7 +34,7 @@ class Registered(NamedTuple):
 
 
 def register(connection: Connection, artefact_folder: str, artefact: Artefact, *, by: str, why: str) -> None:
-    """Record a published artefact as a candidate. Raises RegistryError if the version exists."""
+    """Register a published artefact as a candidate. Raises RegistryError if the version exists."""
     _one_change_at_a_time(connection)
     version = artefact.manifest.model_version
     if _state(connection, version) is not None:
@@ -52,24 +52,24 @@ def register(connection: Connection, artefact_folder: str, artefact: Artefact, *
 
 
 def shadow(connection: Connection, version: str, *, by: str, why: str) -> None:
-    """Let a candidate score beside the champion without raising flags. Raises RegistryError for any other."""
+    """Put a candidate into shadow: it scores but raises no flags. Raises RegistryError for any other state."""
     _one_change_at_a_time(connection)
     _check(connection, version, ("candidate",), "go into shadow")
     _change(connection, version, "shadow", by, why)
 
 
 def reject(connection: Connection, version: str, *, by: str, why: str) -> None:
-    """Rule out a candidate or shadow for good. Raises RegistryError for any other version."""
+    """Reject a candidate or shadow permanently. Raises RegistryError for any other state."""
     _one_change_at_a_time(connection)
     _check(connection, version, PROMOTABLE, "be rejected")
     _change(connection, version, "rejected", by, why)
 
 
 def promote(connection: Connection, version: str, *, by: str, why: str) -> int:
-    """Make a candidate or shadow the champion; the champion before it retires.
+    """Promote a candidate or shadow to champion, and retire the previous champion.
 
-    Flags are raised for the ECGs that it scored as a shadow, as if it had been champion; how many.
-    Raises RegistryError for a version that is unknown, champion already, retired or rejected.
+    Raises flags for the ECGs that the version scored as a shadow. Returns the number of flags.
+    Raises RegistryError for a version that is unknown, already champion, retired or rejected.
     """
     _one_change_at_a_time(connection)
     _check(connection, version, PROMOTABLE, "be promoted")
@@ -78,9 +78,9 @@ def promote(connection: Connection, version: str, *, by: str, why: str) -> int:
 
 
 def rollback(connection: Connection, *, by: str, why: str) -> str:
-    """Make the model that the champion replaced champion again, and retire the champion; the version.
+    """Make the previous champion champion again, and retire the present one. Return the previous version.
 
-    Twice in a row goes back two promotions. Raises RegistryError if there is nothing to go back to.
+    Two rollbacks go back two promotions. Raises RegistryError if there is no previous champion.
     """
     _one_change_at_a_time(connection)
     current = champion(connection)
@@ -89,28 +89,28 @@ def rollback(connection: Connection, *, by: str, why: str) -> str:
     previous = _replaced_by(connection, current.version)
     if previous is None:
         raise RegistryError(
-            f"{current.version} is the first champion: there is none before it to go back to."
+            f"{current.version} is the first champion: there is no earlier champion to go back to."
         )
     _make_champion(connection, previous, by, why)
     return previous
 
 
 def champion(connection: Connection) -> Registered | None:
-    """The champion, if there is one."""
+    """Select the champion; None if there is none."""
     found = connection.execute(_REGISTERED.where(models.c.state == "champion")).one_or_none()
     return Registered(*found) if found else None
 
 
 def shadows(connection: Connection) -> list[Registered]:
-    """The versions in shadow, oldest first."""
+    """Select the versions in shadow, oldest first."""
     found = _REGISTERED.where(models.c.state == "shadow").order_by(models.c.created_at, models.c.version)
     return [Registered(*row) for row in connection.execute(found)]
 
 
 def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
-    """The shadows that have served their days beside the present champion, newest first.
+    """Select the shadows that have been in shadow for ``shadow_days`` under the present champion, newest first.
 
-    One that was judged against a champion before this one is for a person to promote.
+    A shadow that the gate compared with an earlier champion is left out: a person must promote it.
     """
     e, later = model_events.c, model_events.alias().c
     promoted_since = exists().where(later.to_state == "champion", later.id > e.id)
@@ -125,7 +125,7 @@ def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
 
 
 def promote_due(connection: Connection, shadow_days: float) -> str | None:
-    """Promote the newest shadow that is due, if any; its version."""
+    """Promote the newest due shadow. Return its version; None if no shadow is due."""
     _one_change_at_a_time(connection)
     due = due_shadows(connection, shadow_days)
     if not due:
@@ -148,7 +148,7 @@ def _state(connection: Connection, version: str) -> str | None:
 def _check(connection: Connection, version: str, states: tuple[str, ...], change: str) -> None:
     state = _state(connection, version)
     if state is None:
-        raise RegistryError(f"There is no model version {version}; stence models list shows them.")
+        raise RegistryError(f"There is no model version {version}; stence models list shows all versions.")
     if state not in states:
         raise RegistryError(f"Model version {version} is {state}: it cannot {change}{HINTS.get(state, '')}.")
 
@@ -171,7 +171,7 @@ def _record(connection: Connection, version: str, before: str | None, after: str
 
 
 def _replaced_by(connection: Connection, version: str) -> str | None:
-    """The model that retired when ``version`` was promoted, which happens once: then it is rolled back to."""
+    """Select the model that retired when ``version`` was promoted. A version is promoted only once."""
     e = model_events.c
     promoted = (
         select(e.id)

@@ -9,18 +9,17 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from stence import __version__
 from stence.database import queries
 from stence.database.leases import close_dead, lease_end
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.database.tables import flags, monitoring_metrics, quarantine, runs, scores
 from stence.database.words import said
 from stence.errors import StenceError
@@ -84,13 +83,7 @@ class Run:
             "host": platform.node(),
             "lease_expires_at": lease_end(self._settings.lease_seconds),
         }
-
-        def action() -> None:
-            with self._engine.begin() as connection:
-                close_dead(connection, runs)
-                connection.execute(insert(runs).values(row).on_conflict_do_nothing())
-
-        patiently(action, self._settings.outage_seconds)
+        transact(self._engine, self._settings.outage_seconds, self._record_begin, row)
         waiting = self._worklist.enqueue()
         log.info("run %s of %s: %d ECGs are new to it", self.id, self._scorer.model_version, waiting)
 
@@ -107,52 +100,53 @@ class Run:
             "scored_by_run": summary.scored_by_run,
             "quarantined_by_run": summary.quarantined_by_run,
         }
-        patiently(lambda: self._record_end(values, summary), self._settings.outage_seconds)
+        transact(self._engine, self._settings.outage_seconds, self._record_end, values, summary)
 
-    def _record_end(self, values: dict[str, Any], summary: RunSummary) -> None:
+    @staticmethod
+    def _record_begin(connection: Connection, row: dict[str, Any]) -> None:
+        close_dead(connection, runs)
+        connection.execute(insert(runs).values(row).on_conflict_do_nothing())
+
+    def _record_end(self, connection: Connection, values: dict[str, Any], summary: RunSummary) -> None:
         ended = update(runs).where(runs.c.id == self.id).values(values)
         window = ended.returning(
             runs.c.started_at.label("window_start"), runs.c.finished_at.label("window_end")
         )
         about = {"run_id": self.id, "model_version": self._scorer.model_version}
-        with self._engine.begin() as connection:
-            about |= connection.execute(window).mappings().one()
-            connection.execute(
-                delete(monitoring_metrics).filter_by(run_id=self.id)
-            )  # of a try before this one
-            connection.execute(insert(monitoring_metrics).values([about | m for m in summary.metrics()]))
+        about |= connection.execute(window).mappings().one()
+        connection.execute(delete(monitoring_metrics).filter_by(run_id=self.id))  # of a try before this one
+        connection.execute(insert(monitoring_metrics).values([about | m for m in summary.metrics()]))
 
     def summary(self) -> RunSummary:
         """The counts as they are in the database now."""
-        return patiently(self._summary, self._settings.outage_seconds)
+        return transact(self._engine, self._settings.outage_seconds, self._summary)
 
-    def _summary(self) -> RunSummary:
+    def _summary(self, connection: Connection) -> RunSummary:
         who = {"model_version": self._scorer.model_version, "run_id": self.id}
-        with self._engine.connect() as connection:
-            counts = connection.execute(queries.statement("count_worklist"), who).mappings().one()
-            refusals = select(quarantine.c.reason, func.count()).filter_by(run_id=self.id).group_by("reason")
-            flagged = (
-                select(flags.c.target, func.count())
-                .join(scores, (scores.c.content_hash == flags.c.content_hash))
-                .where(scores.c.run_id == self.id, flags.c.model_version == self._scorer.model_version)
-                .group_by(flags.c.target)
-                .order_by(flags.c.target)
-            )
-            return RunSummary(
-                run_id=self.id,
-                model_version=self._scorer.model_version,
-                **counts,
-                refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
-                flagged=dict(tuple(row) for row in connection.execute(flagged)),
-                seconds=time.monotonic() - self._start,
-                seconds_by_stage=self._timer.seconds(),
-            )
+        counts = connection.execute(queries.statement("count_worklist"), who).mappings().one()
+        refusals = select(quarantine.c.reason, func.count()).filter_by(run_id=self.id).group_by("reason")
+        flagged = (
+            select(flags.c.target, func.count())
+            .join(scores, (scores.c.content_hash == flags.c.content_hash))
+            .where(scores.c.run_id == self.id, flags.c.model_version == self._scorer.model_version)
+            .group_by(flags.c.target)
+            .order_by(flags.c.target)
+        )
+        return RunSummary(
+            run_id=self.id,
+            model_version=self._scorer.model_version,
+            **counts,
+            refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
+            flagged=dict(tuple(row) for row in connection.execute(flagged)),
+            seconds=time.monotonic() - self._start,
+            seconds_by_stage=self._timer.seconds(),
+        )
 
 
 @contextmanager
 def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
     """Begin a run, and record how the block ends: finished, interrupted (by a person or signal) or failed."""
-    patients = patiently(partial(load_patients, engine), settings.outage_seconds)
+    patients = transact(engine, settings.outage_seconds, load_patients)
     run = Run(engine, store, settings, scorer, patients)
     run.begin()
     with run.kept_alive():

@@ -10,17 +10,19 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, CursorResult, Engine, Row
 
 from stence.database import leases, queries
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.scoring.reading import Identity
 from stence.settings import Settings
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -64,17 +66,12 @@ class Worklist:
 
     def enqueue(self) -> int:
         """Add what was indexed since the last run; how many rows became pending."""
-        return self._execute("enqueue", "model_version")
+        return self._execute("enqueue")
 
     def claim(self, limit: int) -> list[Claim]:
         """Lease up to ``limit`` ECGs; none when nobody's are left but those that others hold."""
-
-        def action() -> list[Claim]:
-            values = self._who | {"limit": limit, "lease_seconds": self._settings.lease_seconds}
-            with self._engine.begin() as connection:
-                return [Claim(*row) for row in connection.execute(queries.statement("claim"), values)]
-
-        return patiently(action, self._settings.outage_seconds)
+        values = {"limit": limit, "lease_seconds": self._settings.lease_seconds}
+        return [Claim(*row) for row in self._rows("claim", **values)]
 
     def claim_or_wait(self, limit: int) -> list[Claim]:
         """Like ``claim``, but where other scorers hold the rest, wait for them: they finish, or fall silent.
@@ -93,17 +90,12 @@ class Worklist:
 
     def release(self) -> int:
         """Give back what this run still holds, for instance of a claim whose answer was lost; how many."""
-        return self._execute("release_leases", "run_id")
+        return self._execute("release_leases")
 
     def still_held(self, claims: Sequence[Claim]) -> set[Claim]:
         """The claims among these that no other scorer has taken over, as it may when leases ran out."""
-
-        def action() -> set[tuple[int, int]]:
-            values = self._who | {"object_ids": [claim.object_id for claim in claims]}
-            with self._engine.connect() as connection:
-                return {tuple(row) for row in connection.execute(queries.statement("still_held"), values)}
-
-        found = patiently(action, self._settings.outage_seconds)
+        rows = self._rows("still_held", object_ids=[claim.object_id for claim in claims])
+        found = {tuple(row) for row in rows}
         held = {claim for claim in claims if (claim.object_id, claim.attempt) in found}
         if lost := len(claims) - len(held):
             log.warning("%d ECGs were taken over by other scorers, and are left to them", lost)
@@ -120,16 +112,18 @@ class Worklist:
         return leases.kept_alive(renew, self._settings.lease_seconds, f"run {self._who['run_id']}")
 
     def _held_by_others(self) -> bool:
-        def action() -> bool:
-            with self._engine.connect() as connection:
-                return bool(connection.scalar(queries.statement("held_by_others"), self._who))
+        ((held,),) = self._rows("held_by_others")
+        return bool(held)
 
-        return patiently(action, self._settings.outage_seconds)
+    def _rows(self, name: str, **values: object) -> Sequence[Row[Any]]:
+        return self._transact(lambda connection: self._run(connection, name, values).all())
 
-    def _execute(self, name: str, *keys: str, **values: object) -> int:
-        def action() -> int:
-            with self._engine.begin() as connection:
-                parameters = {key: self._who[key] for key in keys} | values
-                return connection.execute(queries.statement(name), parameters).rowcount
+    def _execute(self, name: str) -> int:
+        """Number of rows that the statement changed."""
+        return self._transact(lambda connection: self._run(connection, name, {}).rowcount)
 
-        return patiently(action, self._settings.outage_seconds)
+    def _run(self, connection: Connection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:
+        return connection.execute(queries.statement(name), {**self._who, **values})
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        return transact(self._engine, self._settings.outage_seconds, work)

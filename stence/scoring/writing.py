@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
@@ -110,7 +110,7 @@ class Writer:
         DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
         """
         try:
-            patiently(lambda: self._write(results), self._outage_seconds)
+            transact(self._engine, self._outage_seconds, self._write, results)
         except DATA_ERRORS as error:
             if not is_data_error(error):
                 raise
@@ -125,19 +125,18 @@ class Writer:
             return
         log.warning("a value of one ECG cannot be written, it goes to quarantine: %s", data_fault(error))
         refused = Refused(results[0].claim, Finding(Reason.UNWRITABLE, _advice(error)))
-        patiently(lambda: self._write([refused]), self._outage_seconds)
+        transact(self._engine, self._outage_seconds, self._write, [refused])
 
-    def _write(self, results: Sequence[Result]) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(queries.statement("stage_results"))
-            copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
-            copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
-            self._execute(connection, "write_01_lock")
-            if lost := self._execute(connection, "write_02_fence"):
-                log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)
-            has_parts = connection.scalar(queries.statement("has_parts"))
-            for step in (*(PARTS_STEPS if has_parts else ()), *STEPS):
-                self._execute(connection, step)
+    def _write(self, connection: Connection, results: Sequence[Result]) -> None:
+        connection.execute(queries.statement("stage_results"))
+        copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
+        copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
+        self._execute(connection, "write_01_lock")
+        if lost := self._execute(connection, "write_02_fence"):
+            log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)
+        has_parts = connection.scalar(queries.statement("has_parts"))
+        for step in (*(PARTS_STEPS if has_parts else ()), *STEPS):
+            self._execute(connection, step)
 
     def _execute(self, connection: Connection, step: str) -> int:
         """Execute a statement of ``sql/statements``; how many rows it changed."""

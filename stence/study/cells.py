@@ -26,6 +26,7 @@ from stence.cohort import Part, Split
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.errors import StenceError
+from stence.files import write_json
 from stence.fitting import checkpoint
 from stence.fitting.finetuning import ecg_logits, first_encoder, fit
 from stence.fitting.fractions import label_share
@@ -176,9 +177,7 @@ class Cells:
         }
         about |= {"label_fraction": cell.fraction, "seed": cell.seed}
         about |= {"seconds": round(time.monotonic() - began, 1)}
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(about | found))
-        unfinished.replace(path)
+        write_json(path, about | found)
         _checkpoint(path).unlink(missing_ok=True)
 
     def _fitted(self, cell: Cell, needs: tuple[Step, ...], saved: Path) -> dict[str, Any]:

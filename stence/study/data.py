@@ -21,6 +21,7 @@ from stence.cohort import Angiograms, Cohort, FeatureSet, Part, Split
 from stence.device import device_of
 from stence.encoders.recipes import Recipe
 from stence.errors import ConfigurationError
+from stence.files import write_json
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.settings import Settings
@@ -104,9 +105,7 @@ def _gather(
         "gathered_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "how": _how(settings, config),
     }
-    unfinished = folder / f"{DATA}.unfinished"
-    unfinished.write_text(json.dumps(found, indent=2))
-    unfinished.replace(folder / DATA)
+    write_json(folder / DATA, found, indent=2)
 
 
 def _folder(place: Path, recipe: Recipe) -> Path:

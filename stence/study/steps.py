@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from stence.files import try_lock
 from stence.progress import Progress
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -67,9 +68,9 @@ def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
     sees: look first whether the work is done.
     """
     with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if wait:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        elif not try_lock(lock):
             yield False
             return
         yield True

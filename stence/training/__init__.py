@@ -1,4 +1,4 @@
-"""Training: from cath reports, angiograms and ECGs in the store to a judged model in the registry."""
+"""Training: from cath reports, angiograms and ECGs in the store to an evaluated model in the registry."""
 
 from __future__ import annotations
 

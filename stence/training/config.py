@@ -1,4 +1,4 @@
-"""Configurations of trainings: readable YAML files, one for each preset, or a hospital's own."""
+"""Training configurations: YAML files, one per preset, or a hospital's own."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from stence.training.gate import GateConfig
 
 PRESETS = Path(__file__).parent / "presets"
 SEEDED = ("teacher", "pretraining", "finetuning")
-"""Sections that the one seed goes to."""
+"""Sections that receive the common seed."""
 
 
 class SupervisedConfig(BaseModel):
-    """All that decides what a training on cath reports alone makes of given data; kept in the manifest."""
+    """Hyperparameters of a training on cath reports alone; stored in the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, description="Of every stage that names none of its own.")
-    cpu_threads: int | None = Field(None, ge=1, description="Threads of torch on a CPU; none: its choice.")
-    days_before_study: float = Field(30, gt=0, description="How old an ECG may be at its study.")
+    seed: int = Field(0, ge=0, description="Seed of every stage without a seed of its own.")
+    cpu_threads: int | None = Field(
+        None, ge=1, description="Threads of torch on a CPU; none: torch's default."
+    )
+    days_before_study: float = Field(30, gt=0, description="Maximum age of an ECG at its study.")
     finetuning: TrainingConfig
-    threshold: Rule = Field(Workload(100), description="How each target's threshold is chosen.")
-    bootstrap_resamples: int = Field(1000, ge=100, description="Resamples of patients behind an interval.")
+    threshold: Rule = Field(Workload(100), description="Rule that sets each target's threshold.")
+    bootstrap_resamples: int = Field(
+        1000, ge=100, description="Bootstrap resamples of patients per interval."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -45,28 +49,28 @@ class SupervisedConfig(BaseModel):
 
 
 class RetrainConfig(SupervisedConfig):
-    """All that decides what a retraining with angiograms makes of given data; kept in the manifest."""
+    """Hyperparameters of a retraining with angiograms; stored in the manifest."""
 
-    backbone: Literal["dinov2-vits14", "ridges"] = Field(description="What makes patch features of frames.")
-    augmented_copies: int = Field(4, ge=1, description="Augmented features of a frame beside its plain ones.")
+    backbone: Literal["dinov2-vits14", "ridges"] = Field(description="Network that computes patch features.")
+    augmented_copies: int = Field(4, ge=1, description="Augmented copies of a frame's features.")
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     gate: GateConfig = GateConfig()
 
     @property
     def supervised(self) -> SupervisedConfig:
-        """What of it a training without angiograms uses."""
+        """The settings that a training without angiograms uses."""
         return SupervisedConfig(**{name: getattr(self, name) for name in SupervisedConfig.model_fields})
 
 
 def preset_names() -> list[str]:
-    """The presets that come with the product."""
+    """Return the names of the presets in this package."""
     return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
 
 def load_preset(name_or_path: str) -> RetrainConfig:
-    """The configuration of a preset's name, or in a YAML file.
+    """Read the configuration of a preset, given its name, or of a YAML file, given its path.
 
-    Raises ConfigurationError, which names every key that is unknown, missing or has an impossible value.
+    Raises ConfigurationError, which names every key that is unknown, missing or invalid.
     """
     return read_config(name_or_path, PRESETS, RetrainConfig, "training")

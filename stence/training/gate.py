@@ -1,7 +1,7 @@
-"""The gate: whether a challenger is good enough to score beside the champion, and why not.
+"""The gate: decide whether a challenger may score beside the champion, and give the reasons.
 
-Both are judged on the same test patients, by the decisive target. What differs between them by chance of who
-was tested is weighed by a paired bootstrap: each resample of patients gives one difference.
+Both models are evaluated on the same test patients, by the decisive target. A paired bootstrap gives the
+interval of their difference: each resample of patients yields one difference.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from stence.domain.targets import DECISIVE
-from stence.evaluation.bootstrap import INTERVAL, resamples
+from stence.evaluation.bootstrap import bounds, resamples
 from stence.evaluation.metrics import calibration_errors, calibration_lines, figures, ranking
 from stence.evaluation.predictions import Predictions, TargetPredictions, predictions_of_target
 from stence.models import Threshold
 
 
 class GateConfig(BaseModel):
-    """What a challenger must reach."""
+    """Criteria that a challenger must meet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     target: str = Field(DECISIVE, description="The target that decides.")
-    auroc_floor: float = Field(0.5, description="Its AUROC's lower bound must be above this.")
+    auroc_floor: float = Field(0.5, description="The AUROC's lower bound must be above this.")
     auroc_margin: float = Field(
-        0.01, ge=0, description="The AUROC difference's lower bound may be so far below 0."
+        0.01, ge=0, description="The AUROC difference's lower bound must be above minus this."
     )
-    calibration_error: float = Field(0.15, gt=0, description="Highest expected calibration error.")
+    calibration_error: float = Field(0.15, gt=0, description="Maximum expected calibration error.")
     calibration_margin: float = Field(
-        0.03, ge=0, description="How much higher than the champion's it may be."
+        0.03, ge=0, description="Maximum excess over the champion's calibration error."
     )
     calibration_slope: tuple[float, float] = Field(
-        (0.6, 1.6), description="Its interval must reach into these; 1 is calibrated, less is overconfident."
+        (0.6, 1.6), description="The interval must overlap this; 1 is calibrated, less is overconfident."
     )
-    subgroup_floor: float = Field(0.5, description="Lowest AUROC in each sex and age band.")
+    subgroup_floor: float = Field(0.5, description="Minimum AUROC in each sex and age band.")
     subgroup_margin: float = Field(
-        0.05, ge=0, description="A subgroup's AUROC must not be clearly lower than the champion's by more."
+        0.05, ge=0, description="Maximum deficit of a subgroup's AUROC against the champion."
     )
     subgroup_patients: int = Field(
-        20, ge=1, description="A subgroup is judged from so many patients with and without."
+        20, ge=1, description="Minimum patients, with and without, to judge a subgroup."
     )
     alerts_per_1000: tuple[float, float] = Field(
         (1, 250), description="Bounds of the workload at the threshold."
     )
-    resamples: int = Field(1000, ge=100, description="Resamples of patients behind an interval.")
+    resamples: int = Field(1000, ge=100, description="Resamples of patients per interval.")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: whether it is well, and what was found, in words and figures."""
+    """Result of one gate criterion: name, pass or fail, and the finding with its values."""
 
     name: str
     passed: bool
@@ -62,28 +62,28 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All checks; the challenger passes if it passes each."""
+    """All checks. The challenger passes if it passes every check."""
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether the challenger may score beside the champion."""
+        """True if the challenger may score beside the champion."""
         return all(check.passed for check in self.checks)
 
     @property
     def reasons(self) -> list[str]:
-        """Why it may not."""
+        """Findings of the failed checks."""
         return [check.finding for check in self.checks if not check.passed]
 
     def text(self) -> str:
-        """The verdict in a line for the history of model states: why not, or else all that was found."""
+        """The verdict in one line, for the history of model states: failed findings, or else all findings."""
         if self.passed:
             return f"passed the gate: {'; '.join(check.finding for check in self.checks)}"
         return f"failed the gate: {'; '.join(self.reasons)}"
 
     def as_json(self) -> dict[str, Any]:
-        """For the manifest."""
+        """The verdict as JSON for the manifest."""
         return {"passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
 
@@ -96,11 +96,11 @@ def judge(
     learned_from: NDArray[np.int64],
     counts: NDArray[np.float64] | None = None,
 ) -> Verdict:
-    """Judge a challenger with its ``thresholds`` against the champion, or by the floors where there is none.
+    """Compare a challenger, with its ``thresholds``, with the champion; without a champion, with the floors.
 
-    ``learned_from`` are the patients of all splits but the test's. ``counts`` (n,) is what each ECG counts
-    for calibration, by default 1: a model that learned to be calibrated for everybody is not judged by who
-    was sent. Raises ValueError where the two models were not assessed on the same ECGs.
+    ``learned_from`` are the patients of all other splits. ``counts`` (n,) are sample weights for the
+    calibration metrics, by default 1: they correct for the selection of the referred patients.
+    Raises ValueError if the two models were not evaluated on the same ECGs.
     """
     if champion and not np.array_equal(challenger.patients, champion.patients):
         raise ValueError("champion and challenger must be assessed on the same ECGs, in the same order")
@@ -178,7 +178,7 @@ def _calibrated(
 def _fair(
     new: TargetPredictions, old: TargetPredictions | None, challenger: Predictions, config: GateConfig
 ) -> Iterator[Check]:
-    """No sex or age band that the challenger does not serve, or serves clearly worse than the champion."""
+    """Check that no sex or age band has a too low AUROC, or one clearly lower than the champion's."""
     for name, members in challenger.subgroups().items():
         group = new.among(members)
         counts = _patients(group, challenger, case=1), _patients(group, challenger, case=0)
@@ -205,7 +205,7 @@ def _bearable(new: TargetPredictions, config: GateConfig) -> Check:
 def _area(
     new: TargetPredictions, old: TargetPredictions | None, patients: NDArray[np.int64], config: GateConfig
 ) -> tuple[float, tuple[float, float]]:
-    """AUROC, or its difference from another model's on the same ECGs, and the interval."""
+    """Return the AUROC, or its difference to another model's on the same ECGs, and the interval."""
 
     def area(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         mine = ranking(new.predicted, drawn)[0]
@@ -220,12 +220,10 @@ def _measured(
     patients: NDArray[np.int64],
     config: GateConfig,
 ) -> tuple[float, tuple[float, float]]:
-    """What ``measure`` finds in the ECGs as they are, and its interval over resamples; NaN if undefined."""
+    """Return the metric ``measure`` on all ECGs, and its interval over resamples; NaN if undefined."""
     blocks = map(measure, resamples(patients[of_target.rows], config.resamples))
     drawn = np.concatenate([np.empty(0), *blocks])
-    defined = drawn[~np.isnan(drawn)]
-    lower, upper = np.percentile(defined, INTERVAL) if len(defined) else (np.nan, np.nan)
-    return float(measure(np.ones((1, len(of_target.rows))))[0]), (float(lower), float(upper))
+    return float(measure(np.ones((1, len(of_target.rows))))[0]), bounds(drawn)
 
 
 def _patients(of_target: TargetPredictions, predictions: Predictions, *, case: int) -> int:

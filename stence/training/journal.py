@@ -1,7 +1,7 @@
-"""The book of training runs: one row each in ``training_runs``, from its start to its end.
+"""Journal of training runs: one row per run in ``training_runs``, from its start to its end.
 
-One retraining at a time in a database. The row that is ``running`` holds the place, under a lease that its
-process renews: a process that is gone or cut off loses it, and finds that out before it writes anything more.
+Only one retraining runs at a time in a database. Its row has the state ``running`` and a lease, which its
+process renews. A process that does not renew the lease loses it, and notices this before its next write.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Update, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.leases import close_dead, kept_alive, lease_end
-from stence.database.outage import patiently
+from stence.database.outage import patiently, transact
 from stence.database.tables import training_runs
 from stence.errors import LeaseLostError, StenceError
 from stence.progress import Progress
@@ -32,7 +32,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class Holder(NamedTuple):
-    """Whose the place is, and until when."""
+    """Holder of the lease: the run, and the end of its lease."""
 
     run_id: uuid.UUID
     lease_expires_at: datetime | None
@@ -48,22 +48,22 @@ class Journal:
         self._is_lost = threading.Event()
 
     def renew(self) -> None:
-        """Renew the lease, or find out that it is lost."""
+        """Renew the lease, or note that it is lost."""
         with self._engine.begin() as connection:
             renewed = self._update.values(lease_expires_at=lease_end(self._lease_seconds))
             if not connection.execute(renewed.where(training_runs.c.state == "running")).rowcount:
                 self._is_lost.set()
 
     def check(self) -> None:
-        """Raise LeaseLostError where another retraining has taken this one's place."""
+        """Raise LeaseLostError if this retraining has lost its lease."""
         if self._is_lost.is_set():
             raise LeaseLostError(
                 "This retraining was taken for dead, because its lease could not be renewed in time, and its "
-                "row was closed. It ends; the next one goes on where it was (stence query training_runs)."
+                "row was closed. It ends; the next one resumes its work (stence query training_runs)."
             )
 
     def checked(self, progress: Progress) -> Progress:
-        """``progress``, which ends a retraining that has lost its lease."""
+        """Wrap ``progress`` so that it raises LeaseLostError after the lease is lost."""
 
         def told(stage: str, done: int, total: int | None = None, note: str = "") -> None:
             self.check()
@@ -72,43 +72,33 @@ class Journal:
         return told
 
     def note(self, **columns: Any) -> None:
-        """Write columns of the row."""
+        """Update columns of the row."""
+        transact(self._engine, self._outage_seconds, self.note_in, **columns)
 
-        def write() -> None:
-            with self._engine.begin() as connection:
-                self.note_in(connection, **columns)
+    def note_in(self, connection: Connection, /, **columns: Any) -> None:
+        """Update columns of the row as part of a transaction.
 
-        patiently(write, self._outage_seconds)
-
-    def note_in(self, connection: Connection, **columns: Any) -> None:
-        """Write columns of the row as part of a transaction.
-
-        Raises LeaseLostError where another retraining has closed the row.
+        Raises LeaseLostError if another retraining has closed the row.
         """
         if "state" in columns:
             columns["lease_expires_at"] = None
-        # Also where it has ended this way: it was committed already, before its connection broke.
+        # A row that already has this end state is allowed: an earlier attempt committed before its
+        # connection broke.
         still_ours = training_runs.c.state.in_({"running", columns.get("state", "running")})
         if not connection.execute(self._update.where(still_ours).values(columns)).rowcount:
             self._is_lost.set()
             self.check()
 
     def has_finished(self, connection: Connection) -> bool:
-        """Whether it is written that the run came to its end, with a model."""
+        """True if the row says that the run finished with a model."""
         state = select(training_runs.c.state).where(training_runs.c.id == self.run_id)
         return connection.scalar(state) == "finished"
 
     def end(self, state: str, error: str) -> None:
-        """End the run this way, unless its end is written: what fails after that changes nothing about it."""
-
-        def write() -> None:
-            with self._engine.begin() as connection:
-                ended = self._update.values(
-                    state=state, error=error, finished_at=func.now(), lease_expires_at=None
-                )
-                connection.execute(ended.where(training_runs.c.state == "running"))
-
-        patiently(write, self._outage_seconds)
+        """Write the run's end unless the row has one: a later failure does not change it."""
+        values = {"state": state, "error": error, "finished_at": func.now(), "lease_expires_at": None}
+        ended = self._update.where(training_runs.c.state == "running").values(values)
+        transact(self._engine, self._outage_seconds, Connection.execute, ended)
 
     @property
     def _update(self) -> Update:
@@ -117,11 +107,11 @@ class Journal:
 
 @contextmanager
 def entered(engine: Engine, preset: str, config: Mapping[str, Any], settings: Settings) -> Iterator[Journal]:
-    """Begin a run's row, and end it as failed or interrupted where the block raises; its other ends are for
-    the block to write.
+    """Insert a run's row, and end it as failed or interrupted if the block raises. The block writes every
+    other end.
 
-    The row of a retraining whose lease ran out is closed first, and a lease that runs is waited for, in case
-    its process is dead. Raises StenceError where that is alive.
+    Rows of retrainings with an expired lease are closed first. If another lease is valid, wait until it
+    expires or is renewed. Raises StenceError if it is renewed: its process is alive.
     """
     journal = Journal(engine, uuid.uuid4(), settings)
     row = {"id": journal.run_id, "preset": preset, "state": "running", "config": config}
@@ -136,7 +126,7 @@ def entered(engine: Engine, preset: str, config: Mapping[str, Any], settings: Se
 
 
 def _take_place(engine: Engine, row: Mapping[str, Any], settings: Settings) -> None:
-    """Insert the row. Where another holds the place, wait until its lease runs out or is renewed."""
+    """Insert the row. If another run holds the lease, wait until that lease expires or is renewed."""
     take = partial(_try_to_take, engine, row, settings.lease_seconds)
     first: Holder | None = None
     while holder := patiently(take, settings.outage_seconds):
@@ -151,11 +141,11 @@ def _take_place(engine: Engine, row: Mapping[str, Any], settings: Settings) -> N
 
 
 def _try_to_take(engine: Engine, row: Mapping[str, Any], lease_seconds: float) -> Holder | None:
-    """Insert the row where nobody is running; who is, otherwise."""
+    """Insert the row if no run is running; otherwise return the holder of the lease."""
     running = select(training_runs.c.id, training_runs.c.lease_expires_at).filter_by(state="running")
     values = {**row, "lease_expires_at": lease_end(lease_seconds)}
     found = None
-    while found is None:  # who was running may end between the two statements
+    while found is None:  # the running run may end between the two statements
         with engine.begin() as connection:
             close_dead(connection, training_runs)
             connection.execute(insert(training_runs).values(values).on_conflict_do_nothing())

@@ -1,4 +1,4 @@
-"""A training stage in several processes, one a GPU, started by torchrun."""
+"""Run a training stage in several processes, one per GPU, with torchrun."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stence.errors import StenceError
 from stence.progress import Progress
 
 LAST_WORDS = 60
-"""Lines of the processes' own output that an error shows; the last 20 or so are torchrun's."""
+"""Number of output lines that an error shows; about the last 20 are torchrun's own."""
 
 
 def run_in_processes(stage: str, folder: Path, device: str, processes: int, progress: Progress) -> None:
-    """Do ``stage`` in ``folder`` with so many processes on this machine, which end when this one does.
+    """Run ``stage`` in ``folder`` in ``processes`` processes on this machine. They end with this process.
 
-    Raises StenceError with what one of them says, or their last lines, where one failed.
+    Raises StenceError if a process fails, with its error or the last lines of output.
     """
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
@@ -43,13 +43,13 @@ def run_in_processes(stage: str, folder: Path, device: str, processes: int, prog
         raise StenceError(reasons[0])  # the others fail because the first did
     if torchrun.returncode:
         raise StenceError(
-            f"The stage {stage} failed in one of its {processes} processes; start it again and it goes on "
+            f"The stage {stage} failed in one of its {processes} processes; start it again and it resumes "
             "from its last checkpoint. Their last lines:\n  " + "\n  ".join(last)
         )
 
 
 def _message(line: str) -> Any:
-    """What a worker says in JSON; None for any other line."""
+    """Parse a worker's JSON line; None for any other line."""
     try:
         return json.loads(line)
     except ValueError:

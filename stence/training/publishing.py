@@ -1,4 +1,4 @@
-"""From a fitted model to a candidate in the registry: calibrated, measured, and its origin recorded."""
+"""Calibrate and evaluate a fitted model, record its origin, and register it as a candidate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from stence.training.config import SupervisedConfig
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model and all that belongs to it; ``run`` is how its training went, as JSON."""
+    """A model with its calibration, thresholds and metrics; ``run`` describes the training, as JSON."""
 
     model: RiskModel
     calibration: Calibration
@@ -47,7 +47,7 @@ def finish(
     device: str,
     progress: Progress,
 ) -> Fitted:
-    """Calibrate a fitted model, choose its thresholds and measure it; ``histories`` by stage."""
+    """Calibrate a fitted model, choose its thresholds and evaluate it; ``histories`` by stage."""
     progress("evaluate", 0, 1)
     line = calibrate(model, cohort.parts[Split.CALIBRATION], device)
     on_validation = predict(model, line, cohort.parts[Split.VALIDATION], device)
@@ -60,17 +60,17 @@ def finish(
 
 
 def calibrate(model: RiskModel, part: Part, device: str) -> Calibration:
-    """Fit the lines that make probabilities of the model's logits."""
+    """Fit the calibration, one line per target from logits to calibrated logits."""
     return calibration.fit(ecg_logits(model, part, device), answers(part.labels), part.weights)
 
 
 def predict(model: RiskModel, line: Calibration, part: Part, device: str) -> Predictions:
-    """Probabilities as the scorer would write them."""
+    """Return the probabilities that the scorer would write."""
     return Predictions.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
 
 
 def choose_thresholds(validation: Predictions, rule: Rule) -> dict[str, Threshold]:
-    """Each target's threshold, on the validation patients."""
+    """Choose each target's threshold on the validation patients."""
     on = f"{len(validation.labels)} ECGs of {len(np.unique(validation.patients))} validation patients"
     return {
         name: rule.choose(validation.probabilities[:, column], validation.labels[:, column], on)
@@ -79,7 +79,7 @@ def choose_thresholds(validation: Predictions, rule: Rule) -> dict[str, Threshol
 
 
 def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, windows: int) -> Artefact:
-    """The artefact of a fitted model; its version is the encoder, the second and 8 digits of its weights."""
+    """Build the artefact; its version is the encoder, the time and 8 hex digits of the weights' SHA-256."""
     encoder = config.finetuning.encoder
     weights = weights_of(fitted.model)
     sha256 = hashlib.sha256(weights).hexdigest()
@@ -108,7 +108,7 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
 
 
 def register(connection: Connection, folder: str, artefact: Artefact, *, by: str) -> None:
-    """Record the published artefact in ``folder`` as a candidate."""
+    """Register the artefact, published in ``folder``, as a candidate."""
     patients = sum(artefact.manifest.training_data.patients.values())
     why = f"trained on cath reports of {patients} patients"
     registry.register(connection, folder, artefact, by=by, why=why)

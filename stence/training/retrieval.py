@@ -1,4 +1,4 @@
-"""Whether ECGs find their own angiograms among all of a split's: what the shared space is worth."""
+"""Retrieval metrics of the shared space: rank of an ECG's own angiogram among all angiograms of a split."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from stence.fitting.studies import Views, angiogram_of, in_groups, rows_of
 from stence.models import StencePair
 
 WITHIN = (1, 5, 10)
-"""Ranks up to which an angiogram counts as found."""
+"""Values of k in recall@k."""
 STUDIES_TOGETHER = 32
 
 
 def retrieval(
     pair: StencePair, part: Part, angiograms: Angiograms, split: Split, windows: int, device: str
 ) -> dict[str, Any]:
-    """How high each ECG of ``part``, the split's, ranks its own study among the split's angiograms: JSON.
+    """Compute retrieval metrics, as JSON. Each ECG of ``part`` ranks the split's angiograms by cosine.
 
-    ``recall`` is the share of ECGs whose own angiogram is among the first 1, 5 and 10 by cosine, ``chance``
-    the same for a blind guess. An ECG's place is the mean of its ``windows``'. Raises StenceError where no
-    ECG has an angiogram.
+    ``recall`` is the share of ECGs whose own angiogram is among the first 1, 5 and 10. ``chance`` holds
+    the same metrics for a random order. An ECG's embedding is the mean over its ``windows``.
+    Raises StenceError if no ECG has an angiogram.
     """
     studies = rows_of(angiograms, split)
     own = angiogram_of(part, angiograms)
     ecgs = np.flatnonzero(own >= 0)
     if not len(ecgs):
-        raise StenceError(f"No {split} ECG has an angiogram that it could find.")
+        raise StenceError(f"No {split} ECG has an angiogram, so retrieval cannot be measured.")
     pair.eval()
     places = normalize(embeddings(_Way(pair), part, ecgs, windows, device), dim=1)
     angiogram_places = normalize(_angiogram_places(pair, angiograms, studies, device), dim=1)
@@ -53,7 +53,7 @@ def retrieval(
 
 
 class _Way(torch.nn.Module):
-    """The ECG's way into the shared space, as a module of its own."""
+    """The ECG encoder with its projection into the shared space, as a module."""
 
     def __init__(self, pair: StencePair) -> None:
         super().__init__()
@@ -75,6 +75,6 @@ def _angiogram_places(
 
 
 def _ranks(similarity: NDArray[np.float32], own: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The rank (n,) of column ``own[i]`` in row i, from 1; among equals the middle one."""
+    """Return the rank (n,) of column ``own[i]`` in row i, from 1; ties get the middle rank."""
     its = similarity[np.arange(len(own)), own][:, None]
     return 1 + (similarity > its).sum(axis=1) + ((similarity == its).sum(axis=1) - 1) / 2

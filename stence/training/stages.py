@@ -1,8 +1,8 @@
-"""The three stages of a retraining, each from what lies in its folder to a result there, once and for all.
+"""The three stages of a retraining. Each stage reads its input from a folder and writes its result there.
 
     angiograms -> teacher -> pretraining (with ECGs) -> finetuning
 
-A stage that was killed goes on from its last checkpoint; one that is finished is not done again.
+A killed stage resumes from its last checkpoint. A finished stage is not repeated.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from stence.training.config import RetrainConfig
 TEACHER, PRETRAINING, FINETUNING = "teacher", "pretraining", "finetuning"
 COHORT, ANGIOGRAMS = "cohort", "angiograms"
 START = "start.safetensors"
-"""Published weights of the encoder, where the configuration names some."""
+"""The encoder's published weights, if the configuration names any."""
 SETUP = "config.json"
 
 
 class TrainingWorkspace:
-    """A training's folder as a stage finds it: the data, the configuration, and what earlier stages left."""
+    """A training's folder: the data, the configuration, and the results of earlier stages."""
 
     def __init__(self, folder: Path, config: RetrainConfig) -> None:
         self.folder, self.config = folder, config
@@ -55,59 +55,59 @@ class TrainingWorkspace:
         return read_angiograms(self.folder / ANGIOGRAMS)
 
     def is_done(self, stage: str) -> bool:
-        """Whether the stage has left its result."""
+        """True if the stage's result exists."""
         return self.result(stage).exists()
 
     def checkpoint(self, stage: str) -> Path:
-        """Where a stage keeps what it goes on from."""
+        """Path of a stage's checkpoint, from which the stage resumes."""
         return self.folder / f"{stage}.checkpoint.safetensors"
 
     def keep(self, stage: str, module: nn.Module, history: TrainingHistory) -> None:
-        """Write a stage's result, in the first process only; its checkpoint is needed no more."""
+        """Write a stage's result and delete its checkpoint, in the first process only."""
         if distributed.rank() == 0:
             checkpoint.write(self.result(stage), {"model": module.state_dict()}, asdict(history))
             self.checkpoint(stage).unlink(missing_ok=True)
 
     def history(self, stage: str) -> TrainingHistory:
-        """How a finished stage went."""
+        """Training history of a finished stage."""
         return TrainingHistory(**self._read(stage)[1])
 
     def weights(self, stage: str) -> dict[str, Tensor]:
-        """A finished stage's weights."""
+        """Weights of a finished stage."""
         return self._read(stage)[0]["model"]
 
     def teacher(self) -> SegmentMIL:
-        """What teaching left."""
+        """The trained teacher."""
         teacher = self._first_teacher()
         teacher.load_state_dict(self.weights(TEACHER))
         return teacher.eval()
 
     def pair(self) -> StencePair:
-        """What pretraining left."""
+        """The pretrained pair of ECG and angiogram encoders."""
         pair = first_pair(self._first_encoder(), self._first_teacher(), self.config.pretraining)
         pair.load_state_dict(self.weights(PRETRAINING))
         return pair.eval()
 
     def risk_model(self) -> RiskModel:
-        """What fine-tuning left."""
+        """The fine-tuned risk model."""
         model = first_model(self.config.finetuning, self._first_encoder(), len(TREE.outputs))
         model.load_state_dict(self.weights(FINETUNING))
         return model.eval()
 
     def teach(self, device: str, progress: Progress) -> None:
-        """SegmentMIL learns from reports to find stenosis on angiograms."""
+        """Train the teacher, SegmentMIL, to detect stenosis on angiograms; the labels are cath reports."""
         saved = self.checkpoint(TEACHER)
         self.keep(TEACHER, *train_teacher(self.angiograms, self.config.teacher, device, saved, progress))
 
     def pretrain(self, device: str, progress: Progress) -> None:
-        """ECGs and angiograms of one study meet in one space."""
+        """Pretrain both encoders: an ECG and the angiograms of its study get similar embeddings."""
         config, saved = self.config.pretraining, self.checkpoint(PRETRAINING)
         encoder, teacher = self._first_encoder(), self.teacher()
         result = pretrain(self.cohort, self.angiograms, config, encoder, teacher, device, saved, progress)
         self.keep(PRETRAINING, *result)
 
     def finetune(self, device: str, progress: Progress) -> None:
-        """The encoder and a head learn from reports."""
+        """Fine-tune the encoder and a head on the labels of cath reports."""
         train, validation = (self.cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
         start = self.pair().encoder
         config, saved = self.config.finetuning, self.checkpoint(FINETUNING)
@@ -121,7 +121,7 @@ class TrainingWorkspace:
         return self.config.teacher.build(self.angiograms.patch_dim)
 
     def result(self, stage: str) -> Path:
-        """Where a stage leaves its weights and its course."""
+        """Path of a stage's weights and training history."""
         return self.folder / f"{stage}.safetensors"
 
     def _read(self, stage: str) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -141,13 +141,13 @@ STAGES: Mapping[str, Callable[[TrainingWorkspace, str, Progress], None]] = Mappi
 
 
 def set_up(folder: Path, config: RetrainConfig) -> TrainingWorkspace:
-    """Write down what a stage in another process needs to know; the bench for this one."""
+    """Write the configuration for stages in other processes; return the workspace for this one."""
     (folder / SETUP).write_text(config.model_dump_json(indent=2))
     return TrainingWorkspace(folder, config)
 
 
 def run(stage: str, folder: Path, device: str, progress: Progress) -> None:
-    """Do ``stage`` in ``folder``, from its last checkpoint where there is one; nothing where it is done."""
+    """Run ``stage`` in ``folder``, from its last checkpoint if one exists. Do nothing if it is finished."""
     workspace = TrainingWorkspace(folder, RetrainConfig.model_validate_json((folder / SETUP).read_text()))
     if not workspace.is_done(stage):
         with torch_threads(workspace.config.cpu_threads):

@@ -1,4 +1,4 @@
-"""Supervised training: cath reports and the ECGs before them -> a candidate in the registry."""
+"""Supervised training: from ECGs and the cath reports after them to a candidate in the registry."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence import __version__
 from stence.cohort import Cohort, Part, Referral, Split, gather, plan_cohort
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.device import device_of
 from stence.domain.targets import DECISIVE
 from stence.errors import StenceError
@@ -29,7 +29,7 @@ from stence.training.config import SupervisedConfig
 from stence.training.publishing import Fitted, artefact_of, finish, register
 
 MIN_PATIENTS = 5
-"""With and without the decisive stenosis in each split; fewer say nothing."""
+"""Minimum patients in each split, both with and without the decisive stenosis."""
 
 
 def train(
@@ -39,13 +39,13 @@ def train(
     config: SupervisedConfig,
     progress: Progress = silent,
 ) -> str:
-    """Train on the store's cath reports and the indexed ECGs, register the model as a candidate: its version.
+    """Train on cath reports and indexed ECGs, register the model as a candidate, and return its version.
 
-    A killed training goes on where it stopped when it is started again on the same data and configuration;
-    its working copy of the signals lies in ``data_dir/training`` until the model is registered.
-    Raises StenceError where too few patients have labels or the same training is at work already,
-    WeightsError where the weights to start from were not imported, StoreUnavailableError,
-    DatabaseUnavailableError, and ConfigurationError for a device that is not there.
+    A killed training resumes when it is started again on the same data and configuration.
+    Its working copy of the signals is in ``data_dir/training`` until the model is registered.
+    Raises StenceError if too few patients have labels or the same training is already running,
+    WeightsError if the initial weights were not imported, StoreUnavailableError,
+    DatabaseUnavailableError, and ConfigurationError if the device is not available.
     """
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
@@ -62,18 +62,18 @@ def train(
         fitted.run["seconds"] = round(time.monotonic() - started, 1)
         artefact = artefact_of(fitted, config, cohort, windows)
         published = publish(store, settings.model_prefix, artefact)
-        patiently(lambda: _register(engine, published, artefact), settings.outage_seconds)
+        transact(engine, settings.outage_seconds, _register, published, artefact)
         shutil.rmtree(folder)
     return artefact.manifest.model_version
 
 
 def referral_of(engine: Engine, settings: Settings, config: SupervisedConfig) -> Referral:
-    """What patients count by the configuration. Raises DatabaseUnavailableError."""
+    """Return the sample weights that the configuration asks for. Raises DatabaseUnavailableError."""
     return weighting.referral(engine, settings) if config.finetuning.referral_weights else Referral()
 
 
 def check_size(cohort: Cohort, config: SupervisedConfig) -> None:
-    """Raise StenceError, which says what was found, where a split has too few labelled patients."""
+    """Raise StenceError, with the patient counts, if a split has too few labelled patients."""
     found = {split: _patients_by_answer(part) for split, part in cohort.parts.items()}
     if min(min(counts) for counts in found.values()) >= MIN_PATIENTS:
         return
@@ -81,7 +81,7 @@ def check_size(cohort: Cohort, config: SupervisedConfig) -> None:
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(cohort.left_out.items()))
     raise StenceError(
         f"Too few labelled patients to train on: each split needs at least {MIN_PATIENTS} patients with "
-        f"and {MIN_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG of "
+        f"and {MIN_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG in "
         f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}."
     )
 
@@ -103,6 +103,5 @@ def _fit(
     return fitted
 
 
-def _register(engine: Engine, folder: str, artefact: Artefact) -> None:
-    with engine.begin() as connection:
-        register(connection, folder, artefact, by="stence train")
+def _register(connection: Connection, folder: str, artefact: Artefact) -> None:
+    register(connection, folder, artefact, by="stence train")

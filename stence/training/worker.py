@@ -1,8 +1,8 @@
-"""One process of a training stage that runs in several: ``torchrun -m stence.training.worker FOLDER STAGE``.
+"""Worker process of a distributed training stage: ``torchrun -m stence.training.worker FOLDER STAGE``.
 
-Its progress goes to standard output as lines of JSON, from the first process only; why it failed, from each.
-When the process that started them all is gone, its end of the pipe on standard input closes, and every worker
-ends at once.
+The first process writes progress to standard output, as lines of JSON. Every process writes its error there.
+Standard input is a pipe from the parent process. When the parent ends, the pipe closes, and every worker ends
+at once.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from stence.training import stages
 
 
 def progress(stage: str, done: int, total: int | None = None, note: str = "") -> None:
-    """A line for the process that started this one."""
+    """Write one line of progress for the parent process."""
     if distributed.rank() == 0:
         _say(stage=stage, done=done, total=total, note=note)
 
 
 def end_with_parent() -> None:
-    """Leave without delay when standard input ends; checkpoints bear it."""
+    """Exit at once when standard input ends. The checkpoints stay valid."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1):
@@ -36,7 +36,7 @@ def end_with_parent() -> None:
 
 
 def main(folder: str, stage: str, device: str) -> None:
-    """Do ``stage`` in ``folder`` as one of several processes."""
+    """Run ``stage`` in ``folder`` as one of several processes."""
     end_with_parent()
     try:
         with distributed.joined(device):

@@ -22,8 +22,8 @@ from stence.fitting.checkpoint import read
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from stence.training import load_preset
-from stence.training.retrain import retrain
 from support.champion import crown
+from support.retraining import retrain
 from support.toy_hospital import PATIENTS, QUICK, ToyHospital
 
 pytestmark = pytest.mark.slow

@@ -73,12 +73,12 @@ def test_an_alert_stays_while_its_condition_holds_and_resolves_itself(engine: En
 
 def test_days_looked_at_again_change_nothing(engine: Engine) -> None:
     """Neither those on which it held, nor those on which it was gone."""
-    history = [(1, found(True)), (2, found(True)), (3, found(False)), (4, found(True)), (5, found(True))]
-    for number, finding in history:
+    looks = [(1, found(True)), (2, found(True)), (3, found(False)), (4, found(True)), (5, found(True))]
+    for number, finding in looks:
         settle(engine, number, finding)
     before = history(engine)
     assert states(engine) == ["resolved", "open"]
-    for number, finding in [*history, *history[:2]]:
+    for number, finding in [*looks, *looks[:2]]:
         assert settle(engine, number, finding) == Settled([], [])
     assert history(engine) == before
 

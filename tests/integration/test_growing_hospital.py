@@ -14,6 +14,7 @@ from stence import cohort, scoring
 from stence.angiography.indexing import index_angiograms
 from stence.angiography.views import prepare_views
 from stence.cohort import Angiograms, Cohort, FeatureSet, Split, new_pairs, split_of
+from stence.database.outage import transact
 from stence.database.tables import cath_studies, ecg_study_pairs, training_runs
 from stence.objects import open_store
 from stence.progress import silent
@@ -74,7 +75,7 @@ class Hospital:
 
     def new_pairs(self) -> int:
         self.index()
-        return new_pairs(self.engine, 30)
+        return transact(self.engine, 0, new_pairs, 30)
 
 
 @pytest.fixture

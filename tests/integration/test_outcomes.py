@@ -169,6 +169,23 @@ def test_a_flag_that_is_raised_long_after_sent_nobody(hospital: Hospital) -> Non
     assert hospital.follow_up().flagged.tolist() == [True, False]
 
 
+@pytest.mark.parametrize(("days", "counts"), [(6.9, True), (7.1, False)])
+def test_a_week_is_in_time(hospital: Hospital, days: float, counts: bool) -> None:
+    """Both for the score and for the flag."""
+    hospital.ecg("flagged", 10, 0.6, flagged_after=days)
+    hospital.ecg("scored", 10, scored_after=days)
+    found = hospital.follow_up()
+    assert found.flagged.any() == counts
+    assert len(found.patients) == 1 + counts
+
+
+def test_the_days_run_from_the_last_ecg_of_an_episode(hospital: Hospital) -> None:
+    hospital.ecg("comes again", 1)
+    hospital.ecg("comes again", 60)
+    hospital.study("comes again", 120, 75)
+    assert hospital.follow_up().referred.tolist() == [True, True]
+
+
 def test_an_episode_ends_with_its_study(hospital: Hospital) -> None:
     for day in (10, 20, 40):
         hospital.ecg("several", day)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from stence import cohort, scoring
 from stence.cli import main
 from stence.database import queries
+from stence.database.outage import transact
 from stence.database.tables import cath_studies, ecgs, patient_merges, source_faults
 from stence.domain.splits import Split, split_of
 from stence.errors import PatientMergeError
@@ -186,7 +187,7 @@ def test_merges_that_cannot_hold_merge_nobody(
     score()
     assert listed(engine) == {"A"}
     assert sorted(all_rows(engine, source_faults.c.line, source_faults.c.reason)) == reasons
-    assert load_patients(engine).present("X") == "Y"
+    assert transact(engine, 0, load_patients).present("X") == "Y"
 
 
 def test_a_command_contradicts_neither_a_table_nor_itself(
@@ -195,7 +196,7 @@ def test_a_command_contradicts_neither_a_table_nor_itself(
     put_merges(store, ("A", "B"))
     merges.import_merges(engine, store, settings)
     merge(engine, "C", "A")
-    assert load_patients(engine).present("C") == "B"
+    assert transact(engine, 0, load_patients).present("C") == "B"
     for former, present in (("A", "D"), ("B", "C"), ("E", "E"), ("UNKNOWN", "E"), ("E\\", "F")):
         with pytest.raises(PatientMergeError):
             merge(engine, former, present)
@@ -205,7 +206,7 @@ def test_a_command_contradicts_neither_a_table_nor_itself(
         separate(engine, "B")
     put_merges(store, ("A", "B"), ("C", "Z"))
     merges.import_merges(engine, store, settings)
-    assert load_patients(engine).present("C") == "B"
+    assert transact(engine, 0, load_patients).present("C") == "B"
     assert all_rows(engine, source_faults.c.reason) == [("row_merge_contradicted",)]
 
 
@@ -219,20 +220,20 @@ def test_a_merged_patient_is_of_the_split_that_was_used_most_for_good(
     cohort.index_reports(engine, store, settings)
     assert "all are train from now on" in merge(engine, former, present)
     assert all_rows(engine, cath_studies.c.patient_id, cath_studies.c.split) == [(present, "train")]
-    assert load_patients(engine).split_of(former) is Split.TRAIN
+    assert transact(engine, 0, load_patients).split_of(former) is Split.TRAIN
     assert all_rows(engine, patient_merges.c.split) == [("train",)]
 
     separate(engine, former)
     cohort.index_reports(engine, store, settings)
     assert all_rows(engine, cath_studies.c.patient_id, cath_studies.c.split) == [(former, "train")]
-    patients = load_patients(engine)
+    patients = transact(engine, 0, load_patients)
     assert {patients.split_of(former), patients.split_of(present)} == {Split.TRAIN}
 
 
 def test_numbers_of_one_split_stay_there_and_nothing_is_decided(engine: Engine) -> None:
     one, other = of_split(Split.TEST, "E"), of_split(Split.TEST, "F")
     assert merge(engine, one, other) == "Both numbers are of the same split, test."
-    assert not load_patients(engine).splits
+    assert not transact(engine, 0, load_patients).splits
 
 
 def test_merging_by_command(engine: Engine, store: ObjectStore, score: ScoreAll, stence: Any) -> None:

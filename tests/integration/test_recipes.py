@@ -20,7 +20,7 @@ from stence.scoring import RunSummary
 from stence.settings import Settings
 from stence.training import SupervisedConfig, train
 from stence.training.config import RetrainConfig
-from stence.training.judging import find_champion
+from stence.training.evaluation import find_champion
 from support.ecgs import heartbeats
 from support.encoders import SMALL
 from support.published import NAMES, import_small

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -16,9 +17,10 @@ from sqlalchemy import Engine
 from stence import cohort, scoring
 from stence.angiography.indexing import index_angiograms
 from stence.errors import StenceError
+from stence.fitting.loop import TrainingHistory
 from stence.objects import open_store
 from stence.settings import Settings
-from stence.training import RetrainConfig, Retraining, open_retraining
+from stence.training import RetrainConfig, open_retraining
 from stence.training.stages import PRETRAINING, TEACHER
 from support.toy_hospital import QUICK, ToyHospital
 
@@ -44,8 +46,8 @@ def told() -> list[str]:
 @pytest.fixture
 def training(
     engine: Engine, settings: Settings, told: list[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Retraining]:
-    """A training in two processes whose data is gathered."""
+) -> Iterator[Callable[[str], TrainingHistory]]:
+    """The stages of a training in two processes whose data is gathered."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     store = open_store(settings.resolved_store_url, settings)
     hospital = ToyHospital(store)
@@ -61,26 +63,24 @@ def training(
         told.append(f"{stage} {done}/{total} {note}")
 
     with open_retraining(engine, store, two, "quick", config, progress) as training:
-        training.prepare()
-        training.gather()
-        yield training
+        yield partial(training.train, training.gather(training.prepare()))
 
 
 def test_two_processes_end_with_their_parent_and_go_on_from_their_checkpoint(
-    training: Retraining, settings: Settings, told: list[str]
+    training: Callable[[str], TrainingHistory], settings: Settings, told: list[str]
 ) -> None:
     (folder,) = (settings.data_dir / "training").iterdir()
     kill_at_second_epoch(folder)
     assert (folder / f"{TEACHER}.checkpoint.safetensors").exists()
 
-    history = training.train(TEACHER)
+    history = training(TEACHER)
     assert history.epochs == 8
     resumed, *epochs = [line for line in told if line.startswith(TEACHER)]
     assert "resumed at epoch" in resumed
     assert len(epochs) < history.epochs
-    assert training.train(PRETRAINING).judged_epochs == [2, 4, 6, 8]
+    assert training(PRETRAINING).judged_epochs == [2, 4, 6, 8]
     told.clear()
-    assert training.train(TEACHER) == history
+    assert training(TEACHER) == history
     assert told == [], "a stage that was done is done again"
 
 
@@ -99,8 +99,10 @@ def kill_at_second_epoch(folder: Path) -> None:
     assert not psutil.wait_procs(processes, timeout=30)[1], "a process outlived its parent"
 
 
-def test_what_fails_in_a_process_is_told(training: Retraining, settings: Settings) -> None:
+def test_what_fails_in_a_process_is_told(
+    training: Callable[[str], TrainingHistory], settings: Settings
+) -> None:
     (folder,) = (settings.data_dir / "training").iterdir()
     (folder / f"{TEACHER}.checkpoint.safetensors").write_bytes(b"nothing of use")
     with pytest.raises(StenceError, match="is not a training checkpoint"):
-        training.train(TEACHER)
+        training(TEACHER)

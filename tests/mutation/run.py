@@ -150,10 +150,8 @@ def main() -> int:
     for fault, noticed in tried(faults, chosen.processes):
         counts[noticed] += 1
         print(f"{noticed:9} {fault.room}.{fault.name}", flush=True)
-    print(
-        f"{len(faults)} faults: {counts['fast']} noticed by the fast suite, {counts['whole']} by the slow one,"
-    )
-    print(f"{counts['survived']} survived")
+    print(f"{len(faults)} faults: the fast suite notices {counts['fast']},", end=" ")
+    print(f"the slow tests {counts['whole']} more, {counts['survived']} survive")
     return 1 if counts["survived"] else 0
 
 

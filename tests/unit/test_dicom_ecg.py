@@ -289,3 +289,95 @@ def test_angiograms_are_unsupported(shared: Path):
     with pytest.raises(UnusableEcgError) as caught:
         ecg.read(shared / "data/xa/phantom_IM1.dcm")
     assert caught.value.finding.reason is Reason.UNSUPPORTED_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("interpretation", "stored"),
+    [
+        ("SB", [-128, 127]),
+        ("UB", [0, 255]),
+        ("SS", [-32768, 32767]),
+        ("US", [0, 65535]),
+        ("SL", [-70_000, 70_000]),
+        ("UL", [0, 3_000_000_000]),
+    ],
+)
+def test_samples_are_signed_only_where_the_file_says_so(
+    dataset: Dataset, interpretation: str, stored: list[int]
+):
+    size = {"B": 1, "S": 2, "L": 4}[interpretation[1]]
+    dtype = np.dtype(f"<{'i' if interpretation[0] == 'S' else 'u'}{size}")
+    samples = np.resize(np.array(stored, dtype), (1000, 12))
+    samples[1::2] = stored[0]
+    rhythm(dataset).WaveformData = samples.tobytes()
+    rhythm(dataset).WaveformSampleInterpretation = interpretation
+    rhythm(dataset).WaveformBitsAllocated = 8 * size
+    rhythm(dataset).NumberOfWaveformSamples = 1000
+    np.testing.assert_allclose(decode(dataset).signal, samples.T * 0.00125, rtol=1e-6)
+
+
+def other_rhythm(dataset: Dataset, samples: int, originality: str = "ORIGINAL") -> Dataset:
+    """The file with its rhythm cut to so many samples in a group of its own, before all others."""
+    group = copy.deepcopy(rhythm(dataset))
+    group.WaveformData = group.WaveformData[: 24 * samples]
+    group.NumberOfWaveformSamples, group.WaveformOriginality = samples, originality
+    dataset.WaveformSequence = [group, *dataset.WaveformSequence]
+    return group
+
+
+def test_of_two_rhythms_the_longer_is_read(dataset: Dataset):
+    other_rhythm(dataset, 9000)
+    assert decode(dataset).seconds == 10
+    dataset.WaveformSequence[0].SamplingFrequency = "500"  # fewer samples, and more seconds
+    assert decode(dataset).seconds == 18
+
+
+def test_an_original_rhythm_comes_before_a_longer_derived_one(dataset: Dataset):
+    rhythm(dataset).WaveformOriginality = "DERIVED"
+    other_rhythm(dataset, 9000)
+    assert decode(dataset).seconds == 9
+
+
+def test_a_group_of_more_leads_comes_before_a_longer_one(dataset: Dataset):
+    group = other_rhythm(dataset, 10_000)
+    group.SamplingFrequency = "500"
+    group.ChannelDefinitionSequence[3].ChannelSourceSequence[0].CodeValue = "2:9"
+    assert decode(dataset).seconds == 10
+
+
+@pytest.mark.parametrize(("groups", "accepted"), [(16, True), (17, False)])
+def test_a_file_of_more_than_16_waveforms_is_none(dataset: Dataset, groups: int, accepted: bool):
+    beat = dataset.WaveformSequence[1]
+    dataset.WaveformSequence = [rhythm(dataset), *[beat] * (groups - 1)]
+    if accepted:
+        assert decode(dataset).seconds == 10
+    else:
+        assert reason_of(dataset) is Reason.IMPLAUSIBLE_SIZE
+
+
+@pytest.mark.parametrize(("text", "years"), [("063Y", 63), ("018M", 1.5), ("026W", 0.498), ("073D", 0.2)])
+def test_ages_are_in_years(dataset: Dataset, text: str, years: float):
+    dataset.PatientAge = text
+    assert decode(dataset).age == pytest.approx(years, abs=1e-3)
+
+
+def test_a_median_beat_is_known_by_its_label_in_any_case(dataset: Dataset):
+    del dataset.WaveformSequence[1]
+    rhythm(dataset).MultiplexGroupLabel = "Median Beat"
+    assert reason_of(dataset) is Reason.MISSING_LEADS
+
+
+def test_the_skew_in_samples_comes_before_that_in_seconds(dataset: Dataset):
+    plain = decode(dataset).signal
+    channel(dataset, 6).ChannelSampleSkew = "2"
+    channel(dataset, 6).ChannelTimeSkew = "-0.003"
+    np.testing.assert_array_equal(decode(dataset).signal[6, 2:], plain[6, :-2])
+
+
+def test_a_time_is_exact_to_the_minute_or_none(dataset: Dataset):
+    for level in ("Acquisition", "Content", "Series", "Study"):
+        setattr(dataset, f"{level}Date", "")
+    dataset.AcquisitionDateTime = "2013012510"
+    assert decode(dataset).acquired_at is None
+    dataset.AcquisitionDateTime = "201301251059"
+    assert decode(dataset).acquired_at == datetime(2013, 1, 25, 10, 59)

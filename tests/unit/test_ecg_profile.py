@@ -150,3 +150,29 @@ def test_heart_rates_of_real_ecgs_are_those_of_a_slower_delineation(
     assert len(off) >= 38
     assert np.mean(np.array(off) < 5) >= agree
     assert np.median(off) < 0.5
+
+
+def beats_at(*seconds: float) -> NDArray[np.float64]:
+    """Four seconds with an R wave of 1 mV and an S wave of 0.5 mV at each time."""
+    time = np.arange(2000) / 500
+    waves = [
+        np.exp(-0.5 * ((time - at) / 0.012) ** 2) - 0.5 * np.exp(-0.5 * ((time - at - 0.05) / 0.01) ** 2)
+        for at in seconds
+    ]
+    return sum(waves) + np.random.default_rng(1).normal(0, 0.002, (12, 2000))
+
+
+def test_three_beats_tell_a_heart_rate_and_two_do_not() -> None:
+    assert profile_of(beats_at(1, 2)).heart_rate is None
+    found = profile_of(beats_at(1, 2, 3))
+    assert found.heart_rate == pytest.approx(60, abs=0.5)
+    np.testing.assert_allclose(found.r_mv, 1.0, atol=0.02)
+    np.testing.assert_allclose(found.s_mv, 0.5, atol=0.02)
+
+
+@pytest.mark.parametrize("times", [0.6, 2.0, 2.4])
+def test_a_heart_that_beats_so_many_times_as_fast_is_measured(
+    signal: NDArray[np.float32], times: float
+) -> None:
+    expected = times * profile_of(signal).heart_rate  # type: ignore[operator]
+    assert profile_of(signal, 500 * times).heart_rate == pytest.approx(expected, abs=0.5)

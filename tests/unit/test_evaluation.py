@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torchmetrics.functional import classification
 
 from stence.cohort import Part
-from stence.evaluation.bootstrap import resamples
+from stence.evaluation.bootstrap import bounds, resamples
 from stence.evaluation.evaluate import auroc, evaluate
 from stence.evaluation.metrics import BinaryPredictions, calibration_lines, figures, resampled_metrics
-from stence.evaluation.predictions import Predictions, predict
+from stence.evaluation.predictions import Predictions, predict, target_predictions
 from stence.models import TARGET_NAMES, Threshold, labels
 from support.models import ShapeScorer
 
@@ -114,6 +114,18 @@ def test_logits_doubled_and_moved_have_half_the_slope() -> None:
     assert found["calibration_intercept"] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_ecgs_of_one_answer_have_no_calibration_line(label: float) -> None:
+    found = figures(predicted([0.2, 0.6, 0.7], [label] * 3))
+    assert math.isnan(found["calibration_slope"])
+    assert math.isnan(found["calibration_intercept"])
+
+
+def test_an_interval_leaves_out_a_fortieth_at_either_end_and_what_is_not_defined() -> None:
+    assert bounds(np.append(np.arange(1001.0), [NAN, math.inf])) == (25, 975)
+    assert all(math.isnan(bound) for bound in bounds(np.array([NAN])))
+
+
 # --- whole evaluations --------------------------------------------------------------------------------------
 
 
@@ -187,6 +199,15 @@ def test_a_grey_zone_leaves_out_who_lies_between() -> None:
     report = evaluate(case, THRESHOLDS, 100)
     assert [report[name]["ecgs"] for name in ("grey_zone_50_70", "grey_zone_0_90")] == [4, 2]
     assert [report[name]["cases"] for name in ("grey_zone_50_70", "grey_zone_0_90")] == [2, 1]
+
+
+def test_a_grey_zone_asks_the_target_of_its_high_degree() -> None:
+    case = predictions(60)
+    by_target = case.probabilities * np.arange(1, 7) / 6
+    asked = {each.name: each for each in target_predictions(replace(case, probabilities=by_target), THRESHOLDS)}
+    for name, target in (("grey_zone_50_70", "stenosis_70"), ("grey_zone_0_90", "stenosis_90")):
+        mine = by_target[asked[name].rows, TARGET_NAMES.index(target)]
+        np.testing.assert_array_equal(asked[name].predicted.probability, mine)
 
 
 def test_a_subgroups_figures_are_those_of_its_members_alone() -> None:

@@ -106,6 +106,7 @@ def test_unreadable_patient_numbers_in_wfdb(comment: bytes) -> None:
         (b"12345\0", None, "12345"),
         (b"  12 345", None, "12 345"),
         (b"0012", None, "0012"),
+        (("\U0001d7ce" * 63 + "\U0001d7d0").encode(), "ISO_IR 192", "\U0001d7ce" * 63 + "\U0001d7d0"),
         ("J\u00f6rg".encode("latin-1"), "ISO_IR 100", "J\u00f6rg"),
         ("J\u00f6rg".encode(), "ISO_IR 192", "J\u00f6rg"),
         ("\u5c71\u7530".encode("gb18030"), "GB18030", "\u5c71\u7530"),

@@ -29,6 +29,7 @@ def limb_leads() -> np.ndarray:
         ("V4(R)", None), ("aVR (inverted)", None), ("V1 (posterior)", None), ("II (Mason-Likar)", None),
         ("aVR (-)", None), ("V4 (right) (Wilson)", None), ("I(\0)", None), ("V4R", None), ("(Wilson)", None),
         ("I II", None), ("I_I", None), ("V1 2", None), ("V4 [R]", None), ("II (V5)", None),
+        ("V1" + " " * 62, "V1"), ("V1" + " " * 63, None), ("C6", "V6"), ("C7", None), ("DIII", "III"),
         ("I ((mV))", None), ("V1" + " " * 80, None), ("(" * 80_000, None), ("I" + "(a" * 40_000 + ")", None),
     ],
 )  # fmt: skip

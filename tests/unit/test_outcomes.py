@@ -74,6 +74,27 @@ def follow_up_fields() -> tuple[str, ...]:
     return (*Scored.__slots__, *FollowUp.__slots__)
 
 
+def test_a_person_has_the_highest_of_their_scores_and_is_flagged_by_any() -> None:
+    three = np.array([0.2, 0.7, 0.4])
+    nothing = np.full(3, "")
+    mine = FollowUp(
+        np.zeros(3, dtype=np.int64),
+        np.repeat(three[:, None], 6, axis=1),
+        nothing,
+        np.full(3, np.nan),
+        nothing,
+        nothing,
+        three > 0.5,
+        np.array(["syncope", "chest pain", ""]),
+        np.full((3, 6), np.nan, np.float32),
+        np.zeros(3, dtype=bool),
+    )
+    found = mine.people()
+    assert found.probabilities.tolist() == [[0.7] * 6]
+    assert (found.flagged.tolist(), found.ecgs.tolist()) == ([True], [3])
+    assert found.indications == [{"syncope", "chest pain"}]
+
+
 def test_the_curve_is_of_tenths_of_the_people(model: SimulatedModel, follow_up: FollowUp) -> None:
     metrics = [m for m in outcomes(follow_up, model.thresholds, RESAMPLES) if m.slice_key == "target|bin"]
     for suffix in ("", "_weighted"):
@@ -147,3 +168,6 @@ def test_a_training_weighs_those_most_who_are_seldom_sent(follow_up: FollowUp) -
     assert counts[~painful].mean() > 2 * counts[painful].mean()
     few = FollowUp(*(getattr(follow_up, name)[:20] for name in follow_up_fields()))
     assert inverse_propensities(few) is None
+    early = np.cumsum(people.referred) <= 49
+    assert inverse_propensities(follow_up, early) is None
+    assert inverse_propensities(follow_up, np.cumsum(people.referred) <= 50) is not None

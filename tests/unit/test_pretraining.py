@@ -17,7 +17,7 @@ from stence.errors import StenceError
 from stence.fitting.loop import TrainingHistory
 from stence.fitting.pretraining import PretrainingConfig, pretrain
 from stence.fitting.probe import embeddings, neighbours_auroc
-from stence.fitting.studies import Pairs, angiogram_of
+from stence.fitting.studies import Pairs, Views, angiogram_of
 from stence.fitting.teacher import TeacherConfig, train_teacher
 from stence.models import SegmentMIL, StencePair
 from stence.progress import silent
@@ -118,6 +118,27 @@ def test_reports_that_may_not_be_seen_change_nothing(tmp_path: Path) -> None:
         for number, a in enumerate((angiograms, other_angiograms))
     )
     assert same(weights(taught), weights(its))
+
+
+# --- the pair ---------------------------------------------------------------------------------------------
+
+
+def test_the_angiograms_place_is_what_the_pairs_own_query_found() -> None:
+    _, angiograms = tiny_pairs(FEW)
+    views = Views.of(angiograms.batch(np.array([0, 1]), None, 0.0))
+    pair = StencePair(*fresh(), 16).eval()
+    with torch.inference_mode():
+        pair.query.copy_(pair.segment_mil.query[1:2])
+        found = pair.segment_mil.decode(*views, further=pair.query)
+        place, _ = pair.angiogram(*views)
+        torch.testing.assert_close(place, pair.angiogram_projector(found[:, 1]))
+        assert not torch.allclose(place, pair.angiogram_projector(found[:, 0]))
+
+
+def test_each_parameter_of_a_pair_learns_at_one_of_its_two_rates() -> None:
+    pair = StencePair(*fresh(), 16)
+    learning = [*pair.ecg_parameters(), *pair.angiogram_parameters()]
+    assert sorted(map(id, learning)) == sorted(map(id, pair.parameters()))
 
 
 # --- pairs --------------------------------------------------------------------------------------------------

@@ -104,6 +104,14 @@ def test_separated_classes_give_a_finite_line() -> None:
     assert (expit(found.apply(logits)) < 0.97).all()
 
 
+def test_separated_classes_end_at_platts_probabilities() -> None:
+    """As though one case more and one control more had been seen, on either side one."""
+    yes = np.arange(13) < 4
+    found = fit(np.where(yes, 2.0, -2.0)[:, None], yes[:, None].astype(np.float32), np.ones(13))
+    probability = expit(found.apply(np.array([[2.0], [-2.0]])))
+    np.testing.assert_allclose(probability[:, 0], [5 / 6, 1 / 11], atol=1e-3)
+
+
 def flagged(probability: np.ndarray, threshold: float) -> np.ndarray:
     return np.round(probability, DECIMALS) >= threshold
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stence.evaluation.propensity import (
-    MIN_PROPENSITY,
     People,
+    covariates,
     effective_sample_size,
     inverse,
     propensities,
@@ -101,9 +101,36 @@ def test_a_site_where_everybody_is_sent_does_no_harm() -> None:
     assert ((found > 0) & (found < 1)).all()
 
 
-def test_no_outcome_counts_for_more_than_fifty_people() -> None:
-    weights = inverse(np.array([[1e-9, 1.0]]))
-    assert weights[0, 0] / weights[0, 1] == pytest.approx(1 / MIN_PROPENSITY)
+@pytest.mark.parametrize(("chance", "stands_for"), [(0.04, 25), (0.021, 1 / 0.021), (0.019, 50), (1e-9, 50)])
+def test_no_outcome_counts_for_more_than_fifty_people(chance: float, stands_for: float) -> None:
+    weights = inverse(np.array([[chance, 1.0]]))
+    assert weights[0, 0] / weights[0, 1] == pytest.approx(stands_for)
+
+
+def test_outcomes_of_every_resample_count_one_on_average() -> None:
+    weights = inverse(np.array([[0.1, 0.5, 0.5], [0.9, 0.3, 0.3]]))
+    assert weights.mean(axis=1) == pytest.approx([1, 1])
+
+
+def test_nobodys_probability_learns_from_whether_they_were_sent_themselves() -> None:
+    known, _ = people(900)
+    person = np.flatnonzero(known.referred)[5]
+    often = np.ones((1, 900))
+    often[0, person] = 200
+    ((_, once),) = propensities(known, [np.ones((1, 900))])
+    ((_, found),) = propensities(known, [often])
+    assert found[0, 5] == once[0, 5]
+    assert (found[0] != once[0]).any()
+
+
+def test_an_indication_of_thirty_people_has_a_term_of_its_own_and_one_of_fewer_none() -> None:
+    known, _ = people(600)
+    widths = [
+        covariates(replace(known, indications=[frozenset({"syncope"} if n < count else ()) for n in range(600)]))
+        for count in (0, 29, 30)
+    ]
+    none, fewer, thirty = (width.shape[1] for width in widths)
+    assert none == fewer < thirty
 
 
 def test_the_effective_sample_size_is_kishs() -> None:

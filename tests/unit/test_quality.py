@@ -217,7 +217,7 @@ def test_limb_leads_that_do_not_follow_from_each_other_are_warned_of(
     assert POLICY[Reason.LIMB_LEADS_CONTRADICT] is Action.WARN
 
 
-@pytest.mark.parametrize(("scale", "warned"), [(1.0, False), (1.25, False), (1.6, True)])
+@pytest.mark.parametrize(("scale", "warned"), [(1.0, False), (1.25, False), (1.48, False), (1.55, True)])
 def test_the_limit_of_contradiction_lies_between_a_lead_scaled_a_little_and_much(
     scale: float, warned: bool
 ) -> None:
@@ -242,3 +242,129 @@ def test_no_clinical_ecg_contradicts_itself_but_those_scaled_lead_by_lead(shared
     for header in sorted((shared / "data" / "cinc2021").glob("*.hea")):
         reasons = {finding.reason for finding in check(read(header))}
         assert not reasons & {Reason.LIMB_LEADS_CONTRADICT, Reason.COPIED_LEAD}, header.stem
+
+
+# --- just inside and just outside each limit ----------------------------------------------------------------
+
+
+def set_to(value: float, first: int, count: int) -> Callable[[np.ndarray], None]:
+    def change(lead: np.ndarray) -> None:
+        lead[first : first + count] = value
+
+    return change
+
+
+def spanning(millivolts: float) -> Callable[[np.ndarray], None]:
+    def change(lead: np.ndarray) -> None:
+        lead *= np.float32(millivolts / np.ptp(lead))
+
+    return change
+
+
+def held_at_the_rail(samples: int, millivolts: float) -> Callable[[np.ndarray], None]:
+    """A small lead that is driven so far from its mean, and stays there."""
+
+    def change(lead: np.ndarray) -> None:
+        lead *= np.float32(0.2)
+        lead[700 : 700 + samples] = lead.mean() + np.float32(millivolts)
+
+    return change
+
+
+def jumping(millivolts: float) -> Callable[[np.ndarray], None]:
+    """By so much, between the fifth second and the sixth."""
+
+    def change(lead: np.ndarray) -> None:
+        lead[2500:] += np.float32(millivolts)
+
+    return change
+
+
+def humming(millivolts: float, frequency: float) -> Callable[[np.ndarray], None]:
+    def change(lead: np.ndarray) -> None:
+        lead += np.float32(millivolts) * np.sin(2 * np.pi * np.float32(frequency) * TIME)
+
+    return change
+
+
+LIMITS = [
+    (set_to(np.nan, 100, 248), set_to(np.nan, 100, 252), Reason.INVALID_SAMPLES),
+    (spanning(0.053), spanning(0.047), Reason.FLAT_LEAD),
+    (set_to(0.3, 1000, 750), set_to(0.3, 1000, 751), Reason.LEAD_OFF),
+    (held_at_the_rail(25, 1.0), held_at_the_rail(28, 1.0), Reason.CLIPPING),
+    (held_at_the_rail(25, -1.0), held_at_the_rail(28, -1.0), Reason.CLIPPING),
+    (held_at_the_rail(60, 0.47), held_at_the_rail(60, 0.53), Reason.CLIPPING),
+    (held_at_the_rail(60, -0.47), held_at_the_rail(60, -0.53), Reason.CLIPPING),
+    (set_to(9.8, 700, 1), set_to(10.2, 700, 1), Reason.IMPLAUSIBLE_AMPLITUDE),
+    (set_to(-9.8, 700, 1), set_to(-10.2, 700, 1), Reason.IMPLAUSIBLE_AMPLITUDE),
+    (jumping(1.9), jumping(2.1), Reason.BASELINE_WANDER),
+    (jumping(-1.9), jumping(-2.1), Reason.BASELINE_WANDER),
+    (humming(0.093, 50.0), humming(0.107, 50.0), Reason.MAINS_NOISE),
+    (humming(0.093, 60.0), humming(0.107, 60.0), Reason.MAINS_NOISE),
+]
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "reason"), LIMITS, ids=[f"{n} {reason}" for n, (*_, reason) in enumerate(LIMITS)]
+)
+def test_a_lead_just_inside_a_limit_passes_and_one_just_outside_does_not(
+    inside: Callable[[np.ndarray], None], outside: Callable[[np.ndarray], None], reason: Reason
+) -> None:
+    assert findings(inside) == []
+    assert [(finding.reason, finding.lead) for finding in findings(outside)] == [(reason, "V2")]
+
+
+@pytest.mark.parametrize(("seconds", "rate", "accepted"), [
+    (2.99, 500.0, False), (3.0, 500.0, True), (3.01, 1000.0, True), (2.99, 100.0, False),
+    (10.0, 99.0, False), (10.0, 100.0, True), (3.5, 32_000.0, True), (3.5, 32_100.0, False),
+])  # fmt: skip
+def test_a_recording_just_long_enough_or_of_a_rate_just_plausible_passes(
+    seconds: float, rate: float, accepted: bool
+) -> None:
+    samples = round(seconds * rate)
+    signal = np.tile(SIGNAL, -(-samples // SIGNAL.shape[1]))[:, :samples]
+    assert (check(Recording(signal, rate)) == []) == accepted
+
+
+@pytest.mark.parametrize(("against", "warned"), [(0.47, False), (0.53, True), (0.9, True)])
+def test_a_lead_i_that_runs_against_v6_for_the_most_part_is_warned_of(against: float, warned: bool) -> None:
+    """Two sines, of which the slopes correlate by exactly so much."""
+    signal = SIGNAL.copy()
+    phase = 2 * np.pi * 5 * TIME
+    signal[LEADS.index("V6")] = np.sin(phase)
+    signal[0] = -against * np.sin(phase) + np.sqrt(1 - against**2) * np.cos(phase)
+    reasons = {finding.reason for finding in check(Recording(signal, 500.0))}
+    assert (Reason.LIMB_LEAD_REVERSAL in reasons) == warned
+
+
+@pytest.mark.parametrize("rate", [250.0, 1000.0])
+def test_a_loose_electrode_is_measured_in_seconds_at_any_rate(rate: float) -> None:
+    signal = SIGNAL.copy()
+    signal[LEADS.index("V2"), 1000 : 1000 + round(1.6 * rate)] = 0.3
+    (found,) = check(Recording(signal, rate))
+    assert (found.reason, found.value) == (Reason.LEAD_OFF, pytest.approx(1.6, abs=0.01))
+
+
+def test_an_electrodes_offset_is_no_amplitude_though_samples_are_missing() -> None:
+    """Of the valid samples alone is the mean: 4 % of 300 mV would be 12."""
+
+    def charge(lead: np.ndarray) -> None:
+        lead += 300
+        lead[100:300] = np.nan
+
+    assert findings(charge) == []
+
+
+def test_peaks_of_one_height_are_not_clipped() -> None:
+    def pace(lead: np.ndarray) -> None:
+        lead *= np.float32(0.2)
+        lead[20::100] = 1.0
+
+    assert findings(pace) == []
+
+
+def test_an_unplugged_machine_is_flat_and_nothing_else() -> None:
+    found = check(Recording(np.zeros((12, 5000), np.float32), 500.0))
+    assert [(finding.reason, finding.lead) for finding in found] == [
+        (Reason.FLAT_LEAD, lead) for lead in LEADS
+    ]

@@ -48,7 +48,10 @@ def test_other_degrees_are_refused(wrong: list[float]) -> None:
 
 def test_a_question_is_asked_where_the_one_before_was_answered_yes() -> None:
     studies = np.stack(
-        [labels(degrees(**narrowed)) for narrowed in ({}, {"s6": 60}, {"s6": 75}, {"s1": 95}, {"s9": 80})]
+        [
+            labels(degrees(**narrowed))
+            for narrowed in ({}, {"s6": 60}, {"s6": 75}, {"s1": 95}, {"s9": 80}, {"s4": 95, "s7": 75})
+        ]
     )
     assert TARGET_NAMES == (
         "stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100", "rca_70", "lca_70"
@@ -59,5 +62,6 @@ def test_a_question_is_asked_where_the_one_before_was_answered_yes() -> None:
         [1, 1, 0, NAN, 0, NAN],
         [1, 1, 1, 0, 1, 0],
         [NAN, NAN, NAN, NAN, NAN, NAN],
+        [1, 1, NAN, NAN, NAN, NAN],  # nor where the one before is not settled
     ]
     np.testing.assert_array_equal(answers(studies), np.array(expected, np.float32))

@@ -1,4 +1,4 @@
-"""ECG files of every format that stence reads, by name and content."""
+"""Read ECG files. Name and content decide the format: WFDB or DICOM."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ HEADER = ".hea"
 
 
 class FileKind(StrEnum):
-    """What a file's name says it is."""
+    """Kind of a file, by its name."""
 
     MAIN = auto()
-    """An ECG by itself: a header, a DICOM file, or a kind that nothing else explains, to be told of."""
+    """Main file of an ECG: a WFDB header, a DICOM file, or an unknown kind, which is reported."""
     SIGNAL = auto()
     """Samples of a WFDB record."""
     ANNOTATION = auto()
-    """Beside a WFDB header of its name an annotation of it; else a kind that nothing explains."""
+    """Annotation of the WFDB header of the same name; an unknown kind if there is no such header."""
     OTHER = auto()
-    """A table, text or picture, or hidden: no ECG."""
+    """No ECG: a table, text or picture, or a hidden file."""
 
 
 def file_kind(key: str) -> FileKind:
-    """The kind of the file that an object's key names."""
+    """Return the kind of the file with this object key.
+
+    >>> print(file_kind("ecg/100.hea"), file_kind("ecg/100.dat"), file_kind("ecg/README.md"))
+    main signal other
+    """
     name = key.rstrip("/").rpartition("/")[2]
     suffix = suffix_of(name)
     if is_hidden(key) or suffix in _TABLES_AND_TEXTS or name.upper() in _NAMES:
@@ -48,26 +52,34 @@ def file_kind(key: str) -> FileKind:
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file's name in small letters, with its dot: that of pathlib, five times as fast."""
+    """Return the lower-case suffix of a file name with its dot, like pathlib but five times as fast."""
     dot = name.rfind(".")
     return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
 
 
 def is_hidden(key: str) -> bool:
-    """Whether the file or a folder of it is hidden, as programs name what they have not finished."""
+    """Return True if the file or one of its folders is hidden. Programs often hide unfinished files."""
     return "/." in f"/{key}" and any(part.startswith(".") and part != "." for part in key.split("/"))
 
 
 def companions(name: str, content: bytes) -> tuple[str, ...]:
-    """Names, relative to the main file's folder, of the further files that the main file needs.
+    """Return the names of further files that the main file needs, relative to its folder.
 
-    Raises UnusableEcgError if its header is broken.
+    Raises UnusableEcgError if the header is broken.
+
+    >>> lines = ["100 12 500 5000", *(f"100.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]
+    >>> companions("100.hea", "\\n".join(lines).encode())
+    ('100.dat',)
     """
     return wfdb.companions(content) if _is_wfdb(name) else ()
 
 
 def signal_files(name: str, content: bytes) -> tuple[str, ...] | None:
-    """Names of all signal files that the main file mentions, needed or not; None where it cannot be read."""
+    """Return the names of all signal files in the main file, needed or not; None if it cannot be read.
+
+    >>> signal_files("100.hea", b"100 1 500 5000\\n100.dat 16 1000 16 0 0 0 0 Pleth")
+    ('100.dat',)
+    """
     if not _is_wfdb(name):
         return ()
     try:
@@ -77,32 +89,41 @@ def signal_files(name: str, content: bytes) -> tuple[str, ...] | None:
 
 
 def decode(name: str, files: Mapping[str, bytes]) -> Recording:
-    """The recording in the main file ``name``; ``files`` holds it and its companions by name.
+    """Decode the recording in the main file ``name``. ``files`` maps names to bytes, companions included.
 
-    Raises UnusableEcgError, and nothing else, whatever the bytes.
+    Raises UnusableEcgError for all unusable bytes, and no other exception.
+
+    >>> lines = ["100 12 500 1000", *(f"100.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]
+    >>> files = {"100.hea": "\\n".join(lines).encode(), "100.dat": bytes(2 * 12 * 1000)}
+    >>> decode("100.hea", files).signal.shape
+    (12, 1000)
     """
     if name not in files:
         raise refuse(Reason.OBJECT_MISSING, "the ECG's main file is missing")
     try:
-        with np.errstate(all="ignore"):  # absurd gains overflow to infinity, which the quality check reports
+        with np.errstate(all="ignore"):  # absurd gains overflow to infinity; the quality check reports that
             return _decode(name, files)
     except UnusableEcgError:
         raise
     except PatientIdError as error:
         raise refuse(Reason.UNREADABLE_PATIENT, str(error)) from None
-    except Exception as error:  # hostile bytes reach libraries that promise nothing
+    except Exception as error:  # on hostile bytes the libraries may raise anything
         raise refuse(Reason.BROKEN_SIGNAL, f"the file cannot be decoded ({type(error).__name__})") from error
 
 
 def read(path: str | Path) -> Recording:
-    """Read an ECG from a local file, or a WFDB record by its name without extension, at the file's own rate.
+    """Read an ECG from a local file, at the file's sampling rate. A WFDB record needs no extension.
 
-    Raises UnusableEcgError if it cannot be read.
+    Raises UnusableEcgError if the ECG cannot be read.
+
+    >>> read("no-such-folder/100")
+    Traceback (most recent call last):
+    stence.ecg.reasons.UnusableEcgError: there is no file no-such-folder/100
     """
     main, content = _main_file(Path(path))
     files = {main.name: content}
     for name in companions(main.name, content):
-        with suppress(FileNotFoundError):  # decode names what is missing
+        with suppress(FileNotFoundError):  # decode reports missing files
             files[name] = main.with_name(name).read_bytes()
     return decode(main.name, files)
 

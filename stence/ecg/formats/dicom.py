@@ -33,7 +33,7 @@ from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Recording, Sex
 
 MAX_GROUPS = 16
-"""Multiplex groups: a rhythm, a median beat, perhaps strips of 2.5 s."""
+"""Largest number of multiplex groups. Usual are a rhythm, a median beat, and perhaps strips of 2.5 s."""
 _REMARK_BYTES = 2**10
 _ECG_CLASSES = (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, General32bitECGWaveformStorage)
 _KEYWORDS = (
@@ -58,15 +58,15 @@ _BITS = {"i1": 8, "u1": 8, "i2": 16, "u2": 16, "i4": 32, "u4": 32}
 
 
 def recognises(content: bytes) -> bool:
-    """Whether the bytes carry the DICOM mark; files without it are not guessed at."""
+    """Return True if the bytes have the DICOM prefix (PS3.10 7.1). Files without it are not read."""
     return content[128:132] == b"DICM"
 
 
 def decode(content: bytes) -> Recording:
-    """The longest rhythm group that holds twelve leads, in millivolts.
+    """Decode the longest rhythm group with twelve leads, in millivolts.
 
-    Raises UnusableEcgError if the file is no ECG, is truncated, has no such group, or does not give the
-    scale of a lead, and PatientIdError. Other exceptions of ``pydicom`` pass through.
+    Raises UnusableEcgError if the file is no ECG, is truncated, has no such group, or lacks the scale of a
+    lead. Raises PatientIdError for an invalid patient number. Other exceptions of ``pydicom`` pass through.
     """
     dataset = _parsed(content)
     if value(dataset, "SOPClassUID") not in _ECG_CLASSES:
@@ -89,7 +89,7 @@ def decode(content: bytes) -> Recording:
 
 
 def _parsed(content: bytes) -> FileDataset:
-    if DeflatedExplicitVRLittleEndian.encode() in content:  # a few kB could inflate without bound
+    if DeflatedExplicitVRLittleEndian.encode() in content:  # a few kB could inflate to any size
         raise refuse(Reason.UNSUPPORTED_FORMAT, "DICOM in the deflated transfer syntax")
     try:
         return read_elements(content, _KEYWORDS, _SEQUENCES)
@@ -98,7 +98,10 @@ def _parsed(content: bytes) -> FileDataset:
 
 
 def _rhythm(dataset: Dataset) -> Dataset:
-    """The multiplex group to read: no median beat; most leads, then original before derived, then longest."""
+    """Return the multiplex group to read, without median beats.
+
+    Most leads come first, then original before derived, then the longest group.
+    """
     groups = items(dataset, "WaveformSequence")
     if len(groups) > MAX_GROUPS:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{len(groups)} waveforms in one file", value=len(groups))
@@ -124,14 +127,14 @@ def _preference(group: Dataset) -> tuple[int, bool, float]:
 
 
 def _rate(group: Dataset) -> float:
-    """Sampling frequency in Hz."""
+    """Return the sampling frequency in Hz."""
     rate = _number(group, "SamplingFrequency")
     check_rate(rate)
     return rate
 
 
 def _number(dataset: Dataset, keyword: str) -> float:
-    """A number that must be there."""
+    """Return a required number."""
     try:
         return float(value(dataset, keyword))
     except (TypeError, ValueError, OverflowError):
@@ -139,7 +142,7 @@ def _number(dataset: Dataset, keyword: str) -> float:
 
 
 def _whole(dataset: Dataset, keyword: str) -> int:
-    """A whole number that must be there."""
+    """Return a required integer."""
     number = _number(dataset, keyword)
     if not number.is_integer():
         raise refuse(Reason.BROKEN_HEADER, f"{keyword} is no whole number in the DICOM file")
@@ -147,7 +150,7 @@ def _whole(dataset: Dataset, keyword: str) -> int:
 
 
 def _lead(channel: Dataset) -> str | None:
-    """By code, which is standard, before label, which is free text."""
+    """Return the channel's lead: from the standard code if there is one, else from the free-text label."""
     source = next(iter(items(channel, "ChannelSourceSequence")), Dataset())
     code = text(source, "CodeValue")
     if is_lead_code(code):
@@ -156,7 +159,7 @@ def _lead(channel: Dataset) -> str | None:
 
 
 def _samples(group: Dataset, leads: Mapping[str, int], byte_order: str) -> NDArray[np.float32]:
-    """The leads (k, n) in millivolts, NaN for padding."""
+    """Return the leads (k, n) in millivolts, with NaN for padding."""
     digital = _digital(group, byte_order)[list(leads.values())]
     channels = items(group, "ChannelDefinitionSequence")
     padding = raw_bytes(group, "WaveformPaddingValue")
@@ -171,7 +174,7 @@ def _samples(group: Dataset, leads: Mapping[str, int], byte_order: str) -> NDArr
 
 
 def _digital(group: Dataset, byte_order: str) -> NDArray[np.integer]:
-    """All channels (k, n) as stored."""
+    """Return all channels (k, n) as stored integers."""
     channels, count = _whole(group, "NumberOfWaveformChannels"), _whole(group, "NumberOfWaveformSamples")
     check_size(channels, count)
     if channels != len(items(group, "ChannelDefinitionSequence")):
@@ -187,7 +190,10 @@ def _digital(group: Dataset, byte_order: str) -> NDArray[np.integer]:
 
 
 def _scale(channel: Dataset, lead: str) -> tuple[float, float]:
-    """Millivolts a step and at sample 0: sensitivity * correction, and baseline (PS3.3 C.10.9.1.4.3)."""
+    """Return millivolts per step and at sample value 0 (PS3.3 C.10.9.1.4.3).
+
+    They are sensitivity * correction, and the baseline.
+    """
     units = items(channel, "ChannelSensitivityUnitsSequence")
     if not units or value(channel, "ChannelSensitivity") is None:
         raise refuse(Reason.UNKNOWN_UNIT, f"lead {lead} has no sensitivity in volts", lead)
@@ -198,7 +204,7 @@ def _scale(channel: Dataset, lead: str) -> tuple[float, float]:
 
 
 def _skew(channel: Dataset, sampling_rate: float) -> int:
-    """By how many samples the channel began late, to the nearest."""
+    """Return the delay of the channel, rounded to samples."""
     samples = value(channel, "ChannelSampleSkew")
     if samples is None:
         samples = float(value(channel, "ChannelTimeSkew") or 0) * sampling_rate
@@ -210,7 +216,7 @@ def _device(dataset: Dataset) -> str | None:
 
 
 def _indication(dataset: Dataset) -> str | None:
-    """Why it was ordered, else what was ordered; of the file itself, else of the first request in it."""
+    """Return the reason for the procedure, else its description: of the file, else of its first request."""
     sources = [dataset, *items(dataset, "RequestAttributesSequence")[:1]]
     keywords = ("ReasonForTheRequestedProcedure", "RequestedProcedureDescription")
     said = (text(source, keyword, _REMARK_BYTES) for keyword in keywords for source in sources)

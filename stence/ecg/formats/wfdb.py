@@ -1,4 +1,4 @@
-"""WFDB records: a text header (``.hea``) and one or several signal files beside it."""
+"""WFDB records: a text header (``.hea``) with one or more signal files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stence.ecg.recording import Recording
 
 
 def companions(content: bytes) -> tuple[str, ...]:
-    """Names of the signal files that hold the needed leads; others are left alone.
+    """Return the names of the signal files with the needed leads.
 
-    Raises UnusableEcgError if the header is broken or names too few leads.
+    Raises UnusableEcgError if the header is broken or has too few leads.
     """
     header = wfdb_header.parse(content)
     needed = [header.channels[index].file_name for index in _leads(header).values()]
@@ -21,14 +21,14 @@ def companions(content: bytes) -> tuple[str, ...]:
 
 
 def signal_files(content: bytes) -> tuple[str, ...]:
-    """Names of all signal files. Raises UnusableEcgError if the header is broken."""
+    """Return the names of all signal files. Raises UnusableEcgError if the header is broken."""
     return tuple(dict.fromkeys(channel.file_name for channel in wfdb_header.parse(content).channels))
 
 
 def decode(content: bytes, files: Mapping[str, bytes]) -> Recording:
-    """The recording, given the header's content and the signal files by name.
+    """Decode a recording from the header's content and the signal files by name.
 
-    Raises UnusableEcgError if either cannot be read.
+    Raises UnusableEcgError if the header or a signal file cannot be read.
     """
     header = wfdb_header.parse(content)
     leads = _leads(header)

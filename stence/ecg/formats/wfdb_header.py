@@ -1,4 +1,4 @@
-"""The text of a WFDB header (``.hea``), after the WFDB Applications Guide, header(5)."""
+"""Parser of WFDB headers (``.hea``), by the WFDB Applications Guide, header(5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stence.ecg.recording import Sex
 MAX_HEADER_BYTES = 2**20
 MAX_LINES = 10_000
 MAX_LINE_CHARACTERS = 1000
-"""What is longer is no signal line, and is cut if it is a comment: no expression sees more."""
+"""Longest line. A longer signal line is refused, a longer comment is cut before any regular expression."""
 _DEFAULT_GAIN = 200.0
 _DEFAULT_RATE = 250.0
 
@@ -38,7 +38,7 @@ _REMARK = re.compile(r"#\s*<?(device|site|indication)>?\s*:\s*(.+)", re.IGNORECA
 
 
 class Channel(NamedTuple):
-    """One signal line: where its samples lie, and ``(sample - baseline) / gain`` in ``unit``."""
+    """A signal line: place of its samples, and their scale ``(sample - baseline) / gain`` in ``unit``."""
 
     file_name: str
     format: str
@@ -54,7 +54,7 @@ class Channel(NamedTuple):
 
 
 class About(NamedTuple):
-    """What the comments say of the patient and the recording; whether it can be so, Recording judges."""
+    """Patient and recording as given in the comments. Recording checks the plausibility."""
 
     patient_id: str | None
     sex: Sex | None
@@ -66,7 +66,7 @@ class About(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A single-segment record; ``samples`` of each channel, or None if only the file's size tells."""
+    """Header of a single-segment record. ``samples`` is per channel, or None if only the file size gives it."""
 
     sampling_rate: float
     samples: int | None
@@ -75,9 +75,9 @@ class Header:
     about: About
 
 
-@lru_cache(maxsize=32)  # whoever fetches a record asks several times in a row
+@lru_cache(maxsize=32)  # a header is parsed several times while its record is fetched
 def parse(content: bytes) -> Header:
-    """Read a header. Raises UnusableEcgError if it is broken, of several segments, or absurd in size."""
+    """Parse a header. Raises UnusableEcgError if it is broken, has several segments, or is too large."""
     if len(content) > MAX_HEADER_BYTES:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"header of {len(content)} bytes", value=len(content))
     text, is_utf8 = _text(content)
@@ -103,7 +103,7 @@ def parse(content: bytes) -> Header:
 
 
 def _text(content: bytes) -> tuple[str, bool]:
-    """The text, and whether it is UTF-8; else it is read as Latin-1, in which all bytes are characters."""
+    """Return the text, and True if it is UTF-8. Other bytes are decoded as Latin-1, which never fails."""
     try:
         return content.decode("utf-8-sig"), True
     except UnicodeDecodeError:
@@ -111,7 +111,7 @@ def _text(content: bytes) -> tuple[str, bool]:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines, ended by LF, CR or both; no other character ends one, and so cuts a patient number."""
+    """Split into lines at LF, CR or both only. Other separators could cut a patient number."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) > MAX_LINES:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"header of {len(lines)} lines", value=len(lines))
@@ -119,7 +119,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _record_line(line: str) -> tuple[int, float, int | None, datetime | None]:
-    """Number of signals, sampling rate, samples, base time. The record's name decides nothing."""
+    """Parse number of signals, sampling rate, samples and base time. The record's name is ignored."""
     name, *rest = line.split()
     if "/" in name:
         raise refuse(Reason.UNSUPPORTED_FORMAT, "a WFDB record of several segments")
@@ -136,7 +136,7 @@ def _record_line(line: str) -> tuple[int, float, int | None, datetime | None]:
 
 
 def _moment(text: str) -> datetime | None:
-    """``HH:MM:SS DD/MM/YYYY``, or the order and month names that CinC 2021 writes; None if incomplete."""
+    """Parse ``HH:MM:SS DD/MM/YYYY``, or the order and month names of CinC 2021; None if incomplete."""
     time, date = _TIME.search(text), _DATE.search(text)
     if not (time and date):
         return None
@@ -150,7 +150,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _channel(line: str) -> Channel:
-    """One signal line; what stands at its end may be left out, with the defaults of the guide."""
+    """Parse a signal line. Missing fields at its end get the defaults of the guide."""
     fields = line.split(None, 8)
     file_name, layout, gain, _, adc_zero, initial, checksum, _, name = fields + [""] * (9 - len(fields))
     if file_name == "~":
@@ -172,7 +172,7 @@ def _channel(line: str) -> Channel:
 
 @lru_cache
 def _layout(field: str) -> tuple[str, int, int, int]:
-    """Format, samples a frame, skew, byte offset: ``FORMAT[xSAMPLES][:SKEW][+OFFSET]``."""
+    """Parse format, samples per frame, skew and byte offset: ``FORMAT[xSAMPLES][:SKEW][+OFFSET]``."""
     match = _LAYOUT.fullmatch(field)
     if match is None or match[2] == "0":
         raise refuse(Reason.BROKEN_HEADER, f"the WFDB header has the signal format {field[:16]!r}")
@@ -181,7 +181,7 @@ def _layout(field: str) -> tuple[str, int, int, int]:
 
 @lru_cache
 def _gain(field: str) -> tuple[float, int | None, str]:
-    """Gain (0 means the default), baseline, unit: ``GAIN[(BASELINE)][/UNIT]``."""
+    """Parse gain (0 means the default), baseline and unit: ``GAIN[(BASELINE)][/UNIT]``."""
     match = _GAIN.fullmatch(field or "0")
     if match is None or not math.isfinite(float(match[1])):
         raise refuse(Reason.BROKEN_HEADER, f"the WFDB header has the gain {field[:16]!r}")
@@ -189,7 +189,7 @@ def _gain(field: str) -> tuple[float, int | None, str]:
 
 
 def _comments(lines: list[str], *, is_utf8: bool) -> About:
-    """From ``#Age: 80``, ``#<sex>: F``, ``# age 40``, ``# <subject_id>: ...``, ``# Site: outpatients``."""
+    """Parse comments: ``#Age: 80``, ``#<sex>: F``, ``# age 40``, ``# <subject_id>: ...``, ``# Site: A``."""
     found: dict[str, str] = {}
     for pattern in (_COMMENT, _REMARK):
         for match in filter(None, map(pattern.match, lines)):
@@ -199,9 +199,10 @@ def _comments(lines: list[str], *, is_utf8: bool) -> About:
 
 
 def _patient(lines: list[str], *, is_utf8: bool) -> str | None:
-    """``subject_id``, else ``mrn``; behind a colon what follows, in a text without one a single word.
+    """Return the patient number: ``subject_id``, else ``mrn``.
 
-    Raises UnusableEcgError where it cannot be read with certainty, or where lines of one name differ.
+    The number is all text after a colon; without a colon it is a single word. Raises UnusableEcgError if the
+    number cannot be read with certainty, or if lines of the same name differ.
     """
     found: dict[str, set[str | None]] = {"subject_id": set(), "mrn": set()}
     for match in filter(None, map(_PATIENT.fullmatch, lines)):

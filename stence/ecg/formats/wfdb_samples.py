@@ -1,6 +1,6 @@
-"""The samples of WFDB signal files, in millivolts: 16-bit ones here, every other format through ``wfdb``.
+"""Samples of WFDB signal files, in millivolts. 16-bit formats are read here, other formats by ``wfdb``.
 
-Format 61 is format 16 with the bytes of each sample exchanged, and read as that.
+Format 61 is format 16 with the bytes of each sample swapped.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _INVALID_16_BIT = -(2**15)
 
 
 def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> NDArray[np.float32]:
-    """The wanted channels (k, n) in millivolts, NaN for samples that the format marks as invalid.
+    """Read the wanted channels (k, n) in millivolts, with NaN for samples that the format marks as invalid.
 
-    Channels in format 16 equal ``wfdb.rdrecord``'s physical signal rounded to float32, bit for bit. Raises
-    UnusableEcgError if a file is missing, of unknown format, shorter than the header says, or contradicts
-    its checksum.
+    Channels in format 16 equal the physical signal of ``wfdb.rdrecord`` rounded to float32, bit for bit.
+    Raises UnusableEcgError if a file is missing, has an unknown format, is shorter than the header says, or
+    does not match its checksum.
     """
     held: dict[str, list[int]] = {header.channels[index].file_name: [] for index in wanted}
     for index, channel in enumerate(header.channels):
@@ -51,7 +51,7 @@ def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> N
 
 
 def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, bytes]) -> int:
-    """Samples to read from one file, known before anything is allocated for them."""
+    """Return the number of samples to read from one file, before memory is allocated for them."""
     name, layout, offset = channels[0].file_name, channels[0].format, channels[0].byte_offset
     if name not in files:
         raise refuse(Reason.OBJECT_MISSING, f"the signal file {name} is missing")
@@ -61,7 +61,7 @@ def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, by
         raise refuse(Reason.UNSUPPORTED_FORMAT, f"{name} has the unknown WFDB format {layout[:8]}")
     per_frame = sum(channel.samples_per_frame for channel in channels)
     if layout in _COMPRESSED:
-        there = header.samples or 0  # what it holds is known only when it is unpacked
+        there = header.samples or 0  # the true number is known only after decompression
     else:
         bits = 8 * max(0, len(files[name]) - offset)
         there = int(bits / (_BITS_PER_SAMPLE[layout] * per_frame))
@@ -73,7 +73,7 @@ def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, by
 
 
 def _little_endian(content: bytes, first: Channel) -> bytes:
-    """The file with samples in the byte order of format 16."""
+    """Return the file with samples in the byte order of format 16."""
     if first.format != _BIG_ENDIAN:
         return content
     start, count = first.byte_offset, (len(content) - first.byte_offset) // 2
@@ -91,7 +91,7 @@ def _read_16_bit(
     signal: NDArray[np.float32],
     rows: list[int],
 ) -> None:
-    """The fast path: interleaved little-endian numbers."""
+    """Read interleaved little-endian integers. This is the fast path."""
     samples, width = signal.shape[1], len(channels)
     block = np.frombuffer(content, dtype="<i2", count=samples * width, offset=channels[0].byte_offset)
     chosen = [channels[column] for column in columns]
@@ -112,7 +112,7 @@ def _scale_16_bit(
     unit: NDArray[np.float64],
     signal: NDArray[np.float32],
 ) -> NDArray[np.int64]:
-    """Fill rows of the signal from columns of the block, by the operations of ``wfdb``; sums of samples."""
+    """Fill rows of the signal from columns of the block, by the operations of ``wfdb``. Return sample sums."""
     sums = np.zeros(len(gain), dtype=np.int64)
     for index in range(len(gain)):
         digital = np.ascontiguousarray(block[:, places[0, index]])
@@ -135,8 +135,8 @@ def _read_through_wfdb(
     signal: NDArray[np.float32],
     rows: list[int],
 ) -> None:
-    """Any other format. ``wfdb`` sees the samples and a header written here, never the sender's text."""
-    import wfdb  # noqa: PLC0415 - it takes seconds, and few archives need it
+    """Read any other format. ``wfdb`` gets the samples and a header written here, never the sender's text."""
+    import wfdb  # noqa: PLC0415 - the import takes seconds, and few archives need it
 
     samples = signal.shape[1]
     with TemporaryDirectory(prefix="stence-") as folder:
@@ -168,7 +168,7 @@ def _header_text(channels: Sequence[Channel], samples: int) -> str:
 
 
 def _verify(channels: Sequence[Channel], sums: Sequence[float]) -> None:
-    """Compare 16-bit checksums. A stated 0 is what writers put that compute none."""
+    """Compare 16-bit checksums. A checksum of 0 is ignored: some writers compute none."""
     for channel, total in zip(channels, sums, strict=True):
         if channel.checksum and (channel.checksum - int(total)) % 65536:
             raise refuse(

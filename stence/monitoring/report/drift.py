@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from stence.domain.targets import DECISIVE
 from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.charts import Line, histogram, nice, trend
-from stence.monitoring.report.layout import charted, shown
-from stence.monitoring.report.operations import MARKED, below
+from stence.monitoring.report.layout import Block
+from stence.monitoring.report.operations import below
 from stence.monitoring.report.tables import interval, plain, text
 
 ABOUT = (
@@ -17,7 +17,7 @@ ABOUT = (
 )
 
 
-def parts(answers: Mapping[str, Answer]) -> list[str]:
+def parts(answers: Mapping[str, Answer]) -> list[Block]:
     """What is farthest now, then each area over time."""
     return [
         _farthest(answers["drift"]),
@@ -28,7 +28,7 @@ def parts(answers: Mapping[str, Answer]) -> list[str]:
     ]
 
 
-def _farthest(answer: Answer) -> str:
+def _farthest(answer: Answer) -> Block:
     columns = [
         text("Area", "area"),
         text("What", "subject"),
@@ -40,10 +40,10 @@ def _farthest(answer: Answer) -> str:
         plain("Observations", "observations", "count"),
         text("Day", "day"),
     ]
-    return shown(answer, columns, "Nothing was compared yet.")
+    return Block(answer, columns, "Nothing was compared yet.")
 
 
-def _distances(title: str, answer: Answer, by: str) -> str:
+def _distances(title: str, answer: Answer, by: str) -> Block:
     top = nice(max((row["distance"] or 0 for row in answer.records()), default=0))
     charts = [
         trend(
@@ -62,10 +62,10 @@ def _distances(title: str, answer: Answer, by: str) -> str:
         plain("p", "p_value", "p"),
         plain("ECGs", "ecgs", "count"),
     ]
-    return charted(title, answer, charts, columns, f"Distance from the reference; {MARKED}.")
+    return Block(answer, columns, title=title, charts=charts, legend="distances", is_folded=True)
 
 
-def _scores(answer: Answer) -> str:
+def _scores(answer: Answer) -> Block:
     charts = []
     for target, rows in answer.groups("target"):
         means = [row["mean"] for row in rows]
@@ -87,11 +87,10 @@ def _scores(answer: Answer) -> str:
         plain("Agreement", "agreement", "figure"),
         plain("ECGs", "ecgs", "count"),
     ]
-    key = f"Mean probability of the day with its interval; {MARKED}."
-    return charted("Scores", answer, charts, columns, key)
+    return Block(answer, columns, title="Scores", charts=charts, legend="scores", is_folded=True)
 
 
-def _spread(answer: Answer) -> str:
+def _spread(answer: Answer) -> Block:
     rows = answer.records()
     chart = histogram(
         DECISIVE,
@@ -102,8 +101,8 @@ def _spread(answer: Answer) -> str:
         plain("ECGs, last days", "ecgs", "count"),
         plain("ECGs, before", "ecgs_before", "count"),
     ]
-    key = '<b class="model">▮ the last seven days</b>, <b class="other">— the four weeks before</b>; shares.'
-    return charted("Spread of the scores", answer, [chart], columns, key)
+    title = "Spread of the scores"
+    return Block(answer, columns, title=title, charts=[chart], legend="histogram", is_folded=True)
 
 
 def _shares(counts: list[float]) -> list[float]:

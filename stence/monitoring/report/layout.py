@@ -1,68 +1,90 @@
-"""The report's parts in HTML: sections, an answer as charts and table with its SQL, words with a colour."""
+"""Sections and blocks of the report, which ``templates`` lays out as HTML."""
 
 from __future__ import annotations
 
-import html
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from stence.database import queries
 from stence.monitoring.report.answers import Answer
-from stence.monitoring.report.tables import Shown, question, source, table
+from stence.monitoring.report.tables import Cell, Shown
+from stence.page import templates
 
+TEMPLATES = Path(__file__).with_name("templates")
 VIEW = re.compile(r"^FROM (\w+)", re.MULTILINE)
 
 
-def section(name: str, title: str, about: str, *parts: str) -> str:
-    """A section that can be linked to; ``about`` is one paragraph of text."""
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<section id="{name}"><h2>{html.escape(title)}</h2>\n'
-        f'<p class="soft">{html.escape(about)}</p>\n{body}</section>'
-    )
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One query's answer as a table with its SQL; below a ``title``, with charts (SVG).
 
-
-def shown(answer: Answer, columns: Sequence[Shown], nothing: str = "Nothing.") -> str:
-    """An answer as a table, with its SQL below; ``nothing`` where there are no rows."""
-    if not answer.rows:
-        return f"<p><b>{html.escape(question(answer))}</b> {html.escape(nothing)}</p>\n{_sql(answer)}"
-    return f'<div class="table">{table(answer, columns)}</div>\n{_sql(answer)}'
-
-
-def charted(
-    title: str,
-    answer: Answer,
-    charts: Sequence[str],
-    columns: Sequence[Shown],
-    key: str = "",
-    *,
-    unfolded: bool = False,
-) -> str:
-    """An answer as charts, its table and SQL to unfold; ``key`` is HTML and says what is what.
-
-    ``unfolded``: the table is open, for it says what the charts cannot.
+    ``nothing`` stands in place of a table without rows. ``legend`` is a macro of ``legends.html.j2``.
+    ``is_folded``: the reader unfolds the table, because the charts show the same numbers.
     """
-    head = f"<h3>{html.escape(title)}</h3>"
-    if not answer.rows:
-        return f"{head}\n<p>No figures yet.</p>\n{_sql(answer)}"
-    legend = f'<p class="key">{key}</p>' if key else ""
-    drawn = f'<div class="charts">{"".join(charts)}</div>'
-    if unfolded:
-        return f"{head}\n{legend}\n{drawn}\n{shown(answer, columns)}"
-    figures = f'<div class="table">{table(answer, columns)}</div>\n{source(answer)}'
-    return f"{head}\n{legend}\n{drawn}\n{_folded(answer, 'Figures and SQL', figures)}"
+
+    answer: Answer
+    columns: Sequence[Shown]
+    nothing: str = "Nothing."
+    title: str = ""
+    charts: Sequence[str] = ()
+    legend: str = ""
+    is_folded: bool = False
+
+    @property
+    def script(self) -> str:
+        """The SQL of the query."""
+        return queries.script(self.answer.query)
+
+    @property
+    def question(self) -> str:
+        """The first comment line of the SQL: the question that the query answers."""
+        return self.script.partition("\n")[0].removeprefix("--").strip()
+
+    @property
+    def view(self) -> str:
+        """The view that the query reads."""
+        return VIEW.findall(self.script)[0]
+
+    @property
+    def command(self) -> str:
+        """The command line that runs the query."""
+        params = "".join(f" --param {name}={value}" for name, value in self.answer.params.items())
+        return f"stence query {self.answer.query}{params}"
+
+    @property
+    def params(self) -> str:
+        """The query's parameters as JSON."""
+        return json.dumps(dict(self.answer.params))
+
+    @property
+    def rows(self) -> Iterator[list[Cell]]:
+        """The table's cells, row by row."""
+        for row in self.answer.records():
+            yield [column.cell(row) for column in self.columns]
 
 
-def contents(sections: Sequence[tuple[str, str]]) -> str:
-    """Links to the sections, by name and title."""
-    links = "".join(f'<a href="#{name}">{html.escape(title)}</a>' for name, title in sections)
-    return f'<nav aria-label="Sections">{links}</nav>'
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """A sentence at the top of the page; ``look`` is the style of a light."""
+
+    look: str
+    words: str
 
 
-def _sql(answer: Answer) -> str:
-    return _folded(answer, "SQL", source(answer))
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section with a link target: ``about`` is its first paragraph."""
+
+    name: str
+    title: str
+    about: str
+    blocks: Sequence[Block]
+    headlines: Sequence[Headline] = ()
 
 
-def _folded(answer: Answer, what: str, content: str) -> str:
-    view = VIEW.findall(queries.script(answer.query))[0]
-    return f"<details><summary>{what}: view <code>{view}</code></summary>\n{content}</details>"
+def render(template: str, **values: object) -> str:
+    """HTML of a template of this report."""
+    return templates(TEMPLATES).get_template(template).render(values)

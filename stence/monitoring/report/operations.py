@@ -6,22 +6,21 @@ from collections.abc import Mapping
 
 from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.charts import Line, bars, nice, trend
-from stence.monitoring.report.layout import charted, shown
+from stence.monitoring.report.layout import Block
 from stence.monitoring.report.tables import interval, plain, text
 
 ABOUT = "Whether ECGs arrive, can be used, and are scored in time."
 PROMISE = "Each model promises a share of flags when its threshold is set."
 UNLIKELY = 0.001
 """A dot on days with an adjusted p below this."""
-MARKED = '<span class="mark">○</span> less likely by chance than one in a thousand'
 
 
-def parts(answers: Mapping[str, Answer]) -> list[str]:
+def parts(answers: Mapping[str, Answer]) -> list[Block]:
     """Days of the feed and the scorer, each device, refused files, and what is new."""
     return [_days(answers["operations"]), _devices(answers["arrivals"]), _refused(answers), _new(answers)]
 
 
-def workload(answers: Mapping[str, Answer]) -> str:
+def workload(answers: Mapping[str, Answer]) -> Block:
     """The share of ECGs flagged for each target, beside the promise."""
     answer = answers["workload"]
     charts = []
@@ -47,8 +46,8 @@ def workload(answers: Mapping[str, Answer]) -> str:
         plain("p", "p_value", "p"),
         plain("ECGs", "ecgs", "count"),
     ]
-    key = f'<b class="model">— flagged</b> with its interval, <b>- - promised</b>, {MARKED}.'
-    return charted("Share of ECGs flagged", answer, charts, columns, key)
+    title = "Share of ECGs flagged"
+    return Block(answer, columns, title=title, charts=charts, legend="workload", is_folded=True)
 
 
 def below(p: float | None) -> bool:
@@ -56,7 +55,7 @@ def below(p: float | None) -> bool:
     return p is not None and p < UNLIKELY
 
 
-def _days(answer: Answer) -> str:
+def _days(answer: Answer) -> Block:
     rows = answer.records()
     days = [row["day"] for row in rows]
 
@@ -95,11 +94,10 @@ def _days(answer: Answer) -> str:
         plain("ECGs/s", "ecgs_per_second", "rate"),
         plain("Failed", "runs_failed", "count"),
     ]
-    key = f'Hours: <b class="model">— median</b>, <b class="other">— 95 of 100</b>. {MARKED}.'
-    return charted("By day", answer, charts, columns, key)
+    return Block(answer, columns, title="By day", charts=charts, legend="days", is_folded=True)
 
 
-def _devices(answer: Answer) -> str:
+def _devices(answer: Answer) -> Block:
     most = nice(max((row["ecgs"] for row in answer.records()), default=0))
     charts = [
         trend(
@@ -118,10 +116,10 @@ def _devices(answer: Answer) -> str:
         plain("Of usual", "feed_ratio", "percent"),
         plain("p", "feed_p", "p"),
     ]
-    return charted("ECGs by device", answer, charts, columns, MARKED)
+    return Block(answer, columns, title="ECGs by device", charts=charts, legend="marked", is_folded=True)
 
 
-def _refused(answers: Mapping[str, Answer]) -> str:
+def _refused(answers: Mapping[str, Answer]) -> Block:
     answer, days = answers["quarantine"], [row["day"] for row in answers["quarantine"].records()]
     most = nice(max((row["files"] for row in answer.records()), default=0))
     charts = [
@@ -141,10 +139,11 @@ def _refused(answers: Mapping[str, Answer]) -> str:
         plain("Files", "files", "count"),
         plain("Still there", "open", "count"),
     ]
-    return charted("Files that came into quarantine, by reason", answer, charts, columns)
+    title = "Files that came into quarantine, by reason"
+    return Block(answer, columns, title=title, charts=charts, is_folded=True)
 
 
-def _new(answers: Mapping[str, Answer]) -> str:
+def _new(answers: Mapping[str, Answer]) -> Block:
     columns = [
         text("What", "dimension"),
         text("Which", "member"),
@@ -152,4 +151,4 @@ def _new(answers: Mapping[str, Answer]) -> str:
         text("Last", "last_day"),
         plain("ECGs", "ecgs", "count"),
     ]
-    return shown(answers["new_categories"], columns, "None.")
+    return Block(answers["new_categories"], columns, "None.")

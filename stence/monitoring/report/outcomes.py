@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from stence.domain.targets import DECISIVE
 from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.charts import Interval, calibration, intervals
-from stence.monitoring.report.layout import charted
+from stence.monitoring.report.layout import Block
 from stence.monitoring.report.tables import Row, interval, plain, text
 
 ABOUT = (
@@ -15,10 +15,9 @@ ABOUT = (
     "figures are of those sent; weighted ones estimate what holds for everybody who was scored."
 )
 SHOWN = {"auroc": "AUROC", "ppv": "Flags that were right (PPV)", "sensitivity": "Cases flagged (sensitivity)"}
-KEY = '<b class="other">● naive, of those sent</b>, <b class="model">● weighted, for everybody</b>'
 
 
-def parts(answers: Mapping[str, Answer]) -> list[str]:
+def parts(answers: Mapping[str, Answer]) -> list[Block]:
     """Figures by target, calibration, what is to be expected, and subgroups."""
     return [
         _figures(answers["outcomes"]),
@@ -33,7 +32,7 @@ def of(row: Row, name: str) -> Interval:
     return row[name], row[f"{name}_lower"], row[f"{name}_upper"]
 
 
-def _figures(answer: Answer) -> str:
+def _figures(answer: Answer) -> Block:
     charts = []
     for figure, title in SHOWN.items():
         rows = [row for row in answer.records() if row["figure"] == figure]
@@ -50,10 +49,10 @@ def _figures(answer: Answer) -> str:
         text("Recorded from", "window_start"),
         text("Before", "window_end"),
     ]
-    return charted("Naive and weighted, by target", answer, charts, columns, KEY, unfolded=True)
+    return Block(answer, columns, title="Naive and weighted, by target", charts=charts, legend="outcomes")
 
 
-def _calibration(answer: Answer) -> str:
+def _calibration(answer: Answer) -> Block:
     rows = answer.records()
     charts = [
         calibration(title, [(row[f"predicted{suffix}"], of(row, f"observed{suffix}")) for row in rows], look)
@@ -70,11 +69,11 @@ def _calibration(answer: Answer) -> str:
         plain("Predicted, weighted", "predicted_weighted", "figure"),
         interval("Observed, weighted", "observed_weighted"),
     ]
-    key = "On the dotted line, what is predicted comes true; above it, more people are ill than predicted."
-    return charted(f"Calibration: {DECISIVE}", answer, charts, columns, key)
+    title = f"Calibration: {DECISIVE}"
+    return Block(answer, columns, title=title, charts=charts, legend="calibration", is_folded=True)
 
 
-def _expected(answer: Answer) -> str:
+def _expected(answer: Answer) -> Block:
     charts = []
     for figure, title in SHOWN.items():
         rows = [row for row in answer.records() if row["figure"] == figure]
@@ -92,14 +91,11 @@ def _expected(answer: Answer) -> str:
         interval("Observed, weighted", "weighted"),
         text("Recorded up to", "outcomes_until"),
     ]
-    key = (
-        "<b>● expected</b> of the newest day's ECGs from their probabilities alone, "
-        '<b class="model">● observed, weighted</b>, of ECGs long enough ago'
-    )
-    return charted("Expected and observed", answer, charts, columns, key)
+    title = "Expected and observed"
+    return Block(answer, columns, title=title, charts=charts, legend="expected", is_folded=True)
 
 
-def _subgroups(answer: Answer) -> str:
+def _subgroups(answer: Answer) -> Block:
     charts = [
         intervals(
             title,
@@ -119,5 +115,4 @@ def _subgroups(answer: Answer) -> str:
         interval("Sensitivity", "sensitivity_weighted"),
         interval("Calibration error", "ece_weighted"),
     ]
-    key = "Weighted, for everybody. A wide interval: too few to say that the group is served well."
-    return charted(f"Subgroups: {DECISIVE}", answer, charts, columns, key, unfolded=True)
+    return Block(answer, columns, title=f"Subgroups: {DECISIVE}", charts=charts, legend="subgroups")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -10,91 +9,72 @@ from pathlib import Path
 from stence.monitoring.report import drift, operations, outcomes
 from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.changes import Previous
-from stence.monitoring.report.layout import contents, section, shown
+from stence.monitoring.report.layout import Block, Headline, Section, render
 from stence.monitoring.report.tables import Column, Remembered, lit, plain, prose, text, word
 from stence.page import page
 
 STALE = timedelta(days=2)
 """A report tells where the newest figures are of an earlier day than so long before it."""
 STYLE = Path(__file__).with_name("report.css")
-SECTIONS = (
-    ("glance", "At a glance"),
-    ("changes", "What changed"),
-    ("operations", "Operations"),
-    ("drift", "Drift"),
-    ("workload", "Workload"),
-    ("outcomes", "Outcomes"),
-    ("models", "Models"),
-    ("reviews", "Reviews"),
-)
-TITLES = dict(SECTIONS)
 
 
 def report_page(
     answers: Mapping[str, Answer], day: date, made_at: datetime, previous: Previous | None
 ) -> str:
-    """The whole page. ``previous`` is the report before; None where this is the first."""
-    body = "\n".join(
-        [
-            _head(answers, day, made_at),
-            _glance(answers, day),
-            _changes(answers, previous),
-            section("operations", TITLES["operations"], operations.ABOUT, *operations.parts(answers)),
-            section("drift", TITLES["drift"], drift.ABOUT, *drift.parts(answers)),
-            section("workload", TITLES["workload"], operations.PROMISE, operations.workload(answers)),
-            section("outcomes", TITLES["outcomes"], outcomes.ABOUT, *outcomes.parts(answers)),
-            _models(answers),
-            _reviews(answers),
-            _foot(answers),
-        ]
-    )
-    return page(f"Monitoring {day}", f"<main>\n{body}\n</main>", STYLE.read_text(encoding="utf-8"))
-
-
-def _head(answers: Mapping[str, Answer], day: date, made_at: datetime) -> str:
+    """The whole page. ``previous`` is the last report, or None."""
     champions = [each["version"] for each in answers["models"].records() if each["state"] == "champion"]
-    champion = html.escape(champions[0]) if champions else "none yet"
-    return (
-        f"<header><h1>Monitoring, {word(day)}</h1>\n"
-        f'<p class="soft">Champion: <b>{champion}</b>. Made {word(made_at)}. '
-        f"No patient is named here.</p></header>\n{contents(SECTIONS)}"
+    body = render(
+        "report.html.j2",
+        day=word(day),
+        made_at=word(made_at),
+        champion=champions[0] if champions else "none yet",
+        sections=_sections(answers, day, previous),
+        runs=_runs(answers),
     )
+    return page(f"Monitoring {day}", body, STYLE.read_text(encoding="utf-8"))
 
 
-def _glance(answers: Mapping[str, Answer], day: date) -> str:
-    return section(
+def _sections(answers: Mapping[str, Answer], day: date, previous: Previous | None) -> list[Section]:
+    return [
+        _glance(answers, day),
+        _changes(answers, previous),
+        Section("operations", "Operations", operations.ABOUT, operations.parts(answers)),
+        Section("drift", "Drift", drift.ABOUT, drift.parts(answers)),
+        Section("workload", "Workload", operations.PROMISE, [operations.workload(answers)]),
+        Section("outcomes", "Outcomes", outcomes.ABOUT, outcomes.parts(answers)),
+        _models(answers),
+        _reviews(answers),
+    ]
+
+
+def _glance(answers: Mapping[str, Answer], day: date) -> Section:
+    open_alerts = [
+        lit("Severity", "severity"),
+        prose("What, and what to do", "detail"),
+        text("Rule", "rule"),
+        text("Where", "slice_value"),
+        text("Since", "opened_at"),
+        text("Taken up by", "acknowledged_by"),
+    ]
+    lights = [
+        text("Area", "area"),
+        lit("State", "light"),
+        plain("Critical", "critical", "count"),
+        plain("Warnings", "warnings", "count"),
+        plain("Remarks", "infos", "count"),
+        text("Measured up to", "day"),
+        plain("Figures", "figures", "count"),
+    ]
+    return Section(
         "glance",
-        TITLES["glance"],
+        "At a glance",
         "Act: a critical alert is open. Look: a warning is. Quiet: neither.",
-        *_headlines(answers["lights"], day),
-        shown(
-            answers["alerts"],
-            [
-                lit("Severity", "severity"),
-                prose("What, and what to do", "detail"),
-                text("Rule", "rule"),
-                text("Where", "slice_value"),
-                text("Since", "opened_at"),
-                text("Taken up by", "acknowledged_by"),
-            ],
-            "None.",
-        ),
-        shown(
-            answers["lights"],
-            [
-                text("Area", "area"),
-                lit("State", "light"),
-                plain("Critical", "critical", "count"),
-                plain("Warnings", "warnings", "count"),
-                plain("Remarks", "infos", "count"),
-                text("Measured up to", "day"),
-                plain("Figures", "figures", "count"),
-            ],
-        ),
+        [Block(answers["alerts"], open_alerts, "None."), Block(answers["lights"], lights)],
+        _headlines(answers["lights"], day),
     )
 
 
-def _headlines(lights: Answer, day: date) -> list[str]:
+def _headlines(lights: Answer, day: date) -> list[Headline]:
     """The worst first, each in a sentence."""
     rows = lights.records()
     areas = {
@@ -107,10 +87,10 @@ def _headlines(lights: Answer, day: date) -> list[str]:
     if areas["look"]:
         said.append(("look", f"▲ Look: {areas['look']}."))
     said = said or [("quiet", "● All that is measured is quiet.")]
-    return [f'<p class="headline {look}"><b>{html.escape(words)}</b></p>' for look, words in said]
+    return [Headline(look, words) for look, words in said]
 
 
-def _changes(answers: Mapping[str, Answer], previous: Previous | None) -> str:
+def _changes(answers: Mapping[str, Answer], previous: Previous | None) -> Section:
     columns = [
         text("Figure", "title"),
         Column("Now", ("value", "lower", "upper"), kind_from="unit"),
@@ -121,95 +101,72 @@ def _changes(answers: Mapping[str, Answer], previous: Previous | None) -> str:
         about, before, news = "This is the first report.", [], []
     else:
         about = f"Since the report of {previous.day:%Y-%m-%d}."
-        before = [Remembered(previous.figures)]
-        news = [
-            shown(
-                answers["alert_changes"],
-                [
-                    lit("Severity", "severity"),
-                    text("Rule", "rule"),
-                    text("Where", "slice_value"),
-                    text("Raised", "opened_at"),
-                    text("Resolved", "resolved_at"),
-                    text("By", "resolved_by"),
-                ],
-                "None.",
-            ),
-            shown(
-                answers["model_changes"],
-                [
-                    text("When", "changed_at"),
-                    text("Version", "version"),
-                    text("From", "from_state"),
-                    text("To", "to_state"),
-                    text("By", "changed_by"),
-                    text("Because", "reason"),
-                ],
-                "None.",
-            ),
-        ]
-    figures = shown(answers["key_figures"], [*columns[:2], *before, *columns[2:]], "None yet.")
-    return section("changes", TITLES["changes"], about, figures, *news)
+        before, news = [Remembered(previous.figures)], _news(answers)
+    figures = Block(answers["key_figures"], [*columns[:2], *before, *columns[2:]], "None yet.")
+    return Section("changes", "What changed", about, [figures, *news])
 
 
-def _models(answers: Mapping[str, Answer]) -> str:
-    return section(
-        "models",
-        TITLES["models"],
-        "AUROC is of the model's own test patients, for a stenosis of at least 70 %.",
-        shown(
-            answers["models"],
-            [
-                text("Version", "version"),
-                text("State", "state"),
-                text("Trained", "trained_at"),
-                text("Since", "changed_at"),
-                text("By", "changed_by"),
-                text("Because", "reason"),
-                plain("AUROC", "auroc_stenosis_70", "figure"),
-            ],
-        ),
-    )
+def _news(answers: Mapping[str, Answer]) -> list[Block]:
+    alert_changes = [
+        lit("Severity", "severity"),
+        text("Rule", "rule"),
+        text("Where", "slice_value"),
+        text("Raised", "opened_at"),
+        text("Resolved", "resolved_at"),
+        text("By", "resolved_by"),
+    ]
+    model_changes = [
+        text("When", "changed_at"),
+        text("Version", "version"),
+        text("From", "from_state"),
+        text("To", "to_state"),
+        text("By", "changed_by"),
+        text("Because", "reason"),
+    ]
+    return [
+        Block(answers["alert_changes"], alert_changes, "None."),
+        Block(answers["model_changes"], model_changes, "None."),
+    ]
 
 
-def _reviews(answers: Mapping[str, Answer]) -> str:
-    return section(
-        "reviews",
-        TITLES["reviews"],
-        "Flags by what people found. Confirmed: of those confirmed or dismissed.",
-        shown(
-            answers["reviews"],
-            [
-                text("Model", "model_version"),
-                text("Target", "target"),
-                plain("Flags", "flags", "count"),
-                plain("Not looked at", "open", "count"),
-                plain("Reviewed", "reviewed", "count"),
-                plain("Confirmed", "confirmed", "count"),
-                plain("Dismissed", "dismissed", "count"),
-                plain("Withdrawn", "withdrawn", "count"),
-                plain("Confirmed", "confirmed_share", "percent"),
-                plain("Flag to verdict, median", "median_days", "days"),
-            ],
-            "No flag yet.",
-        ),
-    )
+def _models(answers: Mapping[str, Answer]) -> Section:
+    columns = [
+        text("Version", "version"),
+        text("State", "state"),
+        text("Trained", "trained_at"),
+        text("Since", "changed_at"),
+        text("By", "changed_by"),
+        text("Because", "reason"),
+        plain("AUROC", "auroc_stenosis_70", "figure"),
+    ]
+    about = "AUROC is of the model's own test patients, for a stenosis of at least 70 %."
+    return Section("models", "Models", about, [Block(answers["models"], columns)])
 
 
-def _foot(answers: Mapping[str, Answer]) -> str:
-    runs = shown(
-        answers["runs"],
-        [
-            text("Started", "started_at"),
-            text("Ended", "finished_at"),
-            text("State", "state"),
-            plain("Days", "days", "count"),
-            plain("Figures", "metrics", "count"),
-            plain("Alerts raised", "alerts_opened", "count"),
-        ],
-        "It never ran.",
-    )
-    return (
-        f"<footer>{runs}\n<p>Every number comes from a view of the database, by the SQL beside it. "
-        "Intervals are of 95 %.</p></footer>"
-    )
+def _reviews(answers: Mapping[str, Answer]) -> Section:
+    columns = [
+        text("Model", "model_version"),
+        text("Target", "target"),
+        plain("Flags", "flags", "count"),
+        plain("Not looked at", "open", "count"),
+        plain("Reviewed", "reviewed", "count"),
+        plain("Confirmed", "confirmed", "count"),
+        plain("Dismissed", "dismissed", "count"),
+        plain("Withdrawn", "withdrawn", "count"),
+        plain("Confirmed", "confirmed_share", "percent"),
+        plain("Flag to verdict, median", "median_days", "days"),
+    ]
+    about = "Flags by what people found. Confirmed: of those confirmed or dismissed."
+    return Section("reviews", "Reviews", about, [Block(answers["reviews"], columns, "No flag yet.")])
+
+
+def _runs(answers: Mapping[str, Answer]) -> Block:
+    columns = [
+        text("Started", "started_at"),
+        text("Ended", "finished_at"),
+        text("State", "state"),
+        plain("Days", "days", "count"),
+        plain("Figures", "metrics", "count"),
+        plain("Alerts raised", "alerts_opened", "count"),
+    ]
+    return Block(answers["runs"], columns, "It never ran.")

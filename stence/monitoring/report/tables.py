@@ -1,18 +1,12 @@
-"""Answers as HTML tables. Every number is a ``<data>`` element with its value, for who checks it."""
+"""Columns and cells of the report's tables: values in the format in which people read them."""
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar, Protocol
 
-from stence.database import queries
-from stence.monitoring.report.answers import Answer
-
-NOTHING = '<data value="">–</data>'
 Row = Mapping[str, Any]
 
 
@@ -53,7 +47,8 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "days": _days,
     "rate": _rate,
 }
-TEXT, PROSE, STATE = "text", "prose", "state"
+TEXT, PROSE, STATE, NUMBER, BEFORE = "text", "prose", "state", "number", "before"
+"""Kinds of cells."""
 LIGHTS = {
     "quiet": ("quiet", "● Quiet"),
     "look": ("look", "▲ Look"),
@@ -63,7 +58,36 @@ LIGHTS = {
     "warning": ("look", "▲ Warning"),
     "critical": ("act", "■ Critical"),
 }
-"""Style and words of each light and severity: never told by colour alone."""
+"""Style and words of each light and severity. Colour alone never tells the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as people read it, and its exact value, empty for NULL."""
+
+    written: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text; ``time`` is the same in ISO format where the text is a date or a time."""
+
+    text: str
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Contents of a table cell. The template ``table.html.j2`` chooses the markup by ``kind``.
+
+    ``look`` is the style of a light. Three numbers are an estimate and the ends of its interval.
+    """
+
+    kind: str
+    words: Sequence[Word] = ()
+    numbers: Sequence[Number] = ()
+    look: str = ""
 
 
 class Shown(Protocol):
@@ -71,22 +95,25 @@ class Shown(Protocol):
 
     @property
     def title(self) -> str:
-        """Its head."""
+        """The column's head."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The query's columns whose numbers it shows, in their order."""
+        """The query's columns whose numbers this column shows, in their order."""
 
-    def cell(self, row: Row) -> str:
-        """Its cell in a row, as HTML."""
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the column is aligned to the right."""
+
+    def cell(self, row: Row) -> Cell:
+        """The column's cell in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an answer: its head, the query's columns, and a kind of ``FORMATS`` or ``TEXT``,
-    ``PROSE``, ``STATE``.
+    """A column of an answer: head, the query's columns, and a kind of ``FORMATS`` or ``TEXT``, ``PROSE``, ``STATE``.
 
-    Three names are a figure and its interval. The kind may stand in a column of the query: ``kind_from``.
+    Three names are an estimate and its interval. ``kind_from`` names a column of the query that holds the kind.
     """
 
     title: str
@@ -94,38 +121,38 @@ class Column:
     kind: str = TEXT
     kind_from: str | None = None
 
-    def cell(self, row: Row) -> str:
-        """Its cell in a row, as HTML."""
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the column is aligned to the right."""
+        return self.kind not in (TEXT, PROSE, STATE) or bool(self.kind_from)
+
+    def cell(self, row: Row) -> Cell:
+        """The column's cell in a row."""
         kind = row[self.kind_from] if self.kind_from else self.kind
         if kind == STATE:
             look, words = LIGHTS[row[self.names[0]]]
-            return f'<td><span class="state {look}">{words}</span></td>'
+            return Cell(STATE, [Word(words)], look=look)
         if kind in (TEXT, PROSE):
-            return f'<td class="{kind}">{" ".join(word(row[name]) for name in self.names)}</td>'
-        first, *ends = (number(row[name], kind) for name in self.names)
-        if not ends:
-            return f'<td class="number">{first}</td>'
-        known = row[self.names[1]] is not None
-        span = f"<small>({' to '.join(ends)})</small>" if known else f"<small hidden>{''.join(ends)}</small>"
-        return f'<td class="number">{first} {span}</td>'
+            return Cell(kind, [word(row[name]) for name in self.names])
+        return Cell(NUMBER, numbers=[number(row[name], kind) for name in self.names])
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the figures of ``key_figures`` were in the last report, by title, and which way they went."""
+    """The values of ``key_figures`` in the last report, by title, and the direction of each change."""
 
     figures: Mapping[str, float]
     title: ClassVar[str] = "Last report"
     names: ClassVar[tuple[str, ...]] = ()
+    is_numeric: ClassVar[bool] = True
 
-    def cell(self, row: Row) -> str:
-        """Its cell in a row, as HTML."""
+    def cell(self, row: Row) -> Cell:
+        """The column's cell in a row."""
         before = self.figures.get(row["title"])
         if before is None:
-            return '<td class="number">–</td>'
+            return Cell(BEFORE, [Word("–")])
         went = "▲ from" if row["value"] > before else "▼ from" if row["value"] < before else "as"
-        was = f'<data class="before" value="{before:.6g}">{FORMATS[row["unit"]](before)}</data>'
-        return f'<td class="number">{went} {was}</td>'
+        return Cell(BEFORE, [Word(went)], [number(before, row["unit"])])
 
 
 def text(title: str, *names: str) -> Column:
@@ -153,59 +180,21 @@ def interval(title: str, name: str, kind: str = "figure") -> Column:
     return Column(title, (name, f"{name}_lower", f"{name}_upper"), kind)
 
 
-def table(answer: Answer, columns: Sequence[Shown]) -> str:
-    """The rows, one below the other."""
-    heads = "".join(
-        f'<th scope="col"{_side(column)} data-columns="{" ".join(column.names)}">'
-        f"{html.escape(column.title)}</th>"
-        for column in columns
-    )
-    rows = "\n".join(
-        f"<tr>{''.join(column.cell(row) for column in columns)}</tr>" for row in answer.records()
-    )
-    params = html.escape(json.dumps(dict(answer.params)))
-    about = html.escape(question(answer))
-    return (
-        f'<table data-query="{answer.query}" data-params="{params}"><caption>{about}</caption>\n'
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
-    )
-
-
-def _side(column: Shown) -> str:
-    words = isinstance(column, Column) and column.kind in (TEXT, PROSE, STATE) and not column.kind_from
-    return "" if words else ' class="number"'
-
-
-def source(answer: Answer) -> str:
-    """How to get the same from SQL."""
-    params = "".join(f" --param {name}={value}" for name, value in answer.params.items())
-    return (
-        f'<p class="source"><code>stence query {answer.query}{html.escape(params)}</code></p>\n'
-        f"<pre><code>{html.escape(queries.script(answer.query))}</code></pre>"
-    )
-
-
-def question(answer: Answer) -> str:
-    """What the query answers, in words."""
-    return queries.script(answer.query).partition("\n")[0].removeprefix("--").strip()
-
-
-def number(value: float | None, kind: str) -> str:
-    """A number as people read it, with its value for machines."""
+def number(value: float | None, kind: str) -> Number:
+    """A number in the format of its kind."""
     if value is None:
-        return NOTHING
-    written = html.escape(FORMATS[kind](float(value)))
-    return f'<data value="{float(value):.6g}">{written}</data>'
+        return Number("–", "")
+    return Number(FORMATS[kind](float(value)), f"{float(value):.6g}")
 
 
-def word(value: object) -> str:
-    """A value that is no measure: text, a time, a number that is a name."""
+def word(value: object) -> Word:
+    """A value that is not a measure: a text, a time, or a number that serves as a name."""
     if value is None:
-        return ""
+        return Word("")
     if isinstance(value, datetime):
-        return f'<time datetime="{value.isoformat()}">{value:%Y-%m-%d %H:%M}</time>'
+        return Word(f"{value:%Y-%m-%d %H:%M}", value.isoformat())
     if isinstance(value, date):
-        return f'<time datetime="{value.isoformat()}">{value:%Y-%m-%d}</time>'
+        return Word(f"{value:%Y-%m-%d}", value.isoformat())
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return html.escape(str(value))
+        return Word("yes" if value else "no")
+    return Word(str(value))

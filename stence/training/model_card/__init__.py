@@ -1,4 +1,4 @@
-"""The model card: what a model is for, what it learned from, and all that was measured of it."""
+"""The model card: a model's intended use, training data and metrics."""
 
 from __future__ import annotations
 

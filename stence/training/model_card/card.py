@@ -1,4 +1,4 @@
-"""A model card from a manifest: Markdown by the template beside this file, and the same as one HTML page."""
+"""Build a model card from a manifest: Markdown from the template ``card.md``, and one HTML page."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ COURSES = "courses.png"
 
 
 def model_card(manifest: Manifest, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
-    """``card.md``, ``card.html`` and the pictures (PNG, by file name) that the former shows.
+    """Return the files ``card.md`` and ``card.html``, and the pictures (PNG, by file name) of ``card.md``.
 
-    ``courses.png`` stands with the training, the others with the figures of the decisive target.
+    ``courses.png`` belongs to the training section, the others to the metrics of the decisive target.
     """
     text = _text(manifest, pictures)
     return {"card.md": text.encode(), "card.html": _page(manifest, text, pictures).encode(), **pictures}
@@ -58,7 +58,7 @@ def _image(name: str) -> str:
 
 
 def _page(manifest: Manifest, text: str, pictures: Mapping[str, bytes]) -> str:
-    """The Markdown as HTML with every picture inside."""
+    """Render the Markdown as HTML with every picture embedded."""
     body = markdown(text, extensions=["tables"])
     for name, content in pictures.items():
         inside = f'src="data:image/png;base64,{base64.b64encode(content).decode()}"'

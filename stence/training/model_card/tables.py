@@ -1,4 +1,4 @@
-"""A model card's tables in Markdown, from a manifest's JSON."""
+"""Markdown tables of a model card, from a manifest's JSON."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ COUNTS = ("ecgs", "patients", "cases")
 
 
 def summary(manifest: Manifest) -> str:
-    """The first things to know."""
+    """Summary of the decisive target's metrics and the gate's verdict."""
     decisive, threshold = manifest.metrics.get(DECISIVE, {}), manifest.thresholds[DECISIVE]
     judged = manifest.gate
-    verdict = "not judged" if judged is None else "passed" if judged["passed"] else "failed"
+    verdict = "not evaluated" if judged is None else "passed" if judged["passed"] else "failed"
     rows = {
         f"AUROC {DECISIVE}": figure(decisive, "auroc"),
         "test patients": decisive.get("patients", "–"),
@@ -51,15 +51,15 @@ def summary(manifest: Manifest) -> str:
 
 
 def splits(data: TrainingData) -> str:
-    """ECGs and patients by split."""
+    """Number of ECGs and patients by split."""
     return _rows((split, count, data.patients[split]) for split, count in data.ecgs.items())
 
 
 def stages(histories: Mapping[str, Json]) -> str:
-    """How each stage went."""
+    """Training history of each stage."""
     if not histories:
-        return "No courses were recorded."
-    head = ("stage", "epochs", "steps", "best epoch", "its validation AUROC", "last training loss")
+        return "No training history was recorded."
+    head = ("stage", "epochs", "steps", "best epoch", "best validation AUROC", "last training loss")
     return _table(
         head,
         (
@@ -77,70 +77,70 @@ def stages(histories: Mapping[str, Json]) -> str:
 
 
 def weights(origins: Mapping[str, str]) -> str:
-    """Where each network's first weights come from, with their licence."""
+    """Origin and licence of each network's initial weights."""
     return _rows(origins.items() or [("random weights", "")])
 
 
 def ranking(measured: Json) -> str:
-    """Figures that need no threshold."""
-    return _figures(_questions(measured), ("question", *COUNTS), RANKING)
+    """Metrics that need no threshold."""
+    return _figures(_questions(measured), ("target", *COUNTS), RANKING)
 
 
 def decisions(measured: Json) -> str:
-    """Figures at the threshold."""
-    return _figures(_questions(measured), ("question",), DECISIONS)
+    """Metrics at the threshold."""
+    return _figures(_questions(measured), ("target",), DECISIONS)
 
 
 def subgroups(predicted: Json) -> str:
-    """One question's figures in each subgroup."""
+    """One target's metrics in each subgroup."""
     names = RANKING | DECISIONS
     found = predicted.get("subgroups", {})
     if not found:
-        return "No ECG of the test patients names sex or age."
+        return "No ECG of the test patients states sex or age."
     return _figures(found, ("subgroup", *COUNTS), {name: names[name] for name in SUBGROUP})
 
 
 def retrieval(found: Json | None) -> str:
-    """How often an ECG finds its own angiogram."""
+    """Retrieval metrics: rank of an ECG's own angiogram."""
     if found is None:
-        return "Not measured: it was trained without angiograms."
+        return "Not measured: the model was trained without angiograms."
     head = ("", *(f"recall@{k}" for k in found["recall"]), "median rank")
     table = _table(
         head, (_found(name, of) for name, of in (("this model", found), ("chance", found["chance"])))
     )
     return (
-        f"{found['ecgs']} ECGs of test patients, each looking for its own study among {found['angiograms']} "
-        f"by their nearness in the shared space:\n\n{table}"
+        f"Each of {found['ecgs']} ECGs of test patients ranks {found['angiograms']} studies by their "
+        f"similarity in the shared space. The rank of its own study counts:\n\n{table}"
     )
 
 
 def teacher(found: Json | None) -> str:
     """The teacher's AUROC for each of its targets."""
     if found is None:
-        return "Not measured: there was none."
+        return "Not measured: the model has no teacher."
     areas = ((name, "–" if area is None else f"{area:.3f}") for name, area in found["auroc"].items())
     return _table((f"target ({found['studies']} studies)", "AUROC"), areas)
 
 
 def gate(verdict: Json | None) -> str:
-    """Each check of the gate, and whom it was held against."""
+    """The gate's verdict, the champion's version, and the result of each check."""
     if verdict is None:
-        return "It was not judged by the gate."
+        return "The gate did not evaluate this model."
     champion = plain(verdict.get("champion") or "no champion")
     marks = {True: "passed", False: "**failed**"}
     rows = ((check["name"], marks[check["passed"]], check["finding"]) for check in verdict["checks"])
-    return f"It {marks[verdict['passed']]}, held against {champion}.\n\n" + _table(
-        ("check", "verdict", "finding"), rows
+    return f"Verdict: {marks[verdict['passed']]}, compared with {champion}.\n\n" + _table(
+        ("check", "result", "finding"), rows
     )
 
 
 def thresholds(chosen: Mapping[str, Threshold]) -> str:
-    """Where each target is flagged, and why."""
+    """Threshold of each target, and the rule that set it."""
     return _rows((name, f"{each.value:g}", each.rule) for name, each in chosen.items())
 
 
 def origin(manifest: Manifest) -> str:
-    """Where the model comes from, to the byte."""
+    """Origin of the model: code, data, seed, device and file hashes."""
     code = manifest.code
     rows = {
         "encoder": manifest.architecture.encoder,
@@ -156,12 +156,12 @@ def origin(manifest: Manifest) -> str:
 
 
 def listed(values: Mapping[str, Any]) -> str:
-    """``a 1, b 2``, or ``nothing``."""
+    """Format as ``a 1, b 2``, or ``nothing``."""
     return ", ".join(f"{plain(name)} {plain(value)}" for name, value in sorted(values.items())) or "nothing"
 
 
 def figure(measured: Json, name: str) -> str:
-    """A figure and its interval: ``0.692 (0.610 to 0.760)``."""
+    """Format a metric and its interval: ``0.692 (0.610 to 0.760)``."""
     found = measured.get(name)
     if not found or found["value"] is None:
         return "–"
@@ -170,12 +170,12 @@ def figure(measured: Json, name: str) -> str:
 
 
 def plain(value: object) -> str:
-    """Text that is neither Markdown's table nor HTML."""
+    """Escape text so that it is neither a Markdown table cell's end nor HTML."""
     return html.escape(str(value), quote=False).replace("|", "&#124;")
 
 
 def _questions(measured: Json) -> dict[str, Json]:
-    """The targets, then the grey zones."""
+    """Select the metrics of the targets, then of the grey zones."""
     zones = [name for name in measured if name.startswith("grey_zone_")]
     return {name: measured[name] for name in (*TARGET_NAMES, *zones) if name in measured}
 

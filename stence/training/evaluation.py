@@ -1,4 +1,4 @@
-"""The end of a retraining: the model is measured, meets the champion at the gate, and is described."""
+"""The last step of a retraining: evaluate the model, compare it with the champion, describe it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from stence import registry
 from stence.cohort import Part, Split
-from stence.database.outage import patiently
+from stence.database.outage import transact
 from stence.domain.targets import DECISIVE
 from stence.encoders.recipes import Recipe
 from stence.errors import StenceError
@@ -38,40 +38,36 @@ from stence.training.stages import TrainingWorkspace
 def find_champion(
     engine: Engine, store: ObjectStore, settings: Settings, recipe: Recipe, windows: int
 ) -> RiskScorer | None:
-    """The champion, ready to be compared with on ``windows`` of ``recipe``; None where there is none.
+    """Load the champion for a comparison on ``windows`` of ``recipe``; None if there is no champion.
 
-    Raises ArtefactError for one that is broken, StenceError for one that reads other windows.
+    Raises ArtefactError if it is damaged, StenceError if it reads another recipe or other windows.
     """
 
-    def find() -> registry.Registered | None:
-        with engine.connect() as connection:
-            return registry.champion(connection)
-
-    found = patiently(find, settings.outage_seconds)
+    found = transact(engine, settings.outage_seconds, registry.champion)
     if found is None:
         return None
     champion = registry.load(found, store, settings)
     if champion.recipe != recipe:
         raise StenceError(
-            f"The champion {champion.model_version} reads ECGs as the input recipe {champion.recipe.version} "
-            f"makes them, and this configuration trains on {recipe.version}, so the two cannot be compared: "
-            "choose the champion's recipe, or train a candidate with stence train and decide by its figures."
+            f"The champion {champion.model_version} uses the input recipe {champion.recipe.version}, but "
+            f"this configuration uses {recipe.version}, so the two cannot be compared: choose the champion's "
+            "recipe, or train a candidate with stence train and decide by its metrics."
         )
     if champion.windows != windows:
         raise StenceError(
             f"The champion {champion.model_version} reads {champion.windows} windows of an ECG, but "
-            f"STENCE_WINDOWS_PER_ECG is {settings.windows_per_ecg}, so the two cannot be compared: make it "
-            f"{champion.windows}."
+            f"STENCE_WINDOWS_PER_ECG is {settings.windows_per_ecg}, so the two cannot be compared: set it "
+            f"to {champion.windows}."
         )
     return champion
 
 
-def measured(
+def evaluate_model(
     workspace: TrainingWorkspace, weights: Mapping[str, str], windows: int, device: str, progress: Progress
 ) -> Fitted:
-    """The model calibrated and measured on the test patients, and what the stages before it reached.
+    """Calibrate the model, and evaluate it and the earlier stages on the test patients.
 
-    ``weights`` says in words what each network started from.
+    ``weights`` names the initial weights of each network, in words.
     """
     model, histories = workspace.risk_model(), {stage: workspace.history(stage) for stage in stages.STAGES}
     fitted = finish(model, histories, workspace.cohort, workspace.config, device, progress)
@@ -85,7 +81,7 @@ def measured(
 
 
 def teacher_metrics(workspace: TrainingWorkspace, device: str) -> dict[str, Any]:
-    """AUROC of the teacher for each of its 11 targets on the test patients' angiograms."""
+    """Compute the teacher's AUROC for each of its 11 targets on the test patients' angiograms."""
     rows = rows_of(workspace.angiograms, Split.TEST)
     targets = targets_of(workspace.angiograms, workspace.config.teacher.threshold, None)[rows]
     logits = study_logits(workspace.teacher().to(device), workspace.angiograms, rows, device)
@@ -98,15 +94,15 @@ def teacher_metrics(workspace: TrainingWorkspace, device: str) -> dict[str, Any]
     }
 
 
-def on_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> Predictions:
-    """What the model says of the test patients."""
+def predict_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> Predictions:
+    """Return the model's predictions for the test patients."""
     return predict_fitted(fitted.model, fitted.calibration, workspace.cohort.parts[Split.TEST], device)
 
 
 def verdict_on(
     challenger: Predictions, fitted: Fitted, workspace: TrainingWorkspace, champion: RiskScorer | None
 ) -> Verdict:
-    """The gate's verdict, on the same test patients for both."""
+    """Return the gate's verdict; both models are evaluated on the same test patients."""
     parts = workspace.cohort.parts
     return judge(
         challenger,
@@ -125,7 +121,7 @@ def _predictions(champion: RiskScorer | None, test: Part) -> Predictions | None:
 def described(
     fitted: Fitted, workspace: TrainingWorkspace, verdict: Verdict, champion: RiskScorer | None, windows: int
 ) -> Artefact:
-    """The artefact; its manifest holds the verdict and says which champion it was held against."""
+    """Build the artefact; its manifest holds the verdict and the version of the champion."""
     artefact = artefact_of(fitted, workspace.config, workspace.cohort, windows)
     gate = verdict.as_json() | {"champion": champion.model_version if champion else None}
     return Artefact(artefact.manifest.model_copy(update={"gate": gate}), artefact.weights)
@@ -134,7 +130,7 @@ def described(
 def with_stages(
     artefact: Artefact, workspace: TrainingWorkspace, store: ObjectStore, prefix: str
 ) -> Artefact:
-    """Keep what teacher and pretraining learned below ``prefix``; the artefact, which knows the files."""
+    """Store the weights of teacher and pretraining below ``prefix``; the manifest lists their files."""
     manifest, kept = artefact.manifest, {}
     for stage in (stages.TEACHER, stages.PRETRAINING):
         content = workspace.result(stage).read_bytes()
@@ -145,7 +141,7 @@ def with_stages(
 
 
 def with_card(artefact: Artefact, challenger: Predictions, store: ObjectStore, prefix: str) -> Artefact:
-    """Write the model card below ``prefix``; the artefact, whose manifest knows the card's files."""
+    """Store the model card below ``prefix``; the manifest lists its files."""
     manifest = artefact.manifest
     predicted = predictions_of_target(challenger, DECISIVE, manifest.thresholds).predicted
     drawn = pictures(predicted) | {"courses.png": histories(manifest.training_run["stages"])}

@@ -1,0 +1,36 @@
+"""Files that several processes share, or that a crash must not leave half written."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file. After a crash either the old or the new content is there."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    """Write a JSON file, like ``write_whole``."""
+    write_whole(path, json.dumps(content, indent=indent).encode())
+
+
+def try_lock(file: IO[Any]) -> bool:
+    """Lock an open file for this process alone; False where another process holds it.
+
+    The kernel drops the lock however the process ends.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
