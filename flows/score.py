@@ -14,7 +14,7 @@ from flows.discretion import library_logs
 from flows.ingest import index
 from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import registry, scoring
-from stence.database.outage import patiently
+from stence.database.outage import retry_outages
 from stence.errors import StenceError
 
 
@@ -32,7 +32,7 @@ def promote_due(place: Workplace) -> str | None:
         with place.engine.begin() as connection:
             return registry.promote_due(connection, place.settings.shadow_days)
 
-    return patiently(action, place.settings.outage_seconds)
+    return retry_outages(action, place.settings.outage_seconds)
 
 
 @step("list-shadows")
@@ -43,7 +43,7 @@ def list_shadows(place: Workplace) -> list[registry.Registered]:
         with place.engine.connect() as connection:
             return registry.shadows(connection)
 
-    return patiently(action, place.settings.outage_seconds)
+    return retry_outages(action, place.settings.outage_seconds)
 
 
 @step("load-shadow", "load-shadow-{shadow.version}")

@@ -1,4 +1,4 @@
-"""HTML pages that stand alone: styles and images are inside, nothing is loaded from the network, no script."""
+"""HTML pages that stand alone: styles and images are inside, they load nothing and run no script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coronary angiograms: what a file says of a run, its key frame, and the patch features of it."""
+"""Coronary angiograms: header of a run, its key frame, and the key frame's patch features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the C-arm stood: one pair of angles for a run (DICOM PS3.3 C.8.7.5, C.8.19.6.10)."""
+"""C-arm angulation: one pair of angles per run (DICOM PS3.3 C.8.7.5, C.8.19.6.10)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stence.angiography.reasons import Reason, refuse
 from stence.dicom import MAX_VALUES_BYTES, items, value
 
 STATIC_DEGREES = 2.0
-"""A C-arm that turns no further during a run than this stands still; reports give whole degrees."""
+"""Maximum turn of a C-arm that counts as static during a run; reports give whole degrees."""
 _AXES = {
     "primary": ("PositionerPrimaryAngle", "PositionerPrimaryAngleIncrement", 180.0),
     "secondary": ("PositionerSecondaryAngle", "PositionerSecondaryAngleIncrement", 90.0),
@@ -18,9 +18,9 @@ _AXES = {
 
 
 def c_arm_angles(dataset: Dataset, frames: int) -> tuple[float, float]:
-    """Primary (LAO positive) and secondary (cranial positive) angle in degrees, of the first frame.
+    """Return primary (LAO positive) and secondary (cranial positive) angle of the first frame, in degrees.
 
-    Raises UnusableAngiogramError where they are missing, out of range, or change during the run.
+    Raises UnusableAngiogramError if they are missing, out of range, or change during the run.
     """
     places = _positions(dataset) or [dataset]
     primary, secondary = (_angle(places, axis, frames) for axis in _AXES)
@@ -28,7 +28,7 @@ def c_arm_angles(dataset: Dataset, frames: int) -> tuple[float, float]:
 
 
 def _positions(dataset: Dataset) -> list[Dataset]:
-    """The positioner's macro of each frame, or of all: only enhanced objects have it."""
+    """Return the positioner macro of each frame, or the shared macro; only enhanced objects have it."""
     for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
         groups = items(dataset, keyword)
         found = [position for group in groups for position in items(group, "PositionerPositionSequence")]
@@ -53,7 +53,7 @@ def _angle(places: list[Dataset], axis: str, frames: int) -> float:
 
 
 def _offsets(increment: object, axis: str, frames: int) -> list[float]:
-    """Change against the stated angle, a frame (C.8.7.5.1.3): one value is a step, many are offsets."""
+    """Offsets of the frames from the stated angle (C.8.7.5.1.3): one value is a step, several are offsets."""
     if increment is None or increment == "":
         return [0.0]
     if isinstance(increment, (str, int, float)):
@@ -62,7 +62,7 @@ def _offsets(increment: object, axis: str, frames: int) -> list[float]:
 
 
 def _number(value: object, axis: str) -> float:
-    """The number a decimal string holds. Raises UnusableAngiogramError for none."""
+    """Parse a decimal string. Raises UnusableAngiogramError if it is not a finite number."""
     try:
         number = float(str(value))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Interface of the backbones, which turn key frames into patch features."""
+"""Interface of the backbones, which compute patch features of key frames."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 
 class Backbone(Protocol):
-    """Frames (n, ``side``, ``side``) float32 in 0..1, vessels dark -> patch features, the same every time."""
+    """Frames (n, ``side``, ``side``) float32 in 0..1, vessels dark -> patch features; deterministic."""
 
     version: str
-    """Changes whenever the features of a frame do; part of the key that features are kept under."""
+    """Version of the features, part of their key in the store; changes whenever the features change."""
     patch_dim: int
-    """Numbers a patch has."""
+    """Feature dimension of a patch."""
     tokens: int
-    """Patches a frame has."""
+    """Number of patches per frame."""
     side: int
-    """Rows and columns a frame must have."""
+    """Number of rows and of columns of a frame."""
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
-        """Patch features (n, ``tokens``, ``patch_dim``), row by row of patches.
+        """Compute patch features (n, ``tokens``, ``patch_dim``), row by row of patches.
 
-        A frame's do not depend on the others. Raises ValueError for frames of another size.
+        A frame's features do not depend on the other frames. Raises ValueError for frames of another size.
         """
 
 

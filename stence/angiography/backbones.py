@@ -1,4 +1,4 @@
-"""The backbones that there are, by name."""
+"""The available backbones, by name."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BACKBONES = (RIDGES, DINOV2)
 
 
 def open_backbone(name: str, store: ObjectStore, settings: Settings, device: str) -> Backbone:
-    """The backbone ``name``, one of BACKBONES, on ``device`` (``cpu`` or ``cuda``).
+    """Open the backbone ``name``, one of BACKBONES, on ``device`` (``cpu`` or ``cuda``).
 
-    ``ridges`` needs no weights and works on the CPU. ``dinov2-vits14`` reads its imported weights from the
-    store. Raises ConfigurationError for another name, WeightsError where they are missing or altered.
+    ``ridges`` needs no weights and runs on the CPU. ``dinov2-vits14`` reads its imported weights from the
+    store. Raises ConfigurationError for another name, WeightsError if the weights are missing or altered.
     """
     if name == RIDGES:
         from stence.angiography.ridges import Ridges  # noqa: PLC0415 -- torch takes seconds to import

@@ -1,7 +1,7 @@
-"""The process that decodes angiograms: ``python -m stence.angiography.child SECONDS MEMORY_BYTES``.
+"""Child process that decodes angiograms: ``python -m stence.angiography.child SECONDS MEMORY_BYTES``.
 
-Decoders are native code that meets bytes from anywhere, so they run here, within limits; what goes back are
-numbers. See stence.angiography.process for what is said.
+Decoders are native code that reads untrusted bytes. They run here within limits, and only numbers go back to
+the parent. stence.angiography.process describes the protocol.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from stence.angiography.process import KEY_FRAME, READY, REPLY, REQUEST
 from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
 
 _PLUGINS: dict[str, str] = {uid.JPEGBaseline8Bit: "pillow", uid.JPEGExtended12Bit: "pillow"}
-"""Where pydicom's first choice is not the fastest."""
+"""Decoder plugins for transfer syntaxes where pydicom's first choice is not the fastest."""
 _TAGS: list[Any] = [
     "Rows",
     "Columns",
@@ -54,7 +54,7 @@ Arrays = list[NDArray[np.float32]]
 
 
 def main(seconds: float, memory_bytes: int) -> None:
-    """Answer requests on standard input until it closes, which it also does when the parent dies."""
+    """Answer requests on standard input until it closes; it also closes when the parent dies."""
     requests, replies = sys.stdin.buffer, _take_standard_output()
     _warm_up()
     _confine(memory_bytes)
@@ -98,19 +98,19 @@ def _decoded(content: bytes, index: int) -> tuple[Facts, Arrays]:
         pixels = _displayed(_grey(_frame(dataset, view, index), dataset, view))
     except (UnusableAngiogramError, MemoryError):
         raise
-    except Exception:  # whatever a decoder makes of broken bytes
+    except Exception:  # decoders raise any error on broken bytes
         raise refuse(Reason.BROKEN_PIXELS, "the pixels cannot be decoded") from None
     return {"index": index}, [pixels, curve]
 
 
 def _with_pixels(content: bytes, view: View) -> FileDataset:
-    """The elements that decoding needs. Raises UnusableAngiogramError where the pixels are cut off."""
+    """Read the elements needed for decoding. Raises UnusableAngiogramError if the pixels are truncated."""
     try:
         dataset = pydicom.dcmread(BytesIO(content), specific_tags=_TAGS)
         pixels = dataset.get("PixelData")
     except MemoryError:
         raise
-    except Exception:  # read_view has read all that comes before the pixels
+    except Exception:  # the pixels are at fault: read_view has already read everything before them
         raise refuse(Reason.BROKEN_PIXELS, "the pixels cannot be found in the file") from None
     needed = view.frames * view.rows * view.columns * dataset.get("BitsAllocated", 0) // 8
     if not pixels or (not uid.UID(view.transfer_syntax).is_encapsulated and len(pixels) < needed):
@@ -123,7 +123,7 @@ def _with_pixels(content: bytes, view: View) -> FileDataset:
 
 
 def _frames(dataset: FileDataset, view: View) -> Iterator[NDArray[np.float32]]:
-    """All frames as grey values. Raises UnusableAngiogramError if there are fewer than announced."""
+    """Yield all frames as grey values. Raises UnusableAngiogramError if frames are missing."""
     plugin = _PLUGINS.get(view.transfer_syntax, "")
     decoder = get_decoder(view.transfer_syntax)
     count = 0
@@ -135,14 +135,14 @@ def _frames(dataset: FileDataset, view: View) -> Iterator[NDArray[np.float32]]:
 
 
 def _frame(dataset: FileDataset, view: View, index: int) -> NDArray[np.integer]:
-    """One frame as it is stored."""
+    """Decode one frame to its stored values."""
     plugin = _PLUGINS.get(view.transfer_syntax, "")
     decoder = get_decoder(view.transfer_syntax)
     return decoder.as_array(dataset, index=index, raw=True, decoding_plugin=plugin)[0]
 
 
 def _grey(frame: NDArray[np.integer], dataset: FileDataset, view: View) -> NDArray[np.float32]:
-    """A stored frame as values of 0 (black, also in MONOCHROME1) to 1."""
+    """Scale stored values to 0 (black, also in MONOCHROME1) to 1."""
     if frame.shape != (view.rows, view.columns):
         raise refuse(Reason.BROKEN_PIXELS, "a frame is of another size than the header says")
     grey = frame.astype(np.float32) / np.float32(2**dataset.BitsStored - 1)
@@ -150,7 +150,7 @@ def _grey(frame: NDArray[np.integer], dataset: FileDataset, view: View) -> NDArr
 
 
 def _displayed(frame: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A frame scaled to 0..1 by its own extremes."""
+    """Scale a frame to 0..1 by its own minimum and maximum."""
     low, high = frame.min(), frame.max()
     if not low < high:
         raise refuse(Reason.BLANK, "the frame is of one grey")
@@ -158,24 +158,24 @@ def _displayed(frame: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class _PassOnMemoryError(logging.Handler):
-    """pydicom logs what a decoder raises and tries the next one; without memory that helps nobody."""
+    """Raises a MemoryError that pydicom only logs before it tries the next decoder."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Raise the MemoryError that is logged; anything else is dropped."""
+        """Raise a logged MemoryError; drop any other record."""
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, MemoryError):
             raise error
 
 
 def _take_standard_output() -> BinaryIO:
-    """Standard output, for replies alone: what native code prints is thrown away."""
+    """Reserve standard output for replies; discard the output of native code."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return replies
 
 
 def _warm_up() -> None:
-    """Import the decoders, whose code does not count as memory that an angiogram takes."""
+    """Import the decoders before the memory limit is set, so that their code does not count."""
     pydicom_log = logging.getLogger("pydicom")
     pydicom_log.addHandler(_PassOnMemoryError())
     pydicom_log.propagate = False
@@ -185,7 +185,7 @@ def _warm_up() -> None:
 
 
 def _confine(memory_bytes: int) -> None:
-    """Let the process grow by so much, write no file, and be the first to go when the machine runs out."""
+    """Limit the growth of memory, forbid writing files, and make the process the OOM killer's first choice."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
@@ -195,9 +195,9 @@ def _confine(memory_bytes: int) -> None:
 
 
 def _set_alarm(seconds: float) -> None:
-    """End the process, whatever it is doing, if a file takes longer and the parent does not end it itself.
+    """Let the kernel end the process if a file takes longer than ``seconds``, in case the parent does not.
 
-    The kernel does it: native code that holds Python's lock cannot prevent it, and no parent need be alive.
+    This works even if native code holds Python's lock, or if the parent is dead.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
@@ -205,7 +205,7 @@ def _set_alarm(seconds: float) -> None:
 
 
 def _limit(kind: int, most: int) -> None:
-    """Lower the soft limit, which alone can be raised again; a stricter hard limit stays."""
+    """Lower only the soft limit, because it can be raised again; a stricter hard limit stays."""
     hard = resource.getrlimit(kind)[1]
     resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 

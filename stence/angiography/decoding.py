@@ -1,4 +1,4 @@
-"""Key frames of files that nobody vouches for, decoded in a child process within limits."""
+"""Decode key frames of untrusted files in a child process within limits."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class KeyFrame:
 
     index: int
     pixels: NDArray[np.float32]
-    """(rows, columns) in 0..1 by its own extremes, vessels dark."""
+    """(rows, columns) in 0..1, scaled by its own minimum and maximum, vessels dark."""
     opacification: NDArray[np.float32]
-    """How much contrast-filled vessel each frame shows (frames,)."""
+    """Amount of contrast-filled vessel per frame (frames,)."""
 
 
 class Decoder:
-    """Decodes angiograms in a child process, which starts with the first file and serves all.
+    """Decodes angiograms in a child process, which starts with the first file and is reused.
 
-    A file that crashes, hangs or bloats it costs that file; the next one gets a new child. ``seconds`` (wall
-    clock) and ``memory_bytes`` (beyond what the child takes when idle) are for one file; the file itself
-    takes up to three times its size. For one thread at a time; others wait.
+    If a file crashes, hangs or exhausts the child, only that file fails; the next file gets a new child.
+    ``seconds`` (wall clock) and ``memory_bytes`` (above the idle child) are limits for one file; the file
+    itself takes up to three times its size. Used by one thread at a time; other threads wait.
     """
 
     def __init__(self, *, seconds: float, memory_bytes: int) -> None:
@@ -58,13 +58,13 @@ class Decoder:
             self._end_child()
 
     def key_frame(self, content: bytes) -> KeyFrame:
-        """The key frame of a file's bytes. Raises UnusableAngiogramError."""
+        """Find and decode the key frame of a file's bytes. Raises UnusableAngiogramError."""
         return self._decode(KEY_FRAME, content)
 
     def frame(self, content: bytes, index: int) -> NDArray[np.float32]:
-        """Frame ``index`` (rows, columns), as KeyFrame.pixels.
+        """Decode frame ``index`` (rows, columns), as KeyFrame.pixels.
 
-        Raises UnusableAngiogramError, and IndexError where the run has no such frame.
+        Raises UnusableAngiogramError, and IndexError if the run has no such frame.
         """
         if index < 0:
             raise IndexError(f"frames are counted from 0, not from {index}")
@@ -73,7 +73,7 @@ class Decoder:
     def _decode(self, index: int, content: bytes) -> KeyFrame:
         with self._lock:
             facts, arrays = self._answer(index, content)
-            if facts.get("reason") == Reason.DECODE_MEMORY:  # it may not have read all of the file
+            if facts.get("reason") == Reason.DECODE_MEMORY:  # the child may not have read the whole file
                 self._end_child()
             try:
                 return _understood(facts, arrays)
@@ -82,7 +82,7 @@ class Decoder:
                 raise _refused(None) from None
 
     def _answer(self, index: int, content: bytes) -> Answer:
-        """From the child there is; where that dies, from a new one: an earlier file may have harmed it."""
+        """Ask the present child. If it dies, ask a new one: an earlier file may have damaged the old one."""
         used = self._child is not None
         try:
             return self._ask(index, content)
@@ -95,7 +95,7 @@ class Decoder:
             raise _refused(error.status) from None
 
     def _ask(self, index: int, content: bytes) -> Answer:
-        """Whatever it raises, the child is ended."""
+        """Ask the child, started if necessary; end it on any exception."""
         if self._child is None or not self._child.is_alive():
             self._end_child()
             self._child = DecodingProcess(self._seconds, self._memory_bytes)
@@ -115,7 +115,7 @@ class Decoder:
 
 
 def _understood(facts: Mapping[str, Any], arrays: Sequence[NDArray[np.float32]]) -> KeyFrame:
-    """What a child says; nonsense raises KeyError, ValueError or TypeError."""
+    """Validate a child's reply; an invalid one raises KeyError, ValueError or TypeError."""
     if "reason" in facts:
         raise UnusableAngiogramError(Reason(facts["reason"]), str(facts["detail"]))
     if "frames" in facts:
@@ -127,12 +127,12 @@ def _understood(facts: Mapping[str, Any], arrays: Sequence[NDArray[np.float32]])
 
 
 def _stopped(status: int | None) -> bool:
-    """Whether the kernel ended the child for the time it took."""
+    """True if the kernel ended the child at its time limit."""
     return status in (-signal.SIGXCPU, -signal.SIGALRM)
 
 
 def _refused(status: int | None) -> UnusableAngiogramError:
-    """What is said of a file whose decoding ended the child with ``status``."""
+    """Return the error for a file whose decoding ended the child with ``status``."""
     if _stopped(status):
         return refuse(Reason.DECODE_TIMEOUT, "decoding takes too much time")
     if status == -signal.SIGKILL:

@@ -1,4 +1,4 @@
-"""X-ray angiograms in DICOM: what a header says of a run (PS3.3 A.14, A.47), read without its pixels."""
+"""Read the header of an X-ray angiogram in DICOM (PS3.3 A.14, A.47), without its pixels."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from stence.domain.patients import PatientIdError, patient_id
 from stence.errors import StenceError
 
 MAX_HEAD_BYTES = 2 * 2**20
-"""A longer header is no angiogram's. What is built from a hostile one may be 100 times larger."""
+"""Maximum header size of an angiogram. The parsed objects of a hostile header may be 100 times larger."""
 MAX_PIXELS_BYTES = 2 * 2**30
-"""Of one run, uncompressed: more than a minute of 1024 x 1024 pixels of 16 bits, 15 times a second."""
+"""Uncompressed pixels of one run: more than a minute of 1024 x 1024 pixels of 16 bits at 15 frames/s."""
 MAX_SIDE = 4096
 MAX_FRAMES = 20_000
-"""More than twenty minutes, 15 times a second."""
+"""More than twenty minutes at 15 frames/s."""
 
 _FIRST_PIXELS = 0x7FE00008
 _BIPLANE = "1.2.840.10008.5.1.4.1.1.12.3"  # retired
@@ -88,21 +88,21 @@ _SEQUENCES = (
 
 
 class IncompleteHeaderError(StenceError):
-    """The bytes end before the pixel data; more of the file is needed to judge it."""
+    """The bytes end before the pixel data; more of the file is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One run: all that is kept of its header. No name, date of birth or other particulars of a person."""
+    """Header data of one run. It holds no name, date of birth or other personal data."""
 
     sop_instance_uid: str
     study_instance_uid: str
     accession_number: str
     study_id: str
     patient_id: str
-    """For pairing; never in an error's text. Empty where the file names nobody."""
+    """For pairing, never in an error message; empty if the file names no patient."""
     acquired_at: datetime | None
-    """Without a zone where the file names none."""
+    """Without a time zone if the file has none."""
     primary_angle: float
     """Degrees; LAO positive."""
     secondary_angle: float
@@ -115,10 +115,10 @@ class View:
 
 
 def read_view(head: bytes, *, whole: bool = False) -> View:
-    """What the beginning of a file says, which must reach as far as the pixel data.
+    """Parse the beginning of a file, which must reach to the pixel data.
 
-    Raises IncompleteHeaderError if it does not reach so far, unless these are the ``whole`` file's bytes or
-    MAX_HEAD_BYTES, and UnusableAngiogramError if this is no run of coronary angiography, or is broken.
+    Raises IncompleteHeaderError if it ends earlier, unless ``head`` is the ``whole`` file or has
+    MAX_HEAD_BYTES. Raises UnusableAngiogramError if the file is broken or not a run of coronary angiography.
     """
     try:
         return _view(_parsed(head[:MAX_HEAD_BYTES], more=not whole and len(head) < MAX_HEAD_BYTES))
@@ -128,12 +128,12 @@ def read_view(head: bytes, *, whole: bool = False) -> View:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, str(error)) from None
     except PatientIdError as error:
         raise refuse(Reason.UNREADABLE_PATIENT, str(error)) from None
-    except Exception:  # whatever pydicom makes of a hostile value; its text could quote the patient
+    except Exception:  # pydicom raises any error on a hostile value; its text could quote the patient
         raise refuse(Reason.BROKEN_HEADER, "a value in the DICOM header cannot be read") from None
 
 
 def _parsed(head: bytes, *, more: bool) -> FileDataset:
-    """The elements before the pixels; ``more``: the file may have more bytes, which could be fetched."""
+    """Parse the elements before the pixels; ``more``: the file may have more bytes to fetch."""
     if len(head) < 132 and more:
         raise IncompleteHeaderError("the bytes end within the DICOM preamble")
     if head[128:132] != b"DICM":
@@ -144,7 +144,7 @@ def _parsed(head: bytes, *, more: bool) -> FileDataset:
         dataset = _up_to_pixels(head)
     except (TooManyElementsError, PatientIdError, MemoryError):
         raise
-    except Exception as error:  # see read_view; bytes that end early raise many
+    except Exception as error:  # see read_view; truncated bytes raise many kinds of errors
         if not more and not isinstance(error, (EOFError, struct.error)):
             raise refuse(Reason.BROKEN_HEADER, "the DICOM header cannot be parsed") from None
         dataset = None
@@ -158,7 +158,7 @@ def _parsed(head: bytes, *, more: bool) -> FileDataset:
 
 
 def _up_to_pixels(head: bytes) -> FileDataset | None:
-    """None if the bytes end before the pixels."""
+    """Parse up to the pixels; None if the bytes end before them."""
     last = 0
 
     def is_past_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -193,7 +193,7 @@ def _view(dataset: FileDataset) -> View:
 
 
 def _checked_kind(dataset: FileDataset) -> str:
-    """The transfer syntax of what is a coronary run in it."""
+    """Check that the object is a coronary run that can be decoded. Return its transfer syntax."""
     if value(dataset, "SOPClassUID") not in _XA_CLASSES or text(dataset, "Modality") not in ("XA", ""):
         raise refuse(Reason.NOT_XA, "a DICOM file, but not an X-ray angiogram")
     if items(dataset, "BiPlaneAcquisitionSequence"):
@@ -213,7 +213,7 @@ def _checked_kind(dataset: FileDataset) -> str:
 
 
 def _checked_frames(dataset: FileDataset, rows: int, columns: int) -> int:
-    """The number of frames, which fit in memory and are more than one."""
+    """Return the number of frames, checked to be more than one and to fit in memory."""
     frames = int(value(dataset, "NumberOfFrames") or 1)
     if not (0 < rows <= MAX_SIDE and 0 < columns <= MAX_SIDE and 0 < frames <= MAX_FRAMES):
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{frames} frames of {rows} x {columns} pixels")
@@ -240,7 +240,7 @@ def _identifier(dataset: Dataset, keyword: str) -> str:
 
 
 def _study_number(dataset: Dataset, keyword: str) -> str:
-    """A number to find the study by; by the rule for patient numbers, what cannot be relied on names none."""
+    """Return a number that may identify the study; empty if it fails the rule for patient numbers."""
     try:
         return patient_id(text(dataset, keyword)) or ""
     except PatientIdError:
@@ -248,7 +248,7 @@ def _study_number(dataset: Dataset, keyword: str) -> str:
 
 
 def _frame_seconds(dataset: Dataset) -> float | None:
-    """Mean time between frames."""
+    """Return the mean time between frames, in seconds."""
     vector = [float(each) for each in list(value(dataset, "FrameTimeVector", MAX_VALUES_BYTES) or [])[1:]]
     rate = float(value(dataset, "CineRate") or 0)
     milliseconds = value(dataset, "FrameTime") or (sum(vector) / len(vector) if vector else 0)

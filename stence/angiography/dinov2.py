@@ -1,4 +1,4 @@
-"""DINOv2 ViT-S/14 (Oquab et al., arXiv 2304.07193) as backbone, from weights imported into the store."""
+"""Backbone DINOv2 ViT-S/14 (Oquab et al., arXiv 2304.07193), from weights imported into the store."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 BLOCKS = {"cpu": 1, "cuda": 8}
-"""Frames that go through the network together, by device. Always exactly so many, the last block padded
-with zeros, because products of matrices of another shape round differently."""
+"""Batch size of the network, by device. The last batch is padded with zeros to this size, because matrix
+products of other shapes round differently."""
 
 
 def open_dinov2(store: ObjectStore, settings: Settings, device: str) -> Dinov2:
-    """The imported DINOv2 on ``device``. Raises WeightsError where it is missing or altered."""
+    """Load the imported DINOv2 on ``device``. Raises WeightsError if it is missing or altered."""
     manifest = weights.read_manifest(store, settings, DINOV2)
     return Dinov2(weights.read(store, settings, DINOV2), f"{DINOV2}-{manifest.sha256[:8]}", device)
 
 
 class Dinov2:
-    """See Backbone; the patch tokens after the final norm.
+    """See Backbone; the features are the patch tokens after the final layer norm.
 
-    Raises WeightsError where ``tensors`` are not those of a DINOv2 ViT-S/14.
+    Raises WeightsError if ``tensors`` are not the weights of a DINOv2 ViT-S/14.
     """
 
     patch_dim = published.WIDTH
@@ -50,7 +50,7 @@ class Dinov2:
         self._network = _built(tensors).to(device)
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
-        """Patch features (n, 1369, 384) of frames (n, 518, 518)."""
+        """Compute patch features (n, 1369, 384) of frames (n, 518, 518)."""
         check_frames(frames, self.side)
         size = BLOCKS[torch.device(self._device).type]
         features = np.empty((len(frames), self.tokens, self.patch_dim), dtype=np.float16)
@@ -63,7 +63,7 @@ class Dinov2:
 
     @torch.inference_mode()
     def _block(self, frames: Tensor) -> Tensor:
-        """float16 on the CPU; computed in float32."""
+        """Compute the features of one batch in float32; return float16 on the CPU."""
         grey = frames.to(self._device)[:, None]
         mean, std = (grey.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
         tokens: Tensor = self._network((grey - mean) / std).last_hidden_state
@@ -71,7 +71,7 @@ class Dinov2:
 
 
 def _built(tensors: Mapping[str, Tensor]) -> torch.nn.Module:
-    """The network. Transformers' versions name its parts differently and rename weights as they load."""
+    """Build the network. Versions of transformers name its parts differently and rename weights on load."""
     from transformers import Dinov2Config, Dinov2Model  # noqa: PLC0415 -- takes seconds
     from transformers.utils import logging  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
-"""Patch features of key frames, kept in the store: a backbone is slow, and training reads them many times.
+"""Patch features of key frames, cached in the store: a backbone is slow, and training reads them many times.
 
-One object for each run, frame, augmentation and backbone version; it is written once and never changed.
-Names hold a hash in place of the UID.
+There is one object per run, frame, augmentation and backbone version. It is written once and never changed.
+Its key holds a hash instead of the UID.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 TENSOR = "features"
 LIMIT_BYTES = 2**24
 BATCH = 8
-"""Frames that go through a backbone together; bounds memory."""
+"""Number of frames per call of a backbone; bounds memory."""
 
 
 def feature_key(
     settings: Settings, backbone_version: str, sop_instance_uid: str, frame: int, number: int
 ) -> str:
-    """Where the features of augmentation ``number`` of frame ``frame`` of a run lie."""
+    """Return the key of the features of a run's frame ``frame`` in augmentation ``number``."""
     run = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
     folder = f"{settings.feature_prefix}{backbone_version}/{run[:2]}/{run}"
     return f"{folder}/frame{frame}-augmentation{AUGMENTATION_VERSION}-{number}.safetensors"
@@ -47,9 +47,9 @@ def ensure_features(
     frame_pixels: NDArray[np.float32],
     versions: Sequence[int],
 ) -> list[str]:
-    """Write the features of a frame (rows, columns) that are not in the store yet; the keys of all versions.
+    """Compute and write missing features of a frame (rows, columns). Return the keys of all versions.
 
-    Version 0 is the frame as it is, the others are augmentations drawn from the UID and their number.
+    Version 0 is the original frame. The others are augmentations, seeded by the UID and their number.
     """
     keys = {
         number: feature_key(settings, backbone.version, sop_instance_uid, frame_index, number)
@@ -64,14 +64,14 @@ def ensure_features(
 
 
 def write_features(store: ObjectStore, key: str, features: NDArray[np.float16]) -> None:
-    """Keep features (tokens, patch_dim) under ``key``."""
+    """Write features (tokens, patch_dim) under ``key``."""
     store.put(key, save({TENSOR: np.ascontiguousarray(features, dtype=np.float16)}))
 
 
 def read_features(store: ObjectStore, key: str) -> NDArray[np.float16]:
-    """The features (tokens, patch_dim) under ``key``.
+    """Read the features (tokens, patch_dim) under ``key``.
 
-    Raises ObjectNotFoundError; FeatureError where the object is something else, or holds NaN.
+    Raises ObjectNotFoundError; FeatureError if the object is something else, or holds NaN.
     """
     try:
         features = load(store.get(key, limit_bytes=LIMIT_BYTES))[TENSOR]
@@ -83,7 +83,7 @@ def read_features(store: ObjectStore, key: str) -> NDArray[np.float16]:
 
 
 def _broken(key: str) -> FeatureError:
-    return FeatureError(f"{key} does not hold the features of a frame: delete it, and it is made again.")
+    return FeatureError(f"{key} does not hold the features of a frame: delete it; it is computed again.")
 
 
 def _exists(store: ObjectStore, key: str) -> bool:

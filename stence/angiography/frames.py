@@ -1,4 +1,4 @@
-"""Key frames as a backbone reads them: square, of its size, and changed at random for training."""
+"""Resize key frames to a backbone's square input, and augment them for training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from scipy import ndimage
 from stence.ecg.compiled import compiled_exactly
 
 AUGMENTATION_VERSION = "1"
-"""Changes whenever ``augmented`` gives other pixels; part of the key that features are kept under."""
+"""Version of ``augmented``, part of the features' key; changes whenever its pixels change."""
 
 AREA = (0.5, 1.5)
-"""Share of the frame's area that the window has. Above 1 the window is larger than the frame, which then
-lies anywhere inside it, continued by its own border: black padding would look like contrast agent."""
+"""Area of the window as a share of the frame's area. Above 1 the window contains the frame, and the frame's
+border values fill the rest, because black padding would look like contrast agent."""
 ASPECT = 4 / 3
 """The window's aspect ratio differs from the frame's by at most this factor."""
 ROTATION = 10.0
@@ -27,12 +27,12 @@ JITTER = 0.8
 BLUR_RADIUS = 2
 BLUR_SIGMA = (1.0, 2.0)
 BLUR_SIDE = 518
-"""The blur's sigma is in pixels of a frame of this side: it takes away the same detail at every size."""
+"""The blur's sigma is in pixels of a frame of this side, so it removes the same detail at every size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One draw of the training augmentation; width, height and centre of the window in parts of the frame's,
+    """Parameters of one augmentation: width, height and centre of the window as fractions of the frame,
     rotation in degrees, sigma in pixels of BLUR_SIDE."""
 
     width: float
@@ -51,10 +51,10 @@ UNCHANGED = Changes(1, 1, 0.5, 0.5, rotation=0, brightness=1, contrast=1, blur_s
 def augmented(
     frame: NDArray[np.float32], side: int, version_number: int, seed_text: str
 ) -> NDArray[np.float32]:
-    """A frame (rows, columns) in 0..1 as (side, side) in 0..1.
+    """Resize and augment a frame (rows, columns) in 0..1 to (side, side) in 0..1.
 
-    Number 0 is the whole frame, its aspect ratio not kept, as published. Each later number is one window of
-    it, rotated, brightened or darkened and blurred, the same whenever ``seed_text`` and number are.
+    Number 0 is the whole frame without its aspect ratio, as published. Other numbers are random windows of
+    it, rotated, changed in brightness and contrast, and blurred, seeded by ``seed_text`` and number.
     """
     changes = draw(version_number, seed_text) if version_number else UNCHANGED
     image = _brightened(_warped(frame, side, changes), changes)
@@ -64,7 +64,7 @@ def augmented(
 
 
 def draw(version_number: int, seed_text: str) -> Changes:
-    """The changes that belong to a number and a text."""
+    """Draw the parameters that belong to a number and a seed text."""
     digest = hashlib.sha256(f"{version_number} {seed_text}".encode()).digest()
     rng = np.random.default_rng(np.frombuffer(digest, dtype="<u4"))
     length = math.sqrt(rng.uniform(*AREA))
@@ -84,16 +84,16 @@ def draw(version_number: int, seed_text: str) -> Changes:
 
 
 def _brightened(image: NDArray[np.float32], changes: Changes) -> NDArray[np.float32]:
-    """Brightness, then contrast about the mean, each cut off at black and white."""
+    """Scale brightness, then contrast about the mean; clip both to 0..1."""
     image = np.clip(image * changes.brightness, 0, 1)
     mean = image.mean()
     return np.clip(mean + changes.contrast * (image - mean), 0, 1)
 
 
 def _warped(frame: NDArray[np.float32], side: int, changes: Changes) -> NDArray[np.float32]:
-    """Window, rotation and size in one interpolation.
+    """Crop, rotate and resize in one interpolation.
 
-    Where a pixel of the result covers several of the frame, it is the mean of as many samples.
+    If an output pixel covers several input pixels, it is the mean of as many samples.
     """
     rows, columns = frame.shape
     across, down = changes.width * columns / side, changes.height * rows / side
@@ -113,10 +113,10 @@ def _sampled(
     side: int,
     samples: int,
 ) -> NDArray[np.float32]:
-    """Means of ``samples`` x ``samples`` interpolated values each, (side, side).
+    """Return (side, side) means of ``samples`` x ``samples`` interpolated values each.
 
-    ``first`` is row and column of the first value in ``frame``; column j of ``steps`` is how they change
-    along axis j of the result.
+    ``first`` is row and column of the first value in ``frame``; column j of ``steps`` is the change of row
+    and column along axis j of the result.
     """
     last_row, last_column = frame.shape[0] - 1.0, frame.shape[1] - 1.0
     result = np.zeros((side, side), dtype=np.float32)

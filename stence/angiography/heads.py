@@ -1,4 +1,4 @@
-"""Reading the headers of angiograms: only the beginning of each file is fetched."""
+"""Read the headers of angiograms; only the beginning of each file is fetched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from stence import patience
 from stence.angiography import refusals
 from stence.angiography.dicom import IncompleteHeaderError, View, read_view
 from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
@@ -22,13 +21,14 @@ from stence.database.outage import transact
 from stence.errors import StoreUnavailableError
 from stence.objects import ObjectStore
 from stence.progress import Progress
+from stence.retry import retry
 from stence.settings import Settings
 
 HEADS_TOGETHER = 500
 
 
 class Unread(NamedTuple):
-    """An angiogram whose header is still to be read."""
+    """An angiogram whose header has not been read."""
 
     object_id: int
     key: str
@@ -37,7 +37,7 @@ class Unread(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a header says, as it goes into ``angiogram_views``."""
+    """Header data of an angiogram, a row of ``angiogram_views``."""
 
     object_id: int
     etag: str
@@ -54,7 +54,7 @@ class Head(NamedTuple):
 
 
 def read_heads(engine: Engine, store: ObjectStore, settings: Settings, progress: Progress) -> None:
-    """Read the headers that have not been read, batch by batch; each ends as a view or in quarantine.
+    """Read all unread headers in batches; each angiogram becomes a view or goes to quarantine.
 
     Raises StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``.
     """
@@ -95,7 +95,7 @@ class _Reader:
         self._settings = settings
 
     def read(self, unread: Unread) -> Head | Refusal:
-        """What the header says, or why the angiogram cannot be used."""
+        """Return the header data, or the refusal of the angiogram."""
         try:
             return _head(unread, self._view(unread), self._zone)
         except (UnusableAngiogramError, *STORE_ERRORS) as error:
@@ -105,13 +105,13 @@ class _Reader:
     def _view(self, unread: Unread) -> View:
         if unread.size_bytes > self._settings.max_angiogram_bytes:
             raise refuse(Reason.OBJECT_TOO_LARGE, f"it has {unread.size_bytes} bytes")
-        return patience.patiently(
+        return retry(
             lambda: _read(self._store, unread.key), self._settings.outage_seconds, StoreUnavailableError
         )
 
 
 def _read(store: ObjectStore, key: str) -> View:
-    """The view of the file under ``key``, from its first piece, or more where the pixels begin later."""
+    """Read the view of the file under ``key`` from its first chunk, or from more if the header is longer."""
     head, enough = bytearray(), 0
     with closing(store.stream(key)) as chunks:
         for chunk in chunks:

@@ -1,6 +1,6 @@
-"""Listing angiograms: which are new or changed, what their headers say, and which cath study each belongs to.
+"""Index angiograms: record new and changed files, read their headers, and match them with cath studies.
 
-Pixels are not read here. An angiogram whose report has not come yet waits for it.
+Pixels are not read here. An angiogram without a report waits for it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from stence.settings import Settings
 log = logging.getLogger(__name__)
 
 CATALOGUE = "DICOMDIR"
-"""A DICOM medium's table of contents."""
+"""Name of the directory file of a DICOM medium."""
 
 
 @dataclass(slots=True)
 class AngiogramSummary:
-    """What one listing found, and where all angiograms were after it."""
+    """Counts of one listing, and of all angiograms by state after it."""
 
     new: int = 0
     changed: int = 0
@@ -41,18 +41,18 @@ class AngiogramSummary:
     quarantined: int = 0
 
     def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
+        """Return the counts by name."""
         return asdict(self)
 
 
 def index_angiograms(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
 ) -> AngiogramSummary:
-    """Record new and changed angiograms below ``settings.angiogram_prefix`` and find the study of each.
+    """Record new and changed angiograms below ``settings.angiogram_prefix`` and match them with studies.
 
-    Every object but a DICOMDIR counts as one: archives export them with and without an extension. What cannot
-    be used is in quarantine afterwards. Raises StoreUnavailableError or DatabaseUnavailableError after
-    ``settings.outage_seconds``; what was read until then is kept.
+    Every object except a DICOMDIR counts as an angiogram, because archives export files without extension
+    too. Unusable angiograms go to quarantine. Raises StoreUnavailableError or DatabaseUnavailableError after
+    ``settings.outage_seconds``; earlier batches are kept.
     """
     new, changed = _list(engine, store, settings, progress)
     read_heads(engine, store, settings, progress)
@@ -63,7 +63,7 @@ def index_angiograms(
 
 
 def match_angiograms(engine: Engine, settings: Settings) -> None:
-    """Find the cath study of every angiogram; one that is in the reports under another patient is refused."""
+    """Match every angiogram with its cath study; refuse it if the study's report names another patient."""
     transact(engine, settings.outage_seconds, _match)
 
 

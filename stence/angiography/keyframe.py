@@ -1,4 +1,4 @@
-"""How much contrast-filled vessel each frame of a run shows: the key frame is where it is most."""
+"""Measure the contrast-filled vessel in each frame of a run; the key frame has the maximum."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 SIDE = 256
-"""Frames are judged no larger than this; a coronary artery is then two to seven pixels wide."""
+"""Frames are binned to at most this side; a coronary artery is then two to seven pixels wide."""
 SIGMA = 1.5
-"""Pixels; half the width of the thinner vessels. The wider ones are found at half the size."""
+"""Pixels; half the width of the thinner vessels. Wider vessels are found at half the size."""
 _MARGIN = 7
-"""Pixels from the collimator's edge, which the filter takes for a vessel."""
+"""Excluded pixels at the collimator's edge, where the filter responds as to a vessel."""
 _BLACK = 0.12
-"""Times the brightest: the collimator's shutter is no brighter."""
+"""Maximum brightness of the collimator's shutter, as a share of the brightest."""
 _MIN_FIELD = 0.05
-"""Share of the frame that must be exposed."""
+"""Minimum exposed share of the frame."""
 _BACKGROUND = 0.97
-"""Share of the field without vessels, where the run shows least of them."""
+"""Share of the field without vessels, in the frames with the least contrast agent."""
 _NOISE = 4.0
-"""Times the upper quartile of a frame: noise alone reaches it in one pixel of a hundred."""
+"""Noise threshold in upper quartiles of a frame: noise alone exceeds it in one pixel of a hundred."""
 
 
 def opacification(frames: Iterable[Image]) -> NDArray[np.float32]:
-    """Contrast-filled vessel pixels as a share of the field of view (frames,).
+    """Return contrast-filled vessel as a share of the field of view, per frame (frames,).
 
-    ``frames`` are (rows, columns) of 0..1 with vessels dark, used one by one. A pixel counts as vessel where
-    the response to dark ridges exceeds what the emptiest frames of the run have, and the frame's own noise;
-    it counts the more, the more it exceeds them. What stands still (ribs, spine, the catheter) adds the same
-    to every frame, so that the curve's maximum is the contrast medium's. Raises UnusableAngiogramError where
-    nothing is exposed.
+    ``frames`` are (rows, columns) of 0..1 with vessels dark, read one by one. A pixel counts as vessel if its
+    ridge response exceeds that of the run's emptiest frames and the frame's own noise; its weight is the
+    response. Static structures (ribs, spine, the catheter) add the same to every frame, so the curve's
+    maximum is the contrast agent's. Raises UnusableAngiogramError if nothing is exposed.
     """
     responses, brightness, total = [], [], np.zeros((), dtype=np.float32)
     for frame in frames:
@@ -52,10 +51,10 @@ def opacification(frames: Iterable[Image]) -> NDArray[np.float32]:
 
 
 def ridges(image: Image) -> Image:
-    """Response to dark ridges (rows, columns), 0 where there is none, at two scales.
+    """Compute the response to dark ridges (rows, columns) at two scales; 0 means no ridge.
 
-    From the Hessian's eigenvalues as in Sato et al. (Med. Image Anal. 1998;2:143): the curvature across a
-    ridge, less that along it, so that blobs do not count.
+    It uses the Hessian's eigenvalues as in Sato et al. (Med. Image Anal. 1998;2:143): the curvature across a
+    ridge minus the curvature along it, so that blobs do not count.
     """
     fine = _ridges(image)
     coarse = _ridges(_binned(image, 2)).repeat(2, axis=0).repeat(2, axis=1)
@@ -65,7 +64,7 @@ def ridges(image: Image) -> Image:
 
 
 def _ridges(image: Image) -> Image:
-    """At the scale SIGMA."""
+    """Compute the ridge response at the scale SIGMA."""
     smooth = np.pad(gaussian_filter(image, SIGMA, truncate=2.5, mode="nearest"), 1, mode="edge")
     twice = 2 * smooth[1:-1, 1:-1]
     down = smooth[2:, 1:-1] + smooth[:-2, 1:-1] - twice
@@ -73,12 +72,12 @@ def _ridges(image: Image) -> Image:
     mixed = (smooth[2:, 2:] - smooth[2:, :-2] - smooth[:-2, 2:] + smooth[:-2, :-2]) / 4
     mean = (down + across) / 2
     spread = np.sqrt(((down - across) / 2) ** 2 + mixed**2)
-    # The eigenvalues are mean +- spread; this is the larger less the size of the smaller.
+    # The eigenvalues are mean +- spread; this is the larger minus the magnitude of the smaller.
     return np.maximum(2 * np.minimum(mean, spread), 0)
 
 
 def _share_of_vessel(seen: Image, brightness: Image) -> NDArray[np.float32]:
-    """From the responses (frames, pixels) within the field and the frames' mean grey (frames,)."""
+    """Compute the share from responses (frames, pixels) in the field and mean grey values (frames,)."""
     usual = brightness.mean()
     seen /= np.maximum(brightness, usual / 2)[:, None]
     noise, strongest = np.quantile(seen[:, ::4], [0.75, _BACKGROUND], axis=1)
@@ -90,9 +89,9 @@ def _share_of_vessel(seen: Image, brightness: Image) -> NDArray[np.float32]:
 
 
 def _field_of_view(mean: Image) -> Mask:
-    """Where the collimator lets X-rays through, without its edge, from the run's mean frame.
+    """Mask of the area exposed by the collimator, without its edge, from the run's mean frame.
 
-    Black is shutter only where a square of it fits, which spares vessels and catheter.
+    Black counts as shutter only where a square fits in, so vessels and catheter stay in the mask.
     """
     black = np.pad(mean <= _BLACK * np.quantile(mean, 0.99), _MARGIN + 1, constant_values=True)
     shutter = maximum_filter(minimum_filter(black, _MARGIN), 3 * _MARGIN)  # opened, then dilated
@@ -104,7 +103,7 @@ def _shrunk(frame: Image) -> Image:
 
 
 def _binned(image: Image, size: int) -> Image:
-    """Means of ``size`` x ``size`` pixels; what is left over at the right and below is cut off."""
+    """Return means of ``size`` x ``size`` pixels; remaining rows and columns are dropped."""
     rows, columns = image.shape[0] // size * size, image.shape[1] // size * size
     if size == 1:
         return image

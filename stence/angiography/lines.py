@@ -1,8 +1,8 @@
-"""Dark lines in a frame: how strong and in which direction, at every pixel.
+"""Dark lines in a frame: strength and direction at every pixel.
 
-A pixel lies on a line where the frame, averaged over a few pixels along a direction, absorbs more than on
-both sides of it. Borders of the spine, of ribs and of the diaphragm are darker than one side only, and clouds
-of the lungs change too slowly. Nothing is learned.
+A pixel is on a line if the frame, averaged over a few pixels along a direction, absorbs more there than on
+both sides. Borders of the spine, ribs and diaphragm are darker than one side only. Structures of the lungs
+change too slowly. Nothing is learned.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ HEADINGS = 2 * ORIENTATIONS
 BLUR = 1.0
 HALF_LENGTH = 1.5
 HALF_WIDTHS = (2.2, 3.6, 5.2)
-"""Pixels from a line's middle to where it has ended: arteries of up to 4 mm in a frame of 256 pixels."""
+"""Pixels from a line's middle to just outside it: arteries of up to 4 mm in a frame of 256 pixels."""
 DARKEST = 0.03
-"""Of the brightest; what is darker counts as that dark."""
+"""Floor of the brightness, as a share of the brightest pixel."""
 COLLIMATED = 0.06
 COLLIMATOR = 13
 COLLIMATED_REACH = 16
-"""A square of COLLIMATOR pixels that is darker than COLLIMATED everywhere is the collimator: nothing within
-COLLIMATED_REACH pixels of it counts. Arteries are narrower, however dark."""
+"""A square of COLLIMATOR pixels that is darker than COLLIMATED everywhere is the collimator. Pixels within
+COLLIMATED_REACH of it are ignored. Arteries are narrower than the square, even if they are dark."""
 STRONG_SHARE = 0.985
-"""The share of a frame's pixels that lie on no large artery."""
+"""Share of a frame's pixels that are not on a large artery."""
 PADDING = 10
 
 _ANGLES = np.arange(HEADINGS) * np.pi / ORIENTATIONS
@@ -41,15 +41,15 @@ _ASIDE = np.rint(np.multiply.outer(HALF_WIDTHS, _NORMALS[:ORIENTATIONS])).astype
 
 
 class Lines(NamedTuple):
-    """``strength`` (rows, columns), about 1 on the frame's large arteries and 0 on no line; ``orientation``
-    (rows, columns), the place in DIRECTIONS, below ORIENTATIONS, of the direction along the line."""
+    """``strength`` (rows, columns), about 1 on the frame's large arteries and 0 off any line; ``orientation``
+    (rows, columns), index in DIRECTIONS, below ORIENTATIONS, of the direction along the line."""
 
     strength: NDArray[np.float32]
     orientation: NDArray[np.int64]
 
 
 def find_lines(frame: NDArray[np.float32]) -> Lines:
-    """The dark lines of a frame (rows, columns) in 0..1."""
+    """Find the dark lines of a frame (rows, columns) in 0..1."""
     relative = frame / max(float(frame.max()), 1e-6)
     absorbed: NDArray[np.float32] = ndimage.gaussian_filter(
         -np.log(np.maximum(relative, DARKEST)), BLUR, mode="nearest", truncate=3
@@ -63,14 +63,14 @@ def find_lines(frame: NDArray[np.float32]) -> Lines:
 
 
 def _collimated(frame: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the collimator lies, or is near."""
+    """Mask of the collimator and the pixels near it."""
     covered = ndimage.minimum_filter(frame < COLLIMATED, COLLIMATOR)
     near: NDArray[np.bool_] = ndimage.maximum_filter(covered, COLLIMATOR + 2 * COLLIMATED_REACH)
     return near
 
 
 def _typical(strength: NDArray[np.float32]) -> np.float32:
-    """The strength of the frame's large arteries, so that its contrast does not matter."""
+    """Return the strength of the frame's large arteries, for normalization of its contrast."""
     sample = strength[::2, ::2].ravel()
     rank = int(STRONG_SHARE * sample.size)
     return np.float32(np.partition(sample, rank)[rank] + 1e-4)
@@ -84,7 +84,7 @@ def _strongest(
     strength: NDArray[np.float32],
     orientation: NDArray[np.int64],
 ) -> None:
-    """Fill ``strength`` and ``orientation`` from what is absorbed, padded by PADDING on every side."""
+    """Fill ``strength`` and ``orientation`` from the absorption, padded by PADDING on every side."""
     averaged = np.empty_like(padded)
     for k in range(len(along)):
         _average(padded, along[k, 0], along[k, 1], averaged)
@@ -104,7 +104,7 @@ def _strongest(
 
 @compiled
 def _average(padded: NDArray[np.float32], across: int, down: int, averaged: NDArray[np.float32]) -> None:
-    """Each pixel's mean with those a step ahead and a step behind."""
+    """Average each pixel with the pixels one step ahead and one step behind."""
     third = np.float32(1 / 3)
     for i in range(abs(down), padded.shape[0] - abs(down)):
         for j in range(abs(across), padded.shape[1] - abs(across)):

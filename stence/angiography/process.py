@@ -1,7 +1,7 @@
-"""The child process that decodes angiograms, seen from the parent: its start, what is said to it, its end.
+"""The decoding child process, seen from the parent: its start, the protocol, its end.
 
-A request is REQUEST and a file. A reply is REPLY, JSON, and float32 arrays whose shapes the JSON gives:
-nothing that a child taken over by a hostile file could use to take over the parent.
+A request is REQUEST and a file. A reply is REPLY, JSON, and float32 arrays with the shapes in the JSON. A
+child under control of a hostile file cannot attack the parent with such a reply.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REPLY = struct.Struct(">I")
 """Length of the JSON that follows."""
 KEY_FRAME = -1
 READY = b"\0"
-"""What a child says when it is ready for requests."""
+"""Message of a child that is ready for requests."""
 
 _START_SECONDS = 60
 _MAX_TEXT_BYTES = 4096
@@ -39,7 +39,7 @@ Answer = tuple[dict[str, Any], list[NDArray[np.float32]]]
 
 
 class ProcessDiedError(Exception):
-    """The child has ended, or talks nonsense; ``status`` as subprocess gives it, None for nonsense."""
+    """The child has ended, or sent an invalid reply; ``status`` is its exit status, None if it is invalid."""
 
     def __init__(self, status: int | None) -> None:
         super().__init__(status)
@@ -47,9 +47,9 @@ class ProcessDiedError(Exception):
 
 
 class DecodingProcess:
-    """One child. It ends when the parent does: its input closes then, and the kernel's alarm ends a hang.
+    """One child process. It ends with the parent, whose end closes its input; an alarm ends a hanging child.
 
-    It knows no credentials of the environment. Raises StenceError where it does not start.
+    The child gets no credentials from the environment. Raises StenceError if it does not start.
     """
 
     def __init__(self, seconds: float, memory_bytes: int) -> None:
@@ -81,11 +81,11 @@ class DecodingProcess:
         return self._process.pid
 
     def is_alive(self) -> bool:
-        """Whether it can take another request."""
+        """True if the child can take another request."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """Kill it and release its pipes."""
+        """Kill the child and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -93,9 +93,9 @@ class DecodingProcess:
                 pipe.close()
 
     def ask(self, index: int, content: bytes) -> Answer:
-        """What it says about frame ``index`` of a file: facts, and arrays.
+        """Request frame ``index`` of a file. Return facts and arrays.
 
-        Raises TimeoutError, or ProcessDiedError; it is of no more use then, and still to be ended.
+        Raises TimeoutError, or ProcessDiedError; then the child must be ended and not used again.
         """
         self._deadline = time.monotonic() + self._seconds
         if self._send(REQUEST.pack(index, len(content))):
@@ -111,7 +111,7 @@ class DecodingProcess:
         return facts, [self._receive_array(shape) for shape in shapes]
 
     def _send(self, data: bytes) -> bool:
-        """Whether all of it went; not so if the child answers before it has read all, or dies."""
+        """Send the data. Return False if the child answers before it has read all, or dies."""
         rest = memoryview(data)
         while rest:
             ready = self._wait((self._requests, select.POLLOUT), (self._replies, select.POLLIN))
@@ -140,8 +140,8 @@ class DecodingProcess:
         return data
 
     def _wait(self, *watched: tuple[int, int]) -> list[int]:
-        """The pipes that are ready, of those watched for an event. Raises TimeoutError at the deadline."""
-        poll = select.poll()  # unlike select.select it takes any number of open files
+        """Return the watched pipes that are ready. Raises TimeoutError at the deadline."""
+        poll = select.poll()  # unlike select.select, it has no limit on open files
         for pipe, event in watched:
             poll.register(pipe, event)
         ready = poll.poll(1000 * max(0.0, self._deadline - time.monotonic()))

@@ -1,4 +1,4 @@
-"""Every reason for which an angiogram is refused, and what a person can do about each."""
+"""Reasons why an angiogram is refused, and a remedy for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reason(StrEnum):
     NOT_DICOM = auto()
     BROKEN_HEADER = auto()
     TRUNCATED = auto()
-    # what it shows
+    # its content
     NOT_XA = auto()
     NOT_CORONARY = auto()
     NOT_A_RUN = auto()
@@ -37,7 +37,7 @@ class Reason(StrEnum):
     DECODE_TIMEOUT = auto()
     DECODE_MEMORY = auto()
     DECODER_DIED = auto()
-    # whose it is
+    # its patient
     UNKNOWN_PATIENT = auto()
     UNREADABLE_PATIENT = auto()
     PATIENT_MISMATCH = auto()
@@ -78,9 +78,9 @@ MAX_DETAIL_CHARACTERS = 1000
 
 
 class UnusableAngiogramError(StenceError):
-    """The angiogram cannot be used: ``reason`` for machines, ``detail`` for people. It goes to quarantine.
+    """The angiogram cannot be used and goes to quarantine: ``reason`` for machines, ``detail`` for people.
 
-    Neither ever holds a patient's identifier, nor the detail what no table can.
+    Neither holds a patient's identifier. ``detail`` has no characters that Postgres cannot store.
     """
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -90,5 +90,5 @@ class UnusableAngiogramError(StenceError):
 
 
 def refuse(reason: Reason, what: str) -> UnusableAngiogramError:
-    """The error to raise: ``what`` is wrong, with what to do about it."""
+    """Build the error to raise: ``what`` is wrong, and the remedy."""
     return UnusableAngiogramError(reason, f"{what}; {REMEDIES[reason]}")

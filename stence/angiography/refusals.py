@@ -1,4 +1,4 @@
-"""Angiograms on their way into quarantine."""
+"""Put refused angiograms into quarantine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stence.errors import (
 
 
 class Refusal(NamedTuple):
-    """Why an angiogram cannot be used, in the content that was looked at."""
+    """An angiogram that cannot be used: its content (etag), reason and detail."""
 
     object_id: int
     etag: str
@@ -29,11 +29,11 @@ class Refusal(NamedTuple):
 
 
 STORE_ERRORS = (ObjectNotFoundError, ObjectForbiddenError, ObjectTooLargeError, ObjectUnreadableError)
-"""Errors of the store that are about one object."""
+"""Store errors that concern one object."""
 
 
 def as_refused(error: UnusableAngiogramError | ObjectError) -> UnusableAngiogramError:
-    """The reason behind an error of the store; a reason stays as it is."""
+    """Convert a store error into a refusal; a refusal is returned unchanged."""
     match error:
         case UnusableAngiogramError():
             return error
@@ -48,7 +48,7 @@ def as_refused(error: UnusableAngiogramError | ObjectError) -> UnusableAngiogram
 
 
 def write(connection: Connection, refusals: Sequence[Refusal]) -> None:
-    """Put angiograms into quarantine, as part of a transaction, but for those that have changed since."""
+    """Put angiograms into quarantine, as part of a transaction; skip those that have changed since."""
     connection.execute(queries.statement("stage_refused_angiograms"))
     copy_rows(connection, "staged_refused_angiograms", Refusal._fields, refusals)
     connection.execute(queries.statement("refuse_angiograms"))

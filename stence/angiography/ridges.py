@@ -1,6 +1,6 @@
-"""A backbone without weights: what is seen of lines, narrowings and ends in each patch of a frame.
+"""A backbone without weights: features of the lines, narrowings and ends in each patch of a frame.
 
-It stands in for DINOv2 where its weights are not at hand, or no GPU to run it on.
+It replaces DINOv2 if the weights or a GPU are not available.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ SIDE = 256
 PATCH = 16
 GRID = SIDE // PATCH
 WAVES = 6
-"""Cosines, for each of row and column, that tell where in the frame a patch lies."""
+"""Number of cosines, for row and for column each, that encode a patch's position."""
 
 SCALES = np.full(NOTES, 16.0, dtype=np.float32)
 SCALES[Note.ENDED : Note.CRESTS] = 8
 SCALES[Note.CRESTS] = 1 / 16
 SCALES[Note.CALIBRE_SUM : Note.CRESTS_BY_ORIENTATION] = 4
 SCALES[Note.CRESTS_BY_ORIENTATION :] = 1 / 8
-"""Bring the notes to a spread of about 1, and above it what is rare and matters: narrowings."""
+"""Scales that bring the notes to a spread of about 1; narrowings are scaled higher, as rare and important."""
 
 
 class Ridges:
-    """See Backbone; on the CPU, whatever the device."""
+    """See Backbone; always runs on the CPU."""
 
     version = "ridges-1"
     patch_dim = NOTES + 2 * WAVES
@@ -35,7 +35,7 @@ class Ridges:
     side = SIDE
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
-        """Patch features (n, 256, 35) of frames (n, 256, 256)."""
+        """Compute patch features (n, 256, 35) of frames (n, 256, 256)."""
         check_frames(frames, SIDE)
         return np.array([_patches(frame) for frame in frames], dtype=np.float16).reshape(
             len(frames), self.tokens, self.patch_dim
@@ -50,7 +50,7 @@ def _patches(frame: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _places() -> NDArray[np.float64]:
-    """Codes (GRID, GRID, 2 * WAVES) of the patches' places."""
+    """Return position codes of the patches (GRID, GRID, 2 * WAVES)."""
     middle = (np.arange(GRID) + 0.5) / GRID
     waves = np.cos(np.pi * np.multiply.outer(middle, np.arange(1, WAVES + 1)))
     down, across = np.broadcast_arrays(waves[:, None], waves[None])

@@ -1,8 +1,8 @@
-"""Following lines step by step, to where they narrow, break off and go on, or end.
+"""Trace lines step by step to find narrowings, gaps and ends.
 
-From every crest of a line a walk leaves in both directions. It turns with the line, and goes straight on
-where the line is lost for a few pixels, as in a tight stenosis. What it meets is noted for the cell of the
-frame where it happens.
+A walk starts from every crest of a line in both directions. It turns with the line, and goes straight on
+where the line is lost for a few pixels, as in a tight stenosis. Narrowings, gaps and ends are noted for the
+cell of the frame where they occur.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from numpy.typing import NDArray
 from stence.ecg.compiled import compiled
 
 STEPS = 20
-"""Pixels a walk goes."""
+"""Length of a walk in pixels."""
 RUN = 6
-"""Pixels over which a line must be there to count, before and behind a narrowing."""
+"""Pixels over which a line must be present before and behind a narrowing."""
 CREST = 0.33
-"""Strength from which a walk starts."""
+"""Minimum strength where a walk starts."""
 FAINT = 0.15
 """Strength below which the line is lost."""
 LOST_STEPS = 8
-"""A walk ends after more of them in a row."""
+"""Maximum number of consecutive lost steps; then a walk ends."""
 ENDED_STEPS = 8
-"""Pixels after which a line that has not come back has ended."""
+"""Pixels after which a line that has not returned has ended."""
 ENDED = 0.6
-"""Share of its calibre that a line must lose to have ended."""
+"""Share of the calibre below which a line has ended."""
 ALIKE = 1.5
-"""Ratio of calibres up to which two pieces may be one artery."""
+"""Maximum ratio of calibres of two pieces of one artery."""
 STRAIGHT = 0.9
 STRAIGHT_OVERALL = 0.93
-"""Cosines of the angles, over a gap, between the line before and the line behind or the way there."""
+"""Minimum cosines, across a gap, of the angles from the line before to the line behind and to the way there."""
 FLOOR, HALF = 0.12, 0.3
-"""Calibre is 0 up to FLOOR, and half its most at a strength of HALF above it."""
+"""Calibre is 0 up to FLOOR, and half its maximum at a strength of FLOOR + HALF."""
 MARGIN = 6
 GROUPS = 4
 
 
 class Note(IntEnum):
-    """Columns of a cell's notes; those that have GROUPS of them are by the line's orientation."""
+    """Columns of a cell's notes; ranges of GROUPS columns are by the line's orientation."""
 
     NARROWED = 0
     NARROWED_MOST = 4
@@ -66,9 +66,9 @@ def trace(
     directions: NDArray[np.float64],
     cell: int,
 ) -> NDArray[np.float64]:
-    """What walks along the lines of a frame (see ``Lines``) note: (rows / cell, columns / cell, NOTES).
+    """Trace the lines of a frame (see ``Lines``) into notes (rows / cell, columns / cell, NOTES).
 
-    Depths of narrowings, gaps and ends are differences of calibre, 0 where there is none.
+    Depths of narrowings, gaps and ends are differences of calibre, 0 without any.
     """
     rows, columns = strength.shape
     notes = np.zeros((rows // cell, columns // cell, NOTES))
@@ -87,7 +87,7 @@ def trace(
 
 @compiled
 def calibre(strength: float) -> float:
-    """0 to 1, rising less and less with the strength of a line."""
+    """Map a line's strength to a calibre of 0 to 1, with saturation."""
     above = max(strength - FLOOR, 0.0)
     return above / (above + HALF)
 
@@ -100,7 +100,7 @@ def _is_crest(
     row: int,
     column: int,
 ) -> bool:
-    """Whether the line is strong here, and stronger than on both sides."""
+    """True if the line is strong here, and stronger than on both sides."""
     here = strength[row, column]
     if here < CREST:
         return False
@@ -110,7 +110,7 @@ def _is_crest(
 
 @compiled
 def _aside(directions: NDArray[np.float64], heading: int) -> tuple[int, int]:
-    """Columns and rows of a step at right angles to a heading."""
+    """Return columns and rows of a step perpendicular to a heading."""
     normal = directions[(heading + len(directions) // 4) % len(directions)]
     return round(normal[0]), round(normal[1])
 
@@ -124,9 +124,9 @@ def _walk(
     heading: int,
     path: NDArray[np.float64],
 ) -> int:
-    """Fill ``path`` with column, row, strength and heading of each pixel met; how many steps were made.
+    """Fill ``path`` with column, row, strength and heading of each pixel. Return the number of steps.
 
-    The path begins with the least strength over the RUN of pixels behind; none is made where that is weak.
+    The path begins with the minimum strength over the RUN of pixels behind; there is no step if that is weak.
     """
     behind = _weakest_behind(strength, directions, row, column, heading)
     if behind < CREST:
@@ -166,7 +166,7 @@ def _weakest_behind(
 def _turned(
     strength: NDArray[np.float32], directions: NDArray[np.float64], x: float, y: float, heading: int
 ) -> int:
-    """The heading, or a neighbour of it along which the line is clearly stronger two pixels ahead."""
+    """Return the heading, or a neighbouring heading if the line is clearly stronger two pixels ahead."""
     best, strongest = heading, np.float32(-1)
     for turn in (0, -1, 1):
         tried = (heading + turn) % len(directions)
@@ -180,7 +180,7 @@ def _turned(
 def _stepped(
     strength: NDArray[np.float32], directions: NDArray[np.float64], x: float, y: float, heading: int
 ) -> tuple[float, float, float]:
-    """Where a step leads, drawn to the line's middle, and the strength there; -1 at the frame's border."""
+    """Take one step, moved to the line's middle. Return x, y and strength; -1 at the frame's border."""
     x, y = x + directions[heading, 0], y + directions[heading, 1]
     column, row = round(x), round(y)
     if min(column, row) < 3 or column >= strength.shape[1] - 3 or row >= strength.shape[0] - 3:
@@ -233,7 +233,7 @@ def _note_walk(
 def _narrowing(
     orientation: NDArray[np.int64], directions: NDArray[np.float64], path: NDArray[np.float64]
 ) -> tuple[float, int, int]:
-    """The deepest narrowing of a walk: depth, place on the path, and for how long the line was lost."""
+    """Find the deepest narrowing of a walk: depth, position on the path, and length of the gap."""
     start = before = lowest = calibre(path[0, 2])
     place, lost, gap = 0, 0, 0
     deepest, deepest_place, deepest_gap = 0.0, 0, 0
@@ -241,7 +241,7 @@ def _narrowing(
         here = calibre(path[step, 2])
         lost = lost + 1 if path[step, 2] < FAINT else 0
         gap = max(gap, lost)
-        if max(here, before) < lowest:  # one faint pixel is no narrowing
+        if max(here, before) < lowest:  # one faint pixel is not a narrowing
             lowest, place = max(here, before), step
         before = here
         if place == 0 or step - place < RUN or not _on_line(orientation, directions, path[step]):
@@ -258,7 +258,7 @@ def _narrowing(
 def _on_line(
     orientation: NDArray[np.int64], directions: NDArray[np.float64], point: NDArray[np.float64]
 ) -> bool:
-    """Whether the line here runs the way the walk goes."""
+    """True if the line here has the direction of the walk."""
     half = len(directions) // 2
     off = (orientation[int(point[1]), int(point[0])] - int(point[3])) % half
     return off <= 1 or off >= half - 1
@@ -266,7 +266,7 @@ def _on_line(
 
 @compiled
 def _least_calibre(path: NDArray[np.float64], step: int) -> float:
-    """Over the RUN of pixels that ends at ``step``."""
+    """Return the minimum calibre over the RUN of pixels that ends at ``step``."""
     weakest = path[step, 2]
     for earlier in range(step - RUN + 1, step):
         weakest = min(weakest, path[earlier, 2])
@@ -275,7 +275,7 @@ def _least_calibre(path: NDArray[np.float64], step: int) -> float:
 
 @compiled
 def _is_straight(directions: NDArray[np.float64], path: NDArray[np.float64], step: int) -> bool:
-    """Whether the last RUN of pixels goes on the way the path began, and lies where that leads."""
+    """True if the last RUN of pixels continues the path's first direction, and lies in that direction."""
     first = directions[int(path[0, 3])]
     run, way = path[step, :2] - path[step - RUN + 1, :2], path[step, :2] - path[0, :2]
     return bool(
@@ -286,7 +286,7 @@ def _is_straight(directions: NDArray[np.float64], path: NDArray[np.float64], ste
 
 @compiled
 def _end(path: NDArray[np.float64]) -> tuple[float, int]:
-    """How much of its calibre a line has lost for good, and where on the path; 0 where it has not."""
+    """Return the calibre that a line loses without return, and the position on the path; 0 without an end."""
     start = calibre(path[0, 2])
     later = 0.0
     for step in range(ENDED_STEPS, len(path)):

@@ -1,4 +1,4 @@
-"""Preparing angiograms for training: the key frame of every view with a report, and its patch features."""
+"""Prepare angiograms for training: find the key frame of every view with a report, compute its features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
-from stence import patience
 from stence.angiography import refusals
 from stence.angiography.backbone import Backbone
 from stence.angiography.decoding import Decoder
@@ -25,6 +24,7 @@ from stence.database.outage import transact
 from stence.errors import StoreUnavailableError
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
+from stence.retry import retry
 from stence.settings import Settings
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ VIEWS_TOGETHER = 100
 
 
 class Unprepared(NamedTuple):
-    """A view that lacks its key frame (None) or features; ``outdated`` versions are of an earlier content."""
+    """A view without key frame (None) or features; ``outdated`` counts features of an earlier content."""
 
     object_id: int
     key: str
@@ -44,7 +44,7 @@ class Unprepared(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A view whose features the store now holds, and the number of its key frame."""
+    """A view whose features are in the store, and the index of its key frame."""
 
     view: Unprepared
     key_frame: int
@@ -58,11 +58,11 @@ def prepare_views(
     versions: int,
     progress: Progress = silent,
 ) -> int:
-    """Make every view with a report ready: its key frame, and features of ``versions`` versions of it.
+    """Prepare every view with a report: find its key frame, compute features of ``versions`` versions of it.
 
-    How many views it worked on. What cannot be decoded goes to quarantine. Each view is done for good by
-    itself: a run that was killed is gone on with. Raises StoreUnavailableError or DatabaseUnavailableError
-    after ``settings.outage_seconds``.
+    Returns the number of views. Views that cannot be decoded go to quarantine. Each view is recorded by
+    itself, so a killed run resumes. Raises StoreUnavailableError or DatabaseUnavailableError after
+    ``settings.outage_seconds``.
     """
     done = 0
     with _Preparation(engine, store, settings, backbone, versions).opened() as preparation:
@@ -76,7 +76,7 @@ def prepare_views(
 
 
 class _Preparation:
-    """Prepares views, each thread with a decoder of its own; the calling thread keeps the record."""
+    """Prepares views in threads, each with its own decoder; the calling thread writes the results."""
 
     def __init__(
         self, engine: Engine, store: ObjectStore, settings: Settings, backbone: Backbone, versions: int
@@ -87,7 +87,7 @@ class _Preparation:
 
     @contextmanager
     def opened(self) -> Iterator[_Preparation]:
-        """With as many decoders as the settings say."""
+        """Open the decoders, as many as the settings say."""
         seconds, memory = self._settings.decode_seconds, self._settings.decode_memory_bytes
         with ExitStack() as stack:
             for _ in range(self._settings.decode_processes):
@@ -95,24 +95,24 @@ class _Preparation:
             yield self
 
     def batches(self) -> Iterator[tuple[list[Unprepared], int]]:
-        """Views to prepare, and how many are left with them."""
+        """Yield views to prepare, and the number of remaining views including these."""
         after = 0
         while found := transact(self._engine, self._settings.outage_seconds, self._unprepared, after):
             yield [view for view, _ in found], found[0][1]
             after = found[-1][0].object_id
 
     def prepare(self, view: Unprepared) -> Prepared | Refusal:
-        """Find the view's key frame and keep its features in the store, or say why it cannot be used."""
+        """Find the view's key frame and store its features; return a refusal if the view cannot be used."""
         try:
-            number, pixels = self._decoded(view, self._patiently(partial(self._fetch, view.key)))
+            number, pixels = self._decoded(view, self._retry(partial(self._fetch, view.key)))
         except (UnusableAngiogramError, *STORE_ERRORS) as error:
             refused = as_refused(error)
             return Refusal(view.object_id, view.etag, refused.reason, refused.detail)
-        self._patiently(partial(self._keep_features, view, number, pixels))
+        self._retry(partial(self._keep_features, view, number, pixels))
         return Prepared(view, number)
 
     def record(self, outcome: Prepared | Refusal) -> None:
-        """Say in the database what became of a view."""
+        """Write the result of a view to the database."""
         transact(self._engine, self._settings.outage_seconds, self._write, outcome)
 
     def _unprepared(self, connection: Connection, after: int) -> list[tuple[Unprepared, int]]:
@@ -129,11 +129,11 @@ class _Preparation:
         return self._store.get(key, self._settings.max_angiogram_bytes)
 
     def _decoded(self, view: Unprepared, content: bytes) -> tuple[int, NDArray[np.float32]]:
-        """Number and pixels (rows, columns) of the key frame."""
+        """Return index and pixels (rows, columns) of the key frame."""
         decoder = self._idle.get()
         try:
             if view.key_frame is not None:
-                with suppress(IndexError):  # the file was replaced by a shorter one since it was listed
+                with suppress(IndexError):  # the file was replaced by a shorter one after the listing
                     return view.key_frame, decoder.frame(content, view.key_frame)
             found = decoder.key_frame(content)
             return found.index, found.pixels
@@ -160,5 +160,5 @@ class _Preparation:
             connection.execute(queries.statement("prepared_angiogram"), values)
         connection.execute(queries.statement("resolve_angiograms"))
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        return patience.patiently(action, self._settings.outage_seconds, StoreUnavailableError)
+    def _retry(self, action: Callable[[], T]) -> T:
+        return retry(action, self._settings.outage_seconds, StoreUnavailableError)

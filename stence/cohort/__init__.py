@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from stence.cohort.angiogram_gathering import gather_angiograms
 from stence.cohort.angiograms import Angiograms, ViewBatch, read_angiograms
-from stence.cohort.dataset import Cohort, Part, StudyTable, read_cohort
+from stence.cohort.dataset import Cohort, StudyTable, read_cohort
 from stence.cohort.gathering import gather
 from stence.cohort.pairing import Pairing, Plan, plan_cohort
 from stence.cohort.pairs import new_pairs
+from stence.cohort.part import Part
 from stence.cohort.ready import FeatureSet
 from stence.domain.referral import Referral
 from stence.domain.splits import Split, split_of

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
-from stence import patience
 from stence.angiography.features import feature_key, read_features
 from stence.cohort.angiograms import FEATURES, INDEX, Angiograms, read_angiograms
 from stence.cohort.pairing import Plan
@@ -36,6 +35,7 @@ from stence.errors import (
 from stence.files import write_json
 from stence.objects import ObjectStore
 from stence.progress import Progress
+from stence.retry import retry
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -125,10 +125,10 @@ class _Gathering:
             for number in range(self._features.versions)
         ]
         try:
-            return np.stack([self._patiently(partial(read_features, self._store, key)) for key in keys])
+            return np.stack([self._retry(partial(read_features, self._store, key)) for key in keys])
         except (ObjectNotFoundError, ObjectUnreadableError, FeatureError):
             for key in keys:
-                self._patiently(partial(self._store.delete, key))
+                self._retry(partial(self._store.delete, key))
             return None
 
     def _forget(self, view: ReadyView) -> None:
@@ -154,5 +154,5 @@ class _Gathering:
     def _save(self, name: str, content: dict[str, Any]) -> None:
         write_json(self._folder / name, content)
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        return patience.patiently(action, self._settings.outage_seconds, StoreUnavailableError)
+    def _retry(self, action: Callable[[], T]) -> T:
+        return retry(action, self._settings.outage_seconds, StoreUnavailableError)

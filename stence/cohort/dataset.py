@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.cohort.signals import read_signals, sync_signals, write_signal
+from stence.cohort.entries import Entry, as_json, parts_of
+from stence.cohort.part import Part
+from stence.cohort.signals import sync_signals, write_signal
 from stence.domain.splits import Split
 from stence.domain.targets import SEGMENTS, TARGETS
 from stence.ecg.recording import Sex
@@ -35,7 +37,7 @@ INDEX = "cohort.json"
 class Example:
     """An ECG with its labels (6,), ``days_before`` its study; ``content`` is its hash in hexadecimal.
 
-    ``counts`` is the sample weight of its patient, see Referral.
+    ``sample_weight`` is that of its patient, see Referral.
 
     ``signal`` is (12, RAW_SAMPLES) in the training split; after the first ``samples`` it is NaN.
     In other splits it is (windows, 12, samples of the recipe).
@@ -51,47 +53,7 @@ class Example:
     days_before: float
     sex: Sex | None = None
     age: float | None = None
-    counts: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The ECGs of one split, as in Example; ECG ``i`` is ``signals[rows[i]]``, read from disk on access.
-
-    ``patients`` (n,) are anonymous patient numbers; ``studies`` (n,) are numbers of the ECGs' studies in the
-    cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M or empty,
-    ``age`` (n,) in years or NaN, both from the ECG file. With labels from a table (``stence.labels``),
-    ``labels`` is (n, labels), NaN where unknown, each ECG is a study of its own, and ``degrees`` are NaN.
-    ``counts`` (n,) are sample weights of the patients, see Referral; None: all equal. ``recipe`` prepared the
-    signals, or will prepare them where they are stored raw.
-    """
-
-    contents: tuple[str, ...]
-    patients: NDArray[np.int64]
-    studies: NDArray[np.int64]
-    labels: NDArray[np.float32]
-    degrees: NDArray[np.float32]
-    sex: NDArray[np.str_]
-    age: NDArray[np.float64]
-    samples: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    signals: NDArray[np.float32]
-    recipe: Recipe = STENCE
-    counts: NDArray[np.float64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def patient_count(self) -> int:
-        """Number of patients."""
-        return len(np.unique(self.patients))
-
-    @property
-    def weights(self) -> NDArray[np.float64]:
-        """Sample weights (n,): the patient's weight divided by the number of the patient's ECGs."""
-        _, inverse, ecgs = np.unique(self.patients, return_inverse=True, return_counts=True)
-        return np.asarray((1.0 if self.counts is None else self.counts) / ecgs[inverse])
+    sample_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +103,6 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    content: str
-    patient: int
-    study: int
-    split: str
-    row: int
-    samples: int
-    labels: list[float | None]
-    sex: Sex | None
-    age: float | None
-    counts: float
-
-
-@dataclass(frozen=True, slots=True)
 class _StudyEntry:
     patient: int
     split: str
@@ -184,7 +132,7 @@ class CohortWriter:
         self._windows, self._recipe = windows, recipe
         self._rows: Counter[Split] = Counter()
         self._patients: dict[str, int] = {}
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._numbers: dict[str, int] = {}
         self._studies: list[_StudyEntry] = []
         for study in studies:
@@ -197,17 +145,17 @@ class CohortWriter:
         """Append one ECG."""
         write_signal(self._folder, example.split, example.signal)
         self._entries.append(
-            _Entry(
+            Entry(
                 example.content,
                 self._patients[example.patient_id],
                 self._numbers[example.study_id],
                 example.split,
                 self._rows[example.split],
                 example.samples,
-                [None if np.isnan(label) else float(label) for label in example.labels],
+                as_json(example.labels),
                 example.sex,
                 example.age,
-                example.counts,
+                example.sample_weight,
             )
         )
         self._rows[example.split] += 1
@@ -239,17 +187,12 @@ def is_written(folder: Path) -> bool:
 def read_cohort(folder: Path) -> Cohort:
     """Read the finished cohort in ``folder``."""
     index = json.loads((folder / INDEX).read_text())
-    entries = [_Entry(**entry) for entry in index["ecgs"]]
+    entries = [Entry(**entry) for entry in index["ecgs"]]
     studies = _study_table([_StudyEntry(**study) for study in index["studies"]])
-    return Cohort(
-        {
-            split: _part(folder, split, [e for e in entries if e.split == split], studies, index)
-            for split in Split
-        },
-        index["left_out"],
-        studies,
-        index["referral"],
+    parts = parts_of(
+        entries, folder, studies.degrees, len(TARGETS), index["windows"], VERSIONS[index["recipe"]]
     )
+    return Cohort(parts, index["left_out"], studies, index["referral"])
 
 
 def _study_table(entries: Sequence[_StudyEntry]) -> StudyTable:
@@ -258,26 +201,4 @@ def _study_table(entries: Sequence[_StudyEntry]) -> StudyTable:
         np.array([entry.degrees for entry in entries], dtype=np.float32).reshape(len(entries), SEGMENTS),
         tuple(Split(entry.split) for entry in entries),
         tuple(entry.angiograms for entry in entries),
-    )
-
-
-def _part(
-    folder: Path, split: Split, entries: Sequence[_Entry], table: StudyTable, index: Mapping[str, Any]
-) -> Part:
-    recipe = VERSIONS[index["recipe"]]
-    labels = [[np.nan if label is None else label for label in entry.labels] for entry in entries]
-    studies = np.array([entry.study for entry in entries], dtype=np.int64)
-    return Part(
-        tuple(entry.content for entry in entries),
-        np.array([entry.patient for entry in entries], dtype=np.int64),
-        studies,
-        np.array(labels, dtype=np.float32).reshape(len(entries), len(TARGETS)),
-        table.degrees[studies],
-        np.array([entry.sex or "" for entry in entries], dtype="U1"),
-        np.array([np.nan if entry.age is None else entry.age for entry in entries], dtype=np.float64),
-        np.array([entry.samples for entry in entries], dtype=np.int64),
-        np.array([entry.row for entry in entries], dtype=np.int64),
-        read_signals(folder, split, index["windows"], recipe),
-        recipe,
-        np.array([entry.counts for entry in entries], dtype=np.float64),
     )

@@ -136,7 +136,7 @@ class _Gathering:
             (study.performed_at - ecg.acquired_at) / timedelta(days=1),
             ecg.recording.sex,
             ecg.recording.age,
-            self._referral.counts.get(ecg.patient_id, 1.0),
+            self._referral.sample_weight.get(ecg.patient_id, 1.0),
         )
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from stence.database.copy import copy_rows
 from stence.database.engine import connect, create_database
-from stence.database.outage import patiently
+from stence.database.outage import retry_outages
 
-__all__ = ["connect", "copy_rows", "create_database", "patiently"]
+__all__ = ["connect", "copy_rows", "create_database", "retry_outages"]

@@ -1,6 +1,6 @@
-"""The account that runs the embedded Postgres where we are root, which Postgres refuses to be.
+"""The system account that runs the embedded Postgres if stence runs as root: Postgres refuses to run as root.
 
-Everywhere else the server runs under our own account, and nothing here does anything.
+For other users the server runs under their own account, and the functions here do nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SYSTEM_USER = "stence_postgres"
 
 
 def server_account() -> pwd.struct_passwd | None:
-    """The account, made when it is first needed; None where we are not root."""
+    """Return the account, created at first use; None if we are not root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -35,21 +35,21 @@ def server_account() -> pwd.struct_passwd | None:
         return pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         raise DatabaseUnavailableError(
-            f"Postgres does not run as root, and the account {SYSTEM_USER} could not be made for it: "
-            "make it, or run stence as another user."
+            f"Postgres does not run as root, and the account {SYSTEM_USER} could not be created for it: "
+            "create it, or run stence as another user."
         ) from None
 
 
 def give(path: Path) -> None:
-    """Make the account the owner."""
+    """Make the account the owner of ``path``."""
     if account := server_account():
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
 def let_pass(*folders: Path) -> None:
-    """Let the account, and nobody else, pass through these folders and all above them where it cannot yet.
+    """Give the account, and no other, the right to traverse these folders and all their parents.
 
-    It may not list them. Raises DatabaseUnavailableError where the file system has no such right to give.
+    The account may not list them. Raises DatabaseUnavailableError if the file system has no ACLs.
     """
     account = server_account()
     if account is None:
@@ -63,7 +63,7 @@ def let_pass(*folders: Path) -> None:
         except OSError as error:
             raise DatabaseUnavailableError(
                 f"The embedded Postgres runs as {SYSTEM_USER}, because it refuses to run as root, and that "
-                f"account cannot pass through {path}: the folder is closed to it, and no ACL can be set "
+                f"account cannot pass through {path}: it has no permission there, and no ACL can be set "
                 f"({error.strerror}). Run stence as another user than root, or set STENCE_DATA_DIR to a "
                 "folder that the account can reach."
             ) from error
@@ -71,7 +71,7 @@ def let_pass(*folders: Path) -> None:
 
 
 def _passes(account: pwd.struct_passwd, folder: Path) -> bool:
-    """Whether the account may pass through the folder: the kernel is asked, it knows modes and ACLs."""
+    """True if the account may traverse the folder. The kernel decides, by mode and ACL."""
     asked = subprocess.run(  # noqa: S603 - a fixed command
         ["/bin/sh", "-c", 'test -x "$1"', "sh", folder],
         user=account.pw_uid,
@@ -84,7 +84,7 @@ def _passes(account: pwd.struct_passwd, folder: Path) -> bool:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only the account enters. Raises DatabaseUnavailableError if it is another's."""
+    """Create a folder for the account alone. Raises DatabaseUnavailableError if another user owns it."""
     account = server_account()
     owner = account.pw_uid if account else os.geteuid()
     if not folder.exists():

@@ -1,4 +1,4 @@
-"""A right of passage for one account: an entry of a POSIX ACL (``acl(5)``), as the kernel keeps it."""
+"""Traverse permission for one account: an entry of a POSIX ACL (``acl(5)``) in the kernel's format."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ENTRY = struct.Struct("<HHI")
 USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
 NOBODY = 0xFFFFFFFF
 PASS = 0o1
-"""Passing through a folder, which does not let its names be listed."""
+"""Execute permission: traverse a folder, but not list it."""
 
 
 class Entry(NamedTuple):
-    """Rights of the owner, an account, a group, or others; ``number`` is the account's or group's."""
+    """Rights of the owner, an account, a group, or others; ``number`` is the account's or group's id."""
 
     tag: int
     rights: int
@@ -28,10 +28,10 @@ class Entry(NamedTuple):
 
 
 def let_pass(folder: Path, account: int) -> None:
-    """Let ``account`` pass through ``folder``, and nobody else. Raises OSError where there are no ACLs."""
+    """Let ``account``, and no other, traverse ``folder``. Raises OSError if the file system has no ACLs."""
     entries = {(entry.tag, entry.number): entry for entry in _entries(folder)}
     mask = entries.pop((MASK, NOBODY), Entry(MASK, 0o7)).rights
-    for key, entry in entries.items():  # what the mask kept back must not come with a wider one
+    for key, entry in entries.items():  # a wider mask must not grant rights that the old mask withheld
         if entry.tag in {USER, GROUP_OBJ, GROUP}:
             entries[key] = entry._replace(rights=entry.rights & mask)
     had = entries.get((USER, account), Entry(USER, 0)).rights
@@ -43,7 +43,7 @@ def let_pass(folder: Path, account: int) -> None:
 
 
 def _entries(folder: Path) -> list[Entry]:
-    """The folder's ACL; where it has none, the one that its mode stands for."""
+    """Read the folder's ACL; without an ACL, return the equivalent of its mode."""
     try:
         packed = os.getxattr(folder, ACL)
     except OSError as error:

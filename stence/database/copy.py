@@ -1,4 +1,4 @@
-"""COPY: many rows into one table at once."""
+"""COPY: bulk insert into one table."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def copy_rows(
 ) -> int:
     """Copy ``rows``, in the order of ``columns``, into a table, as part of the connection's transaction.
 
-    COPY knows no ON CONFLICT: for an upsert, copy into a temporary table first. Returns the number of rows.
-    Errors are psycopg's own, not wrapped by SQLAlchemy; ``patiently`` knows both.
+    COPY has no ON CONFLICT: for an upsert, copy into a temporary table first. Returns the number of rows.
+    Errors are psycopg's own, not wrapped by SQLAlchemy; ``retry_outages`` handles both.
     """
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table_name), sql.SQL(", ").join(map(sql.Identifier, columns))

@@ -1,4 +1,4 @@
-"""Errors that come of a value: with another value in its place the same transaction would have passed."""
+"""Errors caused by a value: the same transaction would succeed with another value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from stence.database.words import cause_of, said, state_of
 
 DATA_ERRORS = (DBAPIError, psycopg.Error, UnicodeError, OverflowError)
-"""What a value can raise on its way: in psycopg, which prepares it, and in Postgres, which takes it."""
+"""Errors that a value can raise, in psycopg at conversion or in Postgres at storage."""
 DATA_EXCEPTION_CLASS = "22"
 DATA_FAULT_STATES = frozenset(
     {
@@ -20,17 +20,17 @@ DATA_FAULT_STATES = frozenset(
 
 
 def is_data_error(error: Exception) -> bool:
-    """Whether a value is at fault, and neither the server nor the statement."""
+    """True if a value, and not the server or the statement, caused the error."""
     if not isinstance(error, DBAPIError | psycopg.Error):
         return isinstance(error, UnicodeError | OverflowError)
-    if isinstance(cause_of(error), psycopg.DataError):  # also those of psycopg itself, which have no state
+    if isinstance(cause_of(error), psycopg.DataError):  # includes psycopg's own, which have no SQLSTATE
         return True
     state = state_of(error)
     return state.startswith(DATA_EXCEPTION_CLASS) or state in DATA_FAULT_STATES
 
 
 def data_fault(error: Exception) -> str:
-    """What is wrong with the value, without the value."""
+    """Describe the fault of the value, without the value."""
     if isinstance(error, DBAPIError | psycopg.Error):
         return said(error)
-    return "it holds characters that are none" if isinstance(error, UnicodeError) else "a number is too large"
+    return "it has invalid characters" if isinstance(error, UnicodeError) else "a number is too large"

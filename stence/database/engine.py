@@ -1,4 +1,4 @@
-"""Connections: to the Postgres of ``database_url``, or to the embedded one."""
+"""Connections to the Postgres of ``database_url``, or to the embedded Postgres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DRIVER = "postgresql+psycopg"
 CONNECT_OPTIONS = {
     "application_name": "stence",
     "connect_timeout": 10,
-    # A server that vanished without a word is noticed within a minute.
+    # A server that disappears without closing the connection is noticed within a minute.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -32,9 +32,9 @@ CONNECT_OPTIONS = {
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Engine]:
-    """An engine on the migrated database; the embedded server runs for the time of the context.
+    """Open an engine on the migrated database; the embedded server runs during the context.
 
-    Raises DatabaseUnavailableError where Postgres does not answer, ConfigurationError where the URL or the
+    Raises DatabaseUnavailableError if Postgres does not answer, ConfigurationError if the URL or the
     database is not usable.
     """
     if settings.database_url is not None:
@@ -47,9 +47,9 @@ def connect(settings: Settings) -> Iterator[Engine]:
 
 
 def create_database(engine: Engine, name: str) -> str:
-    """Create the database ``name`` on the engine's server if it is missing; its URL for asyncpg.
+    """Create the database ``name`` on the engine's server if it is missing. Return its URL for asyncpg.
 
-    Raises ConfigurationError where the engine's user may not create one.
+    Raises ConfigurationError if the engine's user may not create databases.
     """
     quoted = engine.dialect.identifier_preparer.quote_identifier(name)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -57,7 +57,7 @@ def create_database(engine: Engine, name: str) -> str:
             try:
                 connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
             except DBAPIError as error:
-                if not _has_database(connection, name):  # otherwise another process was quicker
+                if not _has_database(connection, name):  # otherwise another process created it first
                     raise ConfigurationError(f"Database {name} cannot be created: {said(error)}.") from error
     return _asyncpg_url(engine.url.set(database=name))
 
@@ -68,17 +68,17 @@ def _has_database(connection: Connection, name: str) -> bool:
 
 
 def _asyncpg_url(url: URL) -> str:
-    """The same place for asyncpg, which knows libpq's ``sslmode`` as ``ssl`` and few of its other options."""
+    """Convert the URL for asyncpg: it calls libpq's ``sslmode`` ``ssl`` and lacks most other options."""
     names = {"host": "host", "port": "port", "sslmode": "ssl"}
     query = {names[name]: value for name, value in url.query.items() if name in names}
     return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
 
 
 def _external_url(given: str) -> URL:
-    """The hospital's URL with user and password in their place, where SQLAlchemy hides them."""
+    """Parse the hospital's URL; move user and password to the URL fields that SQLAlchemy hides."""
     try:
         url = make_url(given.strip())
-    except (ArgumentError, ValueError):  # whose texts may hold the password
+    except (ArgumentError, ValueError):  # their texts may hold the password
         url = None
     if url is None or given.count("@") > 1 or url.drivername not in {"postgresql", "postgres", DRIVER}:
         raise ConfigurationError(
@@ -103,7 +103,7 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
         url,
         pool_pre_ping=True,
         hide_parameters=True,  # they hold patient identifiers
-        isolation_level="READ COMMITTED",  # whatever the server's, the database's or the role's default is
+        isolation_level="READ COMMITTED",  # independent of the server's, database's or role's default
         connect_args=defaults | {"client_encoding": "utf8"},
     )
     event.listen(engine, "connect", _set_up)
@@ -119,7 +119,7 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
 
 
 def _set_up(connection: psycopg.Connection[Any], record: object) -> None:
-    """Make a new session the same everywhere. Not by options of the start, which PgBouncer refuses."""
+    """Set the session parameters by a statement, because PgBouncer refuses startup options."""
     load_any_time(connection)
     connection.autocommit = True
     connection.execute(queries.statement("set_session").text)

@@ -1,7 +1,7 @@
-"""Leases: until when a process is taken for alive, by the database's clock alone.
+"""Leases: a process counts as alive until its lease expires, by the database's clock.
 
-A run's row holds one while it is ``running``, and a thread renews it. A process that ends without a word
-renews no more; whoever comes next closes its row.
+A run's row has a lease while it is ``running``, and a thread renews it. A killed process does not renew its
+lease. The next process closes its row.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 RENEWALS_PER_LEASE = 3
 RETRY_SECONDS = 5.0
-"""Between two tries after one that failed."""
+"""Pause before a retry after a failed renewal."""
 WITHOUT_A_WORD = "its process ended without a word"
 
 
 def lease_end(seconds: float) -> ColumnElement[object]:
-    """When a lease ends that begins now."""
+    """Return the end of a lease that begins now."""
     return func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
 def close_dead(connection: Connection, runs: Table) -> int:
-    """Close the rows of runs whose lease ran out while they were running; how many."""
+    """Close the rows of running runs with an expired lease. Return their number."""
     dead = update(runs).where(
         runs.c.state == "running",
         or_(runs.c.lease_expires_at.is_(None), runs.c.lease_expires_at < func.clock_timestamp()),
@@ -48,9 +48,9 @@ def close_dead(connection: Connection, runs: Table) -> int:
 
 @contextmanager
 def kept_alive(renew: Callable[[], object], lease_seconds: float, whose: str) -> Iterator[None]:
-    """Call ``renew`` from a thread of its own, several times a lease, for the time of the context.
+    """Call ``renew`` in a thread during the context, several times per lease.
 
-    A renewal that fails is told and tried again soon, whatever the error.
+    A failed renewal is logged and retried soon, for every kind of error.
     """
     stop = threading.Event()
     renewal = _Renewal(renew, lease_seconds, whose)
@@ -78,13 +78,13 @@ class _Renewal:
             try:
                 self._renew()
             except Exception as error:
-                self._progress(error)
+                self._log_failure(error)
                 pause = min(self._pause, RETRY_SECONDS)
             else:
                 self._renewed_at, self._failures, self._has_run_out = began, 0, False
                 pause = self._pause
 
-    def _progress(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
             log.warning("the lease of %s could not be renewed, trying again: %s", self._whose, _words(error))

@@ -1,7 +1,7 @@
-"""Bring the schema to this version's: migrations by Alembic, then the views of ``sql/views``.
+"""Migrate the schema to this version: migrations by Alembic, then the views of ``sql/views``.
 
-Views are never altered. Whenever a migration is due or a view's file differs from the one it was made from,
-all are dropped and made again, each after those it reads from; ``schema_views`` says from which files.
+Views are never altered. If a migration is due or a view's file has changed, all views are dropped and created
+again, in the order of their dependencies. ``schema_views`` holds the hash of each view's file.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ LOCK = int.from_bytes(hashlib.sha256(b"stence schema").digest()[:8], signed=True
 
 
 def current_revision(engine: Engine) -> str | None:
-    """Revision of the last migration that was applied."""
+    """Return the revision of the last applied migration."""
     with engine.connect() as connection:
         return _revision(connection)
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply what is missing, in one transaction; processes that come at the same time wait for the first.
+    """Apply missing migrations and views in one transaction; concurrent processes wait for the first.
 
-    Raises ConfigurationError where the schema cannot be brought to this version's.
+    Raises ConfigurationError if the schema cannot be migrated to this version.
     """
     views = {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / "views").glob("*.sql")}
     with engine.connect() as connection:
@@ -47,7 +47,7 @@ def upgrade(engine: Engine) -> None:
         repeated(lambda: _apply(engine, views))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
-    except DBAPIError as error:  # whose text quotes statements and rows
+    except DBAPIError as error:  # its text quotes statements and rows
         raise ConfigurationError(
             f"The database schema could not be brought up to date: {said(error)}."
         ) from None
@@ -72,7 +72,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _views(connection: Connection) -> dict[str, str]:
-    """The views as they are: their names, and the hashes of the files they were made from."""
+    """Read the present views: name -> hash of the file that created the view."""
     if not inspect(connection).has_table(schema_views.name):
         return {}
     return {name: sha256 for name, sha256 in connection.execute(select(schema_views))}
@@ -100,7 +100,7 @@ def _create_views(connection: Connection, views: dict[str, str]) -> None:
 
 
 def _in_order(views: dict[str, str]) -> list[str]:
-    """The views' names, each after those of the views it reads from."""
+    """Sort the views' names so that each follows the views it reads from."""
     sources = {name: re.findall(r"\b(?:FROM|JOIN) (\w+)", definition) for name, definition in views.items()}
     graph = {name: [source for source in found if source in views] for name, found in sources.items()}
     return list(TopologicalSorter(graph).static_order())

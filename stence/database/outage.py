@@ -1,4 +1,4 @@
-"""Waiting for a Postgres that went away, and repeating transactions that it took back."""
+"""Wait out outages of Postgres, and retry transactions that it rolled back."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from stence import patience
 from stence.database.words import said, state_of
 from stence.errors import DatabaseUnavailableError
+from stence.retry import retry
 
 OUTAGE_STATES = frozenset(
     {
@@ -46,10 +46,10 @@ def transact(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Return ``work(connection, ...)``, done in a transaction of its own; wait out outages of Postgres.
+    """Return ``work(connection, ...)``, run in a transaction of its own; wait out outages of Postgres.
 
-    The transaction is tried again for ``seconds`` while the server is away, and where it collides with
-    another one. ``work`` must bear being done twice: a connection may break after the server has committed.
+    The transaction is retried for ``seconds`` while the server is down, and if it collides with another
+    transaction. ``work`` must be idempotent: a connection may break after the server has committed.
     Raises DatabaseUnavailableError when the time is over, other errors at once.
     """
 
@@ -57,14 +57,14 @@ def transact(
         with engine.begin() as connection:
             return work(connection, *args, **kwargs)
 
-    return patiently(attempt, seconds)
+    return retry_outages(attempt, seconds)
 
 
-def patiently(action: Callable[[], T], seconds: float) -> T:
-    """The result of ``action``; where it fails for want of a server it is tried again for ``seconds``.
+def retry_outages(action: Callable[[], T], seconds: float) -> T:
+    """Return the result of ``action``; retry it for ``seconds`` while the server is down.
 
-    ``action`` must open its own transaction and bear being done twice: a connection may break after the
-    server has committed. Raises DatabaseUnavailableError when the time is over, other errors at once.
+    ``action`` must open its own transaction and be idempotent: a connection may break after the server has
+    committed. Raises DatabaseUnavailableError when the time is over, other errors at once.
     """
 
     def attempt() -> T:
@@ -76,17 +76,17 @@ def patiently(action: Callable[[], T], seconds: float) -> T:
             if is_collision(error):
                 raise DatabaseUnavailableError(
                     f"Postgres took a transaction back {COLLISION_TRIES} times ({said(error)}): "
-                    "others write the same rows."
+                    "other processes write the same rows."
                 ) from error
             raise
 
-    return patience.patiently(attempt, seconds, DatabaseUnavailableError)
+    return retry(attempt, seconds, DatabaseUnavailableError)
 
 
 def repeated(action: Callable[[], T]) -> T:
-    """The result of ``action``, a transaction that is repeated where it collides with another one's.
+    """Return the result of ``action``; retry it if its transaction collides with another.
 
-    After a few tries the collision is raised as it is.
+    After COLLISION_TRIES attempts the error is raised unchanged.
     """
     for left in reversed(range(COLLISION_TRIES)):
         try:
@@ -99,12 +99,12 @@ def repeated(action: Callable[[], T]) -> T:
 
 
 def is_collision(error: DBAPIError | psycopg.Error) -> bool:
-    """Whether two transactions were in each other's way, and this one was taken back."""
+    """True if this transaction was rolled back because of a conflict with another one."""
     return state_of(error) in COLLISION_STATES
 
 
 def is_outage(error: DBAPIError | psycopg.Error) -> bool:
-    """Whether the server or the way to it is gone or full, and not the statement wrong."""
+    """True if the server is down, unreachable or full; false if the statement is wrong."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     cause = error.orig if isinstance(error, DBAPIError) else error

@@ -1,7 +1,7 @@
 """SQL by name: ready queries for people (``sql/queries``) and the library's statements (``sql/statements``).
 
-A ready query is a psql script. Its parameters stand in it as ``:'name'``; a line
-``\\if :{?name} \\else \\set name value \\endif`` gives one a default. Here they are bound, never pasted in.
+A ready query is a psql script. Its parameters are written ``:'name'``; a line
+``\\if :{?name} \\else \\set name value \\endif`` gives a default. Values are bound, never inserted as text.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ PARAMETER = re.compile(r":'(\w+)'")
 
 
 def available() -> list[tuple[str, str]]:
-    """Names of the ready queries, and what each answers: the first comment line of its file."""
+    """List the ready queries: name and description, which is the first comment line of the file."""
     return [(path.stem, _first_line(path)) for path in sorted(_folder("queries").glob("*.sql"))]
 
 
 def run(
     connection: Connection, name: str, params: Mapping[str, str]
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of the ready query ``name``.
+    """Run the ready query ``name``. Return its column names and rows.
 
     Raises ConfigurationError for an unknown query, and for parameters that are unknown, missing or malformed.
     """
@@ -60,20 +60,20 @@ def run(
 
 
 def script(name: str) -> str:
-    """The ready query ``name`` as psql reads it. Raises ConfigurationError for an unknown one."""
+    """Return the psql script of the ready query ``name``. Raises ConfigurationError for an unknown query."""
     return _read("queries", name)
 
 
 @lru_cache
 def statement(name: str) -> TextClause:
-    """The library's own statement ``name``, with ``:parameter`` to bind."""
+    """Return the library's statement ``name``, with ``:parameter`` to bind."""
     return text(_read("statements", name))
 
 
 def _read(kind: str, name: str) -> str:
     path = _folder(kind) / f"{name}.sql"
     if path.parent != _folder(kind) or not path.is_file():
-        raise ConfigurationError(f"There is no query {name!r}; there are: {', '.join(_names(kind))}.")
+        raise ConfigurationError(f"There is no query {name!r}; available: {', '.join(_names(kind))}.")
     return path.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What stence asks of a Postgres: version, encoding, and sessions that are its own."""
+"""Requirements for a Postgres server: version, encoding, and sessions that are not shared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from stence.errors import ConfigurationError, DatabaseUnavailableError
 
 OLDEST_VERSION = 15
-"""Views that act with the rights of who asks (``security_invoker``) came with it."""
+"""The first version with ``security_invoker`` views, which use the caller's rights."""
 ENCODING = "UTF8"
 PLACE_OPTIONS = ("host", "port")
 SECRET_OPTIONS = ("passfile", "service", "servicefile", "sslpassword", "sslkey")
@@ -20,9 +20,9 @@ FACTS = text(
 
 
 def check(engine: Engine) -> None:
-    """Refuse a server that stence cannot work with.
+    """Check that stence can work with the server.
 
-    Raises ConfigurationError where it is not usable, DatabaseUnavailableError where it takes no connection.
+    Raises ConfigurationError if it cannot, DatabaseUnavailableError if the server refuses the connection.
     """
     place = place_of(engine.url)
     try:
@@ -31,16 +31,16 @@ def check(engine: Engine) -> None:
             shared = is_pooled(connection) and _shares_sessions(engine, connection)
     except DBAPIError as error:
         raise DatabaseUnavailableError(
-            f"Postgres at {place} did not take the connection: {_without_secrets(error, engine.url)}. "
-            "Check that it runs, and STENCE_DATABASE_URL."
+            f"Postgres at {place} refused the connection: {_without_secrets(error, engine.url)}. "
+            "Check that it runs, and check STENCE_DATABASE_URL."
         ) from None  # its text may hold secrets
     if version < OLDEST_VERSION:
         raise ConfigurationError(f"{place} is Postgres {version}; stence needs {OLDEST_VERSION} or later.")
     if encoding != ENCODING:
         raise ConfigurationError(
-            f"Database {name} at {place} is in {encoding}, which has no room for every name: stence needs "
-            f"{ENCODING}. Make another, CREATE DATABASE stence ENCODING '{ENCODING}' TEMPLATE template0, and "
-            "name it in STENCE_DATABASE_URL."
+            f"Database {name} at {place} is in {encoding}, which cannot store every name: stence needs "
+            f"{ENCODING}. Run CREATE DATABASE stence ENCODING '{ENCODING}' TEMPLATE template0, and name "
+            "this database in STENCE_DATABASE_URL."
         )
     if shared:
         raise ConfigurationError(
@@ -51,13 +51,13 @@ def check(engine: Engine) -> None:
 
 
 def place_of(url: URL) -> str:
-    """Where the database is, for messages: no password, and none of the options, which may name secrets."""
+    """Return the database's URL for messages, without password and without options, which may be secret."""
     query = {name: value for name, value in url.query.items() if name in PLACE_OPTIONS}
     return url.set(query=query).render_as_string()
 
 
 def _without_secrets(error: DBAPIError, url: URL) -> str:
-    """All that was said of a failed connection, which is never about rows, without what the URL keeps."""
+    """Return the full message of a failed connection, which never quotes rows, without the URL's secrets."""
     reason = " ".join(str(error.orig).split()).rstrip(".")
     secrets = [url.password, *(url.query.get(name) for name in SECRET_OPTIONS)]
     for secret in filter(None, secrets):
@@ -66,16 +66,16 @@ def _without_secrets(error: DBAPIError, url: URL) -> str:
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Whether a pool stands between us and Postgres: it announces process numbers of its own."""
+    """True if a connection pool is between us and Postgres: a pool reports pids of its own."""
     driver = connection.connection.driver_connection
     return driver is not None and driver.info.backend_pid != connection.scalar(BACKEND)
 
 
 def _shares_sessions(engine: Engine, first: Connection) -> bool:
-    """Whether the pool gave away the session of ``first`` between two of its transactions.
+    """True if the pool gave the session of ``first`` to another client between two transactions.
 
-    A second client takes the session that the first one let go; where it does not, the first one finds out
-    by its next transaction whether it still has its own.
+    A second client usually gets the session that the first released. If not, the first client's next
+    transaction shows whether it still has its own session.
     """
     own = first.scalar(BACKEND)
     first.commit()

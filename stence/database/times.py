@@ -1,7 +1,7 @@
-"""Loading times that Python has none for.
+"""Load times that Python cannot represent as None.
 
-Postgres keeps times from 4713 BC to 294276 AD, and infinity; Python's end at the years 1 and 9999. One such
-time in a table would make every query over it fail. It is read as no time.
+Postgres stores times from 4713 BC to 294276 AD, and infinity. Python's range is the years 1 to 9999. Without
+this, one such time in a table would make every query over it fail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TYPES = ("timestamptz", "timestamp", "date")
 
 
 def load_any_time(connection: psycopg.Connection[Any]) -> None:
-    """Make this connection read a time that Python cannot hold as None."""
+    """Make this connection return None for a time that Python cannot represent."""
     for name in TYPES:
         oid = adapters.types[name].oid
         exact = adapters.get_loader(oid, Format.TEXT)
@@ -29,7 +29,7 @@ def load_any_time(connection: psycopg.Connection[Any]) -> None:
 
 def _or_none(exact: type[Any]) -> type[Loader]:
     class OrNone(Loader):
-        """``exact``, which is written in C and cannot be derived from, or None."""
+        """Wraps ``exact``, a C class that cannot be subclassed; returns None where it fails."""
 
         def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
             super().__init__(oid, context)

@@ -1,7 +1,7 @@
-"""Errors of Postgres in words: what it said, without the values that its messages quote.
+"""Error messages of Postgres without the values that they quote.
 
-``DETAIL`` and ``CONTEXT`` of a message name keys, rows and lines of COPY, and so patients; statements are no
-help to who reads them at night. Here are the primary message, and what to do where it is known.
+``DETAIL`` and ``CONTEXT`` of a message quote keys, rows and lines of COPY, and so identify patients.
+Statements do not help an operator. The texts here hold the primary message, and a remedy if one is known.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from sqlalchemy.exc import DBAPIError
 
 REMEDIES = {
     "53100": "its disk is full: free space on the database server",
-    "53200": "it has no memory left: give the database server more, or other work less",
-    "53300": "it takes no more connections: raise max_connections, or end what holds them",
-    "25006": "it takes no writes: a standby, or its disk is nearly full",
+    "53200": "it has no memory left: give the database server more memory, or less other work",
+    "53300": "it accepts no more connections: raise max_connections, or close other connections",
+    "25006": "it is read-only: it is a standby, or its disk is nearly full",
 }
 DEPENDENTS_EXIST = "2BP01"
-"""Its detail names the views or tables that depend, and no value."""
+"""Its detail names the dependent views or tables, and no value."""
 QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'|: .*')
 STATEMENT_LINE = re.compile(r"\nLINE \d+:.*", re.DOTALL)
 
 
 def said(error: DBAPIError | psycopg.Error) -> str:
-    """What Postgres said, on one line, without values; what to do where that is known."""
+    """Return the primary message of Postgres on one line, without values; with a remedy if one is known."""
     cause = cause_of(error)
     if cause is None:
         return type(error).__name__
@@ -38,9 +38,9 @@ def said(error: DBAPIError | psycopg.Error) -> str:
 
 
 def keep_values_out(error: DBAPIError | psycopg.Error) -> None:
-    """Leave of an error's text what ``said`` says: whoever shows or logs it shows no patient.
+    """Replace an error's text by that of ``said``, so that no log can identify a patient.
 
-    Errors of a statement as such (class 42) stay as they are: they quote our own SQL.
+    Errors of the statement itself (class 42) are not changed: they quote only our own SQL.
     """
     cause = cause_of(error)
     if cause is None or not (cause.sqlstate or isinstance(cause, psycopg.DataError)):
@@ -52,13 +52,13 @@ def keep_values_out(error: DBAPIError | psycopg.Error) -> None:
 
 
 def cause_of(error: DBAPIError | psycopg.Error) -> psycopg.Error | None:
-    """psycopg's own error, which SQLAlchemy wraps; None where it wraps something else."""
+    """Return the psycopg error that SQLAlchemy wraps; None if it wraps another error."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     return cause if isinstance(cause, psycopg.Error) else None
 
 
 def state_of(error: DBAPIError | psycopg.Error) -> str:
-    """The SQLSTATE; empty where the error did not come from the server."""
+    """Return the SQLSTATE; empty if the error did not come from the server."""
     cause = cause_of(error)
     return (cause.sqlstate if cause else None) or ""
 

@@ -1,4 +1,4 @@
-"""DICOM files that nobody vouches for: elements read within limits, and what they say of patient and time."""
+"""Untrusted DICOM files: read elements within limits, and extract patient, time and age."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ __all__ = [
 ]
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-"""Odd values are judged by the readers; pydicom's warnings would quote patient data."""
+"""The readers check odd values themselves. Warnings of pydicom would quote patient data."""
 logging.getLogger("pydicom").propagate = False
 warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")

@@ -1,7 +1,7 @@
-"""DICOM elements (PS3.5 7), parsed by pydicom as far as a budget of reads and bytes goes.
+"""DICOM elements (PS3.5 7), parsed by pydicom within a budget of reads and bytes.
 
-pydicom builds a Python object of about 1 kB for every empty item of 8 bytes, and converts a sequence of
-explicit length only when it is asked for: here everything is parsed at once, and counted.
+pydicom builds a Python object of about 1 kB for every empty item of 8 bytes. It converts a sequence of
+explicit length only on access. Here everything is parsed at once, and counted against the budget.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from stence.domain.patients import PatientIdError
 from stence.errors import StenceError
 
 MAX_READS = 50_000
-"""Of one file, one to three an element or item. An ECG with hundreds of private elements takes 3,600."""
+"""Reads per file. An element or item takes one to three; an ECG with hundreds of private elements 3,600."""
 MAX_COPIES = 4
-"""How often the bytes of a file are read: once a level of sequences that give their length in bytes."""
+"""Reads of the same byte: one per level of sequences with explicit length."""
 MAX_DEPTH = 8
-"""Sequences within sequences that are looked into."""
+"""Depth of nested sequences."""
 MAX_TEXT_BYTES = 256
-"""The 64 characters of a long string (LO), of up to four bytes."""
+"""Size of a long string (LO): 64 characters of up to four bytes."""
 MAX_VALUES_BYTES = 2**16
-"""Of a value that has one number a frame."""
+"""Size of a value with one number per frame."""
 
 READS_A_CHARACTER = 10
-"""Of a Specific Character Set."""
+"""Reads charged per character of a Specific Character Set."""
 
 _CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
 _LONG_LENGTH = 4
@@ -44,21 +44,21 @@ Stop = Callable[[BaseTag, str | None, int], bool]
 
 
 class TooManyElementsError(StenceError):
-    """The file has more elements, or more deeply nested ones, than any ECG or angiogram."""
+    """The file has more elements, or deeper sequences, than any ECG or angiogram."""
 
     def __init__(self) -> None:
         super().__init__("the file has more DICOM elements, or deeper sequences, than are read")
 
 
 class _Budget:
-    """Reads and bytes left for one file."""
+    """Remaining reads and bytes for one file."""
 
     def __init__(self, size: int) -> None:
         self._reads = MAX_READS
         self._bytes = MAX_COPIES * size + MAX_VALUES_BYTES
 
     def spend(self, size: int, reads: int = 1) -> None:
-        """Count a read of ``size`` bytes. Raises TooManyElementsError."""
+        """Count a read of ``size`` bytes. Raises TooManyElementsError if the budget is spent."""
         self._reads -= reads
         self._bytes -= size
         if self._reads < 0 or self._bytes < 0:
@@ -68,8 +68,8 @@ class _Budget:
 class _BoundedReader(BytesIO):
     """Bytes that are read within a budget.
 
-    A Specific Character Set counts for many reads: pydicom looks up each of its values at once, in vain
-    with a warning, which takes 20 microseconds, and each of its millions would be one.
+    A Specific Character Set counts for many reads. pydicom looks up each of its values at once, and an unknown
+    value costs a warning of 20 microseconds. A hostile file could have millions of such values.
     """
 
     def __init__(self, content: bytes, budget: _Budget) -> None:
@@ -80,7 +80,7 @@ class _BoundedReader(BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         piece = super().read(size)
         self._budget.spend(len(piece), len(piece) * READS_A_CHARACTER if self._of_character_set else 1)
-        if len(piece) != _LONG_LENGTH:  # which stands between tag and value
+        if len(piece) != _LONG_LENGTH:  # a long length lies between tag and value
             self._of_character_set = piece[:4] in _CHARACTER_SET
         return piece
 
@@ -88,11 +88,11 @@ class _BoundedReader(BytesIO):
 def read_elements(
     content: bytes, keywords: Iterable[str], sequences: Iterable[str] = (), stop: Stop | None = None
 ) -> FileDataset:
-    """The elements ``keywords`` and ``sequences`` of a file, and in their items all elements.
+    """Read the elements ``keywords`` and ``sequences`` of a file, and all elements in their items.
 
-    Of the sequences within items only ``sequences`` may be asked for. ``stop`` ends the reading at an
-    element, as in ``pydicom.filereader.read_partial``. Raises TooManyElementsError, and PatientIdError for
-    a file with two Patient IDs, of which pydicom would take the last; other exceptions of ``pydicom`` pass.
+    Sequences within items must also be in ``sequences``. ``stop`` ends the reading at an element, as in
+    ``pydicom.filereader.read_partial``. Raises TooManyElementsError, and PatientIdError for a file with two
+    Patient IDs, where pydicom would take the last. Other exceptions of ``pydicom`` pass through.
     """
     budget = _Budget(len(content))
     nested = frozenset(map(Tag, sequences))
@@ -112,9 +112,9 @@ def read_elements(
 
 
 def _open(dataset: Dataset, nested: frozenset[BaseTag], budget: _Budget, depth: int) -> None:
-    """Parse the sequences that pydicom has left as bytes."""
+    """Parse the sequences that pydicom left as bytes."""
     for tag in nested.intersection(dataset.keys()):
-        element: Any = dataset.get_item(tag)  # raw or not; pydicom's types say never raw
+        element: Any = dataset.get_item(tag)  # it may be raw, unlike in pydicom's type hints
         if isinstance(element, RawDataElement) and element.VR in _SEQUENCE_VRS and element.value:
             dataset[tag] = DataElement(tag, "SQ", _parsed(element, dataset, budget))
         inner = _items(dataset, tag)
@@ -136,7 +136,7 @@ def _parsed(element: RawDataElement, dataset: Dataset, budget: _Budget) -> Seque
 
 
 def items(dataset: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence that ``read_elements`` has parsed; none of anything else."""
+    """Return the items of a sequence that ``read_elements`` parsed; an empty list for other elements."""
     return _items(dataset, Tag(keyword))
 
 
@@ -147,7 +147,7 @@ def _items(dataset: Dataset, tag: BaseTag) -> list[Dataset]:
 
 
 def value(dataset: Dataset, keyword: str, limit_bytes: int = MAX_TEXT_BYTES) -> Any:
-    """The value, as pydicom converts it; None where there is none, or one of more than ``limit_bytes``."""
+    """Return the value as converted by pydicom; None if it is missing or over ``limit_bytes``."""
     element: Any = dataset.get_item(keyword)
     if element is None or (isinstance(element, RawDataElement) and len(element.value or b"") > limit_bytes):
         return None
@@ -155,7 +155,7 @@ def value(dataset: Dataset, keyword: str, limit_bytes: int = MAX_TEXT_BYTES) -> 
 
 
 def text(dataset: Dataset, keyword: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
-    """The value as text, without padding; empty where it is none, or has more than ``limit_bytes``."""
+    """Return the value as text without padding; empty if it is missing, no text, or over ``limit_bytes``."""
     found = value(dataset, keyword, limit_bytes)
     if isinstance(found, MultiValue):
         return "\\".join(map(str, found))
@@ -163,7 +163,7 @@ def text(dataset: Dataset, keyword: str, limit_bytes: int = MAX_TEXT_BYTES) -> s
 
 
 def raw_bytes(dataset: Dataset, keyword: str) -> bytes:
-    """The value as it is stored, of any length; empty where there is none."""
+    """Return the stored bytes of the value, of any length; empty if it is missing."""
     element = dataset.get_item(keyword)
     found = None if element is None else element.value
     return found if isinstance(found, bytes) else b""

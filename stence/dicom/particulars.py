@@ -1,4 +1,4 @@
-"""Whose a DICOM object is, from when, and how old the patient was; as ECGs and angiograms say it alike."""
+"""Patient number, acquisition time and age in DICOM objects, for ECGs and angiograms."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTICULARS = (
         for part in ("Date", "Time")
     ),
 )
-"""Keywords of the elements that are read here."""
+"""Keywords of the elements that this module reads."""
 
 _ESCAPE = 0x1B
 _EXACT_TO_THE_MINUTE = re.compile(r"[0-9]{12}")
@@ -37,10 +37,10 @@ _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 
 
 def patient_number(dataset: Dataset) -> str | None:
-    """Patient ID (0010,0020) by the rule for patient numbers; None where it names nobody.
+    """Return the Patient ID (0010,0020) by the rule for patient numbers; None if it names nobody.
 
-    Raises PatientIdError where it cannot be read with certainty: also where it holds several values, or
-    other characters than ASCII's in no character set (PS3.3 C.12.1.1.2) that is known and declared.
+    Raises PatientIdError if the number cannot be read with certainty. Examples are several values, and
+    non-ASCII characters without a known, declared character set (PS3.3 C.12.1.1.2).
     """
     element: Any = dataset.get_item("PatientID")
     if element is None or not element.value:
@@ -59,10 +59,10 @@ def patient_number(dataset: Dataset) -> str | None:
 
 
 def acquired_at(dataset: Dataset) -> datetime | None:
-    """When it was acquired: the best of the dates and times there are; aware where a zone is named.
+    """Return the acquisition time, from the best element. It is aware if the file names a time zone.
 
-    Acquisition Date Time comes first, then date and time apart, of acquisition, content, series and study.
-    The first that is exact to the minute counts; None if it is no plausible time.
+    Acquisition Date Time comes first, then separate date and time of acquisition, content, series and study.
+    The first value that is exact to the minute counts. An implausible time gives None.
     """
     levels = ("Acquisition", "Content", "Series", "Study")
     texts = [text(dataset, "AcquisitionDateTime")]
@@ -81,7 +81,7 @@ def _moment(written: str, offset: str) -> datetime | None:
 
 
 def age(dataset: Dataset) -> float | None:
-    """Patient's Age (0010,1010) in years."""
+    """Return the Patient's Age (0010,1010) in years; None if it is missing or implausible."""
     match = _AGE.fullmatch(str(value(dataset, "PatientAge") or "").strip(" \0"))
     years = int(match[1]) * _YEARS[match[2]] if match else -1.0
     return years if plausible_age(years) else None

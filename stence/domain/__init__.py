@@ -1,3 +1,3 @@
-"""Plain vocabulary that every room shares: patient numbers, times, text. No torch, no SQL, no files."""
+"""Basic types and rules for all packages: patient numbers, targets, times, text. No torch, SQL or files."""
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Patient numbers: one rule for WFDB, DICOM, manifests, cath reports, angiograms and merge tables.
 
-Two numbers that differ in any character are two patients. Nothing is guessed: a text that may be another
-patient's number, or none, is refused.
+Two numbers that differ in any character are two patients. Nothing is guessed: an ambiguous text is refused.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import re
 import unicodedata
 
 MAX_PATIENT_ID_CHARACTERS = 64
-"""As in DICOM's value representation LO (PS3.5 6.2)."""
+"""Limit of DICOM's value representation LO (PS3.5 6.2)."""
 
 _PLACEHOLDERS = frozenset(
     {
@@ -25,14 +24,14 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class PatientIdError(ValueError):
-    """The text is no patient number; the message says why, without the text."""
+    """The text is not a patient number. The message gives the reason, without the text."""
 
 
 def patient_id(text: str | None) -> str | None:
-    """The patient number in ``text``, without blanks and NULs around it, in Unicode form NFC.
+    """Return the patient number in ``text``, stripped of blanks and NULs, in Unicode form NFC.
 
-    None where the text names nobody: it is empty, or a placeholder (``0000000``, ``UNKNOWN``, ``TEST``).
-    Raises PatientIdError where it names somebody whose number cannot be read with certainty.
+    An empty text and a placeholder (``0000000``, ``UNKNOWN``, ``TEST``) give None. Raises PatientIdError if
+    the number cannot be read with certainty.
 
     >>> patient_id(" 12345\\0")
     '12345'

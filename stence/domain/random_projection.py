@@ -1,4 +1,4 @@
-"""Random projections of embeddings, to compare many ECGs with few numbers each."""
+"""Random projections of embeddings, to compare many ECGs by few numbers each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 PROJECTION_SIZE = 32
-"""Distances between projections equal those of embeddings to 1 / sqrt(32) (Johnson & Lindenstrauss 1984)."""
+"""Distances equal those of the embeddings with an error of 1 / sqrt(32) (Johnson & Lindenstrauss 1984)."""
 _SEED = 20_260_501
-"""Never to be changed: projections of one model version are compared over years."""
+"""Fixed forever, because projections of a model version are compared over years."""
 
 
 def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Random projections (n, 32) of embeddings (n, size), the same for every model of that size.
+    """Project embeddings (n, size) to (n, 32). The projection is the same for all models of this size.
 
-    Row by row, because products of matrices of another shape round differently.
+    Rows are projected one by one, because matrix products of another shape round differently.
+
+    >>> project(np.ones((2, 512), np.float32)).shape
+    (2, 32)
     """
     size = embeddings.shape[1]
     rows = [row.astype(np.float64) @ _projection(size) for row in embeddings]
@@ -25,5 +28,5 @@ def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _projection(size: int) -> NDArray[np.float64]:
-    """Gaussian (size, 32), scaled so that squared lengths stay as they are on average."""
+    """Return a Gaussian matrix (size, 32), scaled to keep squared lengths on average."""
     return np.random.default_rng(_SEED).standard_normal((size, PROJECTION_SIZE)) / np.sqrt(PROJECTION_SIZE)

@@ -1,4 +1,4 @@
-"""What patients count besides the number of their ECGs, because they were not sent by chance."""
+"""Sample weights that correct for the choice of patients who were sent to the catheter laboratory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """What patients count, by identifier; who is not named counts 1. ``summary``, without any, says why."""
+    """``sample_weight`` by patient identifier; a patient who is not named has 1.
 
-    counts: Mapping[str, float] = field(default_factory=dict)
+    ``summary`` says how the weights were found, without any identifier.
+    """
+
+    sample_weight: Mapping[str, float] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)

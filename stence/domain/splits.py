@@ -1,8 +1,7 @@
-"""Train, validation, calibration or test: decided by the patient alone, once and for all.
+"""Split of patients into train, validation, calibration and test, by a hash of the patient's identifier.
 
-The choice is a hash of the patient's id, so it needs no memory, never moves as data grows, and is the same in
-every hospital run. The key and the shares are constants, not settings: changing either would move
-patients who were tested on into training.
+The split needs no storage, is the same in every run, and never changes as data grows. Key and shares are
+constants, not settings: a change would move test patients into training.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ KEY = b"stence cohort split 1"
 
 
 class Split(StrEnum):
-    """What a patient's ECGs are used for."""
+    """Use of a patient's ECGs."""
 
     TRAIN = auto()
-    """To fit the network."""
+    """Fit the network."""
     VALIDATION = auto()
-    """To choose the epoch, and the thresholds."""
+    """Choose the epoch and the thresholds."""
     CALIBRATION = auto()
-    """To calibrate probabilities."""
+    """Calibrate probabilities."""
     TEST = auto()
-    """To report figures; decides nothing."""
+    """Report metrics. No decision uses this split."""
 
 
 SHARES: Mapping[Split, float] = MappingProxyType(
@@ -34,7 +33,11 @@ SHARES: Mapping[Split, float] = MappingProxyType(
 
 
 def split_of(patient_id: str) -> Split:
-    """The split of a patient: their place in [0, 1) by a keyed BLAKE2b hash, cut into ``SHARES``."""
+    """Return the split of a patient: a keyed BLAKE2b hash in [0, 1), divided by ``SHARES``.
+
+    >>> split_of("12345")
+    <Split.TRAIN: 'train'>
+    """
     digest = hashlib.blake2b(patient_id.encode(), digest_size=8, key=KEY).digest()
     place = int.from_bytes(digest, "big") / 2**64
     end = 0.0

@@ -1,4 +1,4 @@
-"""Parts of a hospital's patients that figures are also given for."""
+"""Subgroups of patients for which metrics are reported separately."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import math
 
 SEXES = {"women": "F", "men": "M"}
 AGE_BANDS = ((0, 50), (50, 60), (60, 70), (70, 80), (80, math.inf))
-"""Years, the upper end left out."""
+"""Bands in years: lower end, upper end (excluded)."""
 
 
 def band_name(low: float, high: float) -> str:
-    """What an age band is called."""
+    """Return the name of an age band.
+
+    >>> band_name(50, 60)
+    '50 to 59'
+    """
     if low == 0:
         return f"under {high:g}"
     return f"{low:g} and over" if math.isinf(high) else f"{low:g} to {high - 1:g}"

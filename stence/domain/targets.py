@@ -1,4 +1,4 @@
-"""What is predicted: the six targets, and how a cath report's segment degrees answer them."""
+"""The six prediction targets, and their labels from the segment degrees of a cath report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ MAJOR_SEGMENTS = (1, 2, 3, 5, 6, 7, 11, 13)
 
 
 class Region(StrEnum):
-    """The part of the coronary tree that a target looks at."""
+    """Part of the coronary tree of a target.
+
+    >>> Region.RCA.segments
+    range(1, 5)
+    """
 
     ANY = "any"
     RCA = "rca"
@@ -30,17 +34,21 @@ class Region(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whether a major segment of ``region`` is narrowed by at least ``degree`` percent."""
+    """A binary target: a major segment of ``region`` is narrowed by at least ``degree`` percent.
+
+    >>> Target("stenosis_70", Region.ANY, 70).answer([80] + [0] * 15)
+    1.0
+    """
 
     name: str
     region: Region
     degree: int
 
     def answer(self, degrees: Sequence[float]) -> float:
-        """1.0 or 0.0 for the 16 segment ``degrees`` in percent; NaN where the report does not settle it.
+        """Return the label for the 16 segment ``degrees`` in percent: 1.0, 0.0, or NaN if unknown.
 
-        A study whose major segments stay below the threshold while a minor one reaches it is neither a
-        case nor a control (the rule of SegmentMIL's training), so it is left out for this target.
+        The label is unknown if a minor segment reaches the threshold and no major segment does. Such a study
+        is neither a case nor a control (the rule of SegmentMIL's training).
         """
         if self._worst(degrees, major=True) >= self.degree:
             return 1.0
@@ -60,13 +68,16 @@ TARGETS = (
 )
 TARGET_NAMES = tuple(target.name for target in TARGETS)
 DECISIVE = "stenosis_70"
-"""The target that a model is judged by."""
+"""Main target, which decides between models."""
 
 
 def labels(degrees: Sequence[float]) -> NDArray[np.float32]:
-    """The six targets of one study: (6,) with 1, 0, or NaN where unsettled.
+    """Return the labels (6,) of a study: 1, 0, or NaN if unknown.
 
     Raises ValueError unless there are 16 degrees, each 0..100.
+
+    >>> labels([0, 0, 0, 0, 0, 80] + [0] * 10).tolist()  # segment 6, in the LCA
+    [1.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     """
     if len(degrees) != SEGMENTS or not all(0 <= degree <= 100 for degree in degrees):
         raise ValueError(f"expected {SEGMENTS} degrees of 0..100 percent, got {list(degrees)}")

@@ -1,4 +1,4 @@
-"""From which probability on an ECG is flagged, and the rule that chose it in words."""
+"""Decision thresholds for flags, and the rules that choose them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Flag where probability >= ``value``; ``rule`` is stored with every flag."""
+    """An ECG is flagged if its probability is >= ``value``. ``rule`` is stored with every flag.
+
+    >>> Threshold(0.3, "sensitivity of at least 0.9, chosen on 800 ECGs").value
+    0.3
+    """
 
     value: float
     rule: str
@@ -22,12 +26,17 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """As many alerts as a hospital can act on."""
+    """Rule: at most so many alerts per 1,000 ECGs, which the hospital can act on.
+
+    >>> scores = np.array([0.1, 0.2, 0.3, 0.9])
+    >>> Workload(alerts_per_1000=250).choose(scores, np.array([0, 0, 1, 1]), "4 ECGs").value
+    0.300001
+    """
 
     alerts_per_1000: float
 
     def choose(self, probability: NDArray[np.float64], answer: NDArray[np.float32], on: str) -> Threshold:
-        """The lowest threshold that stays within the workload on these ECGs (n,); ``on`` describes them."""
+        """Return the lowest threshold within the workload on these ECGs (n,). ``on`` describes the ECGs."""
         allowed = math.floor(_exact(len(probability) * self.alerts_per_1000 / 1000))
         ranked = np.sort(np.round(probability, DECIMALS))[::-1]
         return Threshold(
@@ -38,12 +47,17 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """As many of the cases as must be found."""
+    """Rule: find at least this share of the cases.
+
+    >>> scores = np.array([0.1, 0.2, 0.3, 0.9])
+    >>> Sensitivity(at_least=1.0).choose(scores, np.array([0, 0, 1, 1]), "4 ECGs").value
+    0.3
+    """
 
     at_least: float
 
     def choose(self, probability: NDArray[np.float64], answer: NDArray[np.float32], on: str) -> Threshold:
-        """The highest threshold that still finds the share ``at_least`` of the cases (``answer`` 1)."""
+        """Return the highest threshold that finds the share ``at_least`` of the cases (``answer`` 1)."""
         ranked = np.sort(np.round(probability[answer == 1], DECIMALS))[::-1]
         needed = math.ceil(_exact(len(ranked) * self.at_least))
         value = float(ranked[needed - 1]) if needed else 1.0
@@ -54,10 +68,10 @@ Rule = Workload | Sensitivity
 
 
 def _exact(share: float) -> float:
-    """Without the rounding error of a product: 0.07 of 100 are 7, not 7.000000000000001."""
+    """Remove the rounding error of a product: 0.07 of 100 is 7, not 7.000000000000001."""
     return round(share, 9)
 
 
 def _above(value: float) -> float:
-    """The next number that a rounded probability can be."""
+    """Return the next larger value of a rounded probability."""
     return round(float(value) + 10.0**-DECIMALS, DECIMALS)

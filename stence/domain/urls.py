@@ -1,4 +1,4 @@
-"""URLs as they may be shown."""
+"""Remove secrets from URLs before they are shown."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ MASK = "***"
 
 
 def without_secrets(url: str) -> str:
-    """``url`` without what may be a secret in it: user and password, and the values of a query.
+    """Return ``url`` without possible secrets: user, password, and the values of a query.
 
-    Also where the password holds an ``@`` or a slash that should have been escaped.
+    This also works if the password has an unescaped ``@`` or slash.
 
     >>> without_secrets("https://user:password@s3.example.org/")
     'https://***@s3.example.org/'

@@ -1,4 +1,4 @@
-"""Windows of time that figures are about."""
+"""Time windows of metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Window:
 
     @classmethod
     def of_day(cls, day: date, timezone: str) -> Window:
-        """A calendar day where the hospital is: 23 or 25 hours when the clocks change."""
+        """Return the calendar day in the hospital's time zone. It has 23 or 25 hours when clocks change."""
         zone = ZoneInfo(timezone)
         start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
         return cls(start, end)

@@ -20,7 +20,7 @@ MIN_SPAN = 0.05
 MAX_FROZEN_SECONDS = 1.5
 """Longest run of one repeated value. A longer run means a lead off. Good recordings have at most 0.55 s."""
 MAX_CLIPPED_SHARE, MIN_RAIL = 0.005, 0.5
-"""Largest share of samples at the rail (50 ms of 10 s), and smallest distance of the rail from the mean (mV)."""
+"""Largest share of samples at the rail (50 ms of 10 s). A rail is at least so far (mV) from the mean."""
 MAX_AMPLITUDE = 10.0
 """mV from the mean. The largest QRS complexes of severe hypertrophy reach 8 to 9."""
 MAX_WANDER = 2.0
@@ -32,8 +32,8 @@ MIN_I_V6_CORRELATION = -0.5
 right axis deviation. With exchanged arm electrodes 92 % lie below."""
 
 MAX_CONTRADICTION = 0.3
-"""III, aVR, aVL and aVF follow from I and II. The largest contradiction in 842 real ECGs is 0.18. It is over 1
-with two leads exchanged or one lead inverted."""
+"""III, aVR, aVL and aVF follow from I and II. The largest contradiction in 842 real ECGs is 0.18. With two
+exchanged leads or one inverted lead it is over 1."""
 
 
 def check(recording: Recording) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""ECG encoders by name."""
+"""Registry of ECG encoders."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ ENCODERS: dict[str, Callable[..., Encoder]] = {
 
 
 def build(name: str, **config: Any) -> Encoder:
-    """A new encoder with random weights; ``config`` as in the encoder's own function.
+    """Build an encoder with random weights. ``config`` holds arguments of the encoder's own function.
 
-    All of it is optional, except PTACL's dimensions. Raises ValueError for an unknown encoder or impossible
-    dimensions, TypeError for an unknown argument or a missing one.
+    All arguments are optional, except PTACL's dimensions. Raises ValueError for an unknown encoder or
+    impossible dimensions, and TypeError for an unknown or missing argument.
+
+    >>> encoder = build("otis", width=16, depth=1, heads=2)
+    >>> encoder.size, encoder.window_samples
+    (16, 1500)
     """
     if name not in ENCODERS:
         raise ValueError(f"there is no encoder {name!r}; known: {', '.join(sorted(ENCODERS))}")

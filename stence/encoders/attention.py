@@ -1,4 +1,4 @@
-"""The attention of OTiS: as published and trained, and folded for inference."""
+"""Attention of OTiS: the published form for training, and a folded form for inference."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Affine = tuple[Tensor, Tensor]
 
 
 class DoubleAttention(nn.Module):
-    """Self-attention that projects twice on the way in and twice on the way out, as OTiS does.
+    """Self-attention of OTiS, with two input projections and two output projections in series.
 
-    Tokens (n, tokens, width) -> the first ``wanted`` of them (None: all), each attending to all tokens.
+    Tokens (n, tokens, width) -> the first ``wanted`` tokens (None: all). Each attends to all tokens.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -29,7 +29,10 @@ class DoubleAttention(nn.Module):
         return _attend(tokens, wanted, self.mha.num_heads, self.affines())
 
     def affines(self) -> list[Affine]:
-        """Of query, key, value and the way out, one each: products of weights are cheaper than of tokens."""
+        """Return one affine map each for query, key, value and output: the products of both weights.
+
+        Products of weights are cheaper than products with tokens.
+        """
         mha, out = self.mha, self.mha.out_proj
         twice = zip(
             [*_thirds(self.qkv.weight, self.qkv.bias), (out.weight, out.bias)],
@@ -40,7 +43,7 @@ class DoubleAttention(nn.Module):
 
 
 class FoldedAttention(nn.Module):
-    """The function of a trained DoubleAttention with one projection in and one out."""
+    """Inference form of a trained DoubleAttention, with one input and one output projection."""
 
     def __init__(self, attention: DoubleAttention) -> None:
         super().__init__()
@@ -64,10 +67,10 @@ def _attend(tokens: Tensor, wanted: int | None, heads: int, affines: list[Affine
 
 
 def _attended_by_one(queries: Tensor, tokens: Tensor, to_key: Tensor, to_value: Affine) -> Tensor:
-    """What one query a head (n, heads, 1, size) sees, of the same shape; no token gets a key or a value.
+    """Return the attended values of one query per head (n, heads, 1, size), in the same shape.
 
-    The query goes back through the key's projection, and the tokens' mean forward through the value's; a bias
-    of keys moves all scores alike.
+    No keys or values of tokens are computed. The key projection is applied to the query, and the value
+    projection to the weighted mean of the tokens. The key bias has no effect: it shifts all scores equally.
     """
     heads, size = queries.shape[1], queries.shape[3]
     asked = queries @ to_key.view(heads, size, -1) * size**-0.5
@@ -81,12 +84,12 @@ def _by_head(tokens: Tensor, heads: int) -> Tensor:
 
 
 def _thirds(weight: Tensor, bias: Tensor) -> list[Affine]:
-    """The query's, key's and value's parts of a joint projection."""
+    """Split a joint projection into query, key and value."""
     return list(zip(weight.chunk(3), bias.chunk(3), strict=True))
 
 
 def _folded(first: Affine, second: Affine) -> Affine:
-    """One for ``first`` followed by ``second``."""
+    """Compose ``first`` followed by ``second`` into one affine map."""
     (weight_1, bias_1), (weight_2, bias_2) = first, second
     return weight_2 @ weight_1, weight_2 @ bias_1 + bias_2
 

@@ -1,4 +1,4 @@
-"""What every ECG encoder is, and how published weights get into one."""
+"""Interface of ECG encoders, and the check of published weights."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ Weights = Mapping[str, Tensor]
 
 
 class Encoder(nn.Module, ABC):
-    """Windows (n, 12, ``window_samples``) float32, as a recipe leaves them -> embeddings (n, ``size``).
+    """Base of encoders: windows (n, 12, ``window_samples``) float32 of a recipe -> embeddings (n, ``size``).
 
     ``forward`` raises ValueError for another shape.
+
+    >>> from stence.encoders import build
+    >>> encoder = build("otis", width=16, depth=1, heads=2)
+    >>> build("otis", **encoder.config).config == encoder.config
+    True
     """
 
     size: int
@@ -27,22 +32,22 @@ class Encoder(nn.Module, ABC):
     @property
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Arguments with which ``build`` makes this architecture again; JSON can hold them."""
+        """Arguments for ``build`` that give this architecture again, as JSON values."""
 
     @abstractmethod
     def forward(self, windows: Tensor) -> Tensor:
-        """One embedding a window."""
+        """Return one embedding per window."""
 
     @abstractmethod
     def load_published(self, weights: Weights) -> None:
-        """Take the weights of the encoder's authors. Raises WeightsError, which names all that do not fit."""
+        """Load the weights of the encoder's authors. Raises WeightsError, which names every misfit."""
 
     def folded(self) -> Self:
-        """A copy for inference: same embeddings up to rounding, without what only training needs."""
+        """Return a copy for inference: same embeddings up to rounding, no parts for training only."""
         return deepcopy(self).requires_grad_(False).eval()
 
     def check(self, windows: Tensor) -> None:
-        """Raise ValueError unless ``windows`` has the shape that this encoder reads."""
+        """Raise ValueError unless ``windows`` has the input shape of this encoder."""
         if windows.shape[1:] != (len(LEADS), self.window_samples):
             raise ValueError(
                 f"this encoder reads (n, {len(LEADS)}, {self.window_samples}), got {tuple(windows.shape)}"
@@ -50,7 +55,7 @@ class Encoder(nn.Module, ABC):
 
 
 def check_fit(weights: Weights, expected: Weights, model: str) -> None:
-    """Raise WeightsError unless ``weights`` has exactly the names and shapes of ``expected``."""
+    """Raise WeightsError unless names and shapes of ``weights`` equal those of ``expected``."""
     misfits = [
         *(
             f"missing: {name} {tuple(expected[name].shape)}"

@@ -1,8 +1,7 @@
 """ECGFounder (Li et al., arXiv 2410.04133): a convolutional network with grouped convolutions.
 
-Names and shapes of the weights are those of the published 12-lead file, and so is the mathematics. Two parts
-of that file are left behind: its batch normalisations, which its authors' network never runs, and its layer
-for 150 diagnoses.
+Names, shapes and mathematics are those of the published 12-lead file. Two parts of that file are left out:
+the batch normalisations, which the authors' network never runs, and the layer for 150 diagnoses.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from stence.encoders.base import Encoder, Weights, check_fit
 from stence.encoders.ecgfounder_blocks import Block, SameConv
 
 DIAGNOSES = 150
-"""Outputs of the published file's last layer."""
+"""Number of outputs of the last layer in the published file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Dimensions of an ECGFounder, by default the published ones. Raises ValueError where they do not fit."""
+    """Dimensions of an ECGFounder; published values by default. Raises ValueError for impossible ones."""
 
     stem: int = 64
     widths: Sequence[int] = (64, 160, 160, 400, 400, 1024, 1024)
-    """Channels of each stage; a stage's first block halves the length."""
+    """Channels of each stage. The first block of a stage halves the length."""
     blocks: Sequence[int] = (2, 2, 2, 3, 3, 4, 4)
-    """How many each stage has."""
+    """Number of blocks of each stage."""
     group_width: int = 16
     window_samples: int = WINDOW_SAMPLES
 
@@ -45,12 +44,17 @@ class Architecture:
 
 
 def ecgfounder(**dimensions: Any) -> EcgFounder:
-    """An ECGFounder as published, or with other dimensions: see Architecture."""
+    """Build an ECGFounder with the published dimensions, or with others: see Architecture.
+
+    >>> encoder = ecgfounder(stem=16, widths=(16, 32), blocks=(1, 1))
+    >>> encoder(torch.zeros(2, 12, 1500)).shape
+    torch.Size([2, 32])
+    """
     return EcgFounder(Architecture(**dimensions))
 
 
 class Stage(nn.Module):
-    """Blocks of one width, of which the first halves the length."""
+    """Blocks of the same width. The first block halves the length."""
 
     def __init__(self, channels: int, width: int, blocks: int, group_width: int, *, first: bool) -> None:
         super().__init__()
@@ -65,7 +69,7 @@ class Stage(nn.Module):
 
 
 class EcgFounder(Encoder):
-    """Windows (n, 12, ``window_samples``) -> the last stage's mean over time (n, widths[-1])."""
+    """Windows (n, 12, ``window_samples``) -> mean of the last stage over time (n, widths[-1])."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -84,27 +88,27 @@ class EcgFounder(Encoder):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Arguments with which ``build`` makes this architecture again."""
+        """Arguments for ``build`` that give this architecture again."""
         return asdict(self.architecture)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """One embedding a window."""
+        """Return one embedding per window."""
         self.check(windows)
         embeddings: Tensor = self.stage_list(functional.silu(self.first_conv(windows))).mean(dim=-1)
         return embeddings
 
     def load_published(self, weights: Weights) -> None:
-        """Take the weights of the published file, found there under ``state_dict``.
+        """Load the weights of the published file, which are there under ``state_dict``.
 
-        Raises WeightsError, which names every weight that is missing, unexpected or misshapen, idle ones
-        too; the model is then unchanged.
+        Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape,
+        unused weights included. The model is then unchanged.
         """
         idle = self._idle()
         check_fit(weights, self.state_dict() | idle, "ECGFounder")
         self.load_state_dict({name: tensor for name, tensor in weights.items() if name not in idle})
 
     def _idle(self) -> dict[str, Tensor]:
-        """What the published file holds beside the encoder's weights, without values."""
+        """Return names and shapes of the unused weights in the published file, without values."""
         with torch.device("meta"):
             idle: dict[str, nn.Module] = {
                 "first_bn": nn.BatchNorm1d(self.architecture.stem),

@@ -1,4 +1,4 @@
-"""The parts of ECGFounder."""
+"""Building blocks of ECGFounder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KERNEL = 16
 class SameConv(nn.Module):
     """A convolution (n, channels, length) -> (n, width, ceil(length / stride)).
 
-    Padded as TensorFlow's "SAME": of the zeros that this takes, the smaller half is in front.
+    The padding is TensorFlow's "SAME". With an odd number of zeros, the additional zero is at the end.
     """
 
     def __init__(self, channels: int, width: int, *, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -32,7 +32,7 @@ class SameConv(nn.Module):
 class Block(nn.Module):
     """A residual bottleneck with squeeze and excitation (Hu et al., arXiv 1709.01507).
 
-    Signals (n, channels, length) -> (n, width, length), or half as long, rounded up, where it ``halves``.
+    Signals (n, channels, length) -> (n, width, length). With ``halves`` the length becomes half, rounded up.
     """
 
     def __init__(self, channels: int, width: int, group_width: int, *, halves: bool, activates: bool) -> None:
@@ -52,14 +52,14 @@ class Block(nn.Module):
         return branch * self._importance(branch) + self._shortcut(signal)
 
     def _importance(self, branch: Tensor) -> Tensor:
-        """Of each channel (n, width, 1), between 0 and 1."""
+        """Return the excitation of each channel (n, width, 1), between 0 and 1."""
         squeezed = functional.silu(self.se_fc1(branch.mean(dim=-1)))
         return torch.sigmoid(self.se_fc2(squeezed))[..., None]
 
     def _shortcut(self, signal: Tensor) -> Tensor:
-        """The signal itself, at the branch's length and width."""
+        """Return the signal at the branch's length and width."""
         if self.halves:
-            # The zero takes part in the last maximum of an odd length, as in the published network.
+            # With an odd length, the zero takes part in the last maximum, as in the published network.
             signal = functional.max_pool1d(functional.pad(signal, (0, 1)), kernel_size=2)
         more = self.width - signal.shape[1]
         return functional.pad(signal, (0, 0, more // 2, more - more // 2)) if more else signal

@@ -1,9 +1,8 @@
 """The ECG branch of EchoingECG (arXiv 2509.25791): a residual network and learned pooling.
 
-Names and shapes of the weights are those of the published file without their prefix ``ecg_encoder.``, and so
-is the mathematics. Left behind are the text branch and the second head, which gives a spread about the
-embedding. The authors' licence (CC BY-NC-ND 4.0) allows no commercial use of their weights and no sharing of
-adapted ones.
+Mathematics, names and shapes are those of the published file; names lose the prefix ``ecg_encoder.``. The
+text branch and the second head, for the spread of the embedding, are left out. The authors' licence (CC
+BY-NC-ND 4.0) forbids commercial use of their weights and sharing of adapted weights.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from stence.encoders.base import Encoder, Weights, check_fit
 from stence.encoders.echoing_ecg_blocks import Block, FixedPooling, Pooling, folded
 
 PREFIX = "ecg_encoder."
-"""Of the ECG branch's names in the published file."""
+"""Prefix of the ECG branch in the published file."""
 TEXT = "text_encoder."
-"""Prefix of the other branch's."""
+"""Prefix of the text branch in the published file."""
 EPSILON = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Dimensions of an EchoingECG, by default the published ones. Raises ValueError where they do not fit."""
+    """Dimensions of an EchoingECG; published values by default. Raises ValueError for impossible ones."""
 
     stem: int = 96
     widths: Sequence[int] = (192, 384, 768, 1536)
-    """Channels of each stage; every stage but the first halves the length."""
+    """Channels of each stage. Every stage except the first halves the length."""
     blocks: Sequence[int] = (3, 4, 23, 3)
-    """How many each stage has."""
+    """Number of blocks of each stage."""
     embedding: int = 512
     window_samples: int = WINDOW_SAMPLES
 
@@ -45,17 +44,22 @@ class Architecture:
 
     @property
     def steps(self) -> int:
-        """Length of the last stage's signal."""
+        """Length of the signal after the last stage."""
         return -(-self.window_samples // 2 ** len(self.widths))
 
 
 def echoing_ecg(**dimensions: Any) -> EchoingEcg:
-    """An EchoingECG as published, or with other dimensions: see Architecture."""
+    """Build an EchoingECG with the published dimensions, or with others: see Architecture.
+
+    >>> encoder = echoing_ecg(stem=8, widths=(8, 16), blocks=(1, 1), embedding=24)
+    >>> encoder(torch.zeros(2, 12, 1500)).shape
+    torch.Size([2, 24])
+    """
     return EchoingEcg(Architecture(**dimensions))
 
 
 class EchoingEcg(Encoder):
-    """Windows (n, 12, ``window_samples``) -> the "mean" embedding, of length 1 (n, embedding)."""
+    """Windows (n, 12, ``window_samples``) -> the "mean" embedding, normalised to length 1 (n, embedding)."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -77,11 +81,11 @@ class EchoingEcg(Encoder):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Arguments with which ``build`` makes this architecture again."""
+        """Arguments for ``build`` that give this architecture again."""
         return asdict(self.architecture)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """One embedding a window."""
+        """Return one embedding per window."""
         self.check(windows)
         signal = functional.relu(self.bn1(self.conv1(windows)))
         for name in self._stages:
@@ -90,10 +94,10 @@ class EchoingEcg(Encoder):
         return embeddings / (embeddings.norm(dim=1, keepdim=True) + EPSILON)
 
     def load_published(self, weights: Weights) -> None:
-        """Take the ECG branch of the published file.
+        """Load the ECG branch of the published file.
 
-        Raises WeightsError, which names every weight of that branch that is missing, unexpected or
-        misshapen, idle ones too; the model is then unchanged.
+        Raises WeightsError, which names every weight of that branch that is missing, unexpected or has the
+        wrong shape, unused weights included. The model is then unchanged.
         """
         own = {name: tensor for name, tensor in weights.items() if not name.startswith(TEXT)}
         idle = self._idle()
@@ -103,7 +107,7 @@ class EchoingEcg(Encoder):
         self.load_state_dict({name: tensor for name, tensor in renamed.items() if name not in idle})
 
     def folded(self) -> Self:
-        """A copy for inference: normalisations folded into convolutions, the pooling's weights worked out."""
+        """Return a copy for inference: batch norms folded into convolutions, pooling weights precomputed."""
         copy = super().folded()
         copy.conv1, copy.bn1 = folded(copy.conv1, copy.bn1)
         for module in list(copy.modules()):
@@ -114,7 +118,7 @@ class EchoingEcg(Encoder):
         return copy.requires_grad_(False)
 
     def _idle(self) -> dict[str, Tensor]:
-        """The second head, without values."""
+        """Return names and shapes of the second head, without values."""
         with torch.device("meta"):
             head = nn.ModuleDict(
                 {

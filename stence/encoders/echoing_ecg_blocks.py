@@ -1,4 +1,4 @@
-"""The parts of EchoingECG, in the form in which it is trained and in that for inference."""
+"""Building blocks of EchoingECG, in their training and inference forms."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_eval
 
 CODES = 32
-"""Width of a position's code, and of what the pooling's recurrence makes of it."""
+"""Width of the position codes, and of the hidden state of the pooling's GRU."""
 TEMPERATURE = 0.1
 
 
 class Block(nn.Module):
-    """Two convolutions of 3 and a shortcut: (n, channels, length) -> (n, width, ceil(length / stride))."""
+    """Residual block, two convolutions: (n, channels, length) -> (n, width, ceil(length / stride))."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Block(nn.Module):
         return functional.relu(self.bn2(self.conv2(branch)) + self.shortcut(signal))
 
     def fold(self) -> None:
-        """Make this block, in evaluation mode, one for inference: normalisations move into convolutions."""
+        """Fold the batch norms into the convolutions, for inference. The block must be in evaluation mode."""
         self.conv1, self.bn1 = folded(self.conv1, self.bn1)
         self.conv2, self.bn2 = folded(self.conv2, self.bn2)
         if len(self.shortcut):
@@ -40,7 +40,10 @@ class Block(nn.Module):
 
 
 def folded(convolution: nn.Module, normalisation: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """One convolution for the two, both in evaluation mode, and nothing after it; folded ones as they are."""
+    """Fold a batch norm into its convolution, both in evaluation mode. An identity takes its place.
+
+    A pair that is already folded is returned unchanged.
+    """
     if isinstance(convolution, nn.Conv1d) and isinstance(normalisation, nn.BatchNorm1d):
         return fuse_conv_bn_eval(convolution, normalisation), nn.Identity()
     return convolution, normalisation
@@ -49,8 +52,8 @@ def folded(convolution: nn.Module, normalisation: nn.Module) -> tuple[nn.Module,
 class Pooling(nn.Module):
     """Learned pooling (GPO, Chen et al., arXiv 2011.04305): features (n, steps, width) -> (n, width).
 
-    Each feature's values are sorted, the largest first, and summed with weights that depend on the number of
-    steps alone.
+    The values of each feature are sorted in descending order, and summed with weights. The weights depend on
+    the number of steps only.
     """
 
     codes: Tensor
@@ -65,7 +68,7 @@ class Pooling(nn.Module):
         return pooled(features, self.weights())
 
     def weights(self) -> Tensor:
-        """Of the largest value, the second largest and so on (steps,); their sum is 1."""
+        """Return the weights (steps,) of the sorted values, largest value first. Their sum is 1."""
         both, _ = self.gru(self.codes[None])
         forwards, backwards = both[0].chunk(2, dim=-1)
         scores = self.linear((forwards + backwards) / 2)[:, 0]
@@ -73,7 +76,7 @@ class Pooling(nn.Module):
 
 
 class FixedPooling(nn.Module):
-    """The function of a trained Pooling, its weights worked out once."""
+    """Inference form of a trained Pooling, with precomputed weights."""
 
     shares: Tensor
 
@@ -87,13 +90,13 @@ class FixedPooling(nn.Module):
 
 
 def pooled(features: Tensor, shares: Tensor) -> Tensor:
-    """The values of each feature (n, steps, width), the largest first, summed with ``shares`` (steps,)."""
+    """Sort each feature's values (n, steps, width), largest first, and sum them with ``shares`` (steps,)."""
     descending = features.sort(dim=1, descending=True).values
     return (descending * shares[:, None]).sum(dim=1)
 
 
 def _position_codes(steps: int) -> Tensor:
-    """Sines and cosines of each position by turns (steps, CODES), of Vaswani et al. (2017)."""
+    """Return alternating sines and cosines of each position (steps, CODES), of Vaswani et al. (2017)."""
     frequencies = 10000 ** -(torch.arange(0, CODES, 2) / CODES)
     angles = torch.outer(torch.arange(steps), frequencies)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)

@@ -1,7 +1,7 @@
 """OTiS (Turgut et al., arXiv 2410.07299): a vision transformer over patches of 24 samples of single leads.
 
-Names and shapes of the weights are those of the published files, and so is the mathematics; the shuffling of
-tokens there (random masking at ratio 0) does not change the result and is left out.
+Names, shapes and mathematics are those of the published files. Their shuffling of tokens (random masking at
+ratio 0) does not change the result and is left out.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from stence.encoders.base import Encoder, Weights, check_fit
 from stence.encoders.otis_blocks import MLPS, PATCH_SAMPLES, Block, GatedMlp, Mlp, PatchEmbedding
 
 PRETRAINING_ONLY = ("decoder", "mask_token", "projector.", "predictor.")
-"""Prefixes of the parts of a pre-training file that are not the encoder's."""
+"""Prefixes of weights in a pre-training file that do not belong to the encoder."""
 FIRST_LEAD_ROW = {13: 1, 39: 5}
-"""By rows of ``pos_embed_y``: one ECG domain, or the published model's several; row 0 is padding."""
+"""First lead's row by number of rows of ``pos_embed_y``: one ECG domain, or several as published. Row 0 is
+padding."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Dimensions of an OTiS. Raises ValueError where they do not go together."""
+    """Dimensions of an OTiS. Raises ValueError for impossible ones."""
 
     width: int
     depth: int
@@ -43,7 +44,7 @@ class Architecture:
             raise ValueError(f"mlp {self.mlp!r} must be one of {', '.join(MLPS)}")
 
     def new_mlp(self) -> Mlp | GatedMlp:
-        """The second half of a block."""
+        """Build the MLP of a block."""
         return MLPS[self.mlp](self.width, int(self.width * self.mlp_ratio))
 
 
@@ -55,7 +56,12 @@ VARIANTS = {
 
 
 def otis(variant: str = "base", **changes: Any) -> Otis:
-    """An OTiS of a published ``variant`` (base, large, huge), or with other dimensions: see Architecture."""
+    """Build an OTiS of a published ``variant`` (base, large, huge), with ``changes`` of its Architecture.
+
+    >>> encoder = otis(width=16, depth=1, heads=2)
+    >>> encoder(torch.zeros(2, 12, 1500)).shape
+    torch.Size([2, 16])
+    """
     if variant not in VARIANTS:
         raise ValueError(f"there is no OTiS {variant!r}; published: {', '.join(VARIANTS)}")
     return Otis(replace(VARIANTS[variant], **changes))
@@ -64,7 +70,7 @@ def otis(variant: str = "base", **changes: Any) -> Otis:
 class Otis(Encoder):
     """Windows (n, 12, ``window_samples``) -> the class token after the final norm (n, width).
 
-    Samples after the last whole patch are not seen.
+    Samples after the last whole patch are ignored.
     """
 
     pos_embed_x: Tensor
@@ -87,26 +93,26 @@ class Otis(Encoder):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Arguments with which ``build`` makes this architecture again."""
+        """Arguments for ``build`` that give this architecture again."""
         return asdict(self.architecture)
 
     @property
     def patches(self) -> int:
-        """Patches in each lead of a window."""
+        """Number of patches in each lead of a window."""
         return self.window_samples // PATCH_SAMPLES
 
     def forward(self, windows: Tensor) -> Tensor:
-        """One embedding a window."""
+        """Return one embedding per window."""
         self.check(windows)
         tokens = self._tokens(windows)
         for block in self.blocks[:-1]:
             tokens = block(tokens)
-        cls = self.blocks[-1](tokens, wanted=1)[:, 0]  # no other token leaves the last block
+        cls = self.blocks[-1](tokens, wanted=1)[:, 0]  # the last block computes no other token
         embeddings: Tensor = self.norm(cls)
         return embeddings
 
     def _tokens(self, windows: Tensor) -> Tensor:
-        """The class token and the patches, lead by lead, at their positions: (n, 1 + 12 * patches, width)."""
+        """Return class token and patches of all leads, with positions added: (n, 1 + 12 * patches, width)."""
         leads = self.pos_embed_y.weight[1:, None].expand(-1, self.patches, -1)
         times = self.pos_embed_x[:, 1:].expand(len(LEADS), -1, -1)
         patches = self.patch_embed(windows) + torch.cat((leads, times), dim=-1).flatten(0, 1)
@@ -114,14 +120,14 @@ class Otis(Encoder):
         return torch.cat((cls.expand(len(windows), -1, -1), patches), dim=1)
 
     def load_published(self, weights: Weights) -> None:
-        """Take a published file's weights: of a pre-training checkpoint (39 lead rows) or an encoder (13).
+        """Load a published file: a pre-training checkpoint (39 lead rows) or an encoder (13 lead rows).
 
-        Only the 12 leads' rows are kept, and as many patch positions as this model has (interpolated where
-        the file has fewer), so what is saved later loads into the same architecture. A file with gated MLPs
-        makes this model's gated, and its ``config`` says so.
+        Only the rows of the 12 leads are kept, and as many patch positions as this model has. Positions are
+        interpolated if the file has fewer. So weights saved later load into the same architecture. If the
+        file has gated MLPs, this model and its ``config`` get gated MLPs too.
 
-        Raises WeightsError, which names every weight that is missing, unexpected or misshapen; the model is
-        then unchanged.
+        Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape. The
+        model is then unchanged.
         """
         own = {name: tensor for name, tensor in weights.items() if not name.startswith(PRETRAINING_ONLY)}
         gated = any(name.endswith(".mlp.fc1_g.weight") for name in own)
@@ -137,7 +143,7 @@ class Otis(Encoder):
         self.load_state_dict(own)
 
     def folded(self) -> Self:
-        """A copy for inference, with each block's two projections in and two out folded into one and one."""
+        """Return a copy for inference, with one input and one output projection per attention."""
         copy = super().folded()
         for module in list(copy.modules()):
             if isinstance(module, Block):
@@ -150,7 +156,7 @@ class Otis(Encoder):
             block.mlp = architecture.new_mlp().to(self.cls_token.device)
 
     def _initialise(self) -> None:
-        """As OTiS' pre-training starts: Xavier, except for the embeddings."""
+        """Initialise as OTiS' pre-training does: Xavier, except for the embeddings."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -161,15 +167,17 @@ class Otis(Encoder):
 
 
 def _sines_and_cosines(patches: int, width: int) -> Tensor:
-    """Positions (1, 1 + patches, width): sines, then cosines, of Vaswani et al. (2017); row 0, for the class
-    token, is 0."""
+    """Return positions (1, 1 + patches, width): sines, then cosines, of Vaswani et al. (2017).
+
+    Row 0 belongs to the class token and is 0.
+    """
     frequencies = 10000 ** -(torch.arange(width // 2) / (width // 2))
     angles = torch.outer(torch.arange(patches), frequencies)
     return functional.pad(torch.cat((angles.sin(), angles.cos()), dim=1), (0, 0, 1, 0))[None]
 
 
 def _own_lead_rows(table: Tensor) -> Tensor:
-    """The padding row and those of the 12 leads; a table of another origin as it is, to be refused."""
+    """Return the padding row and the rows of the 12 leads. A table of unknown size is returned unchanged."""
     first = FIRST_LEAD_ROW.get(len(table))
     if first is None:
         return table
@@ -177,7 +185,7 @@ def _own_lead_rows(table: Tensor) -> Tensor:
 
 
 def _own_patch_rows(table: Tensor, patches: int) -> Tensor:
-    """The class token's row and those of ``patches``: the first ones, or all of them stretched."""
+    """Return the class token's row and the first ``patches`` rows; interpolate if the table has fewer."""
     cls, times = table[:, :1], table[:, 1:]
     if times.shape[1] < patches:
         times = functional.interpolate(times.mT, size=patches, mode="linear").mT

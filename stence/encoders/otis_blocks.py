@@ -1,4 +1,4 @@
-"""The parts of OTiS in the form in which it is published and trained."""
+"""Building blocks of OTiS, in their published form for training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATCH_SAMPLES = 24
 
 
 class PatchEmbedding(nn.Module):
-    """Leads (n, 12, samples) -> embedded patches, lead by lead (n, 12 * patches, width)."""
+    """Leads (n, 12, samples) -> embedded patches of all leads (n, 12 * patches, width)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(width, eps=1e-5)
 
     def forward(self, leads: Tensor) -> Tensor:
-        # Patches do not overlap, so the convolution is a product of matrices: faster, above all backwards.
+        # Patches do not overlap, so a matrix product replaces the convolution. Its backward pass is faster.
         whole = leads[..., : leads.shape[-1] // PATCH_SAMPLES * PATCH_SAMPLES]
         patches = whole.reshape(len(leads), -1, PATCH_SAMPLES)
         embedded = functional.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
@@ -28,7 +28,7 @@ class PatchEmbedding(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two layers with exact GELU."""
+    """Two linear layers with exact GELU."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Mlp(nn.Module):
 
 
 class GatedMlp(nn.Module):
-    """SwiGLU (Shazeer, arXiv 2002.05202), as in OTiS from February 2026 on."""
+    """SwiGLU (Shazeer, arXiv 2002.05202), as in OTiS since February 2026."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -58,9 +58,9 @@ MLPS: dict[str, type[Mlp | GatedMlp]] = {"gelu": Mlp, "swiglu": GatedMlp}
 
 
 class DropPath(nn.Module):
-    """Stochastic depth (Huang et al. 2016): in training leaves a branch out for a share ``rate`` of windows.
+    """Stochastic depth (Huang et al. 2016): drop a branch for a share ``rate`` of windows in training.
 
-    The others' branches are scaled up, so that the mean stays.
+    The remaining branches are scaled up, which keeps the mean.
     """
 
     def __init__(self, rate: float) -> None:
@@ -75,7 +75,7 @@ class DropPath(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block: tokens (n, tokens, width) -> the first ``wanted`` of them (None: all)."""
+    """A pre-norm transformer block: tokens (n, tokens, width) -> the first ``wanted`` tokens (None: all)."""
 
     def __init__(self, width: int, heads: int, mlp: Mlp | GatedMlp, drop_path: float) -> None:
         super().__init__()
@@ -91,6 +91,6 @@ class Block(nn.Module):
         return mapped
 
     def fold(self) -> None:
-        """Make this block one for inference."""
+        """Replace the attention by its inference form."""
         if isinstance(self.attn, DoubleAttention):
             self.attn = FoldedAttention(self.attn)

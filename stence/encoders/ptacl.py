@@ -1,9 +1,9 @@
 """PTACL's ECG encoder (arXiv 2506.20683): a masked autoencoder's transformer over patches of 50 samples.
 
-Nothing published says how wide and deep it is, nor with which of two architectures it was trained: that of
-transformers' ViTMAE, or its authors' fork of it, with layer scales and without biases of keys. Read by the
-stock library, a file of the fork loads with a warning and computes something else. Here the names in the file
-decide, and what is in neither is refused. Dropout and stochastic depth of the fork are left out.
+Its width, depth and layout are not published. The layout is either transformers' ViTMAE ("stock") or the
+authors' fork of it, with layer scales and without key biases. The stock library loads a file of the fork with
+a warning, and then computes wrong results. Here the names in the file decide the layout, and unknown names
+are refused. Dropout and stochastic depth of the fork are left out.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ PUBLISHED_NAMES = (
     (r"\.mlp\.fc1\.", ".intermediate.dense."),
     (r"\.mlp\.fc2\.", ".output.dense."),
 )
-"""Patterns of the names here, and what stands for them in a stock file."""
+"""Patterns of the names here, and their replacements in a stock file."""
 FORK_NAMES = (
     (r"\.(q)uery\.bias$|\.(v)alue\.bias$", r".\1\2_bias"),
     (r"\.scale1\.weight$", ".layerscale.layerscale_c"),
     (r"\.scale2\.weight$", ".output.layerscale.layerscale_c"),
 )
-"""The same, for what a fork's file calls otherwise or has besides."""
+"""Further replacements for a fork's file: different or additional names."""
 CLASS_ROW = "embeddings.cls_token"
 FIRST_MLP = "encoder.layer.0.intermediate.dense.weight"
 LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
@@ -50,18 +50,18 @@ MARK_OF_THE_FORK = "layerscale_c"
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Dimensions of a PTACL, which its ``config.json`` has. Raises ValueError where they do not fit."""
+    """Dimensions of a PTACL, from its ``config.json``. Raises ValueError for impossible ones."""
 
     width: int
-    """There ``hidden_size``."""
+    """``hidden_size`` in ``config.json``."""
     depth: int
-    """``num_hidden_layers``."""
+    """``num_hidden_layers`` in ``config.json``."""
     heads: int
-    """``num_attention_heads``."""
+    """``num_attention_heads`` in ``config.json``."""
     hidden: int
-    """``intermediate_size``."""
+    """``intermediate_size`` in ``config.json``."""
     epsilon: float = 1e-12
-    """``layer_norm_eps``."""
+    """``layer_norm_eps`` in ``config.json``."""
     layout: Literal["stock", "fork"] = "stock"
     patch_samples: int = 50
     window_samples: int = 2500
@@ -76,23 +76,28 @@ class Architecture:
 
     @property
     def patches(self) -> int:
-        """Patches in each lead of a window."""
+        """Number of patches in each lead of a window."""
         return self.window_samples // self.patch_samples
 
     def new_block(self) -> Block:
-        """One block of the transformer."""
+        """Build a block of the transformer."""
         return Block(self.width, self.heads, self.hidden, self.epsilon, scaled=self.layout == "fork")
 
 
 def ptacl(**dimensions: Any) -> Ptacl:
-    """A PTACL encoder of these dimensions: see Architecture."""
+    """Build a PTACL encoder of these dimensions: see Architecture.
+
+    >>> encoder = ptacl(width=16, depth=1, heads=2, hidden=32)
+    >>> encoder(torch.zeros(2, 12, 2500)).shape
+    torch.Size([2, 16])
+    """
     return Ptacl(Architecture(**dimensions))
 
 
 def check_published(weights: Weights) -> None:
-    """Raise WeightsError unless these are all weights of one PTACL encoder, whatever its dimensions.
+    """Raise WeightsError unless these are all weights of one PTACL encoder of any dimensions.
 
-    No weight shows how many heads it has.
+    The weights do not show the number of heads.
     """
     cls_token, mlp = weights.get(CLASS_ROW), weights.get(FIRST_MLP)
     if cls_token is None or cls_token.ndim != 3 or mlp is None or mlp.ndim != 2:
@@ -104,7 +109,7 @@ def check_published(weights: Weights) -> None:
 class Ptacl(Encoder):
     """Windows (n, 12, ``window_samples``) -> the class token after the final norm (n, width).
 
-    The table of positions is trained in the fork's layout, and fixed in the stock one.
+    The positions are trainable in the fork's layout, and fixed in the stock layout.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -122,33 +127,33 @@ class Ptacl(Encoder):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Arguments with which ``build`` makes this architecture again."""
+        """Arguments for ``build`` that give this architecture again."""
         return asdict(self.architecture)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """One embedding a window."""
+        """Return one embedding per window."""
         self.check(windows)
         tokens = self._tokens(windows)
         for block in self.blocks[:-1]:
             tokens = block(tokens)
-        cls = self.blocks[-1](tokens, wanted=1)[:, 0]  # no other token leaves the last block
+        cls = self.blocks[-1](tokens, wanted=1)[:, 0]  # the last block computes no other token
         embeddings: Tensor = self.norm(cls)
         return embeddings
 
     def _tokens(self, windows: Tensor) -> Tensor:
-        """The class token and the patches, lead by lead, at their positions: (n, 1 + 12 * patches, width)."""
-        # Patches do not overlap, so the convolution is a product of matrices.
+        """Return class token and patches of all leads, with positions added: (n, 1 + 12 * patches, width)."""
+        # Patches do not overlap, so a matrix product replaces the convolution.
         patches = windows.reshape(len(windows), -1, self.architecture.patch_samples)
         embedded = functional.linear(patches, self.patches.weight.flatten(1), self.patches.bias)
         return torch.cat((self.cls_token.expand(len(windows), -1, -1), embedded), dim=1) + self.positions
 
     def load_published(self, weights: Weights) -> None:
-        """Take a published file's weights in either layout, which becomes this model's and its ``config``'s.
+        """Load a published file in either layout. This model and its ``config`` get the file's layout.
 
-        Of a file for longer windows each lead's first positions are kept.
+        If the file is for longer windows, the first positions of each lead are kept.
 
-        Raises WeightsError, which names every weight that is missing, unexpected or misshapen; the model is
-        then unchanged.
+        Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape. The
+        model is then unchanged.
         """
         fork = any(name.endswith(MARK_OF_THE_FORK) for name in weights)
         architecture = replace(self.architecture, layout="fork" if fork else "stock")
@@ -164,7 +169,7 @@ class Ptacl(Encoder):
         self.load_state_dict({name: own[published] for name, published in names.items()})
 
     def folded(self) -> Self:
-        """A copy for inference, layer scales folded into the layers before them."""
+        """Return a copy for inference, with layer scales folded into the preceding layers."""
         copy = super().folded()
         for module in copy.blocks:
             if isinstance(module, Block):
@@ -172,7 +177,7 @@ class Ptacl(Encoder):
         return copy
 
     def _take_layout(self, architecture: Architecture) -> None:
-        """Make the blocks anew, and train the positions or not."""
+        """Rebuild the blocks for this layout, and make the positions trainable or fixed."""
         self.architecture = architecture
         self.positions.requires_grad_(architecture.layout == "fork")
         blocks = nn.ModuleList(architecture.new_block() for _ in range(architecture.depth))
@@ -180,14 +185,17 @@ class Ptacl(Encoder):
 
 
 def _published(name: str, architecture: Architecture) -> str:
-    """What a file in the architecture's layout calls the weight ``name``."""
+    """Return the published name of the weight ``name`` in the architecture's layout."""
     for pattern, replacement in PUBLISHED_NAMES + (FORK_NAMES if architecture.layout == "fork" else ()):
         name = re.sub(pattern, replacement, name)
     return name
 
 
 def _own_positions(table: Tensor, patches: int) -> Tensor:
-    """The class token's row and each lead's first ``patches``; a table of another grid as it is."""
+    """Return the class token's row and each lead's first ``patches`` rows.
+
+    A table of another grid is returned unchanged.
+    """
     rows = table.shape[1] - 1
     if rows % len(LEADS) or rows // len(LEADS) < patches:
         return table

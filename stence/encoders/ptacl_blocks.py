@@ -1,7 +1,7 @@
-"""The parts of PTACL's encoder.
+"""Building blocks of PTACL's encoder.
 
-They are modules of their own, not those of transformers: its ViTMAE has no layer scales, cannot be made for a
-grid that is not square, and calls its parts otherwise in every major version.
+They do not use the ViTMAE of transformers. That has no layer scales, requires a square grid, and renames its
+parts in every major version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ INITIAL_SCALE = 1e-5
 
 
 class Attention(nn.Module):
-    """Tokens (n, tokens, width) -> the first ``wanted`` of them (None: all), each attending to all."""
+    """Self-attention: tokens (n, tokens, width) -> the first ``wanted`` (None: all), each attends to all."""
 
     def __init__(self, width: int, heads: int, *, key_bias: bool) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Attention(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """A factor for each channel (Touvron et al., arXiv 2103.17239)."""
+    """A trainable factor per channel (Touvron et al., arXiv 2103.17239)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -51,9 +51,9 @@ class LayerScale(nn.Module):
 
 
 class Block(nn.Module):
-    """A pre-norm transformer block: tokens (n, tokens, width) -> the first ``wanted`` of them (None: all).
+    """A pre-norm transformer block: tokens (n, tokens, width) -> the first ``wanted`` tokens (None: all).
 
-    Scaled ones have a LayerScale on both branches, and keys without bias.
+    A ``scaled`` block has a LayerScale on both branches, and keys without bias.
     """
 
     def __init__(self, width: int, heads: int, hidden: int, epsilon: float, *, scaled: bool) -> None:
@@ -71,14 +71,14 @@ class Block(nn.Module):
         return mapped
 
     def fold(self) -> None:
-        """Make this block one for inference, its scales folded into the layers before them."""
+        """Fold the layer scales into the preceding layers, for inference."""
         self.scale1 = _folded(self.attention.proj, self.scale1)
         self.scale2 = _folded(self.mlp.fc2, self.scale2)
 
 
 @torch.no_grad()
 def _folded(layer: nn.Linear, scale: nn.Module) -> nn.Module:
-    """Scale ``layer`` itself; what is left to do after it."""
+    """Fold ``scale`` into ``layer`` in place. Return an identity, which takes the place of ``scale``."""
     if isinstance(scale, LayerScale):
         layer.weight.mul_(scale.weight[:, None])
         layer.bias.mul_(scale.weight)

@@ -1,6 +1,7 @@
-"""From an ECG to an encoder's input: StenCE's way, the same for all, or the one of the encoder's own authors.
+"""Input recipes: preprocessing from an ECG to an encoder's input.
 
-A recipe's version changes whenever the same ECG would come out differently.
+A recipe is either StenCE's, the same for all encoders, or the published one of the encoder's authors. The
+version of a recipe changes whenever its result for the same ECG changes.
 """
 
 from __future__ import annotations
@@ -26,63 +27,63 @@ Signal = NDArray[np.float64]
 Kind = Literal["stence", "published"]
 
 RESTING_SECONDS = 10
-"""Length of a resting ECG, and the longest that a recipe takes."""
+"""Length of a resting ECG, and of the longest window of a recipe."""
 NOTCH_HZ = 50.0
 NOTCH_QUALITY = 30.0
 MEDIAN_SECONDS = 0.4
 FILTER_ORDER = 4
 EPSILON = 1e-8
-"""Added to a standard deviation."""
+"""Added to standard deviations before division."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The steps from a 12-lead ECG in millivolts to an encoder's input, in the order of the fields."""
+    """Steps from a 12-lead ECG in millivolts to an encoder's input, in the order of the fields."""
 
     name: str
     version: str
     seconds: int
     """Length of a window."""
     notch: bool = False
-    """Power-line noise of 50 Hz taken out."""
+    """Removal of power-line noise of 50 Hz."""
     band: tuple[float, float] | None = None
-    """Hz that a Butterworth filter of zero phase and order 4 lets pass."""
+    """Pass band in Hz of a zero-phase Butterworth filter of order 4."""
     minus_median: bool = False
-    """Less its running median over 0.4 s."""
+    """Subtraction of the running median over 0.4 s."""
     sampling_rate: int = SAMPLING_RATE
-    """Hz of the result."""
+    """Sampling rate of the result in Hz."""
     resampling: Literal["polyphase", "fourier"] = "polyphase"
     normalisation: Literal["stence", "ecg", "lead", "none"]
-    """``stence.ecg.preprocess`` in place of all steps; mean 0 and deviation 1 of the ECG, or of each lead;
-    nothing."""
+    """"stence": ``stence.ecg.preprocess`` replaces all steps. "ecg", "lead": mean 0 and standard deviation 1
+    of the ECG or of each lead."""
 
     @property
     def samples(self) -> int:
-        """Length of the result."""
+        """Number of samples of a window in the result."""
         return self.seconds * self.sampling_rate
 
     @property
     def needed(self) -> int:
-        """Samples at 500 Hz that a window is made of."""
+        """Number of samples of a window at 500 Hz."""
         return self.seconds * SAMPLING_RATE
 
     def windows(self, wanted: int) -> int:
-        """How many windows of an ECG are averaged where ``wanted`` are: one where all would be the same."""
+        """Return the number of windows per ECG: ``wanted``, or 1 if a window covers the whole ECG."""
         return wanted if self.seconds < RESTING_SECONDS else 1
 
     def prepare(self, recording: Recording, windows: int) -> NDArray[np.float32]:
-        """The windows of a recording that a model scores: (windows, 12, ``samples``) float32.
+        """Return the windows of a recording for a model: (windows, 12, ``samples``) float32.
 
-        Spread evenly from the first to the last sample (one: the first seconds), each prepared by itself.
-        Invalid samples (NaN) count as 0, before resampling already. Raises UnusableEcgError where the
-        recording is too short.
+        Windows are spread evenly over the recording, and preprocessed separately. A single window is the
+        start of the recording. Invalid samples (NaN) count as 0, also in the resampling. Raises
+        UnusableEcgError if the recording is too short.
         """
         signal = self.long_enough(recording)
         starts = np.linspace(0, signal.shape[1] - self.needed, windows).round().astype(int)
         return self.apply(np.stack([signal[:, start : start + self.needed] for start in starts]))
 
     def long_enough(self, recording: Recording) -> NDArray[np.float32]:
-        """A recording (12, n) at 500 Hz. Raises UnusableEcgError where it is shorter than a window."""
+        """Resample a recording to (12, n) at 500 Hz. Raises UnusableEcgError if shorter than a window."""
         signal = resample(recording.signal, recording.sampling_rate)
         if signal.shape[1] < self.needed:
             detail = f"{recording.seconds:.2f} s long; the model's windows are of {self.seconds} s"
@@ -90,9 +91,12 @@ class Recipe:
         return signal
 
     def apply(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The first ``seconds`` of ECGs (..., 12, n) in mV at 500 Hz -> (..., 12, ``samples``) float32.
+        """Preprocess the start of ECGs (..., 12, n) in mV at 500 Hz -> (..., 12, ``samples``) float32.
 
         NaN counts as 0. Raises ValueError for another number of leads, or ECGs that are too short.
+
+        >>> PUBLISHED["xecg"].apply(np.zeros((12, 5000), np.float32)).shape
+        (12, 1000)
         """
         if signal.ndim < 2 or signal.shape[-2] != len(LEADS) or signal.shape[-1] < self.needed:
             raise ValueError(f"{self.name} takes (12, {self.needed} or more), got {signal.shape}")
@@ -131,7 +135,7 @@ def _band_pass(band: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def _minus_median(ecgs: Signal) -> Signal:
-    """Lead by lead, for which scipy has an algorithm of its own that is twenty times as fast."""
+    """Subtract the running median of each lead. For single leads scipy is twenty times as fast."""
     width = int(MEDIAN_SECONDS * SAMPLING_RATE) + 1  # odd, so that it has a middle
     less = np.empty_like(ecgs)
     for place in np.ndindex(ecgs.shape[:-1]):
@@ -148,7 +152,7 @@ def _fourier(ecgs: Signal, rate: int) -> Signal:
 
 
 def _standardised(ecgs: Signal, axes: tuple[int, ...]) -> Signal:
-    """Mean 0 and deviation 1 over ``axes``."""
+    """Scale to mean 0 and standard deviation 1 over ``axes``."""
     spread = ecgs.std(axis=axes, keepdims=True) + EPSILON
     return (ecgs - ecgs.mean(axis=axes, keepdims=True)) / spread
 
@@ -161,11 +165,11 @@ NORMALISATIONS: dict[str, Callable[[Signal], Signal]] = {
 }
 
 STENCE = Recipe(name="stence", version=PREPROCESSING_VERSION, seconds=3, normalisation="stence")
-"""StenCE's, with which the paper fine-tunes every encoder (PTACL with 5 s)."""
+"""Recipe of StenCE. The paper fine-tunes every encoder with it (PTACL with 5 s)."""
 PUBLISHED = {
     recipe.name: recipe
     for recipe in (
-        # The authors scale each lead by constants that they do not publish; here each ECG by its own.
+        # The authors scale each lead by unpublished constants. Here each lead is scaled by its own values.
         Recipe(
             name="echoing_ecg",
             version="echoing_ecg-100hz-10s-1",
@@ -194,12 +198,16 @@ PUBLISHED = {
         Recipe(name="ptacl", version="ptacl-500hz-5s-1", seconds=5, normalisation="stence"),
     )
 }
-"""By encoder, what its published weights were trained with. OTiS' authors do not state theirs."""
+"""Recipe of each encoder's published weights. The authors of OTiS do not state theirs."""
 VERSIONS = {known.version: known for known in (STENCE, *PUBLISHED.values())}
 
 
 def recipe(encoder: str, kind: Kind) -> Recipe:
-    """The recipe of either kind for an encoder. Raises ValueError where its authors' own is not known."""
+    """Return an encoder's recipe of this kind. Raises ValueError if the authors' recipe is not known.
+
+    >>> recipe("otis", "stence").version, recipe("xecg", "published").samples
+    ('stence-500hz-3s-1', 1000)
+    """
     if kind == "stence":
         return STENCE
     if encoder not in PUBLISHED:
@@ -208,10 +216,13 @@ def recipe(encoder: str, kind: Kind) -> Recipe:
 
 
 def encoder_for(prepared_as: Recipe, name: str, config: Mapping[str, Any]) -> Encoder:
-    """A new encoder that reads what a recipe makes, as ``stence.encoders.build`` makes it.
+    """Build an encoder for the windows of a recipe, with ``stence.encoders.build``.
 
-    Its windows are the recipe's, where ``config`` does not say how long they are. Raises ValueError where
-    the two do not agree, and what ``build`` raises.
+    ``window_samples`` comes from the recipe if ``config`` does not set it. Raises ValueError if both
+    disagree, and the errors of ``build``.
+
+    >>> encoder_for(STENCE, "otis", {"width": 16, "depth": 1, "heads": 2}).window_samples
+    1500
     """
     encoder = encoders.build(name, **{"window_samples": prepared_as.samples, **config})
     if encoder.window_samples != prepared_as.samples:

@@ -1,7 +1,7 @@
-"""xECG (BenchECG, arXiv 2509.10151): extended LSTM blocks, of which every other one reads the ECG backwards.
+"""xECG (BenchECG, arXiv 2509.10151): extended LSTM blocks. Every other block reads the ECG backwards.
 
-Names, shapes and layouts of the weights are those of the published base model; no kernel of its authors'
-library is needed. A token that means a masked patch in their pre-training is left behind.
+Names, shapes and layouts of the weights are those of the published base model. The authors' kernels are not
+needed. The mask token of their pre-training is left out.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from stence.encoders.xecg_slstm import SLstmBlock
 
 BLOCKS = "blocks."
 PUBLISHED_BLOCKS = "core.model.blocks."
-"""How the names of the blocks' weights begin, here and in the published file."""
+"""Prefixes of the blocks' weights: here, and in the published file."""
 MASK = "mask_token"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Dimensions of an xECG, by default the published ones. Raises ValueError where they do not fit."""
+    """Dimensions of an xECG; published values by default. Raises ValueError for impossible ones."""
 
     width: int = 1024
     heads: int = 4
     hidden: int = 1344
-    """Of the MLP in an sLSTM block."""
+    """Hidden width of the MLP in an sLSTM block."""
     blocks: str = "ssmmssmms"
-    """The kind of each: sLSTM or mLSTM."""
+    """Kind of each block: s for sLSTM, m for mLSTM."""
     patch_samples: int = 25
     window_samples: int = WINDOW_SAMPLES
 
@@ -47,14 +47,19 @@ class Architecture:
             raise ValueError(f"a window of {self.window_samples} is no multiple of {self.patch_samples}")
 
     def new_block(self, kind: str) -> SLstmBlock | MLstmBlock:
-        """A block of the kind "s" or "m"."""
+        """Build a block of the kind "s" or "m"."""
         if kind == "s":
             return SLstmBlock(self.width, self.heads, self.hidden)
         return MLstmBlock(self.width, self.heads)
 
 
 def xecg(**dimensions: Any) -> XEcg:
-    """An xECG as published, or with other dimensions: see Architecture."""
+    """Build an xECG with the published dimensions, or with others: see Architecture.
+
+    >>> encoder = xecg(width=16, heads=2, hidden=32, blocks="sm")
+    >>> encoder(torch.zeros(2, 12, 1500)).shape
+    torch.Size([2, 16])
+    """
     return XEcg(Architecture(**dimensions))
 
 
@@ -73,7 +78,7 @@ class PatchEmbedding(nn.Module):
 class XEcg(Encoder):
     """Windows (n, 12, ``window_samples``) -> the mean token (n, width).
 
-    Patches that begin with 0 in all leads count as padding and are not in the mean.
+    Patches whose first sample is 0 in all leads count as padding. The mean leaves them out.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -85,11 +90,11 @@ class XEcg(Encoder):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Arguments with which ``build`` makes this architecture again."""
+        """Arguments for ``build`` that give this architecture again."""
         return asdict(self.architecture)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """One embedding a window."""
+        """Return one embedding per window."""
         self.check(windows)
         tokens = self.patch_embedding(windows)
         for number, block in enumerate(self.blocks):
@@ -99,10 +104,10 @@ class XEcg(Encoder):
         return (tokens * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)
 
     def load_published(self, weights: Weights) -> None:
-        """Take the weights of the published ``model.safetensors``.
+        """Load the weights of the published ``model.safetensors``.
 
-        Raises WeightsError, which names every weight that is missing, unexpected or misshapen, an idle one
-        too; the model is then unchanged.
+        Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape, the
+        unused mask token included. The model is then unchanged.
         """
         names = {name: _published(name) for name in self.state_dict()}
         expected = {names[name]: tensor for name, tensor in self.state_dict().items()}
@@ -112,5 +117,5 @@ class XEcg(Encoder):
 
 
 def _published(name: str) -> str:
-    """What the published file calls the weight ``name``."""
+    """Return the published name of the weight ``name``."""
     return PUBLISHED_BLOCKS + name.removeprefix(BLOCKS) if name.startswith(BLOCKS) else name

@@ -1,4 +1,4 @@
-"""The parts that both kinds of xECG's blocks have."""
+"""Building blocks of xECG's sLSTM and mLSTM blocks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ NORM_EPSILON = 1e-5
 
 
 def split(tokens: Tensor, heads: int) -> Tensor:
-    """Tokens (..., width) -> (..., heads, width / heads)."""
+    """Split tokens (..., width) into heads -> (..., heads, width / heads)."""
     return tokens.reshape(*tokens.shape[:-1], heads, -1)
 
 
 class OffsetNorm(nn.Module):
-    """Layer normalisation of (..., width), within each of ``heads`` equal parts of it, and a scale.
+    """Layer normalisation of (..., width) within each of ``heads`` equal parts, and a scale.
 
-    The scale is kept as what it differs from 1 by.
+    The weight is stored as scale - 1.
     """
 
     def __init__(self, width: int, heads: int = 1) -> None:
@@ -33,7 +33,7 @@ class OffsetNorm(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """Each channel's own convolution with this and the past tokens (n, tokens, width), then SiLU."""
+    """Causal depthwise convolution over tokens (n, tokens, width), then SiLU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class CausalConv(nn.Module):
 
 
 class Headwise(nn.Module):
-    """The weights of a linear layer of its own for each of ``heads`` equal parts of the channels."""
+    """Weights of separate linear layers for each of ``heads`` equal parts of the channels."""
 
     def __init__(self, heads: int, width: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Headwise(nn.Module):
 
 
 def headwise(tokens: Tensor, *layers: Headwise) -> Tensor:
-    """What ``layers`` make of tokens (n, tokens, heads * width), in one product.
+    """Apply ``layers`` to tokens (n, tokens, heads * width) in one matrix product.
 
     The result is (heads, n, tokens, layers * width).
     """
@@ -65,7 +65,7 @@ def headwise(tokens: Tensor, *layers: Headwise) -> Tensor:
 
 
 class GatedMlp(nn.Module):
-    """Two layers, of which half of the first one's outputs gate the other half."""
+    """Two linear layers. One half of the first layer's outputs gates the other half."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()

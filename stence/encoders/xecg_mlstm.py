@@ -1,4 +1,4 @@
-"""xECG's mLSTM block: a matrix memory, read for all tokens at once (Beck et al., xLSTM, arXiv 2405.04517)."""
+"""xECG's mLSTM block: a matrix memory in its parallel form (Beck et al., xLSTM, arXiv 2405.04517)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch.nn import functional
 from stence.encoders.xecg_blocks import CausalConv, Headwise, OffsetNorm, headwise, split
 
 QKV_WIDTH = 4
-"""Channels that a query, key or value projection mixes."""
+"""Number of channels that a query, key or value projection mixes."""
 WIDENING = 2
 EPSILON = 1e-6
 
 
 class Cell(nn.Module):
-    """The memory: queries, keys and values (n, tokens, width) -> what is read (n, tokens, width)."""
+    """The memory: queries, keys and values (n, tokens, width) -> read-out (n, tokens, width)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class Cell(nn.Module):
         self.outnorm = OffsetNorm(width, heads)
         nn.init.normal_(self.igate.bias, std=0.1)
         with torch.no_grad():
-            self.fgate.bias.copy_(torch.linspace(3, 6, heads))  # at first, most of the past is kept
+            self.fgate.bias.copy_(torch.linspace(3, 6, heads))  # initially the cell keeps most of the past
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         everything = torch.cat((query, key, value), dim=-1)
@@ -41,11 +41,12 @@ class Cell(nn.Module):
 
 
 def recall(query: Tensor, key: Tensor, value: Tensor, enters: Tensor, keeps: Tensor) -> Tensor:
-    """What each token reads of the memory of itself and those before it (n, heads, tokens, width).
+    """Return each token's read-out of the memory of all tokens up to this one (n, heads, tokens, width).
 
-    ``query``, ``key`` and ``value`` are (n, heads, tokens, width), the gates' inputs ``enters`` and ``keeps``
-    (n, heads, tokens). Quadratic in the number of tokens, of which an ECG has few. Exponents are kept
-    relative to each token's largest, so they never overflow. Computed in float32 also under autocast.
+    ``query``, ``key`` and ``value`` are (n, heads, tokens, width). The inputs of the input gate (``enters``)
+    and forget gate (``keeps``) are (n, heads, tokens). The cost is quadratic in the number of tokens, which
+    is small for an ECG. Exponents are relative to the largest of each token, so they never overflow. The
+    computation is in float32, also under autocast.
     """
     with torch.autocast(query.device.type, enabled=False):
         query, key, value, enters, keeps = (part.float() for part in (query, key, value, enters, keeps))
@@ -59,7 +60,7 @@ def recall(query: Tensor, key: Tensor, value: Tensor, enters: Tensor, keeps: Ten
 
 
 class MLstm(nn.Module):
-    """Widening, memory, gate and narrowing: tokens (n, tokens, width) -> the same shape."""
+    """Up-projection, memory, gate and down-projection: tokens (n, tokens, width) -> the same shape."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()

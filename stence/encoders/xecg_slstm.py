@@ -9,29 +9,29 @@ from torch.nn import functional
 from stence.encoders.xecg_blocks import CausalConv, GatedMlp, Headwise, OffsetNorm, headwise
 
 GATES = 4
-"""Input, forget, update and output gate, in this order in the weights of the recurrence."""
+"""Number of gates. Their order in the recurrent weights is input, forget, update, output."""
 
 
 class Cell(nn.Module):
-    """The recurrence. Weights lie as its authors' GPU kernel has them, which is the published files' layout.
+    """The recurrence. The layout of the weights is that of the authors' GPU kernel and published files.
 
-    ``_recurrent_kernel_`` is (heads, width, gates * width), ``_bias_`` (heads * gates * width,). The same
-    library's other form transposes the one and stores the other as (gates, heads, width), in the same shape:
-    such a file is refused for the shape of its kernel.
+    ``_recurrent_kernel_`` is (heads, width, gates * width), ``_bias_`` (heads * gates * width,). Another form
+    in the same library transposes the kernel, and stores the bias in the order (gates, heads, width). The
+    shape of its kernel differs, so such a file is refused.
     """
 
     def __init__(self, heads: int, width: int) -> None:
         super().__init__()
         self._recurrent_kernel_ = nn.Parameter(torch.zeros(heads, width, GATES * width))
         bias = torch.zeros(heads, GATES, width)
-        bias[:, 1] = torch.linspace(3, 6, width)  # at first, most of the past is kept
+        bias[:, 1] = torch.linspace(3, 6, width)  # initially the cell keeps most of the past
         self._bias_ = nn.Parameter(bias.flatten())
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Gate inputs (heads, n, tokens, gates * width) -> outputs (heads, n, tokens, width).
+        """Map gate inputs (heads, n, tokens, gates * width) to outputs (heads, n, tokens, width).
 
-        Exponents are kept relative to their running maximum ``peak``, so they never overflow. Computed in
-        float32 also under autocast: the state is a sum over all of the past.
+        Exponents are relative to their running maximum ``peak``, so they never overflow. The computation is
+        in float32, also under autocast, because the state is a sum over the whole past.
         """
         with torch.autocast(inputs.device.type, enabled=False):
             kernel = self._recurrent_kernel_.float()
@@ -68,7 +68,7 @@ class SLstm(nn.Module):
         self.group_norm = OffsetNorm(width, heads)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        # As published: what is named fgate feeds the input gate, and igate the forget gate.
+        # As in the published model, the layer fgate feeds the input gate, and igate the forget gate.
         gated = headwise(self.conv1d(tokens), self.fgate, self.igate)
         direct = headwise(tokens, self.zgate, self.ogate)
         outputs = self.slstm_cell(torch.cat((gated, direct), dim=-1))

@@ -180,8 +180,8 @@ class _Finetuning:
         _check_size(self._asked, config)
         self._answers = torch.from_numpy(answers).to(device)
         weights = task.weights(answers, train.patients)
-        if train.counts is not None:
-            weights = (weights.T * train.counts).T
+        if train.sample_weight is not None:
+            weights = (weights.T * train.sample_weight).T
         self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
         self._encoder_rate = config.encoder_rate if start else (config.scratch_rate or config.encoder_rate)
         self.model = first_model(config, start or first_encoder(config), len(task.outputs)).to(device)

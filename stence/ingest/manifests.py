@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from stence import patience
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
@@ -38,6 +37,7 @@ from stence.ingest.tables import (
 )
 from stence.objects import ObjectStore, StoredObject
 from stence.objects.store import MAX_KEY_BYTES
+from stence.retry import retry
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def import_manifests(engine: Engine, store: ObjectStore, settings: Settings, man
         return transact(engine, settings.outage_seconds, _import, store, manifest, reader)
 
     try:
-        taken = patience.patiently(action, settings.outage_seconds, StoreUnavailableError)
+        taken = retry(action, settings.outage_seconds, StoreUnavailableError)
     except ObjectError:
         taken = Taken(0, 1)
         reader.start()

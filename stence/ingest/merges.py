@@ -13,7 +13,6 @@ from functools import partial
 from sqlalchemy import Connection, Engine, Update, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from stence import patience
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
@@ -25,6 +24,7 @@ from stence.ingest.faults import SourceKind, log_faults, write_faults
 from stence.ingest.merge_rows import Merge, MergeTables, consistent, present_numbers, read_merges
 from stence.ingest.records import update_records
 from stence.objects import ObjectStore
+from stence.retry import retry
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def import_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     read = partial(read_merges, store, settings.patient_prefix)
-    tables = patience.patiently(read, settings.outage_seconds, StoreUnavailableError)
+    tables = retry(read, settings.outage_seconds, StoreUnavailableError)
     if not tables.files:
         return 0
     changed = transact(engine, settings.outage_seconds, _mirror, tables)

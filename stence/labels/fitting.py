@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stence import __version__
 from stence.cohort import Part, Split
+from stence.cohort.entries import LAYOUT
 from stence.device import device_of
 from stence.errors import StenceError
 from stence.fitting.finetuning import first_encoder, fit
@@ -54,7 +55,7 @@ def fit_labels(
     table = read_labels(store, settings, config, progress)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
-    made_by = (windows, recipe.version, __version__)
+    made_by = (windows, recipe.version, __version__, LAYOUT)
     with training_folder(settings, table.fingerprint, config, start.origin, *made_by) as folder:
         ecgs = gather(table, store, settings, folder / "ecgs", progress, recipe)
         _check_size(ecgs, config.labels)

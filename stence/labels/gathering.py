@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort import Part, Split, split_of
+from stence.cohort.entries import Entry, as_json, parts_of
 from stence.cohort.gathering import DUPLICATE, kept_signal
-from stence.cohort.signals import read_signals, sync_signals, write_signal
+from stence.cohort.signals import sync_signals, write_signal
 from stence.concurrency import in_order
 from stence.domain.targets import SEGMENTS
 from stence.ecg import Reason, UnusableEcgError
-from stence.ecg.recording import Sex
 from stence.encoders.recipes import VERSIONS, Recipe
 from stence.files import write_json
 from stence.labels.table import Labelled, LabelTable
@@ -56,18 +56,6 @@ class LabelledEcgs:
             for content, labels in zip(part.contents, part.labels, strict=True)
         )
         return hashlib.sha256("\n".join(sorted(ecgs)).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    content: str
-    patient: int
-    split: str
-    row: int
-    samples: int
-    answers: list[float | None]
-    sex: Sex | None
-    age: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +94,7 @@ def _write(
 ) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
-    entries: dict[str, _Entry] = {}
+    entries: dict[str, Entry] = {}
     patients: dict[str, int] = {}
     rows: Counter[Split] = Counter()
     left_out, without_patient = Counter(table.left_out), 0
@@ -119,7 +107,7 @@ def _write(
         else:
             write_signal(folder, outcome.split, outcome.signal)
             patient = patients.setdefault(outcome.ecg.patient_id, len(patients))
-            entries[content] = _entry(row, outcome, content, patient, rows[outcome.split])
+            entries[content] = _entry(row, outcome, len(entries), patient, rows[outcome.split])
             rows[outcome.split] += 1
             without_patient += outcome.ecg.patient_id == row.record
         progress("ECGs", done, len(table.rows))
@@ -158,42 +146,25 @@ def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, Mapp
     return record + last, fetch(store, record + last, limit_bytes).usable()
 
 
-def _entry(row: Labelled, opened: _Opened, content: str, patient: int, place: int) -> _Entry:
+def _entry(row: Labelled, opened: _Opened, number: int, patient: int, place: int) -> Entry:
+    """The entry of one ECG, which is a study of its own: ``number``."""
     recording = opened.ecg.recording
-    answers = [None if np.isnan(answer) else answer for answer in row.answers]
-    return _Entry(
-        content, patient, opened.split, place, opened.samples, answers, recording.sex, recording.age
+    return Entry(
+        content=opened.ecg.content_hash.hex(),
+        patient=patient,
+        study=number,
+        split=opened.split,
+        row=place,
+        samples=opened.samples,
+        labels=as_json(row.answers),
+        sex=recording.sex,
+        age=recording.age,
     )
 
 
 def _read(folder: Path, labels: int) -> LabelledEcgs:
     index = json.loads((folder / INDEX).read_text())
-    entries = [_Entry(**entry) for entry in index["ecgs"]]
-    recipe = VERSIONS[index["recipe"]]
-    parts = {
-        split: _part(
-            [entry for entry in entries if entry.split == split],
-            labels,
-            read_signals(folder, split, index["windows"], recipe),
-            recipe,
-        )
-        for split in Split
-    }
+    entries = [Entry(**entry) for entry in index["ecgs"]]
+    unknown = np.full((len(entries), SEGMENTS), np.nan, dtype=np.float32)
+    parts = parts_of(entries, folder, unknown, labels, index["windows"], VERSIONS[index["recipe"]])
     return LabelledEcgs(parts, index["left_out"], index["without_patient"])
-
-
-def _part(entries: Sequence[_Entry], labels: int, signals: NDArray[np.float32], recipe: Recipe) -> Part:
-    answers = [[np.nan if answer is None else answer for answer in entry.answers] for entry in entries]
-    return Part(
-        tuple(entry.content for entry in entries),
-        np.array([entry.patient for entry in entries], dtype=np.int64),
-        np.arange(len(entries)),
-        np.array(answers, dtype=np.float32).reshape(len(entries), labels),
-        np.full((len(entries), SEGMENTS), np.nan, dtype=np.float32),
-        np.array([entry.sex or "" for entry in entries], dtype="U1"),
-        np.array([np.nan if entry.age is None else entry.age for entry in entries], dtype=np.float64),
-        np.array([entry.samples for entry in entries], dtype=np.int64),
-        np.array([entry.row for entry in entries], dtype=np.int64),
-        signals,
-        recipe,
-    )

@@ -1,4 +1,4 @@
-"""Models: the risk model with its targets, calibration, thresholds and scorer; SegmentMIL; StenCE's pair."""
+"""Models: risk model with targets, calibration, thresholds and scorer; SegmentMIL; StenCE's pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the angiogram side learns: the patient, both arteries and the eight major segments, severe or not."""
+"""Targets of the angiogram model: severe stenosis of the patient, of both arteries, of 8 major segments."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from numpy.typing import NDArray
 from stence.domain.targets import MAJOR_SEGMENTS, SEGMENTS, Region
 
 ARTERY_OF_SEGMENT = tuple(0 if segment in Region.RCA.segments else 1 for segment in MAJOR_SEGMENTS)
-"""For each major segment the place of its artery in (RCA, LCA)."""
+"""Index of each major segment's artery in (RCA, LCA)."""
 ANGIOGRAPHIC_TARGETS = ("patient", "rca", "lca", *(f"segment_{segment}" for segment in MAJOR_SEGMENTS))
 ARTERIES = slice(1, 3)
 MAJOR = slice(3, len(ANGIOGRAPHIC_TARGETS))
-"""Where the arteries and the segments lie among the targets; the patient comes first."""
+"""Slices of the arteries and the segments among the targets. The patient comes first."""
 THRESHOLD = 70.0
-"""Percent from which a narrowing is called severe."""
+"""Smallest degree of a severe stenosis, in percent."""
 
 
 def angiographic_targets(degrees: NDArray[np.floating], threshold: float = THRESHOLD) -> NDArray[np.float32]:
-    """The targets (n, 11) of studies with segment ``degrees`` (n, 16) in percent: 1 from ``threshold`` on.
+    """Return the targets (n, 11) of studies: 1 where segment ``degrees`` (n, 16) in percent reach ``threshold``.
 
-    The row is all NaN where no major segment reaches the threshold but a minor one does: as for the risk
-    model's targets, such a patient is neither a case nor a control. Raises ValueError for another shape.
+    The row is NaN if a minor segment reaches the threshold and no major segment does. Such a patient is
+    neither a case nor a control, as for the risk model's targets. Raises ValueError for another shape.
+
+    >>> degrees = np.zeros((1, 16))
+    >>> degrees[0, 0] = 90  # segment 1, in the RCA
+    >>> dict(zip(ANGIOGRAPHIC_TARGETS[:4], angiographic_targets(degrees)[0].tolist()))
+    {'patient': 1.0, 'rca': 1.0, 'lca': 0.0, 'segment_1': 1.0}
     """
     if degrees.ndim != 2 or degrees.shape[1] != SEGMENTS:
         raise ValueError(f"expected degrees (n, {SEGMENTS}), got {degrees.shape}")

@@ -1,4 +1,4 @@
-"""Where the C-arm stood: a fixed sine-cosine code of the cell that its two angles fall into."""
+"""Position of the C-arm: a fixed sine-cosine code of the grid cell of its two angles."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import torch
 from torch import Tensor
 
 CELLS = 16
-"""Of the grid, along each angle."""
+"""Number of grid cells along each angle."""
 LOWEST = (-70.0, -50.0)
 HIGHEST = (110.0, 50.0)
-"""Degrees that the grid spans along the primary and the secondary angle."""
+"""Bounds of the grid in degrees: primary angle, secondary angle."""
 
 
 def cells(angulations: Tensor) -> Tensor:
-    """The grid's cells (..., 2) of angles (..., 2) in degrees, primary and secondary; outside the nearest."""
+    """Return the grid cells (..., 2) of angles (..., 2) in degrees, primary and secondary.
+
+    Angles outside the grid get the nearest cell.
+
+    >>> cells(torch.tensor([[-30.0, 20.0], [170.0, 0.0]])).tolist()
+    [[3, 11], [15, 8]]
+    """
     low, high = (torch.tensor(ends, device=angulations.device) for ends in (LOWEST, HIGHEST))
     places = ((angulations.float() - low) / ((high - low) / CELLS)).floor()
     return places.clamp(0, CELLS - 1).long()
 
 
 def angle_table(width: int) -> Tensor:
-    """The codes of all cells (16, 16, width): the first half tells the secondary angle, the rest the primary.
+    """Return the codes of all cells (16, 16, width).
 
-    Raises ValueError unless ``width`` is a multiple of 4.
+    The first half encodes the secondary angle, the second half the primary angle. Raises ValueError unless
+    ``width`` is a multiple of 4.
     """
     if width % 4:
         raise ValueError(f"the width of an angle's code must be a multiple of 4, not {width}")

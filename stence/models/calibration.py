@@ -1,4 +1,4 @@
-"""Calibration: one Platt line a question, so that a probability of 0.3 means 3 in 10."""
+"""Platt calibration per question of the tree: of 10 ECGs with probability 0.3, 3 are cases."""
 
 from __future__ import annotations
 
@@ -14,28 +14,35 @@ from stence.domain.targets import TARGETS
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """``slope * logit + intercept`` for each question, by default six; slopes are never negative.
+    """Calibration ``slope * logit + intercept`` per question, six by default. Slopes are never negative.
 
-    Lines act on the questions' logits, before ``coherence.probabilities``: calibrated probabilities
-    keep every promise made there.
+    It acts on the questions' logits, before ``coherence.probabilities``. So calibrated probabilities keep the
+    guarantees stated there.
+
+    >>> Calibration(slopes=(2.0,), intercepts=(-1.0,)).apply(np.array([[0.5], [1.0]])).tolist()
+    [[0.0], [1.0]]
     """
 
     slopes: tuple[float, ...] = (1.0,) * len(TARGETS)
     intercepts: tuple[float, ...] = (0.0,) * len(TARGETS)
 
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated logits of the same shape (..., questions)."""
+        """Return calibrated logits of the same shape (..., questions)."""
         return logits * np.asarray(self.slopes) + np.asarray(self.intercepts)
 
 
 def fit(
     logits: NDArray[np.float64], answers: NDArray[np.float32], weights: NDArray[np.float64]
 ) -> Calibration:
-    """Fit by maximum likelihood on held-out patients.
+    """Fit the calibration by maximum likelihood on held-out patients.
 
-    ``logits`` and ``answers`` (n, questions; NaN: not asked), ``weights`` (n,). The joint likelihood of the
-    tree is the product of its questions', so each line is fitted by itself. A question that nobody was asked
-    keeps its logit.
+    ``logits`` and ``answers`` are (n, questions; NaN: not asked), the sample ``weights`` (n,). The likelihood
+    of the tree is the product over its questions, so each line is fitted separately. A question without
+    answers keeps its logits.
+
+    >>> logits, answers = np.array([[-1.0], [1.0], [1.0]]), np.array([[0], [1], [0]], np.float32)
+    >>> np.round(fit(logits, answers, np.ones(3)).slopes, 2).tolist()
+    [0.47]
     """
     lines = [_fit_line(logits[:, column], answers[:, column], weights) for column in range(logits.shape[1])]
     slopes, intercepts = zip(*lines, strict=True)
@@ -61,7 +68,7 @@ def _fit_line(
 
 
 def _platt_labels(answer: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Platt's (1999) labels, (N+ + 1)/(N+ + 2) and 1/(N- + 2): lines stay finite where classes separate."""
+    """Return Platt's (1999) labels, (N+ + 1)/(N+ + 2) and 1/(N- + 2). Separable classes give finite lines."""
     yes = float(weight @ answer)
     no = float(weight.sum()) - yes
     return np.where(answer == 1, (yes + 1) / (yes + 2), 1 / (no + 2))

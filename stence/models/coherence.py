@@ -1,6 +1,6 @@
-"""Probabilities that cannot contradict each other: the six targets as a tree of yes/no questions.
+"""Coherent probabilities: the six targets as a tree of yes/no questions.
 
-Each question is asked only where its parent was answered yes, as in a continuation-ratio model
+A question is asked only if the answer to its parent is yes, as in a continuation-ratio model
 (Fienberg 1980; Tutz 1991):
 
     >= 50 %?  --yes-->  >= 70 %?  --yes-->  >= 90 %?  --yes-->  100 %?
@@ -9,9 +9,9 @@ Each question is asked only where its parent was answered yes, as in a continuat
                                        |
                                        no--> then it is the LCA
 
-The network answers with one logit a question. A target's probability is a product of numbers in [0, 1], so
-in any floating-point format it never rises with severity, an artery's never exceeds the patient's,
-and the two arteries together are never less likely than the patient.
+The network returns one logit per question. A target's probability is a product of numbers in [0, 1]. So in
+any floating-point format a probability never rises with severity, no artery exceeds the patient, and the sum
+of both arteries is never below the patient.
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ PARENTS = {
     "rca_70": "stenosis_70",
     "lca_70": "rca_70",
 }
-"""The target that must hold for this one to be asked."""
+"""Parent of each target in the tree: a question is asked only if its parent holds."""
 
 
 def answers(labels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Labels (n, 6) as answers to the questions (n, 6): NaN where one is not asked or unsettled."""
+    """Convert labels (n, 6) to answers of the questions (n, 6): NaN if not asked or unknown.
+
+    >>> answers(np.array([[1, 0, 0, 0, 0, 0]], np.float32)).tolist()
+    [[1.0, 0.0, nan, nan, nan, nan]]
+    """
     asked = labels.copy()
     for column, parent in enumerate(PARENTS.values()):
         if parent is not None:
@@ -47,7 +51,11 @@ def answers(labels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def probabilities(logits: NDArray[Real]) -> NDArray[Real]:
-    """Logits of the questions (..., 6) -> probabilities of the targets (..., 6), in the same precision."""
+    """Convert logits of the questions (..., 6) to probabilities of the targets (..., 6), in their precision.
+
+    >>> probabilities(np.zeros(6)).tolist()
+    [0.5, 0.25, 0.125, 0.0625, 0.125, 0.1875]
+    """
     yes = np.moveaxis(expit(logits), -1, 0)
     over_50 = yes[0]
     over_70 = over_50 * yes[1]

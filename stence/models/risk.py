@@ -1,4 +1,4 @@
-"""The risk model: an ECG encoder and a head that answers yes/no questions."""
+"""The risk model: an ECG encoder with a head for yes/no questions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from stence.encoders import Encoder
 class RiskModel(nn.Module):
     """Windows (n, 12, window_length) float32 -> logits of the questions (n, outputs).
 
-    They are the product's tree of six unless told otherwise, see ``coherence``. The head is BatchNorm1d
-    without affine and a Linear layer (StenCE's fine-tuning head).
+    The default is the tree of six questions, see ``coherence``. The head is BatchNorm1d without affine and a
+    Linear layer (StenCE's fine-tuning head).
+
+    >>> from stence.encoders import build
+    >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
+    >>> model(torch.zeros(4, 12, 1500)).shape
+    torch.Size([4, 6])
     """
 
     def __init__(self, encoder: Encoder, outputs: int = len(TARGETS)) -> None:
@@ -27,36 +32,36 @@ class RiskModel(nn.Module):
         self._encoder_learns = True
 
     def forward(self, windows: Tensor) -> Tensor:
-        """One row of logits a window."""
+        """Return one row of logits per window."""
         logits: Tensor = self.answer(self.normalise(self.encoder(windows)))
         return logits
 
     def freeze_encoder(self) -> None:
-        """From now on only the head learns; the encoder embeds as it does at work, also in training mode.
+        """Freeze the encoder: only the head learns, and the encoder stays in evaluation mode.
 
-        So nothing in it changes, statistics of its normalisations included, and nothing is dropped.
+        So its weights and batch-norm statistics never change, and its dropout is off.
         """
         self.encoder.requires_grad_(False)
         self._encoder_learns = False
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, of a frozen encoder never."""
+        """Set the training mode. A frozen encoder stays in evaluation mode."""
         super().train(mode)
         self.encoder.train(mode and self._encoder_learns)
         return self
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """The parameters that are not the encoder's, which learn at their own rate."""
+        """Return the parameters of the head, which have their own learning rate."""
         return list(self.answer.parameters())
 
 
 class InferenceForm(nn.Module):
-    """A trained risk model with its encoder folded.
+    """Inference form of a trained risk model, with a folded encoder.
 
-    ECGs (n, windows, 12, window_length) -> logits (n, outputs). An ECG's are the mean of its windows': the
-    head is linear, so it may act on the mean embedding. The model itself is left as it is, and may be trained
-    on.
+    ECGs (n, windows, 12, window_length) -> logits (n, outputs). The logits of an ECG are the mean over its
+    windows. The head is linear, so it acts on the mean embedding. The model itself does not change, and its
+    training can continue.
     """
 
     def __init__(self, model: RiskModel) -> None:
@@ -68,22 +73,22 @@ class InferenceForm(nn.Module):
 
     @property
     def outputs(self) -> int:
-        """How many questions it answers."""
+        """Number of questions."""
         return self.answer.out_features
 
     @property
     def size(self) -> int:
-        """How many numbers an ECG's embedding has."""
+        """Size of an ECG's embedding."""
         return self.normalise.num_features
 
     @torch.inference_mode()
     def forward(self, ecgs: Tensor) -> Tensor:
-        """One row of logits an ECG."""
+        """Return one row of logits per ECG."""
         return self.embed_and_answer(ecgs)[1]
 
     @torch.inference_mode()
     def embed_and_answer(self, ecgs: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings (n, size), each the mean of its windows', and logits."""
+        """Return embeddings (n, size), each the mean over the windows, and logits (n, outputs)."""
         count, windows = ecgs.shape[:2]
         embedded = self.encoder(ecgs.flatten(0, 1)).view(count, windows, -1).mean(dim=1)
         return embedded, self.answer(self.normalise(embedded))

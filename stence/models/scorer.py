@@ -1,4 +1,4 @@
-"""A trained, calibrated model at work: prepared ECGs in, probabilities out."""
+"""Inference with a trained, calibrated model: from preprocessed ECGs to probabilities."""
 
 from __future__ import annotations
 
@@ -21,19 +21,32 @@ from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm, RiskModel
 
 BLOCK = 256
-"""ECGs that go through the network together on a GPU. Always exactly so many, the last block padded with
-zeros, because products of matrices of another shape round differently."""
+"""Batch size on a GPU. The last block is padded with zeros to this size, because matrix products of another
+shape round differently."""
 
 
 class Scores(NamedTuple):
-    """``probabilities`` (n, 6) of ECGs, and random ``projections`` (n, 32) of their embeddings."""
+    """``probabilities`` (n, 6) of ECGs, and random ``projections`` (n, 32) of their embeddings.
+
+    >>> Scores(np.full((1, 6), 0.5), np.zeros((1, 32), np.float32)).probabilities.shape
+    (1, 6)
+    """
 
     probabilities: NDArray[np.float64]
     projections: NDArray[np.float32]
 
 
 class RiskScorer:
-    """Scores ECGs with one model version; give it what its ``prepare`` made."""
+    """Scorer of one model version. ``score`` takes the ECGs that ``prepare`` returns.
+
+    >>> from stence.encoders import build, recipes
+    >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
+    >>> about = {"model_version": "demo", "recipe": recipes.STENCE, "windows": 3, "thresholds": {}}
+    >>> scorer = RiskScorer(model, Calibration(), **about)
+    >>> ecg = scorer.prepare(Recording(np.zeros((12, 5000), np.float32), sampling_rate=500))
+    >>> scorer.score(ecg[None]).shape
+    (1, 6)
+    """
 
     targets = TARGET_NAMES
 
@@ -58,24 +71,24 @@ class RiskScorer:
 
     @property
     def preprocessing_version(self) -> str:
-        """How its ECGs must have been prepared."""
+        """Version of the required preprocessing."""
         return self.recipe.version
 
     def prepare(self, recording: Recording) -> NDArray[np.float32]:
-        """What it reads of an ECG: (windows, 12, samples). Raises UnusableEcgError for one too short."""
+        """Preprocess an ECG to (windows, 12, samples). Raises UnusableEcgError if it is too short."""
         return self.recipe.prepare(recording, self.windows)
 
     def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Calibrated probabilities (n, 6), rounded to 6 decimals, of ECGs (n, windows, 12, samples).
+        """Return calibrated probabilities (n, 6), rounded to 6 decimals, of ECGs (n, windows, 12, samples).
 
         Raises ValueError as ``embed_and_score`` does.
         """
         return self.embed_and_score(ecgs).probabilities
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
-        """Calibrated probabilities and projections of ECGs (n, windows, 12, samples).
+        """Return calibrated probabilities and projections of ECGs (n, windows, 12, samples).
 
-        Raises ValueError for another number of windows than the model was calibrated with.
+        Raises ValueError unless the number of windows is that of the calibration.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
@@ -85,14 +98,14 @@ class RiskScorer:
 
 
 class _Inferred(NamedTuple):
-    """Embeddings (n, size) float32 and logits (n, outputs) float64; an ECG's do not depend on the others."""
+    """Embeddings (n, size) float32 and logits (n, outputs) float64, independent of the other ECGs."""
 
     embeddings: NDArray[np.float32]
     logits: NDArray[np.float64]
 
 
 def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
-    """Logits (n, outputs) of ECGs (n, windows, 12, samples); an ECG's do not depend on the others."""
+    """Return logits (n, outputs) of ECGs (n, windows, 12, samples), independent of the other ECGs."""
     return _infer(network, ecgs, device).logits
 
 
@@ -101,10 +114,10 @@ def _infer(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> _
 
 
 def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> _Inferred:
-    """On a CPU every thread has an ECG to itself.
+    """Infer each ECG in its own CPU thread.
 
-    Threads that share one would wait for each other in every layer, the longer the more else runs; and how
-    they share out its rows would show in the last digits.
+    Threads that share an ECG would wait for each other in every layer. Their number would also change the
+    last digits of the results.
     """
 
     def infer(ecg: NDArray[np.floating]) -> tuple[Tensor, Tensor]:

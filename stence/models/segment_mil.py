@@ -1,7 +1,8 @@
-"""SegmentMIL: the views of an angiogram, each a bag of patch features, to a stenosis logit for 11 targets.
+"""SegmentMIL: multiple-instance learning from views of an angiogram to stenosis logits of 11 targets.
 
-Learned queries, one a target, attend to the patches of all views (arXiv 2606.02605). The names and shapes of
-the weights are those of the published files. Patches are never projected one by one: see CrossAttention.
+A view is a bag of patch features. One learned query per target attends to the patches of all views (arXiv
+2606.02605). Names and shapes of the weights are those of the published files. Patches are never projected
+one by one: see CrossAttention.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, ARTERIES, ARTERY_OF
 from stence.models.angle_embedding import angle_table, cells
 
 PATIENTS_HEAD = ("classifiers.0.0.", "classifier.0.")
-"""Published files hold the patient's head under both names; the first is this model's."""
+"""Names of the patient's head. Published files hold both; this model uses the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What queries look at: projected patches ``tokens @ weight.T``, shifted by ``offsets`` of their views.
+    """Memory of the cross-attention: projected patches ``tokens @ weight.T`` plus their views' ``offsets``.
 
     ``tokens`` (b, views * n, patch_dim), ``weight`` (d, patch_dim), ``offsets`` (b, views, d), ``hidden``
     (b, views): true for padding.
@@ -38,7 +39,12 @@ class Memory:
 class SegmentMIL(nn.Module):
     """Patch features of the views of studies -> logits of ``ANGIOGRAPHIC_TARGETS`` (b, 11).
 
-    Raises ValueError where the dimensions do not go together.
+    Raises ValueError for impossible dimensions.
+
+    >>> model = SegmentMIL(patch_dim=8, embed_dim=16, layers=1, heads=2)
+    >>> tokens = torch.zeros(1, 2, 1, 4, 8)  # a study with 2 views, 1 frame, 4 patches of 8 features
+    >>> model(tokens, torch.tensor([2]), torch.zeros(1, 2, 2)).shape
+    torch.Size([1, 11])
     """
 
     pos_embeddings: Tensor
@@ -70,17 +76,18 @@ class SegmentMIL(nn.Module):
         self.classifiers = nn.ModuleList(nn.Sequential(nn.Linear(embed_dim, 1)) for _ in ANGIOGRAPHIC_TARGETS)
 
     def forward(self, tokens: Tensor, views: Tensor, angulations: Tensor) -> Tensor:
-        """Logits of studies; the arguments are those of ``decode``."""
+        """Return the logits (b, 11) of studies. The arguments are those of ``decode``."""
         return self.classify(self.decode(tokens, views, angulations))
 
     def decode(
         self, tokens: Tensor, views: Tensor, angulations: Tensor, further: Tensor | None = None
     ) -> Tensor:
-        """What the 11 queries have found, then what ``further`` ones (n, embed_dim): (b, 11 + n, embed_dim).
+        """Return the outputs of the 11 queries, then of ``further`` queries (n, embed_dim).
 
-        ``tokens`` (b, views, frames, n, patch_dim) in any precision, padded to the largest number of views;
-        ``views`` (b,) says how many there are, at least one; ``angulations`` (b, views, 2) are the primary
-        and secondary angles in degrees. What lies in padding has no effect, as long as it is finite.
+        The result is (b, 11 + n, embed_dim). ``tokens`` (b, views, frames, n, patch_dim) in any precision are
+        padded to the largest number of views. ``views`` (b,) is the number of views, at least one.
+        ``angulations`` (b, views, 2) are the primary and secondary angles in degrees. Values in the padding
+        have no effect, but must be finite.
         """
         batch, most_views = tokens.shape[:2]
         flat = tokens.reshape(batch, -1, tokens.shape[-1]).to(_working_type(self.query))
@@ -93,9 +100,9 @@ class SegmentMIL(nn.Module):
         return found
 
     def classify(self, found: Tensor) -> Tensor:
-        """Logits (b, 11) of what the first 11 queries found (b, 11 or more, embed_dim).
+        """Return the logits (b, 11) of query outputs ``found`` (b, 11 or more, embed_dim).
 
-        A segment's logit comes on top of its artery's, and all of them on top of the patient's.
+        The artery's logit is added to a segment's logit. The patient's logit is added to all others.
         """
         own = torch.cat([head(found[:, place]) for place, head in enumerate(self.classifiers)], dim=1).float()
         patient, arteries, segments = own[:, :1], own[:, ARTERIES], own[:, MAJOR]
@@ -103,10 +110,10 @@ class SegmentMIL(nn.Module):
         return torch.cat((patient, patient + arteries, patient + segments), dim=1)
 
     def load_published(self, weights: Weights) -> None:
-        """Take the weights of the authors' SegmentMIL, without its backbone.
+        """Load the weights of the authors' SegmentMIL, without its backbone.
 
-        Raises WeightsError, which names every weight that is missing, unexpected or misshapen; the model is
-        then unchanged.
+        Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape. The
+        model is then unchanged.
         """
         own, given = self.state_dict(), _with_both_names(weights)
         check_fit(given, _with_both_names(own), "SegmentMIL")
@@ -127,7 +134,7 @@ class Decoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Queries attend to each other, then to the memory, then each goes through two layers with ReLU."""
+    """Self-attention of the queries, cross-attention to the memory, and two linear layers with ReLU."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -148,13 +155,13 @@ class DecoderLayer(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of few queries (b, q, d) to thousands of tokens, as they come from the disk.
+    """Multi-head attention of few queries (b, q, d) to thousands of unprojected tokens.
 
-    Attention is linear in the memory but for the softmax of its scores. So each head's query is carried back
-    through the key's projection and the memory's own to the space of the tokens, and the mean of tokens
-    that it attends to is carried forward through the value's. The result is that of
-    ``torch.nn.MultiheadAttention`` over the projected memory (whose key bias moves all scores of a query
-    alike, and so does nothing), at a fraction of the products: no token is multiplied with a square matrix.
+    Attention is linear in the memory, except for the softmax of its scores. So the key projection and the
+    memory's projection are applied to each head's query, which gives a query in the space of the tokens. The
+    value projection is applied to the weighted mean of the tokens. The result equals
+    ``torch.nn.MultiheadAttention`` over the projected memory, with far fewer products: no token is multiplied
+    with a square matrix. The key bias has no effect, because it shifts all scores of a query equally.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -182,14 +189,14 @@ class CrossAttention(nn.Module):
         return mixed
 
     def _weights(self, asked: Tensor, memory: Memory) -> Tensor:
-        """Each token's share (b, heads * q, views * n) in what answers ``asked`` (b, heads * q, d)."""
+        """Return attention weights (b, heads * q, views * n) of the queries ``asked`` (b, heads * q, d)."""
         of_views = (asked @ memory.offsets.mT).masked_fill(memory.hidden[:, None], -torch.inf)
         of_tokens = (asked @ memory.weight) @ memory.tokens.mT
         scores = of_tokens.view(*of_views.shape, -1) + of_views[..., None]
         return scores.flatten(2).softmax(dim=-1)
 
     def _mean(self, weights: Tensor, memory: Memory) -> Tensor:
-        """The memory's mean with these weights: (b, heads * q, d)."""
+        """Return the weighted mean of the memory (b, heads * q, d)."""
         of_views = weights.view(*weights.shape[:2], memory.offsets.shape[1], -1).sum(dim=-1)
         return functional.linear(weights @ memory.tokens, memory.weight) + of_views @ memory.offsets
 
@@ -201,13 +208,13 @@ class CrossAttention(nn.Module):
 
 
 def _working_type(weight: Tensor) -> Any:
-    """The precision in which products with ``weight`` are computed at the moment."""
+    """Return the dtype of products with ``weight``, which depends on autocast."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 def _with_both_names(weights: Weights) -> dict[str, Tensor]:
-    """The weights with the patient's head under its second name too, where one of the two is there."""
+    """Copy the weights, and add the patient's head under its other name if only one is there."""
     both = dict(weights)
     for name, tensor in weights.items():
         for prefix, other in (PATIENTS_HEAD, PATIENTS_HEAD[::-1]):

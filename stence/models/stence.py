@@ -1,4 +1,4 @@
-"""StenCE: ECGs and angiograms of the same patients, brought to one space."""
+"""StenCE: contrastive model with a shared embedding space of ECGs and angiograms."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from stence.encoders import Encoder
 from stence.models.segment_mil import SegmentMIL
 
 SHARED = 256
-"""Dimensions of the shared space."""
+"""Number of dimensions of the shared space."""
 BIAS = 0.01
 
 
 class StencePair(nn.Module):
-    """An ECG encoder and a SegmentMIL, each with a way into the shared space.
+    """An ECG encoder and a SegmentMIL, each with a projector into the shared space.
 
-    The angiogram's way begins with a query of its own beside SegmentMIL's 11; at first it asks what the
-    patient's does, so that a taught SegmentMIL answers something that an ECG can tell. Both arguments become
-    part of the pair.
+    The angiogram's embedding comes from an additional query beside the 11 of SegmentMIL. Its initial value is
+    the patient's query, so the output of a trained SegmentMIL is informative from the start. Both arguments
+    become part of the pair; they are not copied.
+
+    >>> from stence.encoders import build
+    >>> encoder = build("otis", width=16, depth=1, heads=2)
+    >>> pair = StencePair(encoder, SegmentMIL(patch_dim=8, embed_dim=16, layers=1, heads=2), shared=4)
+    >>> [layer.out_features for layer in (pair.ecg_projector[-1], pair.angiogram_projector[-1])]
+    [4, 4]
     """
 
     def __init__(self, encoder: Encoder, segment_mil: SegmentMIL, shared: int = SHARED) -> None:
@@ -30,26 +36,29 @@ class StencePair(nn.Module):
         self.angiogram_projector = projector(width, shared)
 
     def ecg(self, windows: Tensor) -> Tensor:
-        """Prepared windows (n, 12, window_samples) -> places in the shared space (n, shared)."""
+        """Embed preprocessed windows (n, 12, window_samples) in the shared space (n, shared)."""
         places: Tensor = self.ecg_projector(self.encoder(windows))
         return places
 
     def angiogram(self, tokens: Tensor, views: Tensor, angulations: Tensor) -> tuple[Tensor, Tensor]:
-        """Studies as ``SegmentMIL.decode`` takes them -> places (n, shared) and stenosis logits (n, 11)."""
+        """Embed studies in the shared space (n, shared), and return their stenosis logits (n, 11) too.
+
+        The arguments are those of ``SegmentMIL.decode``.
+        """
         found = self.segment_mil.decode(tokens, views, angulations, further=self.query)
         return self.angiogram_projector(found[:, -1]), self.segment_mil.classify(found)
 
     def angiogram_parameters(self) -> list[nn.Parameter]:
-        """The parameters that are not the ECG's, which learn at their own rate."""
+        """Return the parameters of the angiogram's side, which have their own learning rate."""
         return [self.query, *self.segment_mil.parameters(), *self.angiogram_projector.parameters()]
 
     def ecg_parameters(self) -> list[nn.Parameter]:
-        """The parameters on the ECG's way."""
+        """Return the parameters of the ECG's side."""
         return [*self.encoder.parameters(), *self.ecg_projector.parameters()]
 
 
 def projector(width: int, shared: int) -> nn.Sequential:
-    """LayerNorm, Linear, ReLU, Linear from ``width`` to the ``shared`` space."""
+    """Build the projector LayerNorm, Linear, ReLU, Linear from ``width`` to ``shared`` dimensions."""
     layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, shared))
     for layer in layers:
         if isinstance(layer, nn.Linear):

@@ -1,3 +1,3 @@
-"""Whether what the models see, say and achieve is still what it was: figures a day, and alerts about them."""
+"""Monitoring of inputs, scores and outcomes: daily metrics in the database, and alerts by rules."""
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Alerts: open -> acknowledged -> resolved, and what of a day's findings becomes of them.
+"""Alerts: opened, kept and resolved by the findings of each day.
 
-Of one cause at most one is not resolved: it stays while its condition holds, and resolves itself on the first
-later day on which the condition was looked at and does not hold. A day is judged by what is known of later
-ones: looking at an older day again neither resolves what was seen since, nor raises what is over. Every
-opening, acknowledgement and resolution leaves a row in ``alert_events``.
+States: open -> acknowledged -> resolved. Each cause has at most one alert that is not resolved. The alert
+stays while its condition holds. It is resolved on the first later day on which the condition was examined and
+does not hold. A second run for an older day respects later days: it does not resolve an alert that was seen
+since, and it does not raise an alert that is over. Every opening, acknowledgement and resolution adds a row
+to ``alert_events``.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from stence.database.tables import alert_events, alerts
 from stence.errors import MonitoringError
 
 MONITOR = "stence"
-"""Who resolves alerts whose condition is gone."""
+"""Author of automatic resolutions."""
 UNSEEN_DAYS = 14
-"""An alert of which nothing was measured for so long is resolved: a machine that is no longer there."""
+"""Days without a measurement after which an alert is resolved, for example of a removed machine."""
 
 
 class Cause(NamedTuple):
-    """What an alert is about; of one cause there is one alert at a time."""
+    """The subject of an alert. Each cause has one alert at a time."""
 
     rule: str
     model_version: str | None
@@ -36,7 +37,7 @@ class Cause(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule found of a cause on a day, also where its condition does not hold."""
+    """Result of a rule for a cause on a day, whether its condition holds or not."""
 
     cause: Cause
     holds: bool
@@ -47,7 +48,7 @@ class Finding:
 
 
 class Alert(NamedTuple):
-    """An alert in short; ``detail`` says in words what was found and what to do, and names no patient."""
+    """An alert in short. ``detail`` says what was found and what to do, and names no patient."""
 
     id: int
     rule: str
@@ -60,7 +61,7 @@ class Alert(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What changed."""
+    """The alerts that changed."""
 
     opened: list[Alert]
     resolved: list[Alert]
@@ -69,9 +70,10 @@ class Settled(NamedTuple):
 def settle(
     connection: Connection, findings: Iterable[Finding], window_end: datetime, versions: Collection[str]
 ) -> Settled:
-    """Open, keep and resolve alerts by what was found of the day that ends at ``window_end``.
+    """Open, keep and resolve alerts by the findings of the day that ends at ``window_end``.
 
-    ``versions`` are the models that are watched: alerts about others are resolved. Monitors take turns.
+    ``versions`` are the monitored models: alerts about other models are resolved. Monitor runs wait for each
+    other.
     """
     connection.execute(queries.statement("metrics_01_lock"))
     newest = _newest(connection)
@@ -89,16 +91,16 @@ def settle(
 
 
 def acknowledge(connection: Connection, number: int, *, by: str, note: str | None = None) -> Alert:
-    """Record that somebody has taken up an open alert. Raises MonitoringError for any other."""
+    """Record that a person takes care of an open alert. Raises MonitoringError for other states."""
     _check(connection, number, ("open",), "be acknowledged")
     values = {"state": "acknowledged", "acknowledged_at": func.now(), "acknowledged_by": by, "note": note}
     return _change(connection, number, values, "acknowledged", by, note)
 
 
 def resolve(connection: Connection, number: int, *, by: str, note: str | None = None) -> Alert:
-    """Resolve an alert. It comes back where its condition still holds on a day that began later.
+    """Resolve an alert. It is raised again if its condition holds on a day that began later.
 
-    Raises MonitoringError for one that is unknown or resolved already.
+    Raises MonitoringError if the alert is unknown or resolved already.
     """
     _check(connection, number, ("open", "acknowledged"), "be resolved")
     return _resolve(connection, number, by, note)
@@ -116,7 +118,7 @@ def _newest(connection: Connection) -> dict[Cause, Row[Any]]:
 
 
 def _is_news(last: Row[Any] | None, window_end: datetime) -> bool:
-    """Whether what holds on a day is not told by the last alert of its cause."""
+    """True if no alert of this cause already covers the day."""
     if last is None:
         return True
     if last.state != "resolved" or window_end <= last.last_window_end:
@@ -158,7 +160,7 @@ def _keep(connection: Connection, last: Row[Any], finding: Finding, window_end: 
 
 
 def _forget(connection: Connection, window_end: datetime, versions: Collection[str]) -> list[Alert]:
-    """Resolve what is about models that are no longer watched, and what was not seen for long."""
+    """Resolve alerts of models that are no longer monitored, and alerts without recent measurements."""
     a = alerts.c
     left = select(a.id).where(a.state != "resolved", a.last_window_end <= window_end).order_by(a.id)
     unwatched: ColumnElement[bool] = a.model_version.is_not(None) & a.model_version.not_in(versions)

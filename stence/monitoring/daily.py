@@ -1,7 +1,7 @@
-"""The daily look: every part measures the day, and alerts are judged by what was found.
+"""The daily monitor run: every part measures the day, then the alert rules are applied to the metrics.
 
-A part that fails is told, as a figure with an alert and in ``monitor_runs``, and stops no other. Looking at a
-day again puts new figures in the place of the old ones and raises no alert twice.
+A part that fails does not stop the others. The failure becomes a metric with an alert of its own, and is
+recorded in ``monitor_runs``. A second run for the same day replaces its metrics and raises no alert twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.leases import close_dead, kept_alive, lease_end
-from stence.database.outage import patiently, transact
+from stence.database.outage import retry_outages, transact
 from stence.database.tables import monitor_runs
 from stence.domain.windows import Window
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
@@ -51,7 +51,7 @@ Measure = Callable[[Engine, Settings, Window, Watched], Iterator[Metric]]
 
 
 class Part(NamedTuple):
-    """A part of monitoring; what is not of the ``champion_only`` is measured of models in shadow, too."""
+    """One part of monitoring. Parts that are not ``champion_only`` measure models in shadow, too."""
 
     name: str
     measure: Measure
@@ -74,7 +74,7 @@ PARTS = (
 
 @dataclass(slots=True)
 class Watch:
-    """What came of looking: how many figures, which alerts, and what could not be computed."""
+    """Outcome of a monitor run: number of metrics, changed alerts, and the parts that failed."""
 
     metrics: int = 0
     opened: list[alerts.Alert] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What was measured of a day, by window: outcomes are those of earlier ECGs."""
+    """The metrics of a day, by window. Outcomes have an earlier window than the other parts."""
 
     window: Window
     figures: dict[Window, list[Metric]]
@@ -92,25 +92,25 @@ class Day:
 
     @property
     def metrics(self) -> list[Metric]:
-        """All of it."""
+        """The metrics of all windows."""
         return [metric for metrics in self.figures.values() for metric in metrics]
 
 
 def complete_days(settings: Settings, now: datetime | None = None) -> list[date]:
-    """The last ``monitor_days`` days that are over where the hospital is."""
+    """The last ``monitor_days`` days that are over in the hospital's timezone."""
     today = (now or datetime.now(UTC)).astimezone(ZoneInfo(settings.timezone)).date()
     return [today - timedelta(days=back) for back in range(settings.monitor_days, 0, -1)]
 
 
 def watch(engine: Engine, settings: Settings, days: Sequence[date], progress: Progress = silent) -> Watch:
-    """Look at each of ``days``, the oldest first; what came of it is in the database when this returns.
+    """Monitor each of ``days``, oldest first. Metrics and alerts are in the database when this returns.
 
     Raises MonitoringError where no model is champion, ConfigurationError for wrong rules, and
     DatabaseUnavailableError.
     """
     rules, seen = load_rules(settings), Watch()
     with _recorded(engine, settings, len(days), seen):
-        watched = patiently(lambda: _watched(engine), settings.outage_seconds)
+        watched = retry_outages(lambda: _watched(engine), settings.outage_seconds)
         for number, day in enumerate(sorted(set(days))):
             progress("days", number, len(days), note=f"{day}")
             measured = measure_day(engine, settings, watched, day)
@@ -124,7 +124,7 @@ def watch(engine: Engine, settings: Settings, days: Sequence[date], progress: Pr
 
 
 def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], day: date) -> Day:
-    """What every part measures of ``day``, of the champion, which comes first, and of the shadows."""
+    """Measure ``day`` with every part. ``watched`` holds the champion first, then the models in shadow."""
     window = Window.of_day(day, settings.timezone)
     figures: dict[Window, list[Metric]] = defaultdict(list)
     failed = []
@@ -145,11 +145,11 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
 
 
 def _measured(part: Part, engine: Engine, settings: Settings, window: Window, model: Watched) -> list[Metric]:
-    return patiently(lambda: list(part.measure(engine, settings, window, model)), settings.outage_seconds)
+    return retry_outages(lambda: list(part.measure(engine, settings, window, model)), settings.outage_seconds)
 
 
 def _said(error: Exception) -> str:
-    """What went wrong, or where: texts of errors that are not ours may hold what lies in the database."""
+    """The error's text, or its place: texts of foreign errors may hold values from the database."""
     if isinstance(error, StenceError):
         return str(error)
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -163,7 +163,7 @@ def _part_failed(part: Part, failed: bool) -> Metric:
 def _settle(
     connection: Connection, settings: Settings, rules: Rules, watched: Sequence[Watched], measured: Day
 ) -> alerts.Settled:
-    """Write a day's figures, and judge its alerts by them and those of the days before."""
+    """Write a day's metrics, then open and resolve alerts by these metrics and those of the days before."""
     for window, metrics in measured.figures.items():
         write(connection, window, metrics, everything=not measured.failed)
     earlier = [
@@ -176,7 +176,7 @@ def _settle(
 
 
 def _windows_before(settings: Settings, window: Window, count: int) -> Iterator[set[Window]]:
-    """The windows that the parts look at on each of the days before."""
+    """The windows of all parts, on each of the days before."""
     zone = ZoneInfo(settings.timezone)
     for back in range(1, count + 1):
         day = Window.of_day(window.start.astimezone(zone).date() - timedelta(days=back), settings.timezone)
@@ -192,7 +192,7 @@ def _watched(engine: Engine) -> list[Watched]:
 
 @contextmanager
 def _recorded(engine: Engine, settings: Settings, days: int, seen: Watch) -> Iterator[None]:
-    """A row of ``monitor_runs`` about the block, and how it ends."""
+    """Record the block as a row of ``monitor_runs``, with the state in which the block ends."""
     number = uuid.uuid4()
     row = update(monitor_runs).where(monitor_runs.c.id == number)
     leased = {"lease_expires_at": lease_end(settings.lease_seconds)}

@@ -1,7 +1,8 @@
-"""Embedding drift: whether the model's encoder still sees what it saw in the reference.
+"""Embedding drift: distance between the encoder's embeddings of a window and those of the reference.
 
-Compared are random projections of the embeddings to 32 numbers, which keep distances about as they
-are (Johnson & Lindenstrauss 1984). What no single measure shows, as a new kind of ECG, moves them.
+Embeddings are compared after a random projection to 32 dimensions, which nearly keeps their distances
+(Johnson & Lindenstrauss 1984). They also move when no single measure does, for example with a new kind of
+ECG.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ SEED = 20_260_101
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """``embedding_mmd`` and its ``embedding_mmd_p``, of all ECGs, each device and each site.
+    """``embedding_mmd`` and its ``embedding_mmd_p``: all ECGs, each device and each site.
 
-    Of at most ``drift_sample`` ECGs on each side; p by permutation, Holm-adjusted over the window. Nothing
-    without a reference of the model's own.
+    Each side has at most ``drift_sample`` ECGs. p is found by permutation and Holm-adjusted over the window.
+    Nothing is measured unless the model has a reference of its own.
     """
     profile = reference(engine, settings, window, model)
     if profile is None:

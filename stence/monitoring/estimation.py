@@ -1,13 +1,15 @@
-"""What a model should reach on a day's ECGs, long before anybody knows what they had.
+"""Expected performance on a day's ECGs, estimated long before their outcomes are known.
 
-A calibrated probability p says that p of such people have the stenosis, so each ECG counts as p of a case
-and 1 - p of a control, and any figure follows (confidence-based performance estimation: Guillory et al. 2021;
-Garg et al. 2022; Białek et al. 2024). It cannot see what the probabilities do not know: where the link
-between ECG and disease changes, or where they are calibrated for other people, as are those of a model that
-learned only from people who were sent, outcomes alone will tell. It is what to expect until they come.
+A calibrated probability p means that a share p of such people have the stenosis. Each ECG therefore counts as
+p of a case and 1 - p of a control, and every metric follows from these weights (confidence-based performance
+estimation: Guillory et al. 2021; Garg et al. 2022; Białek et al. 2024).
 
-The interval is where the figure of these very ECGs would lie were all their outcomes known: each resample
-draws the outcomes from the probabilities. All ECGs of a patient have one fate.
+The estimate is only as good as the calibration. It misses a change in the link between ECG and disease. It is
+also wrong where the probabilities are calibrated for other people: a model that learned from referred
+patients only is an example. In both cases only outcomes show the true performance.
+
+The interval is the range of the metric over the possible outcomes of these same ECGs. Each resample draws
+outcomes from the probabilities. Outcomes are drawn once per patient.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ from stence.monitoring.metrics import Metric
 from stence.settings import Settings
 
 MIN_COUNT = 50
-"""ECGs; fewer are no basis for a figure."""
+"""Minimum number of ECGs for a metric."""
 
 Rows = NDArray[np.float64]
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """Expected figures of the ECGs that the model scored in ``window``. Raises DatabaseUnavailableError."""
+    """Expected metrics of the ECGs that the model scored in ``window``. Raises DatabaseUnavailableError."""
     with engine.connect() as connection:
         scored = read_scored(connection, window, model)
     for metric in expected(scored, model.thresholds, settings.monitor_bootstraps):
@@ -44,7 +46,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
 
 
 def expected(scored: Scored, thresholds: Mapping[str, float], count: int) -> Iterator[Metric]:
-    """AUROC, AUPRC, PPV and sensitivity to expect of each target, and in each slice of enough ECGs."""
+    """Expected AUROC, AUPRC, PPV and sensitivity of each target, and of each slice with enough ECGs."""
     everyone = np.ones(len(scored.patients), dtype=bool)
     slices = [("target", "", everyone)]
     slices += [(f"target|{kind}", f"|{name}", who) for kind, name, who in scored.slices()]
@@ -75,7 +77,7 @@ def _expected(
 
 
 def _figures(probability: Rows, cases: NDArray[Any], threshold: float, weights: Rows) -> dict[str, Rows]:
-    """Of each row of ``cases`` (n,) or (r, n), how much of a case each ECG is; ``weights`` (1, n)."""
+    """Metrics for each row of ``cases`` (n,) or (r, n), the share of a case per ECG; ``weights`` (1, n)."""
     flagged = probability >= threshold
     each = weights * cases
     areas, precisions = metrics.ranked(probability, each, weights - each)

@@ -1,4 +1,4 @@
-"""Input drift: whether the ECGs are still like those of the reference, in what was measured in them."""
+"""Input drift: distance between the measurements of a window's ECGs and those of the reference."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from stence.monitoring.samples import ALL, MEASURES, MIN_COUNT, Sample, alike, c
 from stence.settings import Settings
 
 NEW = ("device", "site", "sampling_rate")
-"""Categories of which a new one is told."""
+"""Categories for which a new value raises an alert."""
 PEOPLE = ("sex", "indication")
-"""Categories whose shares are tested. How many ECGs each device sends is told by the feed's figures."""
+"""Categories whose shares are tested. The feed's metrics cover the number of ECGs of each device."""
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """``input_ks`` and ``input_ks_p`` by measure, of all ECGs, each device and each site; ``input_psi``,
-    ``input_psi_consecutive``, ``category_p`` and ``new_category``.
+    """Input drift of all ECGs, each device and each site.
 
-    p-values are Holm-adjusted over all distances of the window, those of categories among themselves. Of all
-    ECGs, the reference counts with the window's shares of the sites; categories are compared site by site.
-    Without a reference only ``input_missing``.
+    Metrics: ``input_ks`` and ``input_ks_p`` by measure, ``input_psi``, ``input_psi_consecutive``,
+    ``category_p`` and ``new_category``. p-values are Holm-adjusted over all distances of the window; those of
+    categories are adjusted among themselves. For all ECGs together, the reference is weighted to the window's
+    shares of sites. Categories are compared site by site. Without a reference, only ``input_missing`` is
+    measured.
     """
     profile = reference(engine, settings, window, model)
     yield from missing.measure(engine, settings, window, profile)
@@ -45,7 +46,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
 
 
 def distances(reference: Sample, window: Sample) -> Iterator[Metric]:
-    """The distances of each measure in each part, and their adjusted p."""
+    """Distances of each measure in each slice, with their adjusted p."""
     found = []
     for of, before, now in comparable(reference, window):
         for name, earlier, later in _columns(before.measures(), now.measures()):
@@ -67,7 +68,7 @@ def _stability(metric: str, reference: Sample, window: Sample) -> Iterator[Metri
 def _columns(
     before: NDArray[np.float64], now: NDArray[np.float64]
 ) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64]]]:
-    """Of each measure the known values on both sides, where there are enough."""
+    """Known values of each measure on both sides, for measures with enough values."""
     for name, *columns in zip(MEASURES, before.T, now.T, strict=True):
         earlier, later = map(known, columns)
         if min(len(earlier), len(later)) >= MIN_COUNT:

@@ -1,4 +1,4 @@
-"""Label drift: whether cath reports still say what they said, of those whose arteries were looked at."""
+"""Label drift: distance between the cath reports of a window and those of the reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ MIN_STUDIES = 10
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
     """``report_ks`` and its Holm-adjusted ``report_ks_p`` of the studies performed in the window.
 
-    By ``max_degree``, ``mean_degree`` and ``narrowed``, one value a study; nothing below ten studies.
+    Measures: ``max_degree``, ``mean_degree`` and ``narrowed``, one value per study. Fewer than ten studies
+    give no metric.
     """
     profile = reference(engine, settings, window, model)
     with engine.connect() as connection:

@@ -1,7 +1,7 @@
-"""Whether scoring is alive, judged at any hour and by Postgres alone.
+"""Liveness of scoring, checked every hour from Postgres alone.
 
-The daily look would tell of a dead scorer a day late. What is measured here, names.LIVE, holds now and for no
-day; the daily look writes it too, and leaves the alerts about it to this module.
+The daily monitor run would report a dead scorer a day late. The metrics ``names.LIVE`` describe the present,
+not a day. The daily monitor run writes them, too, but only this module raises their alerts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 
 from stence.database import queries
-from stence.database.outage import patiently
+from stence.database.outage import retry_outages
 from stence.evaluation.watched import Watched, watched_models
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Finding, Settled
@@ -22,7 +22,7 @@ from stence.settings import Settings
 
 
 def check(engine: Engine, settings: Settings) -> Settled:
-    """Open and resolve the alerts about LIVE figures; nothing where no model is champion.
+    """Open and resolve the alerts on LIVE metrics; nothing where no model is champion.
 
     Raises ConfigurationError for wrong rules, and DatabaseUnavailableError.
     """
@@ -35,11 +35,11 @@ def check(engine: Engine, settings: Settings) -> Settled:
         with engine.begin() as connection:
             return alerts.settle(connection, found, now, [model.version for model in watched])
 
-    return patiently(action, settings.outage_seconds)
+    return retry_outages(action, settings.outage_seconds)
 
 
 def findings(engine: Engine, settings: Settings, now: datetime, watched: list[Watched]) -> list[Finding]:
-    """What the rules about LIVE figures find of the champion at the time ``now``."""
+    """Findings of the rules on LIVE metrics, for the champion at the time ``now``."""
     rules = load_rules(settings)
     measured = [
         metric for model in watched if model.state == "champion" for metric in _measure(engine, model, now)

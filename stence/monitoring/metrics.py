@@ -1,4 +1,4 @@
-"""What monitoring measures: a figure about a window of time, and its row in ``monitoring_metrics``."""
+"""Metrics of monitoring: a value about a window of time, stored as a row of ``monitoring_metrics``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from stence.domain.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure, its 95 % interval, and how many observations it rests on.
+    """A metric's value, its 95 % interval, and the number of observations.
 
-    ``slice_key`` and ``slice_value`` say which part it is restricted to, e.g. ``device`` and its name; None
-    is all. What cannot be computed has no Metric: raises ValueError for a figure that is not finite.
+    ``slice_key`` and ``slice_value`` restrict the metric to a slice, e.g. ``device`` and the device's name;
+    None means no restriction. A value that is not finite raises ValueError: leave the metric out instead.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Metric:
             raise ValueError(f"{self.name} is not finite")
 
     def row(self) -> dict[str, Any]:
-        """Its columns in ``monitoring_metrics``, without the window."""
+        """The metric's columns in ``monitoring_metrics``, without the window."""
         return {
             "name": self.name,
             "value": float(self.value),
@@ -54,10 +54,10 @@ class Metric:
 def write(
     connection: Connection, window: Window, metrics: Iterable[Metric], *, everything: bool = True
 ) -> int:
-    """Put what was measured of ``window`` in the place of what was measured of it before; how many rows.
+    """Replace the metrics of ``window``; return the number of rows.
 
-    Rows about models that nothing was measured of now stay: a model that has retired keeps its history. With
-    ``everything`` False, where a part failed, so do rows that were not measured again. Writers take turns.
+    Rows of models without new metrics stay: a retired model keeps its history. ``everything`` is False where
+    a part failed; then all rows stay that were not measured again. Writers wait for each other.
     """
     about = {"window_start": window.start, "window_end": window.end}
     rows = [about | metric.row() for metric in metrics]
@@ -73,7 +73,7 @@ def write(
 
 
 def read(connection: Connection, window: Window) -> list[Metric]:
-    """What was measured of ``window``."""
+    """The metrics of ``window``."""
     m = monitoring_metrics.c
     found = (
         select(*(m[each.name] for each in fields(Metric)))

@@ -1,4 +1,4 @@
-"""Missing fields: how many ECGs come without age, sex or indication, beside the reference's days."""
+"""Missing fields: share of ECGs without age, sex or indication, compared with the reference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Counts = Mapping[Slice, Row[tuple[object, ...]]]
 def measure(engine: Engine, settings: Settings, window: Window, profile: Profile | None) -> Iterator[Metric]:
     """``input_missing`` of each field, of all ECGs and by site; ``input_missing_expected``, the reference's.
 
-    The latter is left out of what the reference has no ECGs of, and everywhere without a reference.
+    ``input_missing_expected`` is left out without a reference, and for slices without ECGs in the reference.
     """
     with engine.connect() as connection:
         now = _count(connection, window)

@@ -1,4 +1,4 @@
-"""Operations: whether ECGs arrive, are scored in time, and how many cannot be used."""
+"""Operations: arrival of ECGs, time to score, and share of unusable files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stence.settings import Settings
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """What arrived in the window and what became of it, as it stood at the window's end.
+    """Arrival and processing of the window's ECGs, as of the window's end.
 
     ``ecgs_arrived``, ``feed_ratio`` and ``feed_p`` by device and site; ``quarantine_rate`` by reason;
     ``backlog``, ``backlog_age_hours``, ``latency_hours_median``, ``latency_hours_p95``, ``ecgs_scored``,
@@ -44,9 +44,10 @@ def _arrivals(engine: Engine, settings: Settings, window: Window, model: Watched
 
 
 def _against(profile: Profile, day: date, arrived: Mapping[Slice, int]) -> Iterator[Metric]:
-    """Arrivals beside those of the same day of the week in the reference; p Holm-adjusted over the slices.
+    """Arrivals compared with the same weekday in the reference; p is Holm-adjusted over the slices.
 
-    Raises no figure about what sent nothing on such days, and nothing on a weekday that the reference lacks.
+    A slice without ECGs on such a weekday gives no metric. A weekday that the reference lacks gives none,
+    either.
     """
     weekday = np.array([earlier.weekday() for earlier in profile.days])
     found = []
@@ -63,7 +64,7 @@ def _against(profile: Profile, day: date, arrived: Mapping[Slice, int]) -> Itera
 
 
 def _quarantine(engine: Engine, window: Window) -> Iterator[Metric]:
-    """Shares of the window's files that lie in quarantine, those that people have dismissed among them."""
+    """Shares of the window's files in quarantine, including rows that people have dismissed."""
     with engine.connect() as connection:
         values = {"start": window.start, "end": window.end}
         refused = {

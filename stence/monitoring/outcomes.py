@@ -1,12 +1,14 @@
-"""What came of the flags: cath reports that arrived after an ECG was scored, held against its score.
+"""Outcomes: scores compared with the cath reports that arrived later.
 
-An episode is a patient's ECGs of the window up to the study, if one followed within ``settings.outcome_days``
-of the last of them; each weighs its share of the episode, so that nobody counts more for having many. The
-window ends so many days before the day that is looked at: everybody in it has had the time to be sent.
+An episode is a patient's ECGs of the window up to the study, if a study followed within
+``settings.outcome_days`` of the last ECG. Each ECG weighs its share of the episode, so that every episode
+weighs the same. The window ends ``outcome_days`` before the monitored day: every patient in the window had
+this time to be referred.
 
-Every figure comes twice: naive, of the people who were sent, and ``_weighted``, with the inverse of their
-probability of being sent, for everybody who was scored (``stence.evaluation.propensity`` says what that takes
-for granted). Intervals resample patients, and estimate those probabilities anew in each resample.
+Every metric comes in two forms. The naive form describes the referred patients. The form ``_weighted``
+estimates the metric for all scored patients: each outcome is weighted with the inverse probability of
+referral (``stence.evaluation.propensity`` states the assumptions). Intervals resample patients, and estimate
+the probabilities of referral anew in each resample.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ from stence.monitoring.metrics import Metric
 from stence.settings import Settings
 
 MIN_COUNT = 10
-"""ECGs with and without the stenosis; fewer give no figures."""
+"""Minimum number of ECGs with the stenosis, and of ECGs without."""
 BINS = 10
-"""Of the calibration curve: tenths of the scored ECGs by probability."""
+"""Bins of the calibration curve: tenths of the scored ECGs by probability."""
 WEIGHTED = "_weighted"
 ALL = "target"
 
@@ -40,12 +42,12 @@ Rows = NDArray[np.float64]
 
 
 def window_of(day: Window, settings: Settings) -> Window:
-    """The ECGs whose outcomes are known at the end of ``day``; figures are written for this window."""
+    """The window of ECGs whose outcomes are known at the end of ``day``; metrics are written for it."""
     return follow_up_window(day, settings.outcome_days)
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """The outcomes of the ECGs in ``window``, which ``window_of`` gives. Raises DatabaseUnavailableError."""
+    """Metrics of the outcomes of ``window``, which ``window_of`` gives. Raises DatabaseUnavailableError."""
     with engine.connect() as connection:
         follow_up = read_follow_up(connection, window, settings.outcome_days, model)
     for metric in outcomes(follow_up, model.thresholds, settings.monitor_bootstraps):
@@ -55,7 +57,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
 def outcomes(
     follow_up: FollowUp, thresholds: Mapping[str, float], count: int, *, sliced: bool = True
 ) -> Iterator[Metric]:
-    """The figures of each target, as far as there are enough outcomes, and where ``sliced`` of each slice."""
+    """Metrics of each target with enough outcomes; with ``sliced``, of each slice, too."""
     if not follow_up.referred.any():
         return
     weights = OutcomeWeights.of(follow_up, count)
@@ -77,19 +79,19 @@ def outcomes(
 
 @dataclass(frozen=True, slots=True)
 class OutcomeWeights:
-    """What each of m ECGs with an outcome counts: ``naive`` and ``weighted``, (1 + r, m).
+    """Weights of the m ECGs with an outcome: ``naive`` and ``weighted``, (1 + r, m).
 
-    The first row is of the people as they are, the others of resamples.
+    The first row is for the patients as they are, the others are for resamples.
     """
 
     naive: Rows
     weighted: Rows
     rows: NDArray[np.intp]
-    """Which ECGs they are."""
+    """Row indices of these ECGs."""
 
     @classmethod
     def of(cls, follow_up: FollowUp, count: int) -> OutcomeWeights:
-        """Of all ECGs that have an outcome, with ``count`` resamples."""
+        """Weights of all ECGs that have an outcome, with ``count`` resamples."""
         people, rows = follow_up.people(), np.flatnonzero(follow_up.referred)
         place = np.cumsum(people.referred)[follow_up.patients[rows]] - 1
         everyone, share = np.arange(len(people.referred)), follow_up.shares[rows]
@@ -102,11 +104,11 @@ class OutcomeWeights:
         return cls(np.concatenate(naive), np.concatenate(weighted), rows)
 
     def by_suffix(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
-        """Both, with what the names of their figures end in."""
+        """Both weights, each with the suffix of its metrics' names."""
         return ("", self.naive), (WEIGHTED, self.weighted)
 
     def among(self, members: NDArray[np.bool_]) -> OutcomeWeights:
-        """Those of some of the ECGs only, ``members`` (all ECGs,)."""
+        """Weights of the ECGs in ``members`` (all ECGs,) only."""
         kept = members[self.rows]
         return OutcomeWeights(self.naive[:, kept], self.weighted[:, kept], self.rows[kept])
 
@@ -114,7 +116,7 @@ class OutcomeWeights:
 def _judged(
     predicted: BinaryPredictions, weights: OutcomeWeights, patients: NDArray[np.int64], scored: int
 ) -> Iterator[Metric]:
-    """The figures of one slice, of whose ``scored`` ECGs those of the question have an outcome."""
+    """Metrics of one slice. ``scored`` counts its ECGs; ``predicted`` holds those with an outcome."""
     count = len(predicted.label)
     yield Metric("outcome_count", count, scored)
     if not _enough(predicted):
@@ -133,7 +135,7 @@ def _enough(predicted: BinaryPredictions) -> bool:
 
 
 def judged_figures(predicted: BinaryPredictions, weights: Rows) -> dict[str, Rows]:
-    """Each figure for each row of ``weights`` (r, m)."""
+    """Each metric for each row of ``weights`` (r, m)."""
     areas, precisions = metrics.ranking(predicted, weights)
     slope, intercept = metrics.calibration_lines(predicted, weights)
     case, flagged = predicted.label.astype(np.float64), predicted.flagged.astype(np.float64)
@@ -150,7 +152,7 @@ def judged_figures(predicted: BinaryPredictions, weights: Rows) -> dict[str, Row
 
 
 def _curves(predicted: BinaryPredictions, weights: OutcomeWeights, target: str) -> Iterator[Metric]:
-    """Predicted and observed in each tenth of the people by their probability; slices ``target|1`` to 10."""
+    """Predicted and observed share in each tenth of patients by probability; slices ``target|1`` to 10."""
     if not _enough(predicted):
         return
     for suffix, rows in weights.by_suffix():
@@ -165,7 +167,7 @@ def _curves(predicted: BinaryPredictions, weights: OutcomeWeights, target: str) 
 
 
 def _tenths(probability: Rows, weight: Rows) -> NDArray[np.int64]:
-    """The tenth, 0 to 9, of each of (m,); ECGs of one probability share theirs."""
+    """The tenth, 0 to 9, of each of (m,) ECGs. ECGs of equal probability share a tenth."""
     values, place = np.unique(probability, return_inverse=True)
     mass = np.bincount(place, weights=weight, minlength=len(values))
     middle = (np.cumsum(mass) - mass / 2) / mass.sum()
@@ -173,7 +175,7 @@ def _tenths(probability: Rows, weight: Rows) -> NDArray[np.int64]:
 
 
 def _metric(name: str, values: Rows, count: int) -> Iterator[Metric]:
-    """The first of ``values``, and the interval of the others; none where it is not defined."""
+    """The first of ``values`` with the interval of the others. Undefined metrics are left out."""
     lower, upper = bounds(values[1:])
     if np.isfinite(values[0]) and np.isfinite(lower):
         yield Metric(name, float(values[0]), count, lower, upper)

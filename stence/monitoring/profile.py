@@ -1,4 +1,4 @@
-"""A reference profile: what monitoring compares a window with, and how it is kept as JSON."""
+"""A reference profile: the data that monitoring compares a window with, stored as JSON."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from stence.settings import Settings
 
 CATEGORIES = ("device", "site", "sampling_rate", "sex", "indication")
 REPORTED = ("max_degree", "mean_degree", "narrowed")
-"""Of each cath study: its worst and mean narrowing in percent, and how many segments are narrowed."""
+"""Of each cath study: worst and mean narrowing in percent, and number of narrowed segments."""
 MAX_REPORTS = 4_000
 
 Categories = Mapping[str, Mapping[str, Mapping[str, int]]]
-"""ECGs by category, place (the site, or where that is unknown the device) and value."""
+"""ECGs by category, place and value. The place is the site, or the device where the site is unknown."""
 Arrivals = dict[Slice, dict[date, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A sample of the ECGs, counts of all of them, and the cath reports of those days.
+    """A sample of the ECGs, counts of all ECGs, and the cath reports of the same days.
 
-    ``arrivals``: ECGs on each of ``days``, all and by device and site. ``reports`` (studies, 3) in the order
+    ``arrivals``: ECGs on each of ``days``: all, by device and by site. ``reports`` (studies, 3) in the order
     of ``REPORTED``.
     """
 
@@ -45,7 +45,7 @@ class Profile:
     reports: NDArray[np.float64]
 
     def json(self) -> dict[str, Any]:
-        """As it is stored: numbers of at most four significant digits, six decimals for scores."""
+        """The profile as JSON: numbers have at most four significant digits, scores have six decimals."""
         sample = self.sample
         projected = np.flatnonzero(~np.isnan(sample.projections).any(axis=1))
         return {
@@ -62,7 +62,7 @@ class Profile:
 
     @classmethod
     def of_json(cls, stored: Mapping[str, Any]) -> Profile:
-        """From what ``json`` gave."""
+        """Read a profile from the output of ``json``."""
         measured = np.array(stored["measured"], dtype=np.float64)
         projections = np.full((len(measured), PROJECTION_SIZE), np.nan)
         projections[stored["sketched"]] = np.array(stored["sketches"]).reshape(-1, PROJECTION_SIZE)
@@ -81,7 +81,7 @@ class Profile:
 
 
 def observe(engine: Engine, settings: Settings, window: Window, model: Watched) -> Profile:
-    """What the ECGs of a window look like that the model has scored, and all that were taken and reported."""
+    """Build a window's reference profile: sampled scores, counts, reports."""
     with engine.connect() as connection:
         counted = count_arrivals(connection, settings, window)
         categories, studies = count_categories(connection, window), reports(connection, window)
@@ -97,7 +97,7 @@ def observe(engine: Engine, settings: Settings, window: Window, model: Watched) 
 
 
 def count_arrivals(connection: Connection, settings: Settings, window: Window) -> Arrivals:
-    """ECGs on each day of a window, where there are any: all, by device, by site and by ``hour``."""
+    """ECGs on each day of a window with ECGs: all, by device, by site and by ``hour``."""
     values = {"start": window.start, "end": window.end, "timezone": settings.timezone}
     arrivals: Arrivals = defaultdict(dict)
     for row in connection.execute(queries.statement("drift_arrivals"), values):
@@ -107,7 +107,7 @@ def count_arrivals(connection: Connection, settings: Settings, window: Window) -
 
 
 def count_categories(connection: Connection, window: Window) -> Categories:
-    """ECGs of a window by ``CATEGORIES``; those of which one is not known are not in it."""
+    """ECGs of a window by ``CATEGORIES``. ECGs with an unknown category are left out."""
     counts: dict[str, dict[str, dict[str, int]]] = {key: defaultdict(dict) for key in CATEGORIES}
     values = {"start": window.start, "end": window.end}
     for row in connection.execute(queries.statement("drift_categories"), values):

@@ -1,4 +1,4 @@
-"""What a model was let in for, so that its outcomes can be held against it."""
+"""AUROC reported at training, as a metric that alert rules can compare with outcomes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stence.settings import Settings
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """``promised_auroc`` by target: on the test patients, as the manifest says, with its interval."""
+    """``promised_auroc`` by target: AUROC on the test patients with its interval, read from the manifest."""
     for target, figures in model.manifest.get("metrics", {}).items():
         found = figures.get("auroc", {})
         if found.get("value") is not None:

@@ -1,13 +1,15 @@
-"""The reference of a model: what its ECGs, scores and cath reports looked like when all was well.
+"""The reference of a model: a profile of its ECGs, scores and cath reports on earlier days.
 
-The first look for drift that finds a model without one makes it: from the ECGs that the model has scored of
-the ``reference_days`` before the window that is looked at. It never changes afterwards; to start anew, as
-after a change of machines that was meant, delete the model's row of ``reference_profiles``.
+The first drift measurement of a model without a reference creates the reference, from the ECGs that the model
+has scored of the ``reference_days`` before the measured window. The reference never changes afterwards. To
+create it anew, for example after an intended change of machines, delete the model's row of
+``reference_profiles``.
 
-A model that has scored too little of those days takes over the profile of the champion before it. Its scores
-are so compared with those that the hospital is used to; its embeddings are not, they are of another encoder.
+A model that has scored too few ECGs of those days takes over the profile of the champion before it. Its
+scores are then compared with the scores that the hospital is used to. Its embeddings are not compared,
+because they are of another encoder.
 
-A window that starts before the end of the profile's own days is not compared with it.
+A window that starts before the end of the profile's own days is not compared with the profile.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from stence.settings import Settings
 
 MIN_ECGS = 200
 MIN_DAYS_SHARE = 0.5
-"""So many ECGs, and some on so large a share of the days, make a profile."""
+"""Minimum number of ECGs for a profile, and minimum share of the days with ECGs."""
 
 
 def reference(engine: Engine, settings: Settings, window: Window, model: Watched) -> Profile | None:
-    """The model's profile, made now where there is none yet.
+    """The model's profile, created now if there is none.
 
-    None where too little was scored before the window to make one and no champion has left one, or where the
+    None if too few ECGs were scored before the window and no earlier champion has a profile. Also None if the
     window starts before the profile's end.
     """
     with engine.connect() as connection:
@@ -42,7 +44,7 @@ def reference(engine: Engine, settings: Settings, window: Window, model: Watched
     if stored is None:
         _make(engine, settings, window, model)
         with engine.connect() as connection:
-            # One that has not yet scored anything has nothing of its own to be compared; its inputs have.
+            # A model without scores has no profile. Its inputs are compared with the last champion's profile.
             stored = _stored(connection, model.version) or _stored(
                 connection, predecessor(connection, model.version)
             )

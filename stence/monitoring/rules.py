@@ -1,8 +1,8 @@
-"""The rules of alerts: one readable file, and what its rules find in the figures of some days.
+"""Alert rules: read from a YAML file, and applied to the metrics of some days.
 
-A rule looks at one figure (``when``), in one kind of slice, on ``for_days`` days in a row. What it finds is a
-cause: rule, model, and the part of the hospital that ``per`` names. Figures of the same cause, such as twelve
-leads of one machine, make one finding.
+A rule examines one metric (the first of ``when``) in one kind of slice, on ``for_days`` days in a row. Its
+findings are grouped by cause: rule, model, and the part of the slice that ``per`` names. Metrics of one
+cause, such as twelve leads of one machine, make one finding.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ TERM = re.compile(
 FOLDER = Path(__file__).parent
 SHIPPED = "rules"
 NAMED = 4
-"""Figures that a finding names; further ones are counted."""
+"""Number of metrics that a finding names; further metrics are counted."""
 
 Place: TypeAlias = tuple[str | None, str | None, str | None]
 Figures: TypeAlias = Mapping[tuple[str, Place], Metric]
-"""The figures of a day by name and place: model, slice key, slice value."""
+"""The metrics of a day by name and place: model, slice key, slice value."""
 
 
 class Term(NamedTuple):
-    """A figure, or an end of its interval, beside a number, or a multiple of another of the same place."""
+    """One comparison: metric[.lower|.upper] > or < a number, or factor x another metric of the same slice."""
 
     metric: str
     end: str | None
@@ -50,18 +50,18 @@ class Term(NamedTuple):
 
     @classmethod
     def of_text(cls, text: str) -> Self:
-        """Raises ValueError, which says what is wrong."""
+        """Parse a comparison. The ValueError names the error."""
         found = TERM.fullmatch(text.strip())
         if found is None:
-            raise ValueError(f"{text!r} is not of the form: figure > number, or figure < 1.5 * other.upper")
+            raise ValueError(f"{text!r} is not of the form: metric > number, or metric < 1.5 * other.upper")
         for name in (found["metric"], found["other"]):
             if name is not None and name not in NAMES:
-                raise ValueError(f"there is no figure {name!r}")
+                raise ValueError(f"there is no metric {name!r}")
         factor = float(found["number"] or found["factor"] or 1)
         return cls(found["metric"], found["end"], found["sign"], factor, found["other"], found["other_end"])
 
     def holds(self, figures: Figures, place: Place) -> bool:
-        """Whether it does; not where one of the two is missing."""
+        """True if the comparison holds; False if a metric is missing."""
         value, bound = _read(figures, self.metric, self.end, place), self.factor
         if self.other is not None:
             other = _read(figures, self.other, self.other_end, place)
@@ -77,18 +77,18 @@ def _read(figures: Figures, name: str, end: str | None, place: Place) -> float |
 
 
 class Rule(BaseModel):
-    """When something is an alert, how bad it is, and what to do."""
+    """An alert rule: condition, severity, and the alert's text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     when: str = Field(description="Terms joined by 'and', e.g. input_ks > 0.2 and input_ks_p < 0.001.")
-    slice: str | None = Field(None, description="The figures' slice key; empty: those about everything.")
-    only: dict[str, str] = Field({}, description="Of a slice's parts, those like this: r_mv.* for example.")
-    per: str | None = Field(None, description="One alert for each value of this part; empty: one in all.")
-    for_days: int = Field(1, ge=1, le=31, description="On how many days in a row.")
-    unless: tuple[str, ...] = Field((), description="Rules whose findings on the day explain this one.")
+    slice: str | None = Field(None, description="Slice key of the metrics; empty: metrics without a slice.")
+    only: dict[str, str] = Field({}, description="Only parts of the slice that match, e.g. r_mv.*.")
+    per: str | None = Field(None, description="One alert for each value of this part; empty: one alert.")
+    for_days: int = Field(1, ge=1, le=31, description="Number of days in a row.")
+    unless: tuple[str, ...] = Field((), description="Rules whose findings on the same day explain this.")
     severity: Literal["info", "warning", "critical"]
-    means: str = Field(min_length=1, description="What it means, in plain words.")
+    means: str = Field(min_length=1, description="Meaning of the alert, in plain words.")
     do: str = Field(min_length=1, description="What to do.")
 
     @field_validator("when")
@@ -106,7 +106,7 @@ class Rule(BaseModel):
 
     @property
     def parts(self) -> list[str]:
-        """What the slice is made of: ``measure|device`` has two."""
+        """The parts of the slice: ``measure|device`` has two."""
         return self.slice.split("|") if self.slice else []
 
     @property
@@ -115,12 +115,12 @@ class Rule(BaseModel):
         return [Term.of_text(text) for text in self.when.split(" and ")]
 
     def split(self, metric: Metric) -> dict[str, str]:
-        """The parts of a figure's slice."""
+        """The parts of a metric's slice, by name."""
         values = (metric.slice_value or "").split("|", max(len(self.parts) - 1, 0))
         return dict(zip(self.parts, values, strict=False))
 
     def covers(self, metric: Metric) -> bool:
-        """Whether the rule looks at this figure."""
+        """True if the rule examines this metric."""
         if metric.name != self.terms[0].metric or metric.slice_key != self.slice:
             return False
         values = self.split(metric)
@@ -132,7 +132,7 @@ class Rules(RootModel[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], 
 
     @property
     def longest(self) -> int:
-        """On how many days in a row the most patient rule looks."""
+        """The largest ``for_days`` of all rules."""
         return max((rule.for_days for rule in self.root.values()), default=1)
 
     @model_validator(mode="after")
@@ -144,18 +144,18 @@ class Rules(RootModel[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], 
 
 
 def load_rules(settings: Settings) -> Rules:
-    """The rules of ``settings.alert_rules``, or those of stence.
+    """Load the rules of ``settings.alert_rules``, or the shipped rules.
 
-    Raises ConfigurationError, which names the rule and what is wrong with it.
+    Raises ConfigurationError, which names the rule and its error.
     """
     own = settings.alert_rules
     return read_config(str(own) if own else SHIPPED, FOLDER, Rules, "alert rules")
 
 
 def find(rules: Rules, days: Sequence[Sequence[Metric]]) -> list[Finding]:
-    """What the rules find in the figures of ``days``, newest first: one finding a cause of the newest day.
+    """Apply the rules to the metrics of ``days``, newest first; one finding per cause of the newest day.
 
-    Causes of which nothing was measured on that day are left out: nothing is known of them.
+    Causes without a metric on the newest day are left out: their state is unknown.
     """
     indexed = [{(m.name, _place(m)): m for m in day} for day in days]
     found = {name: _causes(name, rule, days[0], indexed) for name, rule in rules.root.items()}
@@ -174,7 +174,7 @@ def _place(metric: Metric) -> Place:
 def _causes(
     name: str, rule: Rule, today: Sequence[Metric], days: Sequence[Figures]
 ) -> dict[Cause, tuple[Metric, list[Metric]]]:
-    """Of each cause the first figure that was looked at, and those that the condition holds for."""
+    """Per cause: first metric examined, and all that satisfy the rule."""
     causes: dict[Cause, tuple[Metric, list[Metric]]] = {}
     asked, terms = days[: rule.for_days], rule.terms
     for metric in filter(rule.covers, today):

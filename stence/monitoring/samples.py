@@ -1,8 +1,8 @@
-"""ECGs as drift looks at them: what was measured in them, what a model made of them, where they come from.
+"""Samples of ECGs for drift: measurements, scores, projected embeddings, and place.
 
-A sample holds at most ``MAX_ECGS`` ECGs, however many were taken. They are those of the lowest content hash,
-so that the sample is random, the same in every run, and the beginning of a larger one. A patient counts once
-a day: several ECGs of one heart are no independent observations.
+A sample holds at most ``MAX_ECGS`` ECGs: those with the lowest content hashes. The sample is therefore
+random, the same in every run, and the beginning of any larger sample. A patient counts once a day, because
+several ECGs of one heart are not independent observations.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from stence.evaluation.watched import Watched
 from stence.settings import Settings
 
 OF_ALL, OF_EACH, MAX_ECGS = 4_000, 400, 20_000
-"""ECGs in a sample for what concerns all of them, of each device and site, and together at most."""
+"""Maximum number of ECGs: of all, of each device and site, and in the whole sample."""
 MIN_COUNT = 30
-"""Fewer ECGs on either side are not compared."""
+"""Minimum number of ECGs on either side of a comparison."""
 SLICE_KEYS = ("device", "site")
 MEASURED = (
     "age",
@@ -37,15 +37,17 @@ MEASURED = (
 _CHEST = LEADS[6:]
 DERIVED = ("amplitude_mv", *(f"r_step.{a}-{b}" for a, b in pairwise(_CHEST)))
 MEASURES = (*MEASURED, *DERIVED)
-"""What is compared. Derived: ``amplitude_mv``, R and S together, mean over the leads, follows a machine's
-gain more closely than any lead; ``r_step``, the logarithm of R's ratio between neighbouring chest leads,
-changes its sign where electrodes are swapped."""
+"""The compared measures. Two kinds are derived.
+
+``amplitude_mv`` is R and S together, as a mean over the leads. It follows a machine's gain more closely than
+any single lead. ``r_step`` is the logarithm of R's ratio between neighbouring chest leads. It changes its
+sign when electrodes are swapped."""
 _SMALL_MV = 0.02
-"""Added to R before its logarithm is taken."""
+"""Added to R before the logarithm is taken."""
 
 
 class Slice(NamedTuple):
-    """A part of the ECGs: all, or those of one device or site."""
+    """A slice of the ECGs: all, or those of one device or site."""
 
     key: str | None = None
     value: str | None = None
@@ -58,9 +60,9 @@ ALL = Slice()
 class Sample:
     """ECGs (n) in the order of their content hash.
 
-    ``places``: device and site of each, empty where unknown. ``measured`` (n, measures) in the order of
-    ``MEASURED`` and ``scores`` (n, targets): NaN where there is none. ``projections`` (n, 32) of the model's
-    embeddings: NaN but for the first few.
+    ``places``: device and site of each ECG, empty where unknown. ``measured`` (n, measures) is in the order
+    of ``MEASURED``. ``scores`` (n, targets) and ``measured`` are NaN where there is no value. ``projections``
+    (n, 32) of the model's embeddings are NaN except for the first ECGs.
     """
 
     places: Mapping[str, NDArray[np.str_]]
@@ -73,12 +75,12 @@ class Sample:
 
     @classmethod
     def empty(cls) -> Self:
-        """Without any ECG."""
+        """A sample without ECGs."""
         return cls.of_rows([])
 
     @classmethod
     def of_rows(cls, rows: list[Any]) -> Self:
-        """From the rows of ``drift_sample.sql``."""
+        """Read a sample from the rows of ``drift_sample.sql``."""
         return cls(
             {key: np.array([getattr(row, key) or "" for row in rows], dtype=str) for key in SLICE_KEYS},
             _table([(row.age, row.heart_rate, *_by_lead(row)) for row in rows], len(MEASURED)),
@@ -89,7 +91,7 @@ class Sample:
         )
 
     def among(self, rows: NDArray[Any]) -> Sample:
-        """Some of them."""
+        """The ECGs at ``rows``."""
         return replace(
             self,
             places={key: values[rows] for key, values in self.places.items()},
@@ -111,14 +113,14 @@ class Sample:
         return np.column_stack([self.measured, (r + s).mean(axis=1), steps])
 
     def strata(self) -> NDArray[np.str_]:
-        """Where each was taken: the site, or, where that is unknown, the device."""
+        """The place of each ECG: the site, or the device where the site is unknown."""
         return np.where(self.places["site"] != "", self.places["site"], self.places["device"])
 
 
 def load(
     engine: Engine, settings: Settings, window: Window, model: Watched, *, scored: bool = False
 ) -> Sample:
-    """A sample of the ECGs taken in ``window``; ``scored``: of those alone that the model has scored."""
+    """A sample of the ECGs taken in ``window``; with ``scored``, only of ECGs that the model has scored."""
     values = {
         "start": window.start,
         "end": window.end,
@@ -136,7 +138,7 @@ def load(
 
 
 def comparable(reference: Sample, window: Sample) -> Iterator[tuple[Slice, Sample, Sample]]:
-    """Parts with ``MIN_COUNT`` ECGs on both sides: all ECGs, those of each device, of each site."""
+    """Slices with ``MIN_COUNT`` ECGs on both sides: all ECGs, each device, each site."""
     slices = [ALL] + [
         Slice(key, str(value))
         for key in SLICE_KEYS
@@ -151,10 +153,10 @@ def comparable(reference: Sample, window: Sample) -> Iterator[tuple[Slice, Sampl
 
 
 def alike(reference: Sample, window: Sample) -> tuple[Sample, Sample]:
-    """As much of ``reference`` as has the shares of each place that ``window`` has.
+    """``reference`` resampled to the shares of places in ``window``.
 
-    At a weekend the wards are open and clinics are not: that is no drift. Of the window, what comes from a
-    place that the reference does not know is left out; it is reported by itself.
+    On weekends the wards are open and the clinics are closed: that is no drift. ECGs of the window are left
+    out if the reference does not know their place, because an alert of its own reports new places.
     """
     ours, theirs = reference.strata(), window.strata()
     places, counts = np.unique(theirs[np.isin(theirs, ours)], return_counts=True)
@@ -175,7 +177,7 @@ def known(column: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Where(TypedDict):
-    """What a Metric is restricted to."""
+    """The slice and model of a Metric, as keyword arguments."""
 
     slice_key: str
     slice_value: str
@@ -183,7 +185,7 @@ class Where(TypedDict):
 
 
 def where(name: str, what: str, of: Slice = ALL, model: Watched | None = None) -> Where:
-    """A figure's place: ``what`` (which ``measure`` or ``target``) in a slice, and of which model."""
+    """The place of a metric: ``what`` (a ``measure`` or ``target``) in a slice, and the model."""
     key, value = (name, what) if of.key is None else (f"{name}|{of.key}", f"{what}|{of.value}")
     return {"slice_key": key, "slice_value": value, "model_version": model.version if model else None}
 

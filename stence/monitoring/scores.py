@@ -1,4 +1,4 @@
-"""Score drift: whether the model still says what it said, and what the champion before it says."""
+"""Score drift: scores of a window compared with those of the reference, and of the last champion."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MAX_COMPARED = 4_000
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """``score_mean``, ``score_shift``, ``score_mean_p``, ``score_ks``, ``score_ks_p``, ``score_psi``,
-    ``score_psi_consecutive`` and ``model_agreement``, by target.
+    """Score drift by target.
 
-    Without a reference, the means and the agreement alone.
+    Metrics: ``score_mean``, ``score_shift``, ``score_mean_p``, ``score_ks``, ``score_ks_p``, ``score_psi``,
+    ``score_psi_consecutive`` and ``model_agreement``. Without a reference, only the means and the agreement.
     """
     now = load(engine, settings, window, model, scored=True)
     yield from _means(model, now)
@@ -58,7 +58,7 @@ def _means(model: Watched, now: Sample) -> Iterator[Metric]:
 
 
 def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
-    """Kolmogorov-Smirnov of all, each device and each site; p Holm-adjusted over all of them."""
+    """Kolmogorov-Smirnov distances of all ECGs, each device and each site; p is Holm-adjusted over them."""
     found = []
     for of, before, now in comparable(reference, window):
         for target, earlier, later in zip(TARGET_NAMES, before.scores.T, now.scores.T, strict=True):
@@ -71,11 +71,11 @@ def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Me
 
 
 def _shifts(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
-    """How far the mean moved, in standard deviations; p Holm-adjusted over the targets.
+    """Shifts of the mean in standard deviations; p is Holm-adjusted over the targets.
 
-    Where more patients are ill and the ill are as before, nothing tells it earlier: the mean of a calibrated
-    probability is the score statistic of prevalence. Without a slice, the mean over all targets, each in the
-    reference's standard deviations: one test for what moves them all.
+    This is the earliest sign of a higher prevalence: the mean of a calibrated probability is the score
+    statistic of prevalence. The metric without a slice is the mean over all targets, each in the reference's
+    standard deviations. It is one test for a change that moves all targets.
     """
     before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
     if min(len(before), len(now)) < MIN_COUNT:
@@ -101,7 +101,7 @@ def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -
 
 
 def _agreement(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """Spearman's correlation with the champion before, over ECGs of ``reference_days`` that both scored."""
+    """Spearman's correlation with the last champion, over ECGs of ``reference_days`` that both scored."""
     both = _both(engine, settings, window, model)
     if len(both) < MIN_COUNT:
         return

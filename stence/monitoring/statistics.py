@@ -1,7 +1,7 @@
-"""How far two samples lie apart, and how likely chance alone would part them so.
+"""Distances between two samples, and the probability of such a distance by chance.
 
-Distances say whether a change matters, p-values whether it is one: an alert asks for both. Nothing here knows
-of ECGs.
+A distance says whether a change matters, a p-value says whether the change is real. An alert asks for both.
+This module knows nothing of ECGs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ BINS = 10
 _HALF = 0.5
 """Added to every count, so that an empty bin has a logarithm (Jeffreys' prior)."""
 _FEW_EXCEED = 10
-"""Fewer permutations than these say little about a tail; its fitted distribution then says more."""
+"""Minimum number of permutations beyond the value. With fewer, p comes from a fitted distribution."""
 
 
 class Distance(NamedTuple):
-    """How far apart, and the probability of being so far by chance."""
+    """A distance, and the probability of at least this distance by chance."""
 
     value: float
     p: float
 
 
 class Estimate(NamedTuple):
-    """A figure and its 95 % interval."""
+    """A value and its 95 % interval."""
 
     value: float
     lower: float
@@ -39,7 +39,8 @@ class Estimate(NamedTuple):
 def kolmogorov_smirnov(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> Distance:
     """The largest distance (0 to 1) between two empirical distributions, and its p (Smirnov 1939).
 
-    Both (n,), at least one value each. Ties, as of rounded values, make p too large, never too small.
+    Both (n,), at least one value each. Ties, for example of rounded values, make p too large, never too
+    small.
     """
     found = stats.ks_2samp(reference, sample, method="asymp")
     return Distance(float(found.statistic), float(found.pvalue))
@@ -56,15 +57,15 @@ def population_stability(reference: NDArray[np.float64], sample: NDArray[np.floa
 
 
 def category_stability(reference: Mapping[str, int], sample: Mapping[str, int]) -> float:
-    """The same over categories; one that only one side has is a category like any other."""
+    """The population stability index over categories, including categories of one side only."""
     names = list(dict.fromkeys([*reference, *sample]))
     return stability(*(np.array([side.get(name, 0) for name in names]) for side in (reference, sample)))
 
 
 def category_shift(strata: Iterable[tuple[Mapping[str, int], Mapping[str, int]]]) -> float:
-    """p that in every stratum both counts of categories come from the same shares: G-tests, added up.
+    """p of G-tests, added up: in every stratum both counts of categories come from the same shares.
 
-    The strata may have other sizes in the sample than in the reference (Sokal & Rohlf 1981, replicated
+    The strata may differ in size between the sample and the reference (Sokal & Rohlf 1981, replicated
     G-tests). 1 where there is nothing to compare.
     """
     statistic, freedom = 0.0, 0
@@ -78,11 +79,12 @@ def category_shift(strata: Iterable[tuple[Mapping[str, int], Mapping[str, int]]]
 
 
 def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
-    """Σ (q - p) ln(q / p) over bins (b,) of two counts, less what it is on average between equals.
+    """Σ (q - p) ln(q / p) over bins (b,) of two counts, less its mean for samples of one distribution.
 
-    Between samples of m and n from one distribution the index is about χ² (1/m + 1/n) with b - 1 degrees of
-    freedom (Yurdakul & Naranjo 2020): the customary 0.1 and 0.25 would be crossed by small samples alone.
-    Without that part it varies about 0, to both sides. Bins that both leave empty do not count.
+    For samples of m and n from one distribution the index is about χ² (1/m + 1/n) with b - 1 degrees of
+    freedom (Yurdakul & Naranjo 2020). Small samples alone would cross the customary bounds 0.1 and 0.25.
+    After subtraction of the mean, the index varies about 0 and may be negative. Bins that are empty in both
+    counts are left out.
     """
     seen = reference + sample > 0
     smoothed = [counts[seen] + _HALF for counts in (reference, sample)]
@@ -94,7 +96,8 @@ def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
 def holm(p: Sequence[float]) -> NDArray[np.float64]:
     """p-values of a family of tests (n,), adjusted (Holm 1979).
 
-    With probability 1 - α, at least, none is α or less by chance, however the tests depend on each other.
+    The probability that any true null hypothesis has an adjusted p of α or less is at most α, however the
+    tests depend on each other.
     """
     values = np.asarray(p, dtype=np.float64)
     order = np.argsort(values, kind="stable")
@@ -104,9 +107,9 @@ def holm(p: Sequence[float]) -> NDArray[np.float64]:
 
 
 def mean_shift(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> Distance:
-    """By how many of the reference's standard deviations the mean moved, signed; p two-sided (Welch 1947).
+    """Signed shift of the mean, in the reference's standard deviations; p is two-sided (Welch 1947).
 
-    Both (n,), two values or more each; a reference that does not vary has moved by 0.
+    Both (n,), at least two values each. The shift is 0 if the reference does not vary.
     """
     spread = float(reference.std(ddof=1))
     if spread == 0:
@@ -122,10 +125,10 @@ def maximum_mean_discrepancy(
 ) -> Distance:
     """MMD² between points (m, d) and (n, d): unbiased, Gaussian kernel as wide as the median distance.
 
-    Gretton et al. 2012, Lemma 6. p: how often a random division of all points lies as far apart; where fewer
-    than ten of the ``permutations`` do, from a Pearson type III distribution with their first three moments
-    (Minas & Montana 2014), so that p can be smaller than one over their number. Holds a few matrices of
-    (m + n)² numbers.
+    Gretton et al. 2012, Lemma 6. p is the share of random divisions of all points that lie at least as far
+    apart. If fewer than ten of the ``permutations`` do, p comes from a Pearson type III distribution with
+    their first three moments (Minas & Montana 2014). p can then be smaller than one over the number of
+    permutations. The function holds a few matrices of (m + n)² numbers.
     """
     points = np.concatenate([reference, sample])
     distances = cdist(points, points, "sqeuclidean")
@@ -141,7 +144,7 @@ def maximum_mean_discrepancy(
 
 
 def _discrepancies(kernel: NDArray[np.float64], members: NDArray[np.float64]) -> NDArray[np.float64]:
-    """MMD² (k,) of each division; ``members`` (n, k) is 1 where a point is of the first sample."""
+    """MMD² (k,) of each division; ``members`` (n, k) is 1 for points of the first sample."""
     m, n = members[:, 0].sum(), (1 - members[:, 0]).sum()
     to_first = kernel @ members
     within_first = (members * to_first).sum(axis=0)
@@ -158,17 +161,17 @@ def _tail(value: float, drawn: NDArray[np.float64]) -> float:
 
 
 def dispersion(groups: Sequence[NDArray[np.int64]]) -> float:
-    """How many times as much as Poisson's the counts of each group vary about its mean; at least 1."""
+    """Variance of each group's counts about its mean, relative to a Poisson distribution; at least 1."""
     squares = sum(((group - group.mean()) ** 2).sum() / group.mean() for group in groups if group.any())
     freedom = sum(len(group) - 1 for group in groups if group.any())
     return max(1.0, float(squares) / freedom) if freedom else 1.0
 
 
 def so_few(count: int, before: NDArray[np.int64], overdispersion: float) -> float:
-    """Probability of ``count`` or fewer where the counts ``before`` (k,) are all that is known of the mean.
+    """Probability of ``count`` or fewer, where the mean is known from the counts ``before`` (k,) only.
 
-    The lower tail of a Poisson count, wider for what k counts leave open about the mean and for
-    ``overdispersion``: a negative binomial of variance mean · overdispersion · (1 + 1/k).
+    The distribution is a negative binomial with variance mean · overdispersion · (1 + 1/k). It is wider than
+    a Poisson distribution by ``overdispersion``, and by the uncertainty of a mean of k counts.
     """
     mean = float(before.mean())
     if mean == 0:
@@ -178,27 +181,27 @@ def so_few(count: int, before: NDArray[np.int64], overdispersion: float) -> floa
 
 
 def so_many(count: int, of: int, share: float) -> float:
-    """Probability of ``count`` or more of ``of`` where each is one with probability ``share``: binomial."""
+    """Probability of ``count`` or more among ``of`` trials with probability ``share``: binomial."""
     return float(stats.binom.sf(count - 1, of, share))
 
 
 def proportion(count: int, of: int) -> Estimate:
-    """A share with its exact interval (Clopper & Pearson 1934); ``of`` at least 1."""
+    """A share with its exact interval (Clopper & Pearson 1934); ``of`` is at least 1."""
     interval = stats.binomtest(count, of).proportion_ci(0.95)
     return Estimate(count / of, float(interval.low), float(interval.high))
 
 
 def mean(sample: NDArray[np.float64]) -> Estimate:
-    """The mean of two values or more, with the interval of a normal mean."""
+    """The mean of at least two values, with the interval of a normal mean."""
     value = float(sample.mean())
     half = 1.96 * float(sample.std(ddof=1)) / float(np.sqrt(len(sample)))
     return Estimate(value, value - half, value + half)
 
 
 def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Estimate | None:
-    """Spearman's correlation of pairs, four or more, with an interval (Bonett & Wright 2000).
+    """Spearman's correlation of at least four pairs, with an interval (Bonett & Wright 2000).
 
-    None where one of them does not vary.
+    None if one side does not vary.
     """
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None

@@ -1,4 +1,4 @@
-"""Alert workload: how many ECGs a model flags, beside what was promised when its thresholds were chosen."""
+"""Alert workload: share of flagged ECGs, compared with the share promised when the threshold was chosen."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from stence.settings import Settings
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """``flag_rate``, ``flags_promised`` and ``flag_rate_p`` by target, of the window's ECGs that were scored.
+    """``flag_rate``, ``flags_promised`` and ``flag_rate_p`` by target, of the scored ECGs of the window.
 
-    p: of so many flags or more, if the promise were kept. Nothing where nothing was scored.
+    ``flag_rate_p``: probability of at least as many flags if the promise is kept. Nothing without scored
+    ECGs.
     """
     thresholds = model.thresholds
     values = {
@@ -27,7 +28,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
         "end": window.end,
         "model_version": model.version,
         "preprocessing_version": model.preprocessing_version,
-        # No probability reaches 2: a target without a threshold raises no flags.
+        # No probability reaches 2: targets without a threshold raise no flags.
         **{f"threshold_{target}": thresholds.get(target, 2.0) for target in TARGET_NAMES},
     }
     with engine.connect() as connection:
@@ -49,9 +50,9 @@ def _compare(model: Watched, target: str, flagged: int, ecgs: int) -> Iterator[M
 
 
 def promise(model: Watched, target: str) -> float | None:
-    """The share of ECGs that was to be flagged: the workload that was asked for.
+    """The promised share of flagged ECGs: the requested workload.
 
-    Where a sensitivity was asked for, what was flagged of the test patients; None if that is not known.
+    If a sensitivity was requested instead, the share of flagged ECGs of the test patients; None if unknown.
     """
     asked = model.manifest.get("training_config", {}).get("threshold", {})
     tested = model.manifest.get("metrics", {}).get(target, {}).get("alerts_per_1000", {})

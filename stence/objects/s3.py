@@ -91,7 +91,7 @@ class S3Store:
         raise self._damaged(key)
 
     def stream(self, key: str) -> Generator[bytes]:
-        """See ObjectStore; content that does not match its ETag is fetched again and compared, as in ``get``."""
+        """See ObjectStore; content that does not match its ETag is fetched again and compared."""
         transfer = self._begin(key, trial := self._trial(key))
         try:
             yield from self._pieces(transfer, trial)

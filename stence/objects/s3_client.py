@@ -22,7 +22,7 @@ SPARE_CONNECTIONS = 4
 
 
 def connect(settings: Settings, attempts: int = ATTEMPTS) -> S3Client:
-    """Build a client with ``attempts`` attempts per request. Raises ConfigurationError for invalid settings."""
+    """Build a client with ``attempts`` per request. Raises ConfigurationError for invalid settings."""
     access, secret = settings.s3_access_key, settings.s3_secret_key
     if (access is None) != (secret is None):
         raise ConfigurationError("set both STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY, or neither")

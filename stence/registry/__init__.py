@@ -67,5 +67,5 @@ def load_champion(engine: Engine, store: ObjectStore, settings: Settings) -> Ris
 
 
 def load(found: Registered, store: ObjectStore, settings: Settings) -> RiskScorer:
-    """Verify and load a version, ready to score. Raises ArtefactError, ConfigurationError as load_champion."""
+    """Verify and load a version, ready to score. Raises ArtefactError and ConfigurationError as above."""
     return scorer(read(store, found.folder, found.sha256), device_of(settings))

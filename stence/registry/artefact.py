@@ -123,7 +123,7 @@ def _check_names(store: ObjectStore, folder: str) -> None:
     if foreign := sorted(names - KINDS.keys()):
         raise ArtefactError(
             f"{', '.join(folder + name for name in foreign)}: not part of a model artefact and not opened; "
-            f"an artefact holds only {MANIFEST} and {WEIGHTS}. Remove it, or restore the folder from a backup."
+            f"an artefact holds {MANIFEST} and {WEIGHTS} only. Remove it, or restore the folder from backup."
         )
     if missing := sorted(KINDS.keys() - names):
         raise ArtefactError(

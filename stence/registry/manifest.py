@@ -26,7 +26,7 @@ class Architecture(Part):
 
 
 class Preprocessing(Part):
-    """Input recipe of the network; a manifest without a recipe is from the time when only StenCE's existed."""
+    """Input recipe of the network; a manifest without a recipe is older than all recipes but StenCE's."""
 
     recipe: str = Field(STENCE.name, description="Origin of the recipe: StenCE, or an encoder's authors.")
     version: str = Field(description="Version of the recipe, one of stence.encoders.recipes.VERSIONS.")

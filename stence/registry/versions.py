@@ -52,7 +52,7 @@ def register(connection: Connection, artefact_folder: str, artefact: Artefact, *
 
 
 def shadow(connection: Connection, version: str, *, by: str, why: str) -> None:
-    """Put a candidate into shadow: it scores but raises no flags. Raises RegistryError for any other state."""
+    """Put a candidate into shadow: it scores but raises no flags. Raises RegistryError for other states."""
     _one_change_at_a_time(connection)
     _check(connection, version, ("candidate",), "go into shadow")
     _change(connection, version, "shadow", by, why)
@@ -108,7 +108,7 @@ def shadows(connection: Connection) -> list[Registered]:
 
 
 def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
-    """Select the shadows that have been in shadow for ``shadow_days`` under the present champion, newest first.
+    """Select the versions in shadow for ``shadow_days`` or more under the present champion, newest first.
 
     A shadow that the gate compared with an earlier champion is left out: a person must promote it.
     """

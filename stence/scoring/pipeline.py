@@ -23,8 +23,8 @@ from stence.ecg.profile import Profile, profile
 from stence.errors import StoreUnavailableError
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.objects import ObjectStore
-from stence.patience import patiently
 from stence.progress import Progress
+from stence.retry import retry
 from stence.scoring.budget import BudgetSpentError, ByteBudget, Share
 from stence.scoring.reading import EcgFacts, Fetched, fetch, take_in
 from stence.scoring.scorer import Scorer
@@ -155,7 +155,7 @@ class Pipeline:
             share.release()  # of a try before this one
             return fetch(self._store, claim.key, self._settings.max_object_bytes, share.admit)
 
-        return patiently(action, self._settings.outage_seconds, StoreUnavailableError)
+        return retry(action, self._settings.outage_seconds, StoreUnavailableError)
 
     def _prepare(self, arrived: list[Arrived]) -> Prepared:
         arrived.reverse()

@@ -110,7 +110,7 @@ def verdict_on(
         fitted.thresholds,
         workspace.config.gate,
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
-        counts=parts[Split.TEST].counts,
+        counts=parts[Split.TEST].sample_weight,
     )
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Update, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database.leases import close_dead, kept_alive, lease_end
-from stence.database.outage import patiently, transact
+from stence.database.outage import retry_outages, transact
 from stence.database.tables import training_runs
 from stence.errors import LeaseLostError, StenceError
 from stence.progress import Progress
@@ -129,7 +129,7 @@ def _take_place(engine: Engine, row: Mapping[str, Any], settings: Settings) -> N
     """Insert the row. If another run holds the lease, wait until that lease expires or is renewed."""
     take = partial(_try_to_take, engine, row, settings.lease_seconds)
     first: Holder | None = None
-    while holder := patiently(take, settings.outage_seconds):
+    while holder := retry_outages(take, settings.outage_seconds):
         if first not in {None, holder}:
             raise StenceError(
                 "A retraining is at work already: wait for its end (stence query training_runs)."

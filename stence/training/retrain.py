@@ -22,6 +22,7 @@ from stence import __version__, registry
 from stence.angiography.backbones import open_backbone
 from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
+from stence.cohort.entries import LAYOUT
 from stence.database.outage import transact
 from stence.device import device_of
 from stence.fitting.folder import training_folder
@@ -116,7 +117,7 @@ class Retraining:
         engine, store, progress = self._engine, self._store, self._progress
         config, settings, start = self._config, self._settings, inputs.start
         plan = plan_cohort(engine, store, settings, config.days_before_study, progress, inputs.features)
-        made_by = (self._windows, self._recipe.version, __version__)
+        made_by = (self._windows, self._recipe.version, __version__, LAYOUT)
         self._until_the_end.close()  # the folder of an earlier attempt
         folder = self._until_the_end.enter_context(
             training_folder(settings, plan.fingerprint, config, start.origin, *made_by)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from stence import __version__
 from stence.cohort import Cohort, Part, Referral, Split, gather, plan_cohort
+from stence.cohort.entries import LAYOUT
 from stence.database.outage import transact
 from stence.device import device_of
 from stence.domain.targets import DECISIVE
@@ -53,7 +54,7 @@ def train(
     referral = referral_of(engine, settings, config)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
-    made_by = (windows, recipe.version, __version__)
+    made_by = (windows, recipe.version, __version__, LAYOUT)
     with training_folder(settings, plan.fingerprint, config, start.origin, *made_by) as folder:
         cohort = gather(plan, engine, store, settings, folder / "cohort", progress, recipe, referral)
         check_size(cohort, config)

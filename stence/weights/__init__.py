@@ -1,6 +1,6 @@
-"""Weights that others published: brought into the store once, by a person, and read from there.
+"""Published weights: a person imports them into the object store once, and stence reads them from there.
 
-Nothing is ever downloaded, and no file's code is ever run.
+Nothing is ever downloaded, and code in a file is never run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""DINOv2 ViT-S/14 as it is published, in two sets of names.
+"""Weight names of DINOv2 ViT-S/14 in its two published files.
 
-They are kept under those of Hugging Face's file; Meta's file (``dinov2_vits14_pretrain.pth``) is renamed.
+Weights are stored under the names of Hugging Face's file. Those of Meta's file
+(``dinov2_vits14_pretrain.pth``) are renamed.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ META_NAMES = (
     (r"\.ls([12])\.gamma$", r".layer_scale\1.lambda1"),
 )
 JOINT = ".attn.qkv."
-"""In the name of a joint projection of Meta's: query, key and value, one below the other."""
+"""Part of the name of Meta's joint projection, which stacks query, key and value."""
 
 
 def checked(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A file's weights under Hugging Face's names, whichever it has.
+    """Return a file's weights under the names of Hugging Face.
 
-    Raises WeightsError, which names every weight that is missing, unexpected or misshapen.
+    Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape.
     """
     renamed = _from_meta(weights) if "pos_embed" in weights else dict(weights)
     check_fit(renamed, {name: torch.empty(shape, device="meta") for name, shape in SHAPES.items()}, "DINOv2")

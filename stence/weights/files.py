@@ -1,4 +1,4 @@
-"""Opening a file of weights without trusting it."""
+"""Open untrusted files of weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT_BYTES = 8 * 2**30
 
 
 def content_of(path: Path) -> bytes:
-    """The file's bytes. Raises WeightsError where it cannot be read or is larger than LIMIT_BYTES."""
+    """Return the file's bytes. Raises WeightsError if it cannot be read or is larger than LIMIT_BYTES."""
     try:
         if path.stat().st_size > LIMIT_BYTES:
             raise WeightsError(f"{path} is larger than {LIMIT_BYTES} bytes: no known weights are")
@@ -29,10 +29,10 @@ def content_of(path: Path) -> bytes:
 
 
 def opened(content: bytes, allowed: Sequence[type] = ()) -> Any:
-    """What a file holds: tensors by name for safetensors, whatever was saved for ``torch.save``.
+    """Load a file: tensors by name of safetensors, or the saved object of ``torch.save``.
 
-    A pickle may hold tensors, plain containers and objects of the classes ``allowed``; what else it asks for
-    is not made. Raises WeightsError for such a file and for one that is damaged.
+    A pickle may hold tensors, plain containers and objects of the classes ``allowed``. Raises WeightsError
+    for a pickle with other objects, which are never created, and for a damaged file.
     """
     try:
         if content[8:9] == b"{":
@@ -51,9 +51,9 @@ def opened(content: bytes, allowed: Sequence[type] = ()) -> Any:
 
 
 def tensors_of(content: Any) -> dict[str, Tensor]:
-    """``content`` as contiguous tensors by name, floating-point ones as float32.
+    """Return ``content`` as contiguous tensors by name. Floating-point tensors become float32.
 
-    Raises WeightsError where it is anything else, or where a number is NaN or infinite.
+    Raises WeightsError for other content, and for NaN or infinite numbers.
     """
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()

@@ -1,4 +1,4 @@
-"""Imported weights in the store: ``model.safetensors`` and ``manifest.json``, in a folder of their name."""
+"""Imported weights in the store: a folder per name with ``model.safetensors`` and ``manifest.json``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MANIFEST_LIMIT_BYTES = 2**20
 
 
 class Manifest(BaseModel):
-    """The content of ``manifest.json``."""
+    """Content of ``manifest.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,11 +43,11 @@ class Manifest(BaseModel):
 def import_weights(
     store: ObjectStore, settings: Settings, name: str, path: Path, *, replace: bool = False
 ) -> Manifest:
-    """Bring the weights ``name`` from a published file, or the folder that holds it, into the store.
+    """Import the weights ``name`` into the store, from a published file or its folder.
 
-    Importing the same again changes nothing. Raises ConfigurationError for a name not in IMPORTABLES,
-    WeightsError for a file that is unsafe, damaged or not these weights, and, without ``replace``, where
-    others are there under this name.
+    The import is idempotent. Raises ConfigurationError for a name not in IMPORTABLES. Raises WeightsError for
+    a file that is unsafe, damaged or holds other weights. Without ``replace``, raises WeightsError also if
+    the store has other weights under this name.
     """
     importable = importable_of(name)
     published = content_of(path / WEIGHTS if path.is_dir() else path)
@@ -63,13 +63,13 @@ def import_weights(
 
 
 def list_imported(store: ObjectStore, settings: Settings) -> dict[str, Manifest]:
-    """What was recorded of all weights in the store, by name. Raises WeightsError where one was altered."""
+    """Return the manifests of all weights in the store, by name. Raises WeightsError if one was altered."""
     found = {name: _find_manifest(store, settings, name) for name in IMPORTABLES}
     return {name: manifest for name, manifest in found.items() if manifest}
 
 
 def read_manifest(store: ObjectStore, settings: Settings, name: str) -> Manifest:
-    """What was recorded when ``name`` was imported. Raises WeightsError where it was not."""
+    """Return the manifest of the imported weights ``name``. Raises WeightsError if they were not imported."""
     manifest = _find_manifest(store, settings, name)
     if manifest is None:
         raise WeightsError(
@@ -80,9 +80,9 @@ def read_manifest(store: ObjectStore, settings: Settings, name: str) -> Manifest
 
 
 def read(store: ObjectStore, settings: Settings, name: str) -> dict[str, Tensor]:
-    """The imported weights ``name``, float32 on the CPU.
+    """Read the imported weights ``name``, float32 on the CPU.
 
-    Raises WeightsError where they were never imported, or are not those that were.
+    Raises WeightsError if they were never imported, or were altered since.
     """
     manifest = read_manifest(store, settings, name)
     key = _folder(settings, name) + WEIGHTS
@@ -98,7 +98,7 @@ def read(store: ObjectStore, settings: Settings, name: str) -> dict[str, Tensor]
 
 
 def importable_of(name: str) -> Importable:
-    """The entry of IMPORTABLES. Raises ConfigurationError, which names those there are."""
+    """Return the entry of IMPORTABLES. Raises ConfigurationError, which lists the known names."""
     if name not in IMPORTABLES:
         raise ConfigurationError(f"there are no weights {name!r} to import; known: {', '.join(IMPORTABLES)}")
     return IMPORTABLES[name]
@@ -120,7 +120,7 @@ def _manifest(
 
 
 def _check_free(store: ObjectStore, settings: Settings, manifest: Manifest) -> None:
-    """Raise WeightsError where other weights are in the store under this name."""
+    """Raise WeightsError if the store has other weights under this name."""
     found = _find_manifest(store, settings, manifest.name)
     if found and found.sha256 != manifest.sha256:
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""The published weights that stence can take, by name, and how each file is read."""
+"""Published weights that stence can import, by name, with the reader of each file."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from stence.weights.files import opened, tensors_of
 Tensors = dict[str, Tensor]
 DINOV2 = "dinov2-vits14"
 ECG_ENCODER = "ECG encoder"
-"""A kind of weights."""
+"""Kind of the weights of an ECG encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Importable:
-    """Weights that a person can fetch and ``stence weights import`` brings into the store."""
+    """Weights that a person can fetch and import with ``stence weights import``."""
 
     name: str
     kind: str
     licence: str
     source: str
-    """Where their authors publish them."""
+    """Address where the authors publish the weights."""
     load: Callable[[bytes], Tensors]
-    """From a file's content; raises WeightsError unless every weight is there, in its shape, and no other."""
+    """Reader of a file's content. It raises WeightsError unless names and shapes of all weights fit."""
 
 
 def _dinov2(content: bytes) -> Tensors:
@@ -46,10 +46,10 @@ def _ptacl(content: bytes) -> Tensors:
 
 
 def _encoder(name: str, under: str | None = None, beside: tuple[str, ...] = ()) -> Callable[[bytes], Tensors]:
-    """How the file of an encoder as it is published is read, or one with its weights alone.
+    """Build a reader for an encoder's published file, or for a file with its weights only.
 
-    A checkpoint has the weights ``under`` a key of its own. Those whose names begin as in ``beside`` belong
-    to other parts of what its authors trained.
+    A checkpoint has the weights under the key ``under``. Weights whose names start with a prefix in
+    ``beside`` belong to other parts of the authors' model, and are left out.
     """
 
     def load(content: bytes) -> Tensors:

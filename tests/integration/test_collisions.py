@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from stence import database
 from stence.cli import main
-from stence.database import copy_rows, patiently
+from stence.database import copy_rows, retry_outages
 from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.objects import open_store
 from stence.settings import Settings
@@ -46,12 +46,12 @@ def add_one(connection: Connection, counter: int) -> None:
 
 
 def together(*actions: Any) -> None:
-    """All of them at once, patiently; the first error is raised."""
+    """All of them at once, with retries; the first error is raised."""
     errors: list[BaseException] = []
 
     def run(action: Any) -> None:
         try:
-            patiently(action, 0)
+            retry_outages(action, 0)
         except BaseException as error:
             errors.append(error)
 
@@ -108,7 +108,7 @@ def test_a_collision_without_end_is_told_in_words(engine: Engine) -> None:
             connection.execute(text("DO $$ BEGIN RAISE deadlock_detected; END $$"))
 
     with pytest.raises(DatabaseUnavailableError, match=r"took a transaction back 5 times") as caught:
-        patiently(collide, 0)
+        retry_outages(collide, 0)
     assert len(tries) == 5
     assert "DO $$" not in str(caught.value)
 
@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_in_words() -> None:
 
         engine.dispose()
         with pytest.raises(DatabaseUnavailableError, match="its disk is full: free space") as caught:
-            patiently(write, 0)
+            retry_outages(write, 0)
         assert "INSERT" not in str(caught.value)
         assert PATIENT not in str(caught.value)
         file.unlink()

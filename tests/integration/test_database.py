@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from stence import database
-from stence.database import copy_rows, patiently
+from stence.database import copy_rows, retry_outages
 from stence.errors import ConfigurationError, DatabaseUnavailableError
 from stence.settings import Settings
 from support.database import url_of
@@ -136,17 +136,17 @@ def test_a_lost_connection_is_tried_again(engine: Engine) -> None:
                 copy_rows(connection, "manifests", ["key"], [("a",)])
             return connection.scalar(text("SELECT 7"))
 
-    assert patiently(action, 30) == 7
+    assert retry_outages(action, 30) == 7
     assert len(set(attempts)) == 3
 
 
-def test_patience_ends_with_a_clear_message() -> None:
+def test_retries_end_with_a_clear_message() -> None:
     def action() -> None:
         psycopg.connect("host=127.0.0.1 port=1 password=geheim")
 
     start = time.monotonic()
     with pytest.raises(DatabaseUnavailableError, match=r"Postgres does not answer .*refused") as caught:
-        patiently(action, 0.5)
+        retry_outages(action, 0.5)
     assert 0.5 <= time.monotonic() - start < 5
     assert "geheim" not in str(caught.value)
 
@@ -160,5 +160,5 @@ def test_a_wrong_statement_is_not_tried_again(engine: Engine) -> None:
             connection.execute(text("SELECT FROM nowhere"))
 
     with pytest.raises(ProgrammingError):
-        patiently(action, 30)
+        retry_outages(action, 30)
     assert len(attempts) == 1

@@ -122,7 +122,7 @@ def test_a_running_process_brings_a_killed_server_back(own: Settings) -> None:
         before = server_pid(own)
         kill(before)
         while server_pid(own) == before:  # an open connection may answer a last time
-            assert database.patiently(lambda: ask(engine), 30) == 7
+            assert database.retry_outages(lambda: ask(engine), 30) == 7
         assert ask(engine) == 7
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, Table, func, insert, select, text, update
 
 from stence import scoring
 from stence.database.leases import WITHOUT_A_WORD, kept_alive, lease_end
-from stence.database.tables import models, monitor_runs, runs, scores, training_runs, worklist
+from stence.database.tables import models, monitor_runs, objects, runs, scores, training_runs, worklist
 from stence.errors import LeaseLostError, MonitoringError, StenceError
 from stence.monitoring.daily import complete_days, watch
 from stence.objects import ObjectStore
@@ -32,6 +32,7 @@ from support.scoring import all_rows, run_scorer
 from support.waiting import wait_until
 
 ECGS = 24
+FILES = 5
 
 RETRAINING = """
 import sys
@@ -60,6 +61,29 @@ def archive(engine: Engine, store: ObjectStore, settings: Settings) -> None:
         store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
     register(engine, ShapeScorer())
     scoring.index(engine, store, settings)
+
+
+@pytest.fixture
+def worklists(engine: Engine, store: ObjectStore, settings: Settings) -> list[Worklist]:
+    """The same files as two runs of ``shape-1`` and one of ``shape-2`` see them."""
+    for number in range(FILES):
+        store.put(f"ecg/{number}.dcm", b"")
+    for version in ("shape-1", "shape-2"):
+        register(engine, ShapeScorer(version))
+    scoring.index(engine, store, settings)
+    long = settings.model_copy(update={"lease_seconds": 60})
+    made = [Worklist(engine, long, version, uuid.uuid4()) for version in ("shape-1", "shape-1", "shape-2")]
+    for each in made:
+        each.enqueue()
+    return made
+
+
+def let_run_out(engine: Engine) -> None:
+    """End every lease of the worklist now."""
+    with engine.begin() as connection:
+        connection.execute(
+            update(worklist).where(worklist.c.state == "leased").values(lease_expires_at=lease_end(-1))
+        )
 
 
 def are_over(engine: Engine, table: Table) -> bool:
@@ -196,6 +220,71 @@ def test_only_claims_of_this_very_attempt_are_held(engine: Engine, settings: Set
     again = ours.claim(ECGS)
     assert {claim.object_id for claim in claims} <= {claim.object_id for claim in again}
     assert ours.still_held(claims) == set()
+
+
+def test_the_newest_files_are_claimed_first(engine: Engine, worklists: list[Worklist]) -> None:
+    numbers = sorted(number for (number,) in all_rows(engine, objects.c.id))
+    run = worklists[0]
+    assert [claim.object_id for claim in run.claim(2)] == numbers[-2:]
+    assert [claim.object_id for claim in run.claim(2)] == numbers[-4:-2]
+
+
+def test_a_run_claims_what_is_on_the_worklist_of_its_own_model(worklists: list[Worklist]) -> None:
+    for run in (worklists[0], worklists[2]):
+        assert len(run.claim(100)) == FILES
+
+
+def test_a_lease_keeps_others_out_until_it_runs_out(engine: Engine, worklists: list[Worklist]) -> None:
+    ours, theirs, _ = worklists
+    claims = ours.claim(2)
+    assert len(theirs.claim(FILES)) == FILES - 2
+    assert theirs.claim(FILES) == ours.claim(FILES) == []
+    let_run_out(engine)
+    assert len(theirs.claim(FILES)) == FILES
+    assert ours.still_held(claims) == set()
+
+
+def test_what_a_run_gave_back_is_its_own_by_the_new_claim_only(
+    engine: Engine, worklists: list[Worklist]
+) -> None:
+    ours, theirs, _ = worklists
+    claims, others = ours.claim(2), theirs.claim(1)
+    assert ours.release() == 2
+    states = {state for (state,) in all_rows(engine, worklist.c.state)}
+    assert (states, theirs.still_held(others)) == ({"pending", "leased"}, set(others))
+    again = ours.claim(FILES)
+    assert {claim.object_id for claim in claims} <= {claim.object_id for claim in again}
+    assert ours.still_held(claims) == set()
+    assert ours.still_held(again) == set(again)
+
+
+def test_a_slow_run_keeps_the_ecgs_that_it_holds(
+    engine: Engine, settings: Settings, worklists: list[Worklist]
+) -> None:
+    slow = Worklist(engine, settings.model_copy(update={"lease_seconds": 3}), "shape-1", uuid.uuid4())
+    slow.claim(2)
+    held = (worklist.c.lease_expires_at, worklist.c.lease_expires_at.is_not(None))
+    end = max(moment for moment, is_held in all_rows(engine, *held) if is_held)
+    with slow.kept_alive():
+        wait_until(lambda: all(moment > end for moment, is_held in all_rows(engine, *held) if is_held), 7)
+
+
+def test_who_finds_nothing_waits_for_the_leases_of_a_silent_scorer(
+    engine: Engine, settings: Settings, worklists: list[Worklist]
+) -> None:
+    silent, other = (Worklist(engine, settings, "shape-1", uuid.uuid4()) for _ in range(2))
+    assert len(silent.claim(FILES)) == FILES
+    assert len(other.claim_or_wait(FILES)) == FILES
+
+
+def test_what_others_hold_counts_as_pending(
+    engine: Engine, store: ObjectStore, settings: Settings, worklists: list[Worklist]
+) -> None:
+    with scoring.open_run(engine, store, settings, ShapeScorer()) as run:
+        assert len(worklists[0].claim(2)) == 2
+        assert run.summary().counts() == {
+            "indexed": FILES, "scored": 0, "quarantined": 0, "pending": FILES,
+        }  # fmt: skip
 
 
 @pytest.fixture

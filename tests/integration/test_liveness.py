@@ -76,6 +76,20 @@ def test_without_a_champion_no_run_is_due(engine: Engine, settings: Settings) ->
     assert liveness.check(engine, settings) == Settled([], [])
 
 
+def test_only_the_champions_runs_are_due(crowned: Engine, settings: Settings) -> None:
+    """A model in shadow scores after the champion, if at all."""
+    run_ended(crowned, timedelta(minutes=1))
+    with crowned.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest,"
+                " created_at) SELECT 'shade', 'shadow', folder, sha256, preprocessing_version, manifest,"
+                " created_at FROM models"
+            )
+        )
+    assert liveness.check(crowned, settings) == Settled([], [])
+
+
 def test_own_rules_are_asked(crowned: Engine, settings: Settings, tmp_path: Path) -> None:
     """Also one that asks for several days in a row: every look is by how it stands now."""
     own = tmp_path / "rules.yaml"

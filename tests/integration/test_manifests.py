@@ -272,6 +272,7 @@ def test_a_reviewed_flag_stays_reviewed_when_its_row_is_withdrawn(
     put_manifest(store, ("P2", "1"))
     score()
     assert listed(engine) == {"P2"}  # the ECG is P2's, and what was found in it
+    assert set(all_rows(engine, flags.c.state, flags.c.reviewed_by)) == {("confirmed", "Dr A")}
 
 
 def test_a_corrected_patient_moves_the_flags_of_every_model(
@@ -350,6 +351,19 @@ def test_a_closed_manifest_costs_itself_and_keeps_what_it_said(
     score()
     assert listed(engine) == {"P3", "P4"}
     assert faults(engine) == []
+
+
+def test_faults_are_mended_with_the_manifest_that_had_them(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    for folder in ("a", "b"):
+        put_manifest(store, ("", "1"), ("P1", "2"), key=f"ecg/{folder}/record_list.csv")
+    scoring.index(engine, store, settings)
+    put_manifest(store, ("P1", "2"), key="ecg/a/record_list.csv")
+    scoring.index(engine, store, settings)
+    assert sorted(all_rows(engine, source_faults.c.source_key, source_faults.c.state)) == [
+        ("ecg/a/record_list.csv", "mended"), ("ecg/b/record_list.csv", "open"),
+    ]  # fmt: skip
 
 
 def test_the_log_names_no_file_and_no_patient(

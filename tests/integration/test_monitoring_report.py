@@ -110,7 +110,7 @@ def test_no_number_stands_outside_a_table_but_days_and_the_words_of_the_page(rep
     for name in (
         "synthetic-2",
         "stenosis_70",
-        "95 of 100",
+        "95th percentile",
         "at least 70 %",
         "of 95 %",
         YESTERDAY.isoformat(),
@@ -173,7 +173,7 @@ def test_it_tells_what_changed_since_the_last_report(
         assert float(value) == pytest.approx(before, rel=1e-5)
         assert says(written, before)
     assert "▲ from" in figures["ECGs recorded"][2].text
-    assert "as" in figures["AUROC, weighted"][2].text
+    assert "unchanged (" in figures["AUROC, weighted"][2].text
     [alert] = [row for row in tables["monitoring_alert_changes"].rows if row]
     assert alert[2].text == "<b>Unknown</b>"
     [change] = [row for row in tables["monitoring_model_changes"].rows if row]
@@ -189,7 +189,7 @@ def test_one_a_day_is_kept_and_the_newest_has_a_name(
     engine: Engine, settings: Settings, store: LocalStore, report: ReportFile
 ) -> None:
     again = write_report(engine, store, settings, silent, TODAY)
-    assert "Since the report of" in page_of(again).words  # not since the one of the same day
+    assert "Changes since the report of" in page_of(again).words  # not since the one of the same day
     assert [each.key for each in store.list("monitoring/")] == [
         "monitoring/latest.html",
         *(f"monitoring/report-{day}.{kind}" for day in (YESTERDAY, TODAY) for kind in ("html", "json")),
@@ -201,7 +201,7 @@ def test_a_hospital_that_measures_nothing_is_told_so(
     engine: Engine, settings: Settings, store: LocalStore
 ) -> None:
     page = page_of(write_report(engine, store, settings, silent, TODAY))
-    assert "Nothing was measured of the last days" in page.words
+    assert "The last days were not monitored" in page.words
     assert "This is the first report." in page.words
     assert "none yet" in page.words
 

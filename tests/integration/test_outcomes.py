@@ -227,6 +227,6 @@ def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, setting
     expected = list(estimation.measure(hospital.engine, short, window, MODEL))
     assert {"expected_auroc", "expected_ppv"} <= {metric.name for metric in expected}
     learned = weighting.referral(hospital.engine, short)
-    assert len(learned.counts) == referred.value
+    assert len(learned.sample_weight) == referred.value
     assert learned.summary["models"]["m1"]["people"] == 260
-    assert np.mean(list(learned.counts.values())) == pytest.approx(1)
+    assert np.mean(list(learned.sample_weight.values())) == pytest.approx(1)

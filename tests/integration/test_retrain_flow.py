@@ -182,6 +182,16 @@ def test_a_prefect_server_that_is_away_ends_no_training(client: Any, monkeypatch
     assert told() == "goes on"
 
 
+@pytest.mark.parametrize(("minimum", "enough"), [(0, True), (1, False)])
+def test_as_many_new_pairs_as_are_asked_for_are_enough(
+    engine: Engine, settings: Settings, minimum: int, enough: bool
+) -> None:
+    store = open_store(settings.resolved_store_url, settings)
+    asked = settings.model_copy(update={"min_new_pairs": minimum})
+    with open_retraining(engine, store, asked, "small", load_preset("small")) as training:
+        assert (training.skip_reason() is None) == enough
+
+
 def test_what_fails_after_the_end_of_a_run_is_written_changes_nothing(
     engine: Engine, settings: Settings
 ) -> None:

@@ -28,7 +28,7 @@ from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
-from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine
+from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine, run_scorer
 
 
 def test_every_ecg_ends_scored_or_in_quarantine_and_the_counts_add_up(
@@ -58,7 +58,7 @@ def test_every_ecg_ends_scored_or_in_quarantine_and_the_counts_add_up(
 
 
 def test_a_second_run_finds_nothing_to_do_and_a_new_file_is_taken_up(
-    store: ObjectStore, score_all: ScoreAll
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
 ) -> None:
     store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
     score_all()
@@ -66,6 +66,7 @@ def test_a_second_run_finds_nothing_to_do_and_a_new_file_is_taken_up(
     store_ecg(store, "ecg/b.hea", heartbeats(2), comments=("<subject_id>: 8",))
     summary = score_all()
     assert (summary.scored_by_run, summary.scored) == (1, 2)
+    assert all_rows(engine, runs.c.state) == [("finished",)] * 3
 
 
 def test_another_model_scores_everything_again_and_keeps_the_first_ones_scores(
@@ -199,12 +200,13 @@ def test_an_ecg_in_a_conflict_of_patients_keeps_no_embedding(
     assert all_rows(engine, ecg_embeddings.c.sketch) == all_rows(engine, scores.c.run_id) == []
 
 
+@pytest.mark.parametrize("broken", [[np.nan] * 6, [0.9] * 5 + [np.nan], [np.inf] + [0.9] * 5])
 def test_a_score_that_is_no_number_goes_to_quarantine(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
+    engine: Engine, store: ObjectStore, score_all: ScoreAll, broken: list[float]
 ) -> None:
     class Broken(ShapeScorer):
         def score(self, ecgs: Any) -> Any:
-            return np.full((len(ecgs), 6), np.nan)
+            return np.tile(broken, (len(ecgs), 1))
 
     store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
     score_all(Broken())
@@ -259,6 +261,7 @@ def test_the_metrics_of_a_run_can_be_had_by_sql(
     assert figures["ecgs_scored", None] == 1
     assert figures["ecgs_quarantined", None] == 1
     assert figures["ecgs_pending", None] == 0
+    assert figures["ecgs_per_second", None] == pytest.approx(2 / figures["run_seconds", None])
     assert {part for name, part in figures if name == "stage_seconds"} == set(summary.seconds_by_stage)
     assert sum(value for (name, _), value in figures.items() if name == "ecgs_refused") == 1
 
@@ -290,6 +293,37 @@ def test_a_file_that_may_not_be_read_stops_nobody_else(
         store_ecg(store, f"ecg/{name}.hea", heartbeats(number), comments=("<subject_id>: 7",))
     assert score_all().scored == 1
     assert in_quarantine(engine) == {"ecg/closed.hea": "object_forbidden"}
+
+
+def test_the_files_of_a_record_are_too_large_together(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    limit = len(store.get("ecg/a.dat")) + 1
+    run_scorer(engine, store, settings.model_copy(update={"max_object_bytes": limit}), ShapeScorer())
+    assert in_quarantine(engine) == {"ecg/a.hea": "object_too_large"}
+
+
+def test_only_open_rows_of_the_quarantine_are_retried_or_dismissed_and_only_those_that_are_meant(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for name in ("a", "b"):
+        store.put(f"ecg/{name}.scp", b"x")
+    store_ecg(store, "ecg/nobody.hea", heartbeats(1))
+    score_all()
+    q = scoring.quarantine
+    with engine.begin() as connection:
+        ids = {row[1]: row[0] for row in q.list_open(connection)[1]}
+        assert {row[1] for row in q.list_open(connection, reason="unknown_patient")[1]} == {"ecg/nobody.hea"}
+        assert q.dismiss(connection, ids=[ids["ecg/a.scp"]], by="archivist") == 1
+        assert q.dismiss(connection, ids=[ids["ecg/a.scp"]], by="somebody else") == 0
+        assert q.retry(connection, reason="unknown_patient") == 1
+        assert q.retry(connection, ids=[ids["ecg/a.scp"], ids["ecg/b.scp"]]) == 1
+        assert q.list_open(connection)[1] == []
+    assert sorted(all_rows(engine, worklist.c.state)) == [("pending",), ("pending",), ("quarantined",)]
+    assert sorted(all_rows(engine, quarantine.c.state, quarantine.c.closed_by), key=str) == [
+        ("dismissed", "archivist"), ("retried", None), ("retried", None),
+    ]  # fmt: skip
 
 
 def test_what_else_is_wrong_with_an_ecg_is_told_in_short(

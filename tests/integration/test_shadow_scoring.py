@@ -12,12 +12,13 @@ from sqlalchemy import Engine, select, text
 from stence import registry, scoring
 from stence.database.tables import (
     flags,
+    scores,
 )
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
-from support.scoring import ScoreAll
+from support.scoring import ScoreAll, all_rows
 
 
 def enshadow(engine: Engine, scorer: ShapeScorer) -> None:
@@ -74,6 +75,22 @@ def test_a_shadow_scores_without_flags_and_promotion_raises_those_it_would_have_
     score_all(champion)
     score_all(shadow)
     assert raised(engine, "shape-2") == raised(engine, "shape-1") != expected
+
+
+@pytest.mark.parametrize("in_shadow", [False, True])
+def test_a_probability_that_just_reaches_the_threshold_is_flagged(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll, in_shadow: bool
+) -> None:
+    hospital(store, ecgs=1)
+    score_all(ShapeScorer("shape-1", threshold=1.1))
+    [(probability,)] = all_rows(engine, scores.c.stenosis_70)
+    exact = ShapeScorer("shape-2", threshold=probability)
+    if in_shadow:
+        enshadow(engine, exact)
+    score_all(exact)
+    if in_shadow:
+        promote(engine, exact)
+    assert ("stenosis_70", probability) in all_rows(engine, flags.c.target, flags.c.threshold)
 
 
 def test_an_ecg_whose_file_was_replaced_is_not_flagged_at_promotion(

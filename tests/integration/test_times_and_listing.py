@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import Engine, select, text
 
 from stence import cohort, scoring
 from stence.database.tables import cath_studies, ecgs, ignored_objects, manifest_rows, worklist
 from stence.objects import ObjectStore
 from stence.scoring import RunSummary
+from stence.scoring.budget import BudgetSpentError, ByteBudget, Share
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.hostile import cost
@@ -150,6 +152,21 @@ def run_with_budget(engine: Engine, store: ObjectStore, settings: Settings, limi
     with scoring.open_run(engine, store, tight, scorer) as run:
         run.score()
     return run.summary()
+
+
+def test_a_budget_is_for_all_files_and_whole_again_when_they_are_let_go() -> None:
+    budget = ByteBudget(100)
+    record, other = Share(budget), Share(budget)
+    for size in (20, 30):  # a header and its signal; in memory twice while they come in
+        record.admit(size)
+    for size in (1, 30):
+        with pytest.raises(BudgetSpentError):
+            other.admit(size)
+    record.release()
+    record.release()
+    other.admit(50)
+    with pytest.raises(BudgetSpentError):
+        record.admit(1)
 
 
 def test_what_finds_no_room_waits_its_turn_and_is_scored(

@@ -138,6 +138,16 @@ def test_what_another_scorer_has_taken_over_is_not_quarantined_either(work: Work
     assert len(all_rows(work.engine, scores.c.content_hash)) == BATCH - 2
 
 
+def test_what_the_same_run_has_claimed_anew_is_written_by_its_new_claim_only(work: Work) -> None:
+    work.worklist.release()
+    again = work.worklist.claim(BATCH)
+    work.writer.write([scored(claim) for claim in work.claims])
+    assert set(work.ended().values()) == {"leased"}
+    assert all_rows(work.engine, scores.c.content_hash) == []
+    work.writer.write([scored(claim) for claim in again])
+    assert set(work.ended().values()) == {"scored"}
+
+
 def test_a_batch_that_is_written_again_changes_nothing(work: Work) -> None:
     results = [scored(claim, **POISONS["nobody"] if claim is work.claims[3] else {}) for claim in work.claims]
     work.writer.write(results)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import Engine, select
 
@@ -13,7 +15,9 @@ from stence.database.tables import (
     scores,
     source_faults,
 )
-from stence.objects import ObjectStore
+from stence.objects import LocalStore, ObjectStore, StoredObject
+from stence.objects.store import Skipped
+from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer
 from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine
@@ -58,6 +62,39 @@ def test_a_person_settles_a_conflict_by_dismissing_the_wrong_file(
     assert summary.counts() == {"indexed": 2, "scored": 1, "quarantined": 1, "pending": 0}
     assert all_rows(engine, ecgs.c.patient_id) == [("7",)]
     assert in_quarantine(engine) == {}
+    assert sorted(all_rows(engine, quarantine.c.state)) == [("dismissed",), ("resolved",)]
+
+
+def test_flags_that_a_conflict_withdrew_come_back_when_it_is_settled(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all(ShapeScorer(threshold=0))
+    store_ecg(store, "ecg/b.hea", heartbeats(1), comments=("<subject_id>: 8",))
+    score_all(ShapeScorer(threshold=0))
+    withdrawn = ("withdrawn", "patient_conflict")
+    assert set(all_rows(engine, flags.c.state, flags.c.withdrawn_for)) == {withdrawn}
+    store_ecg(store, "ecg/b.hea", heartbeats(2), comments=("<subject_id>: 8",))
+    score_all(ShapeScorer(threshold=0))
+    said = (flags.c.patient_id, flags.c.state, flags.c.withdrawn_for, flags.c.note)
+    assert set(all_rows(engine, *said)) == {("7", "open", None, None), ("8", "open", None, None)}
+
+
+def test_flags_of_every_model_come_back_with_the_row_that_named_the_patient(
+    engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    give_patients(store, ("p1", "a"))
+    for version in ("shape-1", "shape-2"):
+        score_all(ShapeScorer(version, threshold=0))
+    give_patients(store)
+    scoring.index(engine, store, settings)
+    assert set(all_rows(engine, flags.c.state)) == {("withdrawn",)}
+    give_patients(store, ("p1", "a"))
+    score_all(ShapeScorer("shape-2", threshold=0))
+    assert set(all_rows(engine, flags.c.model_version, flags.c.state, flags.c.reviewed_by)) == {
+        ("shape-1", "open", None), ("shape-2", "open", None),
+    }  # fmt: skip
 
 
 def test_a_signal_that_arrives_after_its_header_is_scored_then(
@@ -100,7 +137,7 @@ def test_a_corrected_manifest_moves_score_and_flags_to_the_right_patient(
 
 ABOUT = """subject_id,path,ecg_time,site,indication
 p1,a,2026-03-01 08:30:00,Ward 4,chest pain
-p2,b,2026-03-01 08:30:00, ,
+p2,b,2026-03-01 08:30:00,Ward 9,
 """
 
 
@@ -153,6 +190,17 @@ def test_a_replaced_file_is_scored_again_and_the_old_flag_is_void(
     assert score_all(ShapeScorer(threshold=0)).scored == 1
     states = sorted(row[0] for row in all_rows(engine, flags.c.state))
     assert states == ["open"] * 6 + ["withdrawn"] * 6
+
+
+def test_a_replaced_file_leaves_the_flags_of_an_ecg_that_another_file_holds(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    for name in ("a", "copy"):
+        store_ecg(store, f"ecg/{name}.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    score_all(ShapeScorer(threshold=0))
+    store_ecg(store, "ecg/a.hea", heartbeats(2), comments=("<subject_id>: 7",))
+    score_all(ShapeScorer(threshold=0))
+    assert all_rows(engine, flags.c.state) == [("open",)] * 12
 
 
 def conflicting(store: ObjectStore) -> None:
@@ -212,3 +260,21 @@ def test_a_file_that_is_taken_out_of_the_store_leaves_quarantine(
     store.delete("ecg/m.dat")
     store.delete("ecg/m/x.scp")
     assert score_all().quarantined == 1  # nothing is listed: the folder may not be mounted
+
+
+def test_what_lies_in_a_folder_that_cannot_be_listed_is_not_gone(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("ecg/closed/x.scp", b"\0")
+    store.put("ecg/open/x.scp", b"\0")
+    score_all()
+    really_list = LocalStore.list
+
+    def closed(self: LocalStore, prefix: str, skipped: Skipped | None = None) -> Iterator[StoredObject]:
+        if skipped is not None:
+            skipped("ecg/closed")
+        return (found for found in really_list(self, prefix) if "closed" not in found.key)
+
+    monkeypatch.setattr(LocalStore, "list", closed)
+    assert score_all().quarantined == 2
+    assert in_quarantine(engine).keys() == {"ecg/closed/x.scp", "ecg/open/x.scp"}

@@ -138,7 +138,7 @@ def test_what_was_not_measured_is_no_finding() -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"when": "input_kss > 0.2"}, "there is no figure 'input_kss'"),
+        ({"when": "input_kss > 0.2"}, "there is no metric 'input_kss'"),
         ({"when": "input_ks is high"}, "'input_ks is high' is not of the form"),
         ({"when": "input_ks > 0.2", "slise": "measure"}, "slise: there is no such key"),
         ({"when": "input_ks > 0.2", "slice": "measure", "per": "device"}, "has no part device"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,6 +11,15 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
 
 from stence.angiography import IncompleteHeaderError, Reason, UnusableAngiogramError, View, read_view
+from stence.angiography.reasons import refuse
+from stence.angiography.refusals import as_refused
+from stence.errors import (
+    ObjectError,
+    ObjectForbiddenError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    ObjectUnreadableError,
+)
 from support import xa
 
 
@@ -294,3 +304,111 @@ def test_more_frames_than_a_run_has(file: FileDataset, frames: str):
     file.Rows = file.Columns = 1
     file.NumberOfFrames = frames
     assert reason_of(file) is Reason.IMPLAUSIBLE_SIZE
+
+
+# --- just inside and just outside each limit ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("angles", "turns"),
+    [
+        ([(40.0, -20.0), (42.0, -20.0)], False),
+        ([(40.0, -20.0), (42.1, -20.0)], True),
+        ([(40.0, -20.0), (40.0, -22.0)], False),
+        ([(40.0, -20.0), (40.0, -22.1)], True),
+        ([(40.0, -20.0), (41.5, -20.0), (38.9, -20.0), (40.0, -20.0)], True),  # there and back
+    ],
+)
+def test_a_c_arm_may_waver_by_two_degrees(angles: list[tuple[float, float]], turns: bool):
+    if turns:
+        assert reason_of(enhanced(angles)) is Reason.ROTATING
+    else:
+        assert view(enhanced(angles)).primary_angle == 40.0
+
+
+@pytest.mark.parametrize(("step", "turns"), [("0.33", False), ("0.34", True), ("-0.34", True)])
+def test_a_step_of_the_c_arm_lies_between_frames(file: FileDataset, step: str, turns: bool):
+    """Six steps between seven frames."""
+    file.PositionerSecondaryAngleIncrement = step
+    if turns:
+        assert reason_of(file) is Reason.ROTATING
+    else:
+        assert view(file).secondary_angle == 20.0
+
+
+@pytest.mark.parametrize(
+    ("primary", "secondary", "possible"),
+    [
+        ("180", "90", True),
+        ("-180", "-90", True),
+        ("180.5", "0", False),
+        ("0", "90.5", False),
+        ("0", "-90.5", False),
+    ],
+)
+def test_angles_that_a_c_arm_can_have(file: FileDataset, primary: str, secondary: str, possible: bool):
+    file.PositionerPrimaryAngle, file.PositionerSecondaryAngle = primary, secondary
+    if possible:
+        assert (view(file).primary_angle, view(file).secondary_angle) == (float(primary), float(secondary))
+    else:
+        assert reason_of(file) is Reason.ANGLES_MISSING
+
+
+@pytest.mark.parametrize(
+    ("frames", "rows", "columns", "bits", "accepted"),
+    [
+        (2, 4096, 4096, 16, True),
+        (2, 4097, 64, 8, False),
+        (2, 64, 4097, 8, False),
+        (20_000, 64, 64, 8, True),
+        (20_001, 64, 64, 8, False),
+        (128, 4096, 4096, 8, True),
+        (129, 4096, 4096, 8, False),
+        (64, 4096, 4096, 16, True),
+        (65, 4096, 4096, 16, False),
+    ],
+)
+def test_sizes_that_a_run_can_have(
+    file: FileDataset, frames: int, rows: int, columns: int, bits: int, accepted: bool
+):
+    file.NumberOfFrames, file.Rows, file.Columns, file.BitsAllocated = frames, rows, columns, bits
+    if accepted:
+        assert (view(file).frames, view(file).rows, view(file).columns) == (frames, rows, columns)
+    else:
+        assert reason_of(file) is Reason.IMPLAUSIBLE_SIZE
+
+
+@pytest.mark.parametrize("part", ["CAROTID", "carotid", "PELVIS", "R LEG", "ABDOMEN"])
+def test_other_arteries_are_not_coronary(file: FileDataset, part: str):
+    file.BodyPartExamined = part
+    assert reason_of(file) is Reason.NOT_CORONARY
+
+
+@pytest.mark.parametrize("part", ["", "CORONARY ARTERY", "CHEST"])
+def test_a_heart_may_be_named_otherwise_or_not_at_all(file: FileDataset, part: str):
+    file.BodyPartExamined, file.Modality = part, ""
+    assert view(file).frames == 7
+
+
+# --- reasons ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_each_reason_has_a_remedy(reason: Reason):
+    assert re.fullmatch("it is so; .{10,}", refuse(reason, "it is so").detail)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ObjectNotFoundError("gone", "a.dcm"), Reason.OBJECT_MISSING),
+        (ObjectForbiddenError("closed", "a.dcm"), Reason.OBJECT_FORBIDDEN),
+        (ObjectUnreadableError("damaged", "a.dcm"), Reason.OBJECT_UNREADABLE),
+        (ObjectTooLargeError("large", "a.dcm"), Reason.OBJECT_TOO_LARGE),
+        (refuse(Reason.BLANK, "one grey"), Reason.BLANK),
+    ],
+)
+def test_each_error_of_the_store_is_a_reason(
+    error: ObjectError | UnusableAngiogramError, reason: Reason
+) -> None:
+    assert as_refused(error).reason is reason

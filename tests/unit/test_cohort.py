@@ -140,7 +140,7 @@ def test_a_cohort_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_what_patients_count_is_kept_with_the_cohort(tmp_path: Path) -> None:
     writer = CohortWriter(tmp_path, STUDIES, {}, windows=2)
     for content, number, counts in (("aa", 1, 2.5), ("bb", 1, 2.5), ("cc", 2, 1.0)):
-        writer.add(replace(example(content, number, Split.TRAIN, 1), counts=counts))
+        writer.add(replace(example(content, number, Split.TRAIN, 1), sample_weight=counts))
     writer.finish(without=(), left_out={}, referral={"outcome_days": 90})
     cohort = read_cohort(tmp_path)
     assert cohort.parts[Split.TRAIN].weights.tolist() == [1.25, 1.25, 1]

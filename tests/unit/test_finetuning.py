@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stence import encoders
-from stence.cohort import Part
+from stence.cohort import Cohort, Part, Split, StudyTable
 from stence.domain.targets import labels
 from stence.ecg import preprocess
 from stence.encoders import Encoder
@@ -25,7 +26,9 @@ from stence.fitting.loop import TrainingHistory
 from stence.fitting.tasks import TREE, BinaryTask, Task
 from stence.models import RiskModel
 from stence.progress import silent
-from stence.training import TrainingConfig
+from stence.training import SupervisedConfig, TrainingConfig
+from stence.training.publishing import calibrate
+from stence.training.supervised import check_size
 from support.ecgs import heartbeats
 
 SEVERE = BinaryTask(70, 70)
@@ -138,6 +141,39 @@ def test_the_network_answers_what_it_is_asked(train: Part, validation: Part, tmp
         logits = ecg_logits(model, validation, "cpu")
         assert logits.shape == (16, len(task.outputs))
         assert task.figure(logits, validation) == history.best_validation_auroc > 0.9
+
+
+# --- what becomes of the answers ----------------------------------------------------------------------------
+
+
+def test_calibration_asks_what_the_tree_asks_and_weighs_patients_not_ecgs(validation: Part) -> None:
+    worst = [10.0, 60.0] * 8
+    windows = validation.signals
+    model = first_model(CONFIG, first_encoder(CONFIG), 6).eval()
+    once = part_of(worst, list(range(16)), windows)
+    again = [*range(16), 3, 3, 3, 4]
+    often = part_of([worst[n] for n in again], again, windows[again])
+    found = calibrate(model, once, "cpu")
+    assert found.slopes[2:] == (1.0,) * 4, "nobody was asked for more than 70 %"
+    np.testing.assert_allclose(calibrate(model, often, "cpu").slopes, found.slopes, atol=1e-3)
+    np.testing.assert_allclose(calibrate(model, often, "cpu").intercepts, found.intercepts, atol=1e-3)
+
+
+@pytest.mark.parametrize(("ill", "well", "enough"), [(5, 5, True), (4, 9, False), (9, 4, False)])
+def test_five_patients_with_and_five_without_are_enough_in_each_split(
+    ill: int, well: int, enough: bool
+) -> None:
+    many, few = (
+        part_of(np.repeat([95.0, 10.0], [2 * a, 2 * b]).tolist(), np.repeat(np.arange(a + b), 2).tolist())
+        for a, b in ((20, 20), (ill, well))
+    )
+    config = SupervisedConfig(finetuning=CONFIG)
+    nothing = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
+    for small in Split:
+        parts = {split: few if split is small else many for split in Split}
+        refused = nullcontext() if enough else pytest.raises(StenceError, match=f"{small} {ill} . {well}")
+        with refused:
+            check_size(Cohort(parts, {}, nothing), config)
 
 
 # --- fractions of the labels --------------------------------------------------------------------------------
@@ -265,6 +301,6 @@ def test_patients_who_count_little_teach_little(train: Part, validation: Part, t
     areas = []
     for name, counts in (("these", np.where(turned, 1e-3, 2)), ("those", np.where(turned, 2, 1e-3))):
         (tmp_path / name).mkdir()
-        model, _ = fitted(config, replace(confused, counts=counts), validation, tmp_path / name)
+        model, _ = fitted(config, replace(confused, sample_weight=counts), validation, tmp_path / name)
         areas.append(SEVERE.figure(ecg_logits(model, validation, "cpu"), validation))
     assert areas[0] > areas[1] + 0.3

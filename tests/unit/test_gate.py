@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import expit
 
 from stence.evaluation.predictions import Predictions
 from stence.models import TARGET_NAMES, Threshold
-from stence.training.gate import GateConfig, Verdict, judge
+from stence.training.gate import Check, GateConfig, Verdict, judge
 
 PATIENTS = 800
 DECISIVE = TARGET_NAMES.index("stenosis_70")
@@ -65,6 +66,17 @@ def failed(found: Verdict) -> set[str]:
     return {check.name for check in found.checks if not check.passed}
 
 
+def check(found: Verdict, name: str) -> Check:
+    return next(each for each in found.checks if each.name == name)
+
+
+def number(of: Check, what: str) -> float:
+    """A number of a finding, to three decimals: the one that stands in place of ``#`` in ``what``."""
+    match = re.search(what.replace("#", r"([+-]?\d+\.\d+)"), of.finding)
+    assert match is not None, of.finding
+    return float(match[1])
+
+
 def test_a_better_challenger_passes_and_its_figures_are_told() -> None:
     found = verdict(predictions(blurred(0.7)))
     assert failed(found) == set()
@@ -75,6 +87,120 @@ def test_a_better_challenger_passes_and_its_figures_are_told() -> None:
 
 def test_the_champions_own_twin_passes() -> None:
     assert verdict(CHAMPION).passed
+
+
+LOWER, UPPER = "interval # to", r"interval \S+ to #\)"
+WORSE = predictions(np.where((AGE >= 60) & (AGE < 70), blurred(4), RISK))
+STEP = 0.002
+"""More than a finding's rounding."""
+
+
+@pytest.mark.parametrize(
+    ("challenger", "name", "bound", "limits"),
+    [
+        (CHAMPION, "AUROC", LOWER, lambda bound, inside: {"auroc_floor": bound - inside}),
+        (
+            predictions(blurred(1.5, seed=9)),
+            "AUROC against the champion",
+            LOWER,
+            lambda bound, inside: {"auroc_margin": inside - bound},
+        ),
+        (
+            predictions(3 * blurred(1.0)),
+            "calibration slope",
+            UPPER,
+            lambda bound, inside: {"calibration_slope": (bound - inside, 9)},
+        ),
+        (
+            predictions(blurred(1.0) / 3),
+            "calibration slope",
+            LOWER,
+            lambda bound, inside: {"calibration_slope": (0, bound + inside)},
+        ),
+        (
+            predictions(blurred(1.0) - 0.6),
+            "calibration error",
+            "error #,",
+            lambda bound, inside: {"calibration_error": bound + inside, "calibration_margin": 1},
+        ),
+        (WORSE, "subgroup 60 to 69", UPPER, lambda bound, inside: {"subgroup_margin": inside - bound}),
+        (WORSE, "subgroup women", "AUROC #,", lambda bound, inside: {"subgroup_floor": bound - inside}),
+    ],
+    ids=["AUROC", "difference", "overconfident", "underconfident", "calibration", "subgroup", "floor"],
+)
+def test_each_criterion_is_held_to_its_own_end_of_the_interval(
+    challenger: Predictions, name: str, bound: str, limits: Any
+) -> None:
+    """Just inside its limit a challenger passes, just outside it does not."""
+    found = number(check(verdict(challenger), name), bound)
+    assert name not in failed(verdict(challenger, **limits(found, STEP)))
+    assert name in failed(verdict(challenger, **limits(found, -STEP)))
+
+
+def test_the_champions_calibration_may_be_missed_by_the_margin() -> None:
+    challenger = predictions(blurred(1.0) - 0.6)
+    found = check(verdict(challenger), "calibration error")
+    margin = number(found, "error #,") - number(found, r"champion #\)")
+    assert "calibration error" not in failed(verdict(challenger, calibration_margin=margin + STEP))
+    assert "calibration error" in failed(verdict(challenger, calibration_margin=margin - STEP))
+
+
+def test_a_subgroup_that_is_not_served_is_rejected_though_the_champion_serves_it_no_better() -> None:
+    women = SEX == "F"
+    challenger = predictions(np.where(women, -0.4 - (RISK + 0.4) / 3, RISK))
+    assert "subgroup women" in failed(verdict(challenger, challenger))
+
+
+def test_a_subgroup_is_judged_from_so_many_patients_with_and_so_many_without() -> None:
+    ill = CHAMPION.labels[SEX == "F", DECISIVE] == 1
+    fewer = int(min(ill.sum(), (~ill).sum()))
+    assert fewer < len(ill) - fewer
+    women = [
+        check(verdict(CHAMPION, subgroup_patients=patients), "subgroup women").finding
+        for patients in (fewer, fewer + 1)
+    ]
+    assert women[0].startswith("women: AUROC")
+    assert women[1] == f"women: too few patients to judge ({ill.sum()} with, {(~ill).sum()} without)"
+
+
+def test_patients_are_counted_not_their_ecgs() -> None:
+    several = predictions(blurred(1.5), patients=np.arange(PATIENTS) // 40)
+    assert "too few patients to judge" in check(verdict(several, None), "subgroup women").finding
+
+
+def test_more_ecgs_of_the_same_patients_make_nothing_more_certain() -> None:
+    few = np.arange(200)
+    once, often = (
+        Predictions(*(getattr(CHAMPION, name)[rows] for name in Predictions.__slots__))
+        for rows in (few, np.tile(few, 4))
+    )
+    for name in ("AUROC", "calibration slope"):
+        assert check(verdict(often, None), name) == check(verdict(once, None), name)
+
+
+def test_a_subgroup_is_judged_by_the_ecgs_with_a_settled_label() -> None:
+    """And so is calibration, by what those ECGs count."""
+    settled = np.random.default_rng(6).uniform(size=PATIENTS) < 0.6
+    labels = np.where(settled[:, None], CHAMPION.labels, np.nan).astype(np.float32)
+    counts = np.random.default_rng(7).uniform(0.1, 3, PATIENTS)
+    some = predictions(blurred(1.0), labels=labels)
+    rest = Predictions(*(getattr(some, name)[settled] for name in Predictions.__slots__))
+    config = GateConfig(resamples=100)
+    whole, part = (
+        judge(each, None, THRESHOLDS, config, learned_from=NOBODY, counts=weights)
+        for each, weights in ((some, counts), (rest, counts[settled]))
+    )
+    assert whole.checks[1:] == part.checks[1:]
+
+
+def test_the_slope_is_judged_by_what_patients_count() -> None:
+    """Of patients who count next to nothing it may be wrong."""
+    women = SEX == "F"
+    challenger = predictions(np.where(women, 4 * blurred(1.0), blurred(1.0)))
+    config = GateConfig(resamples=100)
+    for counts, passes in ((None, False), (np.where(women, 1e-6, 1.0), True)):
+        found = judge(challenger, None, THRESHOLDS, config, learned_from=NOBODY, counts=counts)
+        assert check(found, "calibration slope").passed == passes
 
 
 def test_calibration_is_judged_by_what_patients_count() -> None:
@@ -147,9 +273,9 @@ def test_a_subgroup_served_clearly_worse_than_by_the_champion_is_rejected() -> N
 def test_a_subgroup_with_too_few_patients_is_not_judged_and_said_so() -> None:
     women = SEX == "F"
     challenger = predictions(np.where(women, -RISK, RISK), sex=np.where(women & (AGE < 47), "F", ""))
-    [check] = [check for check in verdict(challenger, None).checks if check.name == "subgroup women"]
-    assert check.passed
-    assert "too few patients to judge" in check.finding
+    women_are = check(verdict(challenger, None), "subgroup women")
+    assert women_are.passed
+    assert "too few patients to judge" in women_are.finding
 
 
 @pytest.mark.parametrize(("bounds", "passes"), [((1, 250), True), ((1, 50), False), ((300, 400), False)])
@@ -158,6 +284,18 @@ def test_the_workload_must_be_bearable(bounds: tuple[float, float], passes: bool
     assert failed(found) == (set() if passes else {"workload"})
     if not passes:
         assert "alerts per 1,000 ECGs at the threshold" in found.reasons[0]
+
+
+def test_both_bounds_of_the_workload_may_be_reached() -> None:
+    challenger = predictions(blurred(0.7))
+    alerts = 1000 * float((challenger.probabilities[:, DECISIVE] >= 0.6).mean())
+    for bounds, passes in (
+        ((alerts, 900), True),
+        ((1, alerts), True),
+        ((alerts + 1, 900), False),
+        ((1, alerts - 1), False),
+    ):
+        assert failed(verdict(challenger, alerts_per_1000=bounds)) == (set() if passes else {"workload"})
 
 
 def test_a_challenger_that_learned_from_todays_test_patients_is_rejected() -> None:
@@ -184,6 +322,6 @@ def test_the_auroc_difference_is_that_of_the_two_models() -> None:
 
     challenger = predictions(blurred(0.7))
     areas = [auroc(m.probabilities[:, DECISIVE], m.labels[:, DECISIVE]) for m in (challenger, CHAMPION)]
-    [check] = [c for c in verdict(challenger).checks if c.name == "AUROC against the champion"]
-    assert f"differs by {areas[0] - areas[1]:+.3f}" in check.finding
+    found = check(verdict(challenger), "AUROC against the champion")
+    assert f"differs by {areas[0] - areas[1]:+.3f}" in found.finding
     assert not any(math.isnan(area) for area in areas)

@@ -91,3 +91,5 @@ def test_plain_text_is_one_bounded_line_without_control_characters() -> None:
     assert plain_text("a\0b\x1b[31m\n c\t\u202ed") == "ab[31m c d"
     assert plain_text("x" * 10_000_000) == "x" * 200
     assert plain_text(" \0 ") is None
+    assert plain_text("x" * 1001, 1000) == "x" * 1000
+    assert plain_text("\0" * 600 + "words") == "words"

@@ -364,11 +364,10 @@ def test_a_baseline_is_what_zero_millivolts_are_stored_as():
 
 
 def test_of_files_of_different_lengths_the_shortest_counts():
-    header = edited(" 250 1000", " 250")["small.hea"].replace(b"small.dat", b"other.dat", 1)
-    header = b"\n".join(line.rpartition(b" 16 0 0 ")[0] + b" 16 0 0 0 0 " + line.split()[-1]
-                       if b".dat" in line else line for line in header.split(b"\n"))  # fmt: skip
+    names = ["other.dat", *["small.dat"] * 11]
+    lines = [f"{name} 16 1000 16 0 0 0 0 {lead}" for name, lead in zip(names, ecg.LEADS, strict=True)]
     files = {
-        "small.hea": header,
+        "small.hea": "\n".join(["small 12 250", *lines]).encode(),
         "other.dat": SAMPLES[:900, 0].tobytes(),
         "small.dat": SAMPLES[:, 1:].tobytes(),
     }

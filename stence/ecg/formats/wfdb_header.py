@@ -66,7 +66,7 @@ class About(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Header of a single-segment record. ``samples`` is per channel, or None if only the file size gives it."""
+    """Header of a single-segment record. ``samples`` is per channel; None if only the file size gives it."""
 
     sampling_rate: float
     samples: int | None

@@ -112,7 +112,7 @@ def _scale_16_bit(
     unit: NDArray[np.float64],
     signal: NDArray[np.float32],
 ) -> NDArray[np.int64]:
-    """Fill rows of the signal from columns of the block, by the operations of ``wfdb``. Return sample sums."""
+    """Fill rows of the signal from columns of the block, by wfdb's operations. Return the sums of samples."""
     sums = np.zeros(len(gain), dtype=np.int64)
     for index in range(len(gain)):
         digital = np.ascontiguousarray(block[:, places[0, index]])

@@ -1,4 +1,4 @@
-"""The monitoring report: one HTML page with everything in it, written into the store beside the last ones."""
+"""The monitoring report: one self-contained HTML page in the store, one for each day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report says: answers of the ready queries ``monitoring_*``, and nothing else."""
+"""Data of the report: the answers of the ready queries ``monitoring_*``, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATED = (
     "new_categories",
     "workload",
 )
-"""Queries up to a day."""
+"""Queries with a last day."""
 NEWEST = (
     "lights",
     "key_figures",
@@ -38,14 +38,14 @@ NEWEST = (
     "reviews",
     "runs",
 )
-"""Queries about what is known now."""
+"""Queries about the present."""
 SINCE = ("alert_changes", "model_changes")
-"""Queries about what came after the last report."""
+"""Queries about the time since the last report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rows that a ready query gave, and how to ask it again."""
+    """The rows of a ready query, with the query's name and parameters."""
 
     query: str
     params: Mapping[str, str]
@@ -53,11 +53,11 @@ class Answer:
     rows: Sequence[tuple[Any, ...]]
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows by column."""
+        """The rows as dictionaries by column."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
     def groups(self, column: str) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
-        """The records of each value of ``column``; rows of one lie together."""
+        """The records of each value of ``column``. Rows of one value must be adjacent."""
         for value, records in groupby(self.records(), key=lambda record: record[column]):
             yield value, list(records)
 
@@ -65,9 +65,9 @@ class Answer:
 def ask_everything(
     engine: Engine, until: date, since: datetime | None, progress: Progress
 ) -> dict[str, Answer]:
-    """Every answer of the report by its query's name without ``monitoring_``, of one moment of the database.
+    """All answers of the report, by query name without ``monitoring_``, in one snapshot of the database.
 
-    Trends end with the day ``until``; ``since`` is when the last report was made, None for the first.
+    Trends end with the day ``until``. ``since`` is the time of the last report, or None for the first report.
     """
     asked: dict[str, dict[str, str]] = {name: {} for name in NEWEST}
     asked |= {name: {"until": until.isoformat()} for name in DATED}

@@ -1,4 +1,4 @@
-"""What the last report said: kept as JSON beside it, so that the next one can tell what is different."""
+"""Contents of the last report, stored as JSON beside it, so that the next report can show changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DATED = re.compile(r"report-(\d{4}-\d\d-\d\d)\.json")
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """A report's day, when it was made, and its key figures by title."""
+    """A report's day, its time of writing, and its key metrics by title."""
 
     day: date
     made_at: datetime
@@ -27,7 +27,7 @@ class Previous:
 
 
 def kept(day: date, made_at: datetime, key_figures: Answer) -> bytes:
-    """What the next report will want to know of this one, as JSON."""
+    """The contents that the next report compares with, as JSON."""
     found: dict[str, Any] = {
         "day": day.isoformat(),
         "made_at": made_at.isoformat(),
@@ -37,7 +37,7 @@ def kept(day: date, made_at: datetime, key_figures: Answer) -> bytes:
 
 
 def find_previous(store: ObjectStore, prefix: str, day: date) -> Previous | None:
-    """The newest report of an earlier day than ``day``."""
+    """The newest report of a day before ``day``."""
     days = (DATED.fullmatch(each.key.removeprefix(prefix)) for each in store.list(f"{prefix}report-"))
     earlier = [found[1] for found in days if found and found[1] < day.isoformat()]
     if not earlier:

@@ -1,6 +1,6 @@
 """Charts as SVG inside the page: they reflow on a phone, stay sharp in print, and need no script.
 
-Numbers are drawn, not written: what a chart shows stands in the table beside it. ``None`` is a gap.
+A chart draws values without writing them: the table beside the chart holds the numbers. ``None`` is a gap.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from datetime import date, timedelta
 
 WIDTH, HEIGHT = 280, 130
 LEFT, RIGHT, TOP, BOTTOM = 38, 8, 6, 18
-"""Room around what is drawn, for the axes' words."""
+"""Margins around the plot, for the labels of the axes."""
 Values = Sequence[float | None]
 Interval = tuple[float | None, float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A value a day; ``look`` is the style: model, other or reference. ``low`` and ``high``: its interval."""
+    """One value per day; ``look``: style (model, other or reference); ``low`` and ``high``: interval."""
 
     values: Values
     look: str = "model"
@@ -30,29 +30,29 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where values are drawn: x from ``left`` to ``right``, y from 0 to ``top``, in their own units."""
+    """The plot area: x from ``left`` to ``right``, y from 0 to ``top``, in units of the data."""
 
     left: float
     right: float
     top: float
 
     def x(self, value: float) -> float:
-        """Its distance from the left edge."""
+        """Distance of a value from the left edge."""
         return LEFT + (value - self.left) / ((self.right - self.left) or 1) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
-        """Its distance from the upper edge."""
+        """Distance of a value from the upper edge."""
         return HEIGHT - BOTTOM - min(value / self.top, 1.05) * (HEIGHT - TOP - BOTTOM)
 
     def path(self, points: Iterable[tuple[float, float]]) -> str:
-        """The points as SVG wants them."""
+        """The points in SVG's notation."""
         return " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
 
 
 def trend(
     title: str, days: Sequence[date], lines: Sequence[Line], top: float, marked: Sequence[bool] = ()
 ) -> str:
-    """Lines over days (n,), on a scale from 0 to ``top``; ``marked`` days (n,) get a dot on the first."""
+    """Lines over days (n,), on a scale from 0 to ``top``; the first has a dot on ``marked`` days (n,)."""
     every = [days[0] + timedelta(days=n) for n in range((days[-1] - days[0]).days + 1)]
     frame = Frame(0, max(len(every) - 1, 1), top)
     place = {day: number for number, day in enumerate(every)}
@@ -68,7 +68,7 @@ def trend(
 
 
 def bars(title: str, days: Sequence[date], values: Values, first: date, last: date, top: float) -> str:
-    """A bar a day from ``first`` to ``last``."""
+    """One bar per day from ``first`` to ``last``."""
     span = (last - first).days
     frame = Frame(-0.5, span + 0.5, top)
     width = max((frame.x(1) - frame.x(0)) * 0.8, 0.8)
@@ -83,7 +83,7 @@ def bars(title: str, days: Sequence[date], values: Values, first: date, last: da
 
 
 def histogram(title: str, now: Sequence[float], before: Sequence[float]) -> str:
-    """Shares by bin (n,): bars now, and a line of steps before."""
+    """Shares by bin (n,): the present as bars, the past as a stepped line."""
     top = nice(max([*now, *before, 0.0]))
     frame = Frame(0, len(now), top)
     width = frame.x(1) - frame.x(0)
@@ -99,7 +99,7 @@ def histogram(title: str, now: Sequence[float], before: Sequence[float]) -> str:
 
 
 def calibration(title: str, points: Sequence[tuple[float | None, Interval]], look: str) -> str:
-    """Observed share with its interval over the predicted probability; on the dotted line they are equal."""
+    """Observed share with its interval over the predicted probability; both agree on the dotted line."""
     frame = Frame(0, 1, 1)
     drawn = f'<polyline class="line reference" points="{frame.path([(0, 0), (1, 1)])}"/>'
     known = [(x, y) for x, y in points if x is not None and y[0] is not None]
@@ -112,7 +112,7 @@ def calibration(title: str, points: Sequence[tuple[float | None, Interval]], loo
 
 
 def intervals(title: str, rows: Sequence[tuple[str, Sequence[tuple[Interval, str]]]]) -> str:
-    """Figures between 0 and 1 with their intervals: a row each, in it a mark for each look."""
+    """Values between 0 and 1 with their intervals: one row per name, with one mark for each style."""
     room, height = 128, 18 * len(rows) + 22
     across = WIDTH - room - RIGHT
 
@@ -139,8 +139,8 @@ def intervals(title: str, rows: Sequence[tuple[str, Sequence[tuple[Interval, str
 
 
 def figure(title: str, drawn: str, by: str, height: int = HEIGHT) -> str:
-    """A chart with its heading; who cannot see it is told where its figures are."""
-    label = html.escape(f"Chart of {title}, {by}; its figures are in the table that follows.")
+    """A chart with its heading. Its label for screen readers refers to the table."""
+    label = html.escape(f"Chart of {title}, {by}; the table that follows holds the values.")
     return (
         f"<figure><figcaption>{html.escape(title)}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">{drawn}</svg></figure>'
@@ -148,7 +148,7 @@ def figure(title: str, drawn: str, by: str, height: int = HEIGHT) -> str:
 
 
 def nice(value: float) -> float:
-    """A round number at or above ``value``, to end a scale with."""
+    """A round number at or above ``value``, as the end of a scale."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -168,7 +168,7 @@ def _axes(frame: Frame, ends: Sequence[tuple[float, str, str]]) -> str:
 
 
 def _line(frame: Frame, at: Sequence[int], line: Line) -> str:
-    """Pieces between gaps; a day alone is a dot."""
+    """A polyline for each piece between gaps; a dot for a single day."""
     pieces: list[list[tuple[float, float]]] = [[]]
     for x, value in zip(at, line.values, strict=True):
         if value is None or (pieces[-1] and x - pieces[-1][-1][0] > 1):

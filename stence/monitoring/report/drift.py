@@ -1,4 +1,4 @@
-"""Of the report: whether inputs, embeddings, scores and cath reports are still those of the reference."""
+"""Section "Drift" of the report: inputs, embeddings, scores and cath reports against the reference."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from stence.monitoring.report.operations import below
 from stence.monitoring.report.tables import interval, plain, text
 
 ABOUT = (
-    "How far each day lies from the days on which the model's reference was made. "
-    "p: how likely so far would be by chance, adjusted for all that was compared."
+    "Distance of each day from the days of the model's reference. "
+    "p: probability of at least this distance by chance, adjusted for multiple comparisons."
 )
 
 
 def parts(answers: Mapping[str, Answer]) -> list[Block]:
-    """What is farthest now, then each area over time."""
+    """Current distances, then each area over time."""
     return [
         _farthest(answers["drift"]),
-        _distances("Inputs: the farthest lead of each measure", answers["input_trend"], "measure"),
-        _distances("Embeddings: all ECGs, and each device and site", answers["embedding_trend"], "part"),
+        _distances("Inputs: largest distance of all leads, by measure", answers["input_trend"], "measure"),
+        _distances("Embeddings: all ECGs, each device and each site", answers["embedding_trend"], "part"),
         _scores(answers["score_trend"]),
         _spread(answers["score_histogram"]),
     ]
@@ -31,8 +31,8 @@ def parts(answers: Mapping[str, Answer]) -> list[Block]:
 def _farthest(answer: Answer) -> Block:
     columns = [
         text("Area", "area"),
-        text("What", "subject"),
-        text("Where", "dimension", "member"),
+        text("Measure", "subject"),
+        text("Group", "dimension", "member"),
         plain("Distance", "distance", "figure"),
         plain("p", "p_value", "p"),
         plain("PSI", "psi", "figure"),
@@ -40,7 +40,7 @@ def _farthest(answer: Answer) -> Block:
         plain("Observations", "observations", "count"),
         text("Day", "day"),
     ]
-    return Block(answer, columns, "Nothing was compared yet.")
+    return Block(answer, columns, "No comparison yet.")
 
 
 def _distances(title: str, answer: Answer, by: str) -> Block:
@@ -56,7 +56,7 @@ def _distances(title: str, answer: Answer, by: str) -> Block:
         for name, rows in answer.groups(by)
     ]
     columns = [
-        text("What", by),
+        text(by.capitalize(), by),
         text("Day", "day"),
         plain("Distance", "distance", "figure"),
         plain("p", "p_value", "p"),
@@ -101,7 +101,7 @@ def _spread(answer: Answer) -> Block:
         plain("ECGs, last days", "ecgs", "count"),
         plain("ECGs, before", "ecgs_before", "count"),
     ]
-    title = "Spread of the scores"
+    title = "Distribution of the scores"
     return Block(answer, columns, title=title, charts=[chart], legend="histogram", is_folded=True)
 
 

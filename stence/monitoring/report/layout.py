@@ -19,10 +19,10 @@ VIEW = re.compile(r"^FROM (\w+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One query's answer as a table with its SQL; below a ``title``, with charts (SVG).
+    """One query's answer: a table with its SQL. With a ``title``, the block also has charts (SVG).
 
-    ``nothing`` stands in place of a table without rows. ``legend`` is a macro of ``legends.html.j2``.
-    ``is_folded``: the reader unfolds the table, because the charts show the same numbers.
+    ``nothing`` replaces a table without rows. ``legend`` names a macro of ``legends.html.j2``. ``is_folded``:
+    the table is hidden until the reader unfolds it, because the charts show the same values.
     """
 
     answer: Answer
@@ -40,7 +40,7 @@ class Block:
 
     @property
     def question(self) -> str:
-        """The first comment line of the SQL: the question that the query answers."""
+        """The question that the query answers: the first comment line of the SQL."""
         return self.script.partition("\n")[0].removeprefix("--").strip()
 
     @property
@@ -68,7 +68,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A sentence at the top of the page; ``look`` is the style of a light."""
+    """A sentence at the top of the page; ``look`` is the style."""
 
     look: str
     words: str
@@ -76,7 +76,7 @@ class Headline:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section with a link target: ``about`` is its first paragraph."""
+    """A section of the page. ``name`` is its link target, ``about`` its first paragraph."""
 
     name: str
     title: str
@@ -86,5 +86,5 @@ class Section:
 
 
 def render(template: str, **values: object) -> str:
-    """HTML of a template of this report."""
+    """Render a template of this report."""
     return templates(TEMPLATES).get_template(template).render(values)

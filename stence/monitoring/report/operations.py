@@ -1,4 +1,4 @@
-"""Of the report: whether ECGs arrive, are scored in time, and how many are flagged."""
+"""Sections "Operations" and "Workload" of the report: arrivals, time to score, share of flagged ECGs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from stence.monitoring.report.charts import Line, bars, nice, trend
 from stence.monitoring.report.layout import Block
 from stence.monitoring.report.tables import interval, plain, text
 
-ABOUT = "Whether ECGs arrive, can be used, and are scored in time."
-PROMISE = "Each model promises a share of flags when its threshold is set."
+ABOUT = "Arrival of ECGs, usable files, and time to score."
+PROMISE = "Each threshold was chosen with a promised share of flagged ECGs."
 UNLIKELY = 0.001
-"""A dot on days with an adjusted p below this."""
+"""Days with an adjusted p below this value are marked with a dot."""
 
 
 def parts(answers: Mapping[str, Answer]) -> list[Block]:
-    """Days of the feed and the scorer, each device, refused files, and what is new."""
+    """Operations by day, arrivals by device, refused files, and new categories."""
     return [_days(answers["operations"]), _devices(answers["arrivals"]), _refused(answers), _new(answers)]
 
 
 def workload(answers: Mapping[str, Answer]) -> Block:
-    """The share of ECGs flagged for each target, beside the promise."""
+    """The share of flagged ECGs by target, compared with the promise."""
     answer = answers["workload"]
     charts = []
     for target, rows in answer.groups("target"):
@@ -51,7 +51,7 @@ def workload(answers: Mapping[str, Answer]) -> Block:
 
 
 def below(p: float | None) -> bool:
-    """Whether p is unlikely enough to be marked."""
+    """True if p is small enough for a mark."""
     return p is not None and p < UNLIKELY
 
 
@@ -74,8 +74,8 @@ def _days(answer: Answer) -> Block:
             chart("Share of files in quarantine", "quarantine_rate"),
             chart("Hours from recording to score", "latency_hours_median", "latency_hours_p95"),
             chart("ECGs waiting", "backlog"),
-            chart("ECGs a second", "ecgs_per_second"),
-            chart("Runs that failed", "runs_failed"),
+            chart("ECGs per second", "ecgs_per_second"),
+            chart("Failed runs", "runs_failed"),
         ]
         if rows
         else []
@@ -83,14 +83,14 @@ def _days(answer: Answer) -> Block:
     columns = [
         text("Day", "day"),
         plain("Recorded", "ecgs_arrived", "count"),
-        plain("Of usual", "feed_ratio", "percent"),
+        plain("Of reference", "feed_ratio", "percent"),
         plain("p", "feed_p", "p"),
         plain("In quarantine", "quarantine_rate", "percent"),
         plain("Scored", "ecgs_scored", "count"),
         plain("Waiting", "backlog", "count"),
-        plain("Oldest", "backlog_age_hours", "hours"),
+        plain("Longest wait", "backlog_age_hours", "hours"),
         plain("To score, median", "latency_hours_median", "hours"),
-        plain("95 of 100", "latency_hours_p95", "hours"),
+        plain("95th percentile", "latency_hours_p95", "hours"),
         plain("ECGs/s", "ecgs_per_second", "rate"),
         plain("Failed", "runs_failed", "count"),
     ]
@@ -113,7 +113,7 @@ def _devices(answer: Answer) -> Block:
         text("Device", "member"),
         text("Day", "day"),
         plain("ECGs", "ecgs", "count"),
-        plain("Of usual", "feed_ratio", "percent"),
+        plain("Of reference", "feed_ratio", "percent"),
         plain("p", "feed_p", "p"),
     ]
     return Block(answer, columns, title="ECGs by device", charts=charts, legend="marked", is_folded=True)
@@ -137,16 +137,16 @@ def _refused(answers: Mapping[str, Answer]) -> Block:
         text("Reason", "reason"),
         text("Day", "day"),
         plain("Files", "files", "count"),
-        plain("Still there", "open", "count"),
+        plain("Still open", "open", "count"),
     ]
-    title = "Files that came into quarantine, by reason"
+    title = "New files in quarantine, by reason"
     return Block(answer, columns, title=title, charts=charts, is_folded=True)
 
 
 def _new(answers: Mapping[str, Answer]) -> Block:
     columns = [
-        text("What", "dimension"),
-        text("Which", "member"),
+        text("Category", "dimension"),
+        text("New value", "member"),
         text("First", "first_day"),
         text("Last", "last_day"),
         plain("ECGs", "ecgs", "count"),

@@ -1,4 +1,4 @@
-"""Of the report: what cath reports later said of the ECGs that were scored."""
+"""Section "Outcomes" of the report: scores compared with later cath reports."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from stence.monitoring.report.layout import Block
 from stence.monitoring.report.tables import Row, interval, plain, text
 
 ABOUT = (
-    "Only people who were sent to the cath lab have outcomes, and they are not like the others. Naive "
-    "figures are of those sent; weighted ones estimate what holds for everybody who was scored."
+    "Only patients who were referred to the cath lab have outcomes, and they differ from other patients. "
+    "Naive metrics describe the referred patients. Weighted metrics estimate performance for all scored "
+    "patients."
 )
-SHOWN = {"auroc": "AUROC", "ppv": "Flags that were right (PPV)", "sensitivity": "Cases flagged (sensitivity)"}
+SHOWN = {"auroc": "AUROC", "ppv": "Correct flags (PPV)", "sensitivity": "Flagged cases (sensitivity)"}
 
 
 def parts(answers: Mapping[str, Answer]) -> list[Block]:
-    """Figures by target, calibration, what is to be expected, and subgroups."""
+    """Metrics by target, calibration, expected performance, and subgroups."""
     return [
         _figures(answers["outcomes"]),
         _calibration(answers["calibration"]),
@@ -28,7 +29,7 @@ def parts(answers: Mapping[str, Answer]) -> list[Block]:
 
 
 def of(row: Row, name: str) -> Interval:
-    """A figure of a row and its interval."""
+    """A metric of a row, with its interval."""
     return row[name], row[f"{name}_lower"], row[f"{name}_upper"]
 
 
@@ -49,7 +50,9 @@ def _figures(answer: Answer) -> Block:
         text("Recorded from", "window_start"),
         text("Before", "window_end"),
     ]
-    return Block(answer, columns, title="Naive and weighted, by target", charts=charts, legend="outcomes")
+    return Block(
+        answer, columns, title="Performance by target, naive and weighted", charts=charts, legend="outcomes"
+    )
 
 
 def _calibration(answer: Answer) -> Block:
@@ -57,8 +60,8 @@ def _calibration(answer: Answer) -> Block:
     charts = [
         calibration(title, [(row[f"predicted{suffix}"], of(row, f"observed{suffix}")) for row in rows], look)
         for title, suffix, look in (
-            ("Naive, of those sent", "", "other"),
-            ("Weighted, for everybody", "_weighted", "model"),
+            ("Naive, referred patients", "", "other"),
+            ("Weighted, all scored patients", "_weighted", "model"),
         )
     ]
     columns = [
@@ -86,7 +89,7 @@ def _expected(answer: Answer) -> Block:
         text("Target", "target"),
         text("Figure", "figure"),
         interval("Expected", "expected"),
-        plain("Of ECGs", "ecgs", "count"),
+        plain("ECGs", "ecgs", "count"),
         text("Recorded", "day"),
         interval("Observed, weighted", "weighted"),
         text("Recorded up to", "outcomes_until"),
@@ -104,7 +107,7 @@ def _subgroups(answer: Answer) -> Block:
         for figure, title in SHOWN.items()
     ]
     columns = [
-        text("Of", "dimension"),
+        text("Group by", "dimension"),
         text("Group", "member"),
         plain("Scored", "scored", "count"),
         plain("With outcome", "with_outcome", "count"),

@@ -1,4 +1,4 @@
-"""The report, section by section: from how things stand to what was found about the flags."""
+"""The sections of the report, from the overview to the reviews."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stence.monitoring.report.tables import Column, Remembered, lit, plain, pros
 from stence.page import page
 
 STALE = timedelta(days=2)
-"""A report tells where the newest figures are of an earlier day than so long before it."""
+"""Maximum age of the newest metrics; older metrics raise a headline."""
 STYLE = Path(__file__).with_name("report.css")
 
 
@@ -50,11 +50,11 @@ def _sections(answers: Mapping[str, Answer], day: date, previous: Previous | Non
 def _glance(answers: Mapping[str, Answer], day: date) -> Section:
     open_alerts = [
         lit("Severity", "severity"),
-        prose("What, and what to do", "detail"),
+        prose("Finding and action", "detail"),
         text("Rule", "rule"),
         text("Where", "slice_value"),
         text("Since", "opened_at"),
-        text("Taken up by", "acknowledged_by"),
+        text("Acknowledged by", "acknowledged_by"),
     ]
     lights = [
         text("Area", "area"),
@@ -63,19 +63,19 @@ def _glance(answers: Mapping[str, Answer], day: date) -> Section:
         plain("Warnings", "warnings", "count"),
         plain("Remarks", "infos", "count"),
         text("Measured up to", "day"),
-        plain("Figures", "figures", "count"),
+        plain("Metrics", "figures", "count"),
     ]
     return Section(
         "glance",
-        "At a glance",
-        "Act: a critical alert is open. Look: a warning is. Quiet: neither.",
+        "Overview",
+        "Act: a critical alert is open. Look: a warning is open. Quiet: neither is open.",
         [Block(answers["alerts"], open_alerts, "None."), Block(answers["lights"], lights)],
         _headlines(answers["lights"], day),
     )
 
 
 def _headlines(lights: Answer, day: date) -> list[Headline]:
-    """The worst first, each in a sentence."""
+    """One sentence per area, the most severe first."""
     rows = lights.records()
     areas = {
         light: ", ".join(row["area"] for row in rows if row["light"] == light) for light in ("act", "look")
@@ -83,16 +83,16 @@ def _headlines(lights: Answer, day: date) -> list[Headline]:
     said = [("act", f"■ Act: {areas['act']}.")] if areas["act"] else []
     newest = max((row["day"] for row in rows if row["day"] is not None), default=None)
     if newest is None or newest < day - STALE:
-        said.append(("act", "■ Nothing was measured of the last days: see whether the monitor runs."))
+        said.append(("act", "■ The last days were not monitored: check whether the monitor runs."))
     if areas["look"]:
         said.append(("look", f"▲ Look: {areas['look']}."))
-    said = said or [("quiet", "● All that is measured is quiet.")]
+    said = said or [("quiet", "● No critical alert or warning is open.")]
     return [Headline(look, words) for look, words in said]
 
 
 def _changes(answers: Mapping[str, Answer], previous: Previous | None) -> Section:
     columns = [
-        text("Figure", "title"),
+        text("Metric", "title"),
         Column("Now", ("value", "lower", "upper"), kind_from="unit"),
         plain("Observations", "count", "count"),
         text("Day", "day"),
@@ -100,10 +100,10 @@ def _changes(answers: Mapping[str, Answer], previous: Previous | None) -> Sectio
     if previous is None:
         about, before, news = "This is the first report.", [], []
     else:
-        about = f"Since the report of {previous.day:%Y-%m-%d}."
+        about = f"Changes since the report of {previous.day:%Y-%m-%d}."
         before, news = [Remembered(previous.figures)], _news(answers)
     figures = Block(answers["key_figures"], [*columns[:2], *before, *columns[2:]], "None yet.")
-    return Section("changes", "What changed", about, [figures, *news])
+    return Section("changes", "Changes", about, [figures, *news])
 
 
 def _news(answers: Mapping[str, Answer]) -> list[Block]:
@@ -139,7 +139,7 @@ def _models(answers: Mapping[str, Answer]) -> Section:
         text("Because", "reason"),
         plain("AUROC", "auroc_stenosis_70", "figure"),
     ]
-    about = "AUROC is of the model's own test patients, for a stenosis of at least 70 %."
+    about = "AUROC on the model's own test patients, for a stenosis of at least 70 %."
     return Section("models", "Models", about, [Block(answers["models"], columns)])
 
 
@@ -148,15 +148,15 @@ def _reviews(answers: Mapping[str, Answer]) -> Section:
         text("Model", "model_version"),
         text("Target", "target"),
         plain("Flags", "flags", "count"),
-        plain("Not looked at", "open", "count"),
+        plain("Not reviewed", "open", "count"),
         plain("Reviewed", "reviewed", "count"),
         plain("Confirmed", "confirmed", "count"),
         plain("Dismissed", "dismissed", "count"),
         plain("Withdrawn", "withdrawn", "count"),
-        plain("Confirmed", "confirmed_share", "percent"),
+        plain("Share confirmed", "confirmed_share", "percent"),
         plain("Flag to verdict, median", "median_days", "days"),
     ]
-    about = "Flags by what people found. Confirmed: of those confirmed or dismissed."
+    about = "Flags by verdict. Share confirmed: among flags that were confirmed or dismissed."
     return Section("reviews", "Reviews", about, [Block(answers["reviews"], columns, "No flag yet.")])
 
 
@@ -166,7 +166,7 @@ def _runs(answers: Mapping[str, Answer]) -> Block:
         text("Ended", "finished_at"),
         text("State", "state"),
         plain("Days", "days", "count"),
-        plain("Figures", "metrics", "count"),
+        plain("Metrics", "metrics", "count"),
         plain("Alerts raised", "alerts_opened", "count"),
     ]
-    return Block(answers["runs"], columns, "It never ran.")
+    return Block(answers["runs"], columns, "The monitor never ran.")

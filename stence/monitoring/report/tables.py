@@ -1,4 +1,4 @@
-"""Columns and cells of the report's tables: values in the format in which people read them."""
+"""Columns and cells of the report's tables: values, formatted for people."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ LIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as people read it, and its exact value, empty for NULL."""
+    """A number, formatted for people, with its exact value for programs; empty for NULL."""
 
     written: str
     value: str
@@ -71,7 +71,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A text; ``time`` is the same in ISO format where the text is a date or a time."""
+    """A text. ``time`` is set where the text is a date or a time, in ISO format."""
 
     text: str
     time: str = ""
@@ -81,7 +81,8 @@ class Word:
 class Cell:
     """Contents of a table cell. The template ``table.html.j2`` chooses the markup by ``kind``.
 
-    ``look`` is the style of a light. Three numbers are an estimate and the ends of its interval.
+    ``look`` is the style of a light, or the direction of a change. Three numbers are an estimate and the ends
+    of its interval.
     """
 
     kind: str
@@ -99,11 +100,11 @@ class Shown(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The query's columns whose numbers this column shows, in their order."""
+        """The columns of the query whose numbers this column shows, in their order."""
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the column is aligned to the right."""
+        """True if the column is aligned to the right."""
 
     def cell(self, row: Row) -> Cell:
         """The column's cell in a row."""
@@ -111,9 +112,10 @@ class Shown(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of an answer: head, the query's columns, and a kind of ``FORMATS`` or ``TEXT``, ``PROSE``, ``STATE``.
+    """A column of a table: head, columns of the query, and a kind.
 
-    Three names are an estimate and its interval. ``kind_from`` names a column of the query that holds the kind.
+    The kind is a key of ``FORMATS``, or ``TEXT``, ``PROSE`` or ``STATE``. ``kind_from`` names a column of the
+    query that holds the kind instead. Three names are an estimate and its interval.
     """
 
     title: str
@@ -123,7 +125,7 @@ class Column:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the column is aligned to the right."""
+        """True if the column is aligned to the right."""
         return self.kind not in (TEXT, PROSE, STATE) or bool(self.kind_from)
 
     def cell(self, row: Row) -> Cell:
@@ -150,9 +152,9 @@ class Remembered:
         """The column's cell in a row."""
         before = self.figures.get(row["title"])
         if before is None:
-            return Cell(BEFORE, [Word("–")])
-        went = "▲ from" if row["value"] > before else "▼ from" if row["value"] < before else "as"
-        return Cell(BEFORE, [Word(went)], [number(before, row["unit"])])
+            return Cell(BEFORE)
+        change = "rose" if row["value"] > before else "fell" if row["value"] < before else "unchanged"
+        return Cell(BEFORE, numbers=[number(before, row["unit"])], look=change)
 
 
 def text(title: str, *names: str) -> Column:
@@ -176,7 +178,7 @@ def plain(title: str, name: str, kind: str) -> Column:
 
 
 def interval(title: str, name: str, kind: str = "figure") -> Column:
-    """A column of figures with their intervals."""
+    """A column of estimates with their intervals."""
     return Column(title, (name, f"{name}_lower", f"{name}_upper"), kind)
 
 
@@ -188,7 +190,7 @@ def number(value: float | None, kind: str) -> Number:
 
 
 def word(value: object) -> Word:
-    """A value that is not a measure: a text, a time, or a number that serves as a name."""
+    """A text, a time, or a number that serves as a name."""
     if value is None:
         return Word("")
     if isinstance(value, datetime):

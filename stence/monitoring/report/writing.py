@@ -1,4 +1,4 @@
-"""Ask, lay out, and put the report into the store: one a day, and the newest under a name of its own."""
+"""Write the report into the store: one page for each day, and the newest page as ``latest.html``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stence.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class ReportFile:
-    """A report in the store, under ``key`` and, until the next one, under ``latest``; ``content`` is HTML."""
+    """A report in the store: ``content`` (HTML) under ``key``, and under ``latest`` until the next report."""
 
     day: date
     key: str
@@ -29,10 +29,10 @@ class ReportFile:
 def write_report(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, today: date | None = None
 ) -> ReportFile:
-    """Write the report of ``today``, by default the day it is in ``settings.timezone``.
+    """Write the report of ``today``, by default the current day in ``settings.timezone``.
 
-    It tells what changed since the newest report of a day before; one of the same day is replaced. No patient
-    is in it. Raises DatabaseUnavailableError and StoreUnavailableError.
+    The report shows the changes since the newest report of an earlier day. A report of the same day is
+    replaced. The report names no patient. Raises DatabaseUnavailableError and StoreUnavailableError.
     """
     made_at = datetime.now(ZoneInfo(settings.timezone))
     day = today or made_at.date()

@@ -17,7 +17,7 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 
 
-def patiently(action: Callable[[], T], seconds: float, outage: type[StenceError]) -> T:
+def retry(action: Callable[[], T], seconds: float, outage: type[StenceError]) -> T:
     """Do ``action``; when it raises ``outage``, try again at growing intervals until ``seconds`` have passed.
 
     ``action`` must be safe to repeat. Raises the last ``outage`` when time is up; anything else at once.
