@@ -1,7 +1,7 @@
-"""The Prefect flows: each reads like the line of the README's picture that it runs.
+"""The Prefect flows: ingest, score, retrain and monitor. Each reads like its line in the README's picture.
 
-A run ends when what started it is gone, ``stence up`` or a work pool's worker. Prefect would let it go on
-beside those of the next, until it prints what nobody reads.
+A run ends when its parent is gone: ``stence up`` or the worker of a work pool. Prefect alone would let the
+run continue beside later runs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 from stence import orphans
 
 SUPERVISOR = "RUNS_END_WITH_PID"
-"""Environment variable: the process number of the ``stence up`` that runs end with."""
+"""Environment variable: process number of the ``stence up`` that runs end with."""
 WORKER = "RUNS_END_WITH_PARENT"
-"""Environment variable: a word in the command line of their parent, the worker that runs end with."""
+"""Environment variable: a word in the command line of the worker that runs end with."""
 
 if SUPERVISOR in os.environ:
     orphans.end_with(int(os.environ[SUPERVISOR]))

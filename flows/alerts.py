@@ -1,4 +1,4 @@
-"""Alerts in flows: whether scoring is alive, and events about alerts, which automations act on."""
+"""Alerts in flows: the liveness check of scoring, and Prefect events for automations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stence.monitoring.alerts import Alert, Settled
 
 @step("check-runs")
 def check_runs(place: Workplace) -> Settled:
-    """Settle the alerts about score runs that do not come; alert rules that are wrong stop nothing else."""
+    """Open or resolve the alerts about missing score runs. Wrong alert rules stop nothing else."""
     try:
         return liveness.check(place.engine, place.settings)
     except ConfigurationError as error:
@@ -22,7 +22,7 @@ def check_runs(place: Workplace) -> Settled:
 
 
 def progress(changed: Settled) -> None:
-    """Log and emit which alerts were opened and resolved."""
+    """Log opened and resolved alerts, and emit an event for each."""
     for event, alerts in (("opened", changed.opened), ("resolved", changed.resolved)):
         for alert in alerts:
             get_run_logger().warning("alert %d %s, %s: %s", alert.id, event, alert.severity, alert.rule)
@@ -30,7 +30,7 @@ def progress(changed: Settled) -> None:
 
 
 def emit(event: str, alert: Alert) -> None:
-    """Tell of an alert by an event, which automations act on."""
+    """Emit an event about an alert. Automations react to these events."""
     emit_event(
         f"stence.alert.{event}",
         resource={

@@ -1,12 +1,13 @@
-"""Nothing personal in Prefect: of the library's log lines and errors, what may stand in its database.
+"""No personal data in Prefect: filter for the library's log lines and errors.
 
-Object keys can hold patients' names, and so can anything that was read from a file. Prefect stores every line
-of a run's log, and of an exception that ends a task or flow its message and the messages of its causes. So:
+Object keys and contents of files can hold patients' names. Prefect stores every line of a run's log. It also
+stores the message of an exception that ends a task or flow, and the messages of its causes. Therefore:
 
-- of a log line the constant text passes, and of its arguments numbers, counts by name and members of enums
-  (ruff's G004 refuses lines that are put together beforehand);
-- of StenceError the message passes, which names no object (its ``object_key`` does); of any other exception
-  only type and place do. The causes never pass. What is held back goes to the process's own log.
+- Log lines: the constant text passes. Of the arguments, numbers, counts by name and members of enums pass.
+  (Ruff's rule G004 refuses lines that are formatted beforehand.)
+- StenceError: the message passes. It names no object; ``object_key`` does.
+- Other exceptions: type and place pass.
+- Causes never pass. The process's own log holds everything that is filtered out.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ log = logging.getLogger("flows")
 
 
 class UnexpectedError(Exception):
-    """An error that is not stence's own; its message tells type and place, the process's log all of it."""
+    """An error that is not stence's own. The message has type and place, the process's log has the rest."""
 
 
 @contextmanager
 def library_logs() -> Iterator[None]:
-    """Show the library's log lines in the flow run's log, and there only, by the rules of this module."""
+    """Send the library's log lines to the flow run's log only, filtered by this module."""
     run_logger = get_run_logger()
 
     class Relay(logging.Handler):
@@ -58,7 +59,7 @@ def library_logs() -> Iterator[None]:
 
 @contextmanager
 def nothing_personal() -> Iterator[None]:
-    """Let exceptions pass without what may be personal in them."""
+    """Remove personal data from exceptions that pass."""
     try:
         yield
     except (StenceError, UnexpectedError) as error:
@@ -70,11 +71,11 @@ def nothing_personal() -> Iterator[None]:
         log.error("unexpected error", exc_info=error)
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        raise UnexpectedError(f"{text}; the log of the process that ran it tells more") from None
+        raise UnexpectedError(f"{text}; the log of the run's process has the details") from None
 
 
 def discreet(record: logging.LogRecord) -> str:
-    """The text of a log record without what may be personal in its arguments."""
+    """The text of a log record, without personal data in its arguments."""
     if not record.args:
         return record.msg if isinstance(record.msg, str) else HELD_BACK
     if isinstance(record.args, Mapping):

@@ -1,4 +1,4 @@
-"""List the object store: which ECGs and angiograms are new or changed, and what the cath reports say."""
+"""The flow ``ingest``: record new and changed ECGs, cath reports and angiograms of the object store."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stence.angiography import indexing
 
 @step("index")
 def index(place: Workplace) -> scoring.IndexSummary:
-    """Record new and changed ECGs and the manifests that name their patients."""
+    """Record new and changed ECGs, and the manifests that name their patients."""
     return scoring.index(place.engine, place.store, place.settings)
 
 
 @step("index-cath-lab")
 def index_cath_lab(place: Workplace) -> dict[str, int]:
-    """Take up the cath reports, then new and changed angiograms, each with its report."""
+    """Record the cath reports, then new and changed angiograms, each with its report."""
     reports = cohort.index_reports(place.engine, place.store, place.settings)
     angiograms = indexing.index_angiograms(place.engine, place.store, place.settings)
     return {
@@ -33,9 +33,9 @@ def index_cath_lab(place: Workplace) -> dict[str, int]:
 
 @flow(name="ingest", flow_run_name=dated("ingest"), persist_result=False)
 def ingest() -> dict[str, Any]:
-    """Index the object store once; what is new then waits for the next score run, or the next retraining.
+    """Index the object store once. New ECGs wait for the next score run, angiograms for the next retraining.
 
-    Before that, the hour's look at whether score runs still come: they cannot tell of their own end.
+    The flow first checks that score runs still come, because missing runs cannot report themselves.
     """
     with library_logs(), open_workplace() as place:
         progress(check_runs(unseen(place)))

@@ -1,4 +1,4 @@
-"""Look at the last days: what arrived, whether inputs and scores moved, what came of it; alert and report."""
+"""The flow ``monitor``: measure the last days, raise alerts, and write the report."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from stence.progress import silent
 
 TABLES = {
     "monitor-alerts": ("alerts_open", "Alerts that are not resolved"),
-    "monitor-drift": ("monitoring_drift", "What lies farthest from the model's reference"),
+    "monitor-drift": ("monitoring_drift", "Largest distances from the model's reference"),
     "monitor-operations": ("monitoring_operations", "Arrivals, backlog, quarantine and runs by day"),
 }
-"""Artifacts, and the ready queries that they show."""
+"""Artifacts, with their ready queries."""
 
 
 @step("watch")
 def watch_days(place: Workplace, days: list[date]) -> Watch:
-    """Measure the days and settle the alerts."""
+    """Measure the days, and open and resolve alerts."""
     return watch(place.engine, place.settings, days)
 
 
@@ -39,7 +39,7 @@ def report(place: Workplace, today: date) -> ReportFile:
 
 @flow(name="monitor", flow_run_name=dated("monitor"), persist_result=False)
 def monitor(days: list[date] | None = None) -> dict[str, Any]:
-    """Look at ``days``, by default the last complete ones, and write the report; how much was found."""
+    """Monitor ``days``, by default the last complete days, and write the report; return counts."""
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         progress(check_runs(shared))
@@ -49,7 +49,7 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         show_tables(place)
         written = report(shared, max(looked_at) + timedelta(days=1))
         link = f"{place.store.url}/{written.key}"
-    # A browser opens no file:// or s3:// address from here: the address must be there to copy, too.
+    # A browser does not open a file:// or s3:// link from Prefect's UI, so the address is also there to copy.
     markdown = f"[Report of {written.day}]({link}), in the store as `{link}`"
     create_markdown_artifact(key="monitor-report", markdown=markdown, description="The last report")
     return {
@@ -61,7 +61,7 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
 
 
 def show_tables(place: Workplace) -> None:
-    """Leave what ready queries answer as artifacts: aggregates, and no patient."""
+    """Show the answers of ready queries as artifacts: aggregates without patients."""
     with place.engine.connect() as connection:
         for key, (query, description) in TABLES.items():
             columns, rows = queries.run(connection, query, {})
@@ -70,7 +70,7 @@ def show_tables(place: Workplace) -> None:
 
 
 def shown(value: object) -> object:
-    """A value as a table in the UI shows it best."""
+    """A value as Prefect's UI shows it."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
     return value if value is None or isinstance(value, int) else str(value)

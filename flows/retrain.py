@@ -1,4 +1,4 @@
-"""Retrain: new angiograms and ECGs become a judged model version, which goes into shadow or is rejected."""
+"""The flow ``retrain``: train and evaluate a model version, which enters shadow or is rejected."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ from stence.training.stages import TrainingWorkspace
 
 @step("prepare-angiograms")
 def prepare(training: Retraining) -> Inputs:
-    """Key frames and patch features of angiograms that have none yet."""
+    """Compute key frames and patch features of angiograms that lack them."""
     return training.prepare()
 
 
 @step("gather")
 def gather(training: Retraining, inputs: Inputs) -> TrainingWorkspace:
-    """Pair ECGs with studies and bring both to this machine."""
+    """Pair ECGs with studies, and copy both to this machine."""
     return training.gather(inputs)
 
 
 @step("train", "train-{stage}")
 def train(training: Retraining, workspace: TrainingWorkspace, stage: str) -> TrainingHistory:
-    """One stage, from its last checkpoint where a run before this one left some."""
+    """Train one stage, from the last checkpoint of an earlier run if there is one."""
     return training.train(workspace, stage)
 
 
 @step("judge")
 def judge(training: Retraining, workspace: TrainingWorkspace, inputs: Inputs) -> Candidate:
-    """Measure the model on the test patients and hold it against the champion."""
+    """Evaluate the model on the test patients, and compare it with the champion."""
     return training.evaluate(workspace, inputs)
 
 
 @step("publish")
 def publish(training: Retraining, workspace: TrainingWorkspace, candidate: Candidate) -> str:
-    """Store and register the model; its version."""
+    """Store and register the model; return its version."""
     return training.publish(workspace, candidate)
 
 
 @flow(name="retrain", flow_run_name=dated("retrain"), persist_result=False)
 def retrain(preset: str | None = None) -> dict[str, Any]:
-    """Train on what the cath lab added, unless that is too little; what came of it.
+    """Train on new cath lab data, unless there are too few; return the outcome.
 
-    ``preset`` is by default that of the settings.
+    ``preset`` is by default the preset of the settings.
     """
     with library_logs(), open_workplace() as place:
         index(unseen(place))
@@ -78,7 +78,7 @@ def retrain(preset: str | None = None) -> dict[str, Any]:
 
 
 class Bar:
-    """The progress of the stage at work, as an artifact that Prefect's UI follows."""
+    """Progress of the current stage, as an artifact in Prefect's UI."""
 
     def __init__(self) -> None:
         self._artifacts: dict[str, Any] = {}
@@ -101,16 +101,16 @@ class Bar:
 
 
 def show(artifact: Callable[..., Any], **content: Any) -> Any:
-    """Create or update an artifact; its id, or None where the server is away, which ends no training."""
+    """Create or update an artifact; return its id. Return None, and continue, if the server is away."""
     try:
         return artifact(**content)
     except HTTPError as error:
-        get_run_logger().warning("Prefect's server did not take an artifact (%s)", type(error).__name__)
+        get_run_logger().warning("Prefect's server did not store an artifact (%s)", type(error).__name__)
         return None
 
 
 def show_history(stage: str, history: TrainingHistory) -> None:
-    """A stage's losses and validation figures, epoch by epoch."""
+    """Show a stage's losses and validation AUROCs by epoch."""
     judged = dict(zip(history.judged_epochs, history.validation_aurocs, strict=True))
     rows = [
         {
@@ -125,7 +125,7 @@ def show_history(stage: str, history: TrainingHistory) -> None:
 
 
 def skipped(reason: str) -> dict[str, Any]:
-    """Say why there was no training."""
+    """Show the reason for a skipped training."""
     get_run_logger().info("No training: %s", reason)
     show(create_markdown_artifact, key="retrain-outcome", markdown=f"**Skipped**: {reason}")
     return {"outcome": "skipped", "reason": reason}

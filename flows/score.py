@@ -1,6 +1,6 @@
-"""Score every ECG the champion model has not scored yet: index, then batch after batch until none is left.
+"""The flow ``score``: score every ECG without a score of the champion: index, then score in batches.
 
-After it, models in shadow score the same ECGs without raising flags. Their failures are their own.
+Models in shadow then score the same ECGs without raising flags. A failure of a shadow affects no other model.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from stence.errors import StenceError
 
 @step("load-model")
 def load_champion(place: Workplace) -> registry.RiskScorer:
-    """The champion as it is now; the run keeps this version to its end."""
+    """The current champion. The run keeps this version to its end."""
     return registry.load_champion(place.engine, place.store, place.settings)
 
 
 @step("promote-due")
 def promote_due(place: Workplace) -> str | None:
-    """Make the newest shadow whose days are over the champion; its version, where there is one."""
+    """Promote the newest shadow whose days in shadow are over; return its version, or None."""
 
     def action() -> str | None:
         with place.engine.begin() as connection:
@@ -54,18 +54,18 @@ def load_shadow(place: Workplace, shadow: registry.Registered) -> registry.RiskS
 
 @step("score-batch", "score-batch-{number}")
 def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
-    """Claim and score up to ``shard_size`` ECGs; how many were brought to an end."""
+    """Claim and score up to ``shard_size`` ECGs; return the number of finished ECGs."""
     return run.score(limit=place.settings.shard_size)
 
 
 @flow(name="score", flow_run_name=dated("score"), persist_result=False)
 def score() -> dict[str, Any]:
-    """Index, then score until nothing is pending, with the champion and then the shadows; its counts."""
+    """Index, then score until nothing is pending: first the champion, then the shadows. Return the counts."""
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         index(shared)
         if place.settings.auto_promote and (version := promote_due(shared)):
-            get_run_logger().warning("%s served its days in shadow and is champion now", version)
+            get_run_logger().warning("%s completed its days in shadow and is champion now", version)
         summary = score_all(place, load_champion(shared))
         publish(summary, "score")
         for shadow in list_shadows(shared):
@@ -74,7 +74,7 @@ def score() -> dict[str, Any]:
 
 
 def score_all(place: Workplace, scorer: registry.RiskScorer) -> scoring.RunSummary:
-    """One model's run, to its end."""
+    """Run one model until no ECG is left."""
     with scoring.open_run(place.engine, place.store, place.settings, scorer) as run:
         number = 1
         while score_batch(unseen(place), unseen(run), number):
@@ -83,7 +83,7 @@ def score_all(place: Workplace, scorer: registry.RiskScorer) -> scoring.RunSumma
 
 
 def score_in_shadow(place: Workplace, shadow: registry.Registered) -> None:
-    """One shadow's run. A failure is told, and stops neither what the champion did nor the next shadow."""
+    """Run one shadow. A failure is logged. It affects neither the champion's results nor the next shadow."""
     try:
         summary = score_all(place, load_shadow(unseen(place), shadow))
     except Exception as error:
@@ -94,9 +94,9 @@ def score_in_shadow(place: Workplace, shadow: registry.Registered) -> None:
 
 
 def publish(summary: scoring.RunSummary, kind: str) -> None:
-    """Leave the run's counts, and only counts, in Prefect."""
+    """Show the run's counts in Prefect, and nothing else."""
     get_run_logger().info("%s: %s", kind, summary.text())
-    create_table_artifact(key=f"{kind}-counts", table=summary.table(), description="ECGs by where they ended")
+    create_table_artifact(key=f"{kind}-counts", table=summary.table(), description="ECGs by final state")
     create_markdown_artifact(
         key=f"{kind}-run", markdown=summary.markdown(), description=f"The last {kind} run"
     )

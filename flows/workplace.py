@@ -1,4 +1,4 @@
-"""What every flow needs: settings, database and object store, opened once a run; and its tasks."""
+"""Settings, database and object store of a run, opened once, and the decorator of tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ P = ParamSpec("P")
 
 
 class Workplace(NamedTuple):
-    """The settings and the two places a run reads from and writes to."""
+    """The settings, database and object store of a run."""
 
     settings: Settings
     engine: Engine
@@ -34,7 +34,7 @@ class Workplace(NamedTuple):
 
 @contextmanager
 def open_workplace() -> Iterator[Workplace]:
-    """Open database and store from the environment's settings; close both at the end."""
+    """Open database and store of the environment's settings; close both at the end."""
     private.keep_to_ourselves()
     settings = Settings()
     with database.connect(settings) as engine:
@@ -42,15 +42,15 @@ def open_workplace() -> Iterator[Workplace]:
 
 
 def retriable(task: object, run: object, state: Any) -> bool:
-    """Whether a failed task is worth another try: outages are, bad settings and bugs are not."""
+    """True for outages, which a retry can overcome; False for wrong settings and bugs."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, DatabaseUnavailableError | StoreUnavailableError)
 
 
 def step(name: str, run_name: str | None = None) -> Callable[[Callable[P, T]], Task[P, T]]:
-    """Make a function a task that is tried again after outages.
+    """Make a function a task that is retried after outages.
 
-    Nothing that it takes or gives is cached or stored: clinical state lives in Postgres alone.
+    Arguments and results are neither cached nor stored, because clinical data belong in Postgres only.
     """
 
     def decorate(function: Callable[P, T]) -> Task[P, T]:
@@ -67,10 +67,10 @@ def step(name: str, run_name: str | None = None) -> Callable[[Callable[P, T]], T
 
 
 def unseen(value: T) -> T:
-    """An argument of a task that Prefect neither walks through nor records: connections, models, settings."""
+    """Hide a task's argument from Prefect, which would inspect and record it (connections, models)."""
     return cast(T, opaque(value))
 
 
 def dated(name: str) -> Callable[[], str]:
-    """Names a flow run by its flow and the minute it began, in UTC."""
+    """Name a flow run by its flow and its start (minutes, UTC)."""
     return lambda: f"{name}-{datetime.now(UTC):%Y-%m-%d-%H%M}"

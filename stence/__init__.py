@@ -1,4 +1,4 @@
-"""Finds people with severe coronary stenosis from the ECGs a hospital already has."""
+"""Find people with severe coronary stenosis from the ECGs that a hospital already has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work on many items at once, results in order."""
+"""Process many items in threads, with results in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Results in the order of the items, worked on by some threads that never run far ahead."""
+    """Yield the results in the order of the items, computed by threads that never run far ahead.
+
+    >>> list(in_order(str.upper, ["a", "b"], threads=2))
+    ['A', 'B']
+    """
     remaining = iter(items)
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Result]] = deque(

@@ -1,4 +1,4 @@
-"""Which device torch works on."""
+"""Choice of torch's device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stence.settings import Settings
 
 
 def device_of(settings: Settings) -> str:
-    """``cpu`` or ``cuda``. Raises ConfigurationError where a GPU is demanded and torch sees none."""
+    """Return ``cpu`` or ``cuda``. Raises ConfigurationError if a GPU is required and torch finds none."""
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError(
             "STENCE_DEVICE is cuda, but torch sees no GPU: check the driver and the torch build."

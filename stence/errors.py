@@ -1,10 +1,10 @@
-"""Failures a person can act on: every message says what is wrong, with which object, and what to do."""
+"""Errors for the user. Every message names the fault, the object, and the remedy."""
 
 from __future__ import annotations
 
 
 class StenceError(Exception):
-    """Base of all errors raised on purpose; the command line prints its text without a traceback."""
+    """Base of all expected errors. The command line prints the text without a traceback."""
 
 
 class ConfigurationError(StenceError):
@@ -12,9 +12,10 @@ class ConfigurationError(StenceError):
 
 
 class ObjectError(StenceError):
-    """Something about one object; others may be well.
+    """An error of one object; other objects may be readable.
 
-    ``object_key`` names it. The text does not: keys can hold patients' names, and Prefect keeps texts.
+    ``object_key`` names the object. The text does not, because keys can contain patients' names, and Prefect
+    stores texts.
     """
 
     def __init__(self, text: str, object_key: str | None = None) -> None:
@@ -23,23 +24,23 @@ class ObjectError(StenceError):
 
 
 class ObjectForbiddenError(ObjectError, ConfigurationError):
-    """This object may not be read or written; others may be open."""
+    """Access to this object is denied. Access to others may be allowed."""
 
 
 class ObjectKeyError(ObjectError, ConfigurationError):
-    """No object can be written under that key."""
+    """The key is not valid for writing."""
 
 
 class ObjectNotFoundError(ObjectError):
-    """The object store holds no object under that key."""
+    """The object store has no object with this key."""
 
 
 class ObjectTooLargeError(ObjectError):
-    """An object is larger than the caller is ready to read."""
+    """The object is larger than the caller's limit."""
 
 
 class ObjectUnreadableError(ObjectError):
-    """This object cannot be read, though the store serves others: archived, damaged, or too slow to come."""
+    """The object is archived, damaged, or too slow, although the store serves other objects."""
 
 
 class StoreUnavailableError(StenceError):
@@ -51,11 +52,11 @@ class DatabaseUnavailableError(StenceError):
 
 
 class LeaseLostError(StenceError):
-    """A run could not renew its lease in time, and another one has taken its place."""
+    """A run could not renew its lease in time, and another run took over."""
 
 
 class ArtefactError(StenceError):
-    """A model artefact is incomplete, altered, or of a kind that is never opened."""
+    """A model artefact is incomplete, altered, or of a forbidden kind."""
 
 
 class RegistryError(StenceError):
@@ -63,16 +64,16 @@ class RegistryError(StenceError):
 
 
 class PatientMergeError(StenceError):
-    """Patient numbers cannot be merged or separated that way."""
+    """This merge or separation of patient numbers is not possible."""
 
 
 class WeightsError(StenceError):
-    """Published weights are missing, altered, unsafe to open, or not those of the model they are for."""
+    """Published weights are missing, altered, unsafe to open, or belong to another model."""
 
 
 class FeatureError(StenceError):
-    """Patch features in the store are not what was written there."""
+    """Patch features in the store were altered."""
 
 
 class MonitoringError(StenceError):
-    """An alert cannot be changed that way, or part of monitoring failed."""
+    """This change of an alert is not possible, or part of monitoring failed."""

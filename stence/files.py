@@ -1,4 +1,4 @@
-"""Files that several processes share, or that a crash must not leave half written."""
+"""Atomic writes, and locks between processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO, Any
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file. After a crash either the old or the new content is there."""
+    """Write a file atomically. After a crash it has either the old or the new content."""
     unfinished = path.with_name(f"{path.name}.unfinished")
     with unfinished.open("wb") as file:
         file.write(content)
@@ -20,14 +20,14 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    """Write a JSON file, like ``write_whole``."""
+    """Write a JSON file atomically, with ``write_whole``."""
     write_whole(path, json.dumps(content, indent=indent).encode())
 
 
 def try_lock(file: IO[Any]) -> bool:
-    """Lock an open file for this process alone; False where another process holds it.
+    """Lock an open file for this process; return False if another process holds the lock.
 
-    The kernel drops the lock however the process ends.
+    The kernel releases the lock when the process ends in any way.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

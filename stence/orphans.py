@@ -1,4 +1,4 @@
-"""End a process when the one that it works for is gone, however that ended."""
+"""End a process when the process that it works for has ended in any way."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import psutil
 
 CHECK_SECONDS = 1.0
 GRACE_SECONDS = 10.0
-"""From the signal, upon which a run gives its ECGs back, to SIGKILL."""
+"""Time from the first signal to SIGKILL. On the first signal a run releases its ECGs."""
 
 
 def end_with(pid: int, by: signal.Signals = signal.SIGTERM) -> None:
-    """Watch the process ``pid`` from a thread; when it is gone, or is already, end this one by a signal.
+    """Watch the process ``pid`` from a thread. When it has ended, end this process by a signal.
 
-    By polling, so that it works on every system, and for a process that is no direct parent.
+    The thread polls. This works on every system, and for processes that are not the direct parent.
     """
     try:
         watched = psutil.Process(pid)
@@ -27,9 +27,9 @@ def end_with(pid: int, by: signal.Signals = signal.SIGTERM) -> None:
 
 
 def end_with_parent(called: str) -> None:
-    """The same for the parent, whose command line has the word ``called`` in it.
+    """End this process with its parent, whose command line contains the word ``called``.
 
-    A parent without it is the one that the system gives to orphans: the right one is gone already.
+    A parent without this word has adopted an orphan: the right parent has already ended.
     """
     try:
         parent = psutil.Process().parent()
@@ -40,7 +40,7 @@ def end_with_parent(called: str) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return True while the process runs, which one whose number was given anew does not, nor a zombie."""
+    """Return True while the process runs. A zombie and a reused process number give False."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -1,4 +1,4 @@
-"""The mark that a store and a database are for practice: nobody's own ECGs, reports or models are in them."""
+"""Mark of a store and a database for practice: they contain no real ECGs, reports or models."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TEXT = b"What lies here was simulated by stence. Whatever else is put here may b
 
 
 def claim_for_practice(engine: Engine, store: ObjectStore, settings: Settings) -> None:
-    """Mark an empty store and an empty database as for practice, or find them marked.
+    """Mark an empty store and an empty database for practice. Existing marks are accepted.
 
-    Raises ConfigurationError where either holds something and is not marked: nothing is changed then.
+    Raises ConfigurationError if either is not empty and not marked. Nothing is changed then.
     """
     marked_store, marked_database = is_marked(store), _is_marked_database(engine)
     if not marked_store and (found := _first_object(store, settings)):
@@ -31,8 +31,8 @@ def claim_for_practice(engine: Engine, store: ObjectStore, settings: Settings) -
         )
     if not marked_database and _is_used(engine):
         raise ConfigurationError(
-            "The database holds ECGs or models and is not marked for practice: simulated patients would get "
-            "among them. Set STENCE_DATABASE_URL to an empty database, or STENCE_DATA_DIR to a new folder."
+            "The database holds ECGs or models and is not marked for practice: simulated patients would mix "
+            "with them. Set STENCE_DATABASE_URL to an empty database, or STENCE_DATA_DIR to a new folder."
         )
     if not marked_store:
         store.put(MARK, TEXT)
@@ -42,7 +42,7 @@ def claim_for_practice(engine: Engine, store: ObjectStore, settings: Settings) -
 
 
 def is_marked(store: ObjectStore) -> bool:
-    """Whether what lies in a store was simulated."""
+    """Return True if the store is marked for practice: all its objects are simulated."""
     try:
         store.head(MARK)
     except ObjectNotFoundError:
@@ -56,7 +56,7 @@ def _is_marked_database(engine: Engine) -> bool:
 
 
 def _first_object(store: ObjectStore, settings: Settings) -> str | None:
-    """The first prefix of a hospital's own files that is not empty."""
+    """Return the first non-empty prefix of a hospital's own files, or None."""
     prefixes: Iterable[str] = (
         settings.ecg_prefix,
         settings.report_prefix,

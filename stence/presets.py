@@ -1,4 +1,4 @@
-"""Configurations as readable YAML files: presets that come with the product, or a hospital's own."""
+"""Configurations in YAML files: presets of the product, or a hospital's own files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def read_config(name_or_path: str, presets: Path, model: type[Config], what: str) -> Config:
-    """The configuration of ``what`` that has this name among ``presets``, or in a YAML file.
+    """Read a configuration of ``what``: a preset of this name in the folder ``presets``, or a YAML file.
 
-    Raises ConfigurationError, which names every key that is unknown, missing or has an impossible value.
+    Raises ConfigurationError, which names every key that is unknown, missing or has an invalid value.
     """
     names = sorted(path.stem for path in presets.glob("*.yaml"))
     path = presets / f"{name_or_path}.yaml" if name_or_path in names else Path(name_or_path)
@@ -27,7 +27,7 @@ def read_config(name_or_path: str, presets: Path, model: type[Config], what: str
         return model.model_validate(yaml.safe_load(path.read_text()))
     except OSError as error:
         raise ConfigurationError(
-            f"There is no preset {name_or_path!r} and no file to read there ({error.strerror}); "
+            f"There is no preset {name_or_path!r} and no readable file of this name ({error.strerror}); "
             f"presets: {', '.join(names)}."
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -38,6 +38,6 @@ def read_config(name_or_path: str, presets: Path, model: type[Config], what: str
 
 
 def in_words(found: ErrorDetails) -> str:
-    """A mistake in a configuration: where, and what."""
+    """Describe an error in a configuration: place and cause."""
     place = ".".join(map(str, found["loc"])) or "the file"
     return f"{place}: {'there is no such key' if found['type'] in UNKNOWN_KEY else found['msg']}"

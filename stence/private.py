@@ -1,4 +1,4 @@
-"""Files and folders that no other account of the host gets into: they hold patients, signals and scores."""
+"""Private files and folders, closed to other accounts of the host: they hold patient data."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ OWN_NAMES = (
     "postgres", "postgres.new", "postgres.log", "postgres.users", "postgres.gate", "prefect", "store",
     "training", "studies",
 )  # fmt: skip
-"""What stence keeps in its data folder."""
+"""Names of stence's own files in the data folder."""
 ACL = "system.posix_acl_access"
 
 
 def keep_to_ourselves() -> None:
-    """Let this process, and those that it starts, make files and folders for its own account only."""
+    """Set the umask of this process and its children: new files and folders are private."""
     os.umask(OTHERS)
 
 
 def make_data_folder(data_dir: Path) -> None:
-    """Make the data folder; where an earlier version left it, or what stence keeps in it, open, close it."""
+    """Make the data folder and stence's own files in it private. Earlier versions may have left them open."""
     make_folder(data_dir)
     for path in (data_dir, *(data_dir / name for name in OWN_NAMES)):
         close(path)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each for us alone."""
+    """Make a private folder, and its missing parents, which are private too."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         with suppress(FileExistsError):
@@ -46,13 +46,13 @@ def make_folder(folder: Path) -> None:
 
 
 def open_lock(path: Path) -> IO[str]:
-    """A file to lock, made where it is missing; others cannot open it, and so never hold the lock."""
+    """Open a private lock file, and create it if missing. Other accounts can neither open nor lock it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     return os.fdopen(descriptor, "r+")
 
 
 def close(path: Path) -> None:
-    """Take from others what rights they have; told in the log. Folders that a whole host shares stay."""
+    """Remove the rights of others, with a log message. Shared folders of the host are not changed."""
     if path.is_symlink() or not path.exists():
         return
     if is_shared(path):
@@ -67,19 +67,19 @@ def close(path: Path) -> None:
 
 
 def rights_of_others(path: Path) -> int:
-    """Mode bits that let others in. With an ACL, the group's bits are its mask: who set it decided."""
+    """Return the mode bits of others. With an ACL, the group bits are its mask, which was set on purpose."""
     return path.stat().st_mode & (stat.S_IRWXO if has_acl(path) else OTHERS)
 
 
 def has_acl(path: Path) -> bool:
-    """Whether single accounts have rights of their own to the folder."""
+    """Return True if the folder has an ACL, so single accounts have rights to it."""
     with suppress(OSError, AttributeError):  # no such attribute, file system or operating system
         return bool(os.getxattr(path, ACL))
     return False
 
 
 def is_shared(path: Path) -> bool:
-    """Whether the folder is a public one (as /tmp), or one at the top of the host with other things in it."""
+    """Return True for a public folder (like /tmp), or a top-level folder with other content."""
     if path.stat().st_mode & stat.S_ISVTX:
         return True
     at_the_top = path.parent == path.parent.parent

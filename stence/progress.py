@@ -1,4 +1,4 @@
-"""How long work tells of its progress, without knowing who listens."""
+"""Interface for progress reports of long work."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called often from the thread that leads the work; must return at once."""
+    """Progress callback. It is called often from the working thread, and must return at once."""
 
     def __call__(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
-        """Say that ``done`` of ``total`` items of ``stage`` are finished; ``note`` is a short remark."""
+        """Report that ``done`` of ``total`` items of ``stage`` are finished. ``note`` is a short remark."""
 
 
 def silent(stage: str, done: int, total: int | None = None, note: str = "") -> None:
-    """Tell nobody."""
+    """Ignore the report."""

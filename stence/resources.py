@@ -1,4 +1,4 @@
-"""The files beside the code: ``sql`` and ``deployments``, in the wheel or in the repository."""
+"""Resource folders ``sql`` and ``deployments``, in the wheel or in the repository."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ PACKAGE = Path(__file__).parent
 
 
 def sql_folder() -> Path:
-    """The folder with ``migrations``, ``views``, ``queries`` and ``statements``."""
+    """Return the folder with ``migrations``, ``views``, ``queries`` and ``statements``."""
     return _folder("sql")
 
 
 def deployments_folder() -> Path:
-    """The folder with ``prefect.yaml``."""
+    """Return the folder with ``prefect.yaml``."""
     return _folder("deployments")
 
 

@@ -1,4 +1,4 @@
-"""Waiting out an outage instead of failing at its first moment."""
+"""Retry an action during an outage, instead of failing at once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ LONGEST_PAUSE_SECONDS = 10.0
 
 
 def retry(action: Callable[[], T], seconds: float, outage: type[StenceError]) -> T:
-    """Do ``action``; when it raises ``outage``, try again at growing intervals until ``seconds`` have passed.
+    """Call ``action``, and retry it with exponential backoff while it raises ``outage``, for ``seconds``.
 
-    ``action`` must be safe to repeat. Raises the last ``outage`` when time is up; anything else at once.
+    ``action`` must be idempotent. Raises the last ``outage`` after ``seconds``, and any other exception at
+    once.
     """
     deadline = time.monotonic() + seconds
     pause = FIRST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""One typed Settings object, read once at the edge (command line, flow) and passed in."""
+"""Typed settings, read once by the command line or a flow, and passed to the library."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stence.errors import ConfigurationError
 
 PREFIX = "STENCE_"
 OTHERS = ("HOME",)
-"""Variables that are not for the library: where the clone lies, for workers of a Prefect work pool."""
+"""Variables not for the library: the path of the repository, for workers of a Prefect work pool."""
 
 
 class Settings(BaseSettings):
     """Settings from the environment (prefix ``STENCE_``) or a ``.env`` file in the working folder.
 
-    Raises ConfigurationError for a variable with that prefix that is none of them.
+    Raises ConfigurationError for an unknown variable with this prefix.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
@@ -37,39 +37,39 @@ class Settings(BaseSettings):
     store_url: str | None = Field(
         None, description="s3://bucket/prefix or file:///folder; empty: the folder `store` in data_dir."
     )
-    s3_endpoint_url: str | None = Field(None, description="For MinIO, Ceph and the like; empty: AWS.")
+    s3_endpoint_url: str | None = Field(None, description="URL of MinIO, Ceph or similar; empty: AWS.")
     s3_region: str | None = Field(None, description="Region of the bucket; empty: boto3's own chain.")
     s3_access_key: SecretStr | None = Field(
         None, description="Empty: boto3's own chain (environment, files, role)."
     )
-    s3_secret_key: SecretStr | None = Field(None, description="Goes with s3_access_key.")
+    s3_secret_key: SecretStr | None = Field(None, description="Secret of s3_access_key.")
 
-    ecg_prefix: str = Field("ecg/", description="Where ECGs and their record_list.csv lie in the store.")
-    report_prefix: str = Field("reports/", description="Where cath reports lie in the store.")
-    patient_prefix: str = Field("patients/", description="Where tables of merged patient numbers lie.")
+    ecg_prefix: str = Field("ecg/", description="Prefix of ECGs and their record_list.csv in the store.")
+    report_prefix: str = Field("reports/", description="Prefix of cath reports in the store.")
+    patient_prefix: str = Field("patients/", description="Prefix of tables of merged patient numbers.")
     angiogram_prefix: str = Field(
-        "angio/", description="Where coronary angiograms (XA DICOM) lie in the store."
+        "angio/", description="Prefix of coronary angiograms (XA DICOM) in the store."
     )
-    model_prefix: str = Field("models/", description="Where model artefacts lie in the store.")
-    card_prefix: str = Field("cards/", description="Where model cards lie in the store.")
-    training_prefix: str = Field("training/", description="Where teachers and pretrained pairs are kept.")
-    study_prefix: str = Field("studies/", description="Where the results of studies are kept.")
-    task_prefix: str = Field("tasks/", description="Where models for other labels are kept.")
-    feature_prefix: str = Field("features/", description="Where patch features of key frames are kept.")
-    weights_prefix: str = Field("weights/", description="Where imported published weights are kept.")
-    monitoring_prefix: str = Field("monitoring/", description="Where monitoring reports are kept.")
-    timezone: str = Field("UTC", description="Time zone of file times that carry none.")
+    model_prefix: str = Field("models/", description="Prefix of model artefacts in the store.")
+    card_prefix: str = Field("cards/", description="Prefix of model cards in the store.")
+    training_prefix: str = Field("training/", description="Prefix of teachers and pretrained pairs.")
+    study_prefix: str = Field("studies/", description="Prefix of the results of studies.")
+    task_prefix: str = Field("tasks/", description="Prefix of models for other labels.")
+    feature_prefix: str = Field("features/", description="Prefix of patch features of key frames.")
+    weights_prefix: str = Field("weights/", description="Prefix of imported published weights.")
+    monitoring_prefix: str = Field("monitoring/", description="Prefix of monitoring reports.")
+    timezone: str = Field("UTC", description="Time zone of file times without time zone.")
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
     batch_size: int = Field(256, ge=1, le=8192, description="ECGs claimed, inferred and written together.")
     prefetch_batches: int = Field(2, ge=1, le=64, description="Batches that may wait between two stages.")
     fetch_threads: int = Field(8, ge=1, le=256, description="Threads that fetch objects.")
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode, check and prepare ECGs.")
     shard_size: int = Field(2048, ge=1, description="ECGs in one Prefect task.")
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
-    lease_seconds: int = Field(300, ge=1, description="How long a silent run and its claims are safe.")
+    lease_seconds: int = Field(300, ge=1, description="Lease of a run and its claims, in seconds.")
     outage_seconds: int = Field(
-        120, ge=0, description="How long a run waits for Postgres or the store to return."
+        120, ge=0, description="Time that a run retries during an outage of Postgres or the store."
     )
     max_object_bytes: int = Field(
         64 * 2**20, ge=1, description="An ECG whose files are larger together is quarantined, not read."
@@ -92,31 +92,31 @@ class Settings(BaseSettings):
     min_new_pairs: int = Field(
         50,
         ge=0,
-        description="New ECG-angiogram pairs since the last training that make the next one worthwhile.",
+        description="Smallest number of new ECG-angiogram pairs since the last training for the next one.",
     )
-    training_processes: int = Field(1, ge=1, le=64, description="Processes of one training, one a GPU.")
-    shadow_days: float = Field(14, ge=0, description="How long a model that passed the gate runs in shadow.")
+    training_processes: int = Field(1, ge=1, le=64, description="Processes of a training, one per GPU.")
+    shadow_days: float = Field(14, ge=0, description="Days in shadow of a model that passed the gate.")
     auto_promote: bool = Field(
         False,
-        description="Whether a shadow becomes champion by itself after its days; else a person decides.",
+        description="A shadow becomes champion automatically after its days; otherwise a person decides.",
     )
 
     monitor_days: int = Field(
-        3, ge=1, le=366, description="Complete days that monitoring looks at anew: ECGs may arrive late."
+        3, ge=1, le=366, description="Complete days that monitoring recomputes: ECGs may arrive late."
     )
     reference_days: int = Field(
-        28, ge=1, le=366, description="Days of routine that a model's reference profile is made from."
+        28, ge=1, le=366, description="Days of routine in a model's reference profile."
     )
     outcome_days: int = Field(
-        90, ge=1, le=366, description="A cath report within so many days after an ECG is its outcome."
+        90, ge=1, le=366, description="A cath report up to so many days after an ECG is its outcome."
     )
-    monitor_bootstraps: int = Field(500, ge=100, description="Resamples behind an interval of an outcome.")
-    drift_permutations: int = Field(500, ge=100, description="Permutations behind a p-value of drift.")
-    drift_sample: int = Field(1000, ge=50, description="Most ECGs of a window that embedding drift looks at.")
-    alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: those of stence.")
+    monitor_bootstraps: int = Field(500, ge=100, description="Bootstrap resamples of an outcome's interval.")
+    drift_permutations: int = Field(500, ge=100, description="Permutations of a drift test.")
+    drift_sample: int = Field(1000, ge=50, description="Most ECGs of a window for embedding drift.")
+    alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: rules of stence.")
 
     def model_post_init(self, context: Any, /) -> None:
-        """Refuse misspelt variables, which would otherwise leave a default in force without a word."""
+        """Refuse misspelt variables. Otherwise the default would apply without a warning."""
         known = {name.upper() for name in type(self).model_fields} | set(OTHERS)
         for variable in sorted({*os.environ, *dotenv_values(str(self.model_config["env_file"]))}):
             name = variable.upper().removeprefix(PREFIX)
@@ -159,5 +159,5 @@ class Settings(BaseSettings):
 
     @property
     def resolved_store_url(self) -> str:
-        """The store's URL, with the default filled in."""
+        """URL of the store, or the default."""
         return self.store_url or (self.data_dir / "store").as_uri()

@@ -1,5 +1,5 @@
--- Which alerts were there, and what became of them? Newest first.
---   limit    how many alerts
+-- Which alerts were raised, and how did they end? Newest first.
+--   limit    number of alerts
 \if :{?limit} \else \set limit 50 \endif
 SELECT alert_id, severity, state, rule, concat_ws(', ', model_version, slice_value) AS about, opened_at,
        last_seen_at, acknowledged_by, resolved_at, resolved_by

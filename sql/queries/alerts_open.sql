@@ -1,4 +1,4 @@
--- What did monitoring find that is not resolved? Most severe first.
+-- Which alerts are not resolved? With the action for each, most severe first.
 SELECT alert_id, severity, state, rule, concat_ws(', ', model_version, slice_value) AS about, opened_at,
        last_seen_at, acknowledged_by, detail
 FROM alerts_open

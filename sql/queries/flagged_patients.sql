@@ -1,6 +1,6 @@
 -- Who is flagged? Patients with a flag that is open, reviewed or confirmed, highest risk first.
---   limit    how many patients
---   target   only patients flagged for it, e.g. stenosis_70
+--   limit    number of patients
+--   target   only patients flagged for this target, e.g. stenosis_70
 --   since    only where the leading flag was raised at or after this time
 \if :{?limit} \else \set limit 50 \endif
 \if :{?target} \else \set target '' \endif

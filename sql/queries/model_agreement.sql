@@ -1,4 +1,4 @@
--- Whom would a shadow flag, or a retired model have flagged, beside the champion? At least 70 %, ECGs scored by both.
+-- How many ECGs do other models flag, compared with the champion? At least 70 %, ECGs scored by both models.
 WITH judged AS (
     SELECT models.version, models.state, scores.content_hash, scores.stenosis_70 AS risk,
            scores.stenosis_70 >= CAST(models.manifest #>> '{thresholds,stenosis_70,value}' AS double precision)

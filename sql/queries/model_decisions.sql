@@ -1,5 +1,5 @@
 -- Who changed which model's state, when and why? Newest first.
---   limit    how many changes
+--   limit    number of changes
 \if :{?limit} \else \set limit 50 \endif
 SELECT changed_at, version, from_state, to_state, changed_by, reason
 FROM model_events

@@ -1,4 +1,4 @@
--- Which models are there? Newest first: state, quality, and the last decision about each.
+-- Which models exist? Newest first: state, quality, and the last decision about each.
 SELECT version, state, registered_at, champion_since, shadow_since, auroc_stenosis_70,
        gate_passed, changed_by, changed_at, reason
 FROM model_versions

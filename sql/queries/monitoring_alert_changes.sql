@@ -1,5 +1,5 @@
 -- Which alerts were raised or resolved since a time? Oldest first.
---   since    from when on
+--   since    start of the period
 \if :{?since} \else \set since yesterday \endif
 SELECT alert_id, severity, state, area, rule, slice_value, opened_at, resolved_at, resolved_by
 FROM alert_history

@@ -1,7 +1,7 @@
 -- How many ECGs does each device send? By day.
 --   by       device, site or hour
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?by} \else \set by device \endif
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif

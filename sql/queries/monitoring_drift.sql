@@ -1,5 +1,5 @@
--- What lies farthest from the reference on the newest day? Least likely by chance first.
---   limit    how many
+-- Which distances from the reference are largest on the newest day? Lowest p first.
+--   limit    number of rows
 \if :{?limit} \else \set limit 15 \endif
 SELECT area, subject, dimension, member, observations, distance, p_value, psi, psi_consecutive, day
 FROM drift_latest

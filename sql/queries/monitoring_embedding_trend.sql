@@ -1,6 +1,6 @@
--- Do the embeddings move? All, and by device and site, by day.
+-- Do the embeddings drift? All ECGs, and by device and site, by day.
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT coalesce(member, 'all') AS part, day, distance, p_value, observations AS ecgs

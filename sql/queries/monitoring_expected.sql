@@ -1,4 +1,4 @@
--- What is to be expected of the newest ECGs, beside what outcomes have shown?
+-- How does expected performance on the newest ECGs compare with performance by outcomes?
 SELECT expected.target, expected.figure, expected.day, expected.expected, expected.expected_lower,
        expected.expected_upper, expected.ecgs, seen.weighted, seen.weighted_lower, seen.weighted_upper,
        seen.day AS outcomes_until

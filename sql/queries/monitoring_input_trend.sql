@@ -1,6 +1,6 @@
--- Do the inputs move? The farthest measure of each kind, over all its leads, by day.
+-- Do the inputs drift? Largest distance over the leads, by measure and day.
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT split_part(subject, '.', 1) AS measure, day, max(distance) AS distance, min(p_value) AS p_value,

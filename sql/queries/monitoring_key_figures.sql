@@ -1,4 +1,4 @@
--- What are the key figures of the champion?
+-- What are the key metrics of the champion?
 SELECT title, unit, value, lower, upper, count, day
 FROM key_figures
 ORDER BY place;

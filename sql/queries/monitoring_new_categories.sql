@@ -1,6 +1,6 @@
--- Which devices, sites and sampling rates came in that the reference does not know?
+-- Which devices, sites and sampling rates are missing in the reference?
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT dimension, member, min(day) AS first_day, max(day) AS last_day, sum(ecgs) AS ecgs

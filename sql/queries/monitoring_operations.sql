@@ -1,6 +1,6 @@
 -- Do ECGs arrive, and are they scored in time? By day.
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT day, ecgs_arrived, feed_ratio, feed_p, quarantine_rate, quarantine_lower, quarantine_upper, ecgs_scored, backlog,

@@ -1,4 +1,4 @@
--- What came of the scores? Naive and weighted figures of the newest window.
+-- How do the scores compare with later cath reports? Naive and weighted metrics of the newest window.
 SELECT target, figure, naive, naive_lower, naive_upper, weighted, weighted_lower, weighted_upper, ecgs,
        window_start, window_end
 FROM outcome_figures

@@ -1,6 +1,6 @@
 -- Which ECG files were refused, and why? By day.
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT day, reason, files, open

@@ -1,5 +1,5 @@
 -- Did the monitor run? Newest first.
---   limit    how many
+--   limit    number of rows
 \if :{?limit} \else \set limit 7 \endif
 SELECT started_at, finished_at, state, days, metrics, alerts_opened
 FROM monitoring_runs

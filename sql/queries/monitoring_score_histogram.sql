@@ -1,7 +1,7 @@
--- How are the scores of the last days spread, and those of the four weeks before?
---   target   what was predicted
+-- How are the scores of the last days distributed, compared with the four weeks before?
+--   target   the predicted target
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?target} \else \set target stenosis_70 \endif
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 7 \endif

@@ -1,6 +1,6 @@
--- Do the scores move? By target and day.
+-- Do the scores drift? By target and day.
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT subject AS target, day, mean, mean_lower, mean_upper, distance, p_value, shift, shift_p, psi, agreement,

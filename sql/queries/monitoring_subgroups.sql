@@ -1,5 +1,5 @@
--- Are all groups served alike? Outcomes by sex, age, device and site, newest window.
---   target   what was predicted
+-- Is performance equal in all groups? Outcomes by sex, age, device and site, newest window.
+--   target   the predicted target
 \if :{?target} \else \set target stenosis_70 \endif
 SELECT coalesce(dimension, 'all') AS dimension, coalesce(member, 'all') AS member, scored, with_outcome,
        effective_sample_size, auroc_naive, auroc_naive_lower, auroc_naive_upper, auroc_weighted, auroc_weighted_lower,

@@ -1,6 +1,6 @@
--- Are as many ECGs flagged as was promised? By target and day.
+-- Does the share of flagged ECGs keep the promise? By target and day.
 --   until    last day
---   days     how many days up to it
+--   days     number of days up to the last day
 \if :{?until} \else \set until today \endif
 \if :{?days} \else \set days 60 \endif
 SELECT target, day, flag_rate, flag_rate_lower, flag_rate_upper, promised, p_value, ecgs

@@ -1,6 +1,6 @@
--- What is known of one patient? Every ECG and model: the risk, and the flags it raised; newest ECG first.
---   patient  the patient's number, present or former (required)
---   limit    how many rows
+-- What is known about a patient? Every ECG and model: risk and raised flags, newest ECG first.
+--   patient  present or former number of the patient (required)
+--   limit    number of rows
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_history.sql' \quit \endif
 \if :{?limit} \else \set limit 50 \endif
 SELECT risk.acquired_at, risk.ecg_id, risk.object_key, risk.model_version, risk.stenosis_50, risk.stenosis_70,

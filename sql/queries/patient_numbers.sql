@@ -1,4 +1,4 @@
--- Which numbers has a patient had? By any of them, former or present; the newest merge first.
+-- Which numbers has a patient had? By any of the patient's numbers, newest merge first.
 --   patient  one of the patient's numbers (required)
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_numbers.sql' \quit \endif
 WITH present AS (

@@ -1,5 +1,5 @@
--- How did the last runs of the scorer go? Newest first.
---   limit    how many runs
+-- How did the last scoring runs end? Newest first.
+--   limit    number of runs
 \if :{?limit} \else \set limit 20 \endif
 SELECT started_at, state, model_version, seconds, ecgs_per_second, indexed, scored, quarantined, pending,
        scored_by_run, quarantined_by_run, device, host, run_id, error

@@ -1,6 +1,6 @@
--- What did people find out about flagged ECGs? Every review, also those that a later one overrules; newest first.
---   ecg      only those of this ECG: its ecg_id
---   limit    how many reviews
+-- Which verdicts did reviewers give on flagged ECGs? All reviews, including overruled reviews, newest first.
+--   ecg      only reviews of the ECG with this ecg_id
+--   limit    number of reviews
 \if :{?ecg} \else \set ecg '' \endif
 \if :{?limit} \else \set limit 50 \endif
 SELECT reviews.id AS review_id, reviews.reviewed_at, reviews.ecg_id, reviews.outcome, reviews.reviewed_by,

@@ -1,4 +1,4 @@
--- What was measured of a run: counts, seconds by stage (they overlap), refusals by reason, flags by target?
+-- What are the metrics of a run? Counts, seconds by stage (stages overlap), refusals by reason, flags by target.
 --   run      the run's number; default: the last run that was measured
 \if :{?run} \else \set run '' \endif
 SELECT run_id, model_version, name, slice_value AS of, value

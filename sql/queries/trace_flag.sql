@@ -1,4 +1,4 @@
--- Where does a flag come from? Its file, ECG, score, model, run and threshold.
+-- Where does a flag come from? File, ECG, score, model, run and threshold.
 --   flag     the flag's number (required)
 \if :{?flag} \else \warn 'give a flag: psql -v flag=... -f trace_flag.sql' \quit \endif
 SELECT flags.id AS flag_id, risk.ecg_id, flags.state, flags.target, flags.probability, flags.threshold, flags.rule,

@@ -1,7 +1,7 @@
 -- Which rows of manifests, cath reports and merge tables cannot be used, and why? Newest first.
 --   kind     manifest, report or merge; default: all
 --   state    open or mended; default: both
---   limit    how many rows
+--   limit    number of rows
 \if :{?kind} \else \set kind '' \endif
 \if :{?state} \else \set state '' \endif
 \if :{?limit} \else \set limit 50 \endif

@@ -1,4 +1,4 @@
--- One row an alert, whatever its state.
+-- One row per alert in any state.
 CREATE VIEW alert_history WITH (security_invoker = true) AS
 SELECT id AS alert_id,
        severity,
@@ -26,22 +26,22 @@ SELECT id AS alert_id,
        resolved_by
 FROM alerts;
 
-COMMENT ON VIEW alert_history IS 'All alerts, resolved ones too.';
+COMMENT ON VIEW alert_history IS 'All alerts, including resolved alerts.';
 COMMENT ON COLUMN alert_history.alert_id IS 'Number of the alert.';
 COMMENT ON COLUMN alert_history.severity IS 'info, warning or critical.';
 COMMENT ON COLUMN alert_history.state IS 'open, acknowledged or resolved.';
 COMMENT ON COLUMN alert_history.area IS
     'Part of the monitoring: operations, inputs, embeddings, scores, workload, reports (cath) or outcomes.';
 COMMENT ON COLUMN alert_history.rule IS 'Name of the rule.';
-COMMENT ON COLUMN alert_history.metric IS 'The metric that the rule looks at.';
-COMMENT ON COLUMN alert_history.model_version IS 'Model it is about.';
-COMMENT ON COLUMN alert_history.slice_key IS 'What the metric is restricted to.';
-COMMENT ON COLUMN alert_history.slice_value IS 'Which one.';
-COMMENT ON COLUMN alert_history.value IS 'The metric when last seen.';
-COMMENT ON COLUMN alert_history.detail IS 'What was found, in words, and what to do; no patient.';
-COMMENT ON COLUMN alert_history.opened_at IS 'When it was raised.';
-COMMENT ON COLUMN alert_history.last_seen_at IS 'When its condition was last found to hold.';
-COMMENT ON COLUMN alert_history.acknowledged_at IS 'When somebody took it up.';
-COMMENT ON COLUMN alert_history.acknowledged_by IS 'Who.';
-COMMENT ON COLUMN alert_history.resolved_at IS 'When it was resolved.';
-COMMENT ON COLUMN alert_history.resolved_by IS 'Who or what resolved it.';
+COMMENT ON COLUMN alert_history.metric IS 'Metric that the rule examines.';
+COMMENT ON COLUMN alert_history.model_version IS 'Model of the metric.';
+COMMENT ON COLUMN alert_history.slice_key IS 'Kind of slice that the metric is restricted to, e.g. device.';
+COMMENT ON COLUMN alert_history.slice_value IS 'Value of the slice, e.g. the device''s name.';
+COMMENT ON COLUMN alert_history.value IS 'Last value of the metric.';
+COMMENT ON COLUMN alert_history.detail IS 'Finding and action, in words; names no patient.';
+COMMENT ON COLUMN alert_history.opened_at IS 'Time at which the alert was opened.';
+COMMENT ON COLUMN alert_history.last_seen_at IS 'Last time at which the condition held.';
+COMMENT ON COLUMN alert_history.acknowledged_at IS 'Time at which a person acknowledged the alert.';
+COMMENT ON COLUMN alert_history.acknowledged_by IS 'Person who acknowledged the alert.';
+COMMENT ON COLUMN alert_history.resolved_at IS 'Time at which the alert was resolved.';
+COMMENT ON COLUMN alert_history.resolved_by IS 'Person who resolved the alert, or stence.';

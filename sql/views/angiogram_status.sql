@@ -1,4 +1,4 @@
--- One row for each state that angiograms are in, and the reason for it.
+-- One row per state of angiograms and reason.
 CREATE VIEW angiogram_status WITH (security_invoker = true) AS
 SELECT views.state,
        CASE WHEN views.state = 'quarantined' THEN refused.reason
@@ -19,11 +19,12 @@ LEFT JOIN LATERAL (
 ) AS refused ON views.state = 'quarantined'
 GROUP BY 1, 2;
 
-COMMENT ON VIEW angiogram_status IS 'Where every angiogram is: ready, pending or in quarantine, and why; no patient in it.';
+COMMENT ON VIEW angiogram_status IS
+    'Angiograms by state (ready, pending, quarantined) and reason; names no patient.';
 COMMENT ON COLUMN angiogram_status.state IS 'ready, pending or quarantined.';
 COMMENT ON COLUMN angiogram_status.reason IS
-    'Quarantine reason; no_report: no cath study of it is known; not_read, not_prepared: its turn comes.';
-COMMENT ON COLUMN angiogram_status.angiograms IS 'How many.';
-COMMENT ON COLUMN angiogram_status.studies IS 'Of how many cath studies.';
-COMMENT ON COLUMN angiogram_status.oldest IS 'When the first of them was last changed.';
-COMMENT ON COLUMN angiogram_status.newest IS 'When the last of them was last changed.';
+    'Quarantine reason; no_report: without a cath study; not_read, not_prepared: the next retraining does this.';
+COMMENT ON COLUMN angiogram_status.angiograms IS 'Number of angiograms.';
+COMMENT ON COLUMN angiogram_status.studies IS 'Number of cath studies.';
+COMMENT ON COLUMN angiogram_status.oldest IS 'Oldest time of a last change.';
+COMMENT ON COLUMN angiogram_status.newest IS 'Newest time of a last change.';

@@ -1,4 +1,4 @@
--- One row a day and device, site or hour: how many ECGs were recorded there.
+-- One row per day and device, site or hour, with the number of recorded ECGs.
 CREATE VIEW arrivals_daily WITH (security_invoker = true) AS
 SELECT day,
        dimension,
@@ -13,7 +13,7 @@ GROUP BY day, dimension, member;
 COMMENT ON VIEW arrivals_daily IS 'ECGs a day: all, and by device, site and hour of the day.';
 COMMENT ON COLUMN arrivals_daily.day IS 'Day.';
 COMMENT ON COLUMN arrivals_daily.dimension IS 'device, site or hour; empty: all.';
-COMMENT ON COLUMN arrivals_daily.member IS 'Which one.';
+COMMENT ON COLUMN arrivals_daily.member IS 'Value of the dimension.';
 COMMENT ON COLUMN arrivals_daily.ecgs IS 'ECGs recorded there that day; empty: none.';
-COMMENT ON COLUMN arrivals_daily.feed_ratio IS 'Over those of the same day of the week in the reference.';
-COMMENT ON COLUMN arrivals_daily.feed_p IS 'How likely so few were by chance, 0 to 1.';
+COMMENT ON COLUMN arrivals_daily.feed_ratio IS 'ECGs relative to the same weekday in the reference.';
+COMMENT ON COLUMN arrivals_daily.feed_p IS 'Probability of at most this number by chance, 0 to 1.';

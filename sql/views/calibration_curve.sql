@@ -1,4 +1,4 @@
--- One row a model, target and tenth of the ECGs by probability: what was predicted, and what was found.
+-- One row per model, target and tenth of the ECGs by probability, with predicted and observed share.
 CREATE VIEW calibration_curve WITH (security_invoker = true) AS
 SELECT monitoring_daily.model_version,
        monitoring_daily.subject AS target,
@@ -27,16 +27,16 @@ GROUP BY monitoring_daily.model_version, monitoring_daily.subject, monitoring_da
 COMMENT ON VIEW calibration_curve IS
     'Predicted probability and observed share of cases in each tenth of the ECGs with an outcome, newest window.';
 COMMENT ON COLUMN calibration_curve.model_version IS 'Model.';
-COMMENT ON COLUMN calibration_curve.target IS 'What was predicted.';
+COMMENT ON COLUMN calibration_curve.target IS 'Predicted target.';
 COMMENT ON COLUMN calibration_curve.tenth IS '1: the lowest probabilities, 10: the highest.';
-COMMENT ON COLUMN calibration_curve.ecgs IS 'ECGs with an outcome in it.';
+COMMENT ON COLUMN calibration_curve.ecgs IS 'ECGs with an outcome in this tenth.';
 COMMENT ON COLUMN calibration_curve.predicted IS 'Mean probability.';
 COMMENT ON COLUMN calibration_curve.observed IS 'Share of cases.';
 COMMENT ON COLUMN calibration_curve.observed_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN calibration_curve.observed_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN calibration_curve.predicted_weighted IS 'Mean probability, weighted for everybody who was scored.';
-COMMENT ON COLUMN calibration_curve.observed_weighted IS 'Share of cases, weighted likewise.';
+COMMENT ON COLUMN calibration_curve.predicted_weighted IS 'Mean probability, weighted for all scored patients.';
+COMMENT ON COLUMN calibration_curve.observed_weighted IS 'Share of cases, weighted for all scored patients.';
 COMMENT ON COLUMN calibration_curve.observed_weighted_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN calibration_curve.observed_weighted_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN calibration_curve.window_start IS 'From when on the ECGs were recorded.';
-COMMENT ON COLUMN calibration_curve.window_end IS 'Before when they were recorded.';
+COMMENT ON COLUMN calibration_curve.window_start IS 'Start of the ECGs'' window.';
+COMMENT ON COLUMN calibration_curve.window_end IS 'End of the ECGs'' window.';

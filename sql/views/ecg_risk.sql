@@ -1,4 +1,4 @@
--- One row for each ECG and model that scored it.
+-- One row per ECG and model that scored it.
 CREATE VIEW ecg_risk WITH (security_invoker = true) AS
 SELECT ecgs.patient_id,
        ecgs.acquired_at,
@@ -25,25 +25,25 @@ FROM scores
 JOIN ecgs USING (content_hash)
 JOIN objects ON objects.id = ecgs.object_id;
 
-COMMENT ON VIEW ecg_risk IS 'The risk of every scored ECG, for each model that scored it.';
+COMMENT ON VIEW ecg_risk IS 'Risks of every scored ECG by model.';
 COMMENT ON COLUMN ecg_risk.patient_id IS 'Patient, as the hospital numbers them.';
-COMMENT ON COLUMN ecg_risk.acquired_at IS 'When the ECG was recorded.';
-COMMENT ON COLUMN ecg_risk.object_key IS 'Key of its file in the object store.';
+COMMENT ON COLUMN ecg_risk.acquired_at IS 'Time of the recording.';
+COMMENT ON COLUMN ecg_risk.object_key IS 'Key of the ECG''s file in the object store.';
 COMMENT ON COLUMN ecg_risk.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %, 0 to 1.';
-COMMENT ON COLUMN ecg_risk.stenosis_70 IS 'The same for at least 70 %.';
-COMMENT ON COLUMN ecg_risk.stenosis_90 IS 'The same for at least 90 %.';
-COMMENT ON COLUMN ecg_risk.stenosis_100 IS 'The same for an occlusion.';
-COMMENT ON COLUMN ecg_risk.rca_70 IS 'The same for at least 70 % in the right coronary artery.';
-COMMENT ON COLUMN ecg_risk.lca_70 IS 'The same for at least 70 % in the left coronary artery.';
-COMMENT ON COLUMN ecg_risk.model_version IS 'Model that scored it.';
-COMMENT ON COLUMN ecg_risk.preprocessing_version IS 'How it was prepared.';
-COMMENT ON COLUMN ecg_risk.run_id IS 'Run that scored it.';
-COMMENT ON COLUMN ecg_risk.scored_at IS 'When it was scored.';
+COMMENT ON COLUMN ecg_risk.stenosis_70 IS 'Calibrated probability of a stenosis of at least 70 %.';
+COMMENT ON COLUMN ecg_risk.stenosis_90 IS 'Calibrated probability of a stenosis of at least 90 %.';
+COMMENT ON COLUMN ecg_risk.stenosis_100 IS 'Calibrated probability of an occlusion.';
+COMMENT ON COLUMN ecg_risk.rca_70 IS 'Calibrated probability of a stenosis of at least 70 % in the right coronary artery.';
+COMMENT ON COLUMN ecg_risk.lca_70 IS 'Calibrated probability of a stenosis of at least 70 % in the left coronary artery.';
+COMMENT ON COLUMN ecg_risk.model_version IS 'Model of the score.';
+COMMENT ON COLUMN ecg_risk.preprocessing_version IS 'Version of the preprocessing.';
+COMMENT ON COLUMN ecg_risk.run_id IS 'Run of the score.';
+COMMENT ON COLUMN ecg_risk.scored_at IS 'Time of the score.';
 COMMENT ON COLUMN ecg_risk.device IS 'Electrocardiograph.';
 COMMENT ON COLUMN ecg_risk.sex IS 'F or M, where the file says so.';
 COMMENT ON COLUMN ecg_risk.age IS 'Years, where the file says so.';
-COMMENT ON COLUMN ecg_risk.warnings IS 'Remarks on its quality.';
+COMMENT ON COLUMN ecg_risk.warnings IS 'Remarks on the ECG''s quality.';
 COMMENT ON COLUMN ecg_risk.content_hash IS 'SHA-256 of signal and sampling rate.';
 COMMENT ON COLUMN ecg_risk.ecg_id IS 'Number of the ECG, for stence review.';
-COMMENT ON COLUMN ecg_risk.site IS 'Where it was recorded.';
-COMMENT ON COLUMN ecg_risk.indication IS 'Why it was ordered.';
+COMMENT ON COLUMN ecg_risk.site IS 'Site of the recording.';
+COMMENT ON COLUMN ecg_risk.indication IS 'Indication.';

@@ -1,5 +1,5 @@
--- One row a patient with a flag that is open, reviewed or confirmed, led by the flag of highest probability.
--- No DISTINCT or GROUP BY: with ORDER BY probability DESC, id DESC LIMIT n only the rows shown are visited.
+-- One row per patient with a flag that is open, reviewed or confirmed. The flag of highest probability leads.
+-- Without DISTINCT or GROUP BY, a query with ORDER BY probability DESC, id DESC LIMIT n reads n rows only.
 CREATE VIEW flagged_patients WITH (security_invoker = true) AS
 SELECT flags.patient_id,
        flags.target,
@@ -41,19 +41,19 @@ WHERE flags.state IN ('open', 'reviewed', 'confirmed')
 COMMENT ON VIEW flagged_patients IS
     'Patients with a flag that is open, reviewed or confirmed, each with the flag of highest probability.';
 COMMENT ON COLUMN flagged_patients.patient_id IS 'Patient, as the hospital numbers them.';
-COMMENT ON COLUMN flagged_patients.target IS 'What the leading flag warns of.';
-COMMENT ON COLUMN flagged_patients.probability IS 'Its calibrated probability, 0 to 1.';
-COMMENT ON COLUMN flagged_patients.threshold IS 'It was raised because the probability reached this.';
-COMMENT ON COLUMN flagged_patients.rule IS 'How the threshold was chosen.';
-COMMENT ON COLUMN flagged_patients.targets IS 'All that the patient''s flags warn of.';
-COMMENT ON COLUMN flagged_patients.acquired_at IS 'When the ECG of the leading flag was recorded.';
-COMMENT ON COLUMN flagged_patients.object_key IS 'Key of its file in the object store.';
-COMMENT ON COLUMN flagged_patients.device IS 'Its electrocardiograph.';
-COMMENT ON COLUMN flagged_patients.warnings IS 'Remarks on its quality.';
+COMMENT ON COLUMN flagged_patients.target IS 'Target of the leading flag.';
+COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the leading flag, 0 to 1.';
+COMMENT ON COLUMN flagged_patients.threshold IS 'Threshold of the leading flag.';
+COMMENT ON COLUMN flagged_patients.rule IS 'Method by which the threshold was chosen.';
+COMMENT ON COLUMN flagged_patients.targets IS 'Targets of all flags of the patient.';
+COMMENT ON COLUMN flagged_patients.acquired_at IS 'Time of the recording of the leading flag''s ECG.';
+COMMENT ON COLUMN flagged_patients.object_key IS 'Key of the ECG''s file in the object store.';
+COMMENT ON COLUMN flagged_patients.device IS 'Electrocardiograph of the ECG.';
+COMMENT ON COLUMN flagged_patients.warnings IS 'Remarks on the ECG''s quality.';
 COMMENT ON COLUMN flagged_patients.model_version IS 'Model that raised the leading flag.';
-COMMENT ON COLUMN flagged_patients.run_id IS 'Run that scored its ECG.';
+COMMENT ON COLUMN flagged_patients.run_id IS 'Run that scored the ECG.';
 COMMENT ON COLUMN flagged_patients.flag_id IS 'Number of the leading flag.';
 COMMENT ON COLUMN flagged_patients.flag_ids IS 'Numbers of all the patient''s listed flags.';
 COMMENT ON COLUMN flagged_patients.state IS 'State of the leading flag: open, reviewed or confirmed.';
-COMMENT ON COLUMN flagged_patients.raised_at IS 'When the leading flag was raised.';
+COMMENT ON COLUMN flagged_patients.raised_at IS 'Time at which the leading flag was raised.';
 COMMENT ON COLUMN flagged_patients.ecg_id IS 'Number of the ECG of the leading flag, for stence review.';

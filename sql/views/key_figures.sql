@@ -1,4 +1,4 @@
--- One row a key figure: the newest of the champion model.
+-- One row per key metric of the champion model, newest values.
 CREATE VIEW key_figures WITH (security_invoker = true) AS
 SELECT wanted.place,
        wanted.title,
@@ -31,12 +31,12 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS newest;
 
-COMMENT ON VIEW key_figures IS 'The figures to look at first, newest of each; of the champion model.';
-COMMENT ON COLUMN key_figures.place IS 'Order in which they are shown.';
-COMMENT ON COLUMN key_figures.title IS 'What it is.';
+COMMENT ON VIEW key_figures IS 'Key metrics of the champion model, newest values.';
+COMMENT ON COLUMN key_figures.place IS 'Position in the list.';
+COMMENT ON COLUMN key_figures.title IS 'Title of the metric.';
 COMMENT ON COLUMN key_figures.unit IS 'count, percent (a share, 0 to 1), hours or figure.';
-COMMENT ON COLUMN key_figures.day IS 'Day it is about.';
-COMMENT ON COLUMN key_figures.value IS 'The figure.';
+COMMENT ON COLUMN key_figures.day IS 'Day of the metric.';
+COMMENT ON COLUMN key_figures.value IS 'Value of the metric.';
 COMMENT ON COLUMN key_figures.lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN key_figures.upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN key_figures.count IS 'How many observations it rests on.';
+COMMENT ON COLUMN key_figures.count IS 'Number of observations.';

@@ -1,4 +1,4 @@
--- One row a model version: its state, who gave it that state and why, and what its manifest says of it.
+-- One row per model version: state, last decision, and contents of the manifest.
 CREATE VIEW model_versions WITH (security_invoker = true) AS
 SELECT models.version,
        models.state,
@@ -29,18 +29,18 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW model_versions IS 'Model versions: state, the last decision about each, and their quality.';
 COMMENT ON COLUMN model_versions.version IS 'Name of the model version.';
 COMMENT ON COLUMN model_versions.state IS 'candidate, shadow, champion, retired or rejected.';
-COMMENT ON COLUMN model_versions.trained_at IS 'When it was trained.';
-COMMENT ON COLUMN model_versions.registered_at IS 'When it was registered.';
-COMMENT ON COLUMN model_versions.champion_since IS 'Since when it is champion; empty if it is not.';
-COMMENT ON COLUMN model_versions.shadow_since IS 'Since when it scores in shadow; empty if it does not.';
-COMMENT ON COLUMN model_versions.changed_by IS 'Who last changed its state.';
-COMMENT ON COLUMN model_versions.changed_at IS 'When.';
-COMMENT ON COLUMN model_versions.reason IS 'Why.';
+COMMENT ON COLUMN model_versions.trained_at IS 'Time of the training.';
+COMMENT ON COLUMN model_versions.registered_at IS 'Time of the registration.';
+COMMENT ON COLUMN model_versions.champion_since IS 'Start as champion; empty if the model is not champion.';
+COMMENT ON COLUMN model_versions.shadow_since IS 'Start in shadow; empty if the model is not in shadow.';
+COMMENT ON COLUMN model_versions.changed_by IS 'Author of the last change of state.';
+COMMENT ON COLUMN model_versions.changed_at IS 'Time of the change.';
+COMMENT ON COLUMN model_versions.reason IS 'Reason.';
 COMMENT ON COLUMN model_versions.auroc_stenosis_70 IS 'AUROC for a stenosis of at least 70 %, on its test patients.';
-COMMENT ON COLUMN model_versions.gate_passed IS 'Whether it passed the gate; empty if it was not judged.';
-COMMENT ON COLUMN model_versions.metrics IS 'All that was measured on its test patients.';
-COMMENT ON COLUMN model_versions.thresholds IS 'By target: the probability from which on it flags, and the rule.';
-COMMENT ON COLUMN model_versions.encoder IS 'Its ECG encoder.';
-COMMENT ON COLUMN model_versions.preprocessing_version IS 'How its ECGs are prepared.';
+COMMENT ON COLUMN model_versions.gate_passed IS 'True if the model passed the gate; empty if it was not evaluated.';
+COMMENT ON COLUMN model_versions.metrics IS 'Metrics on the test patients.';
+COMMENT ON COLUMN model_versions.thresholds IS 'By target: the threshold and its method.';
+COMMENT ON COLUMN model_versions.encoder IS 'ECG encoder.';
+COMMENT ON COLUMN model_versions.preprocessing_version IS 'Version of the preprocessing.';
 COMMENT ON COLUMN model_versions.folder IS 'Key of the artefact''s folder in the object store.';
 COMMENT ON COLUMN model_versions.sha256 IS 'SHA-256 of the artefact''s manifest.json.';

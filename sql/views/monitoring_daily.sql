@@ -1,6 +1,6 @@
--- One row a figure, the day it was measured for, its slice and its model.
--- A window ends at midnight where the hospital is: eleven hours before it are on its last day, as seen in UTC,
--- from 13 hours east of Greenwich to 11 hours west.
+-- One row per metric, day, slice and model.
+-- A window ends at midnight in the hospital's timezone. Eleven hours earlier, the date in UTC is the window's
+-- last day, for timezones from 13 hours east of Greenwich to 11 hours west.
 CREATE VIEW monitoring_daily WITH (security_invoker = true) AS
 SELECT CAST((window_end - interval '11 hours') AT TIME ZONE 'UTC' AS date) AS day,
        CASE WHEN name LIKE 'input\_%' OR name IN ('category_p', 'new_category') THEN 'inputs'
@@ -30,21 +30,20 @@ SELECT CAST((window_end - interval '11 hours') AT TIME ZONE 'UTC' AS date) AS da
 FROM monitoring_metrics
 WHERE run_id IS NULL;
 
-COMMENT ON VIEW monitoring_daily IS
-    'What the monitor measured, newest measurement only: a figure, its day, slice and model.';
-COMMENT ON COLUMN monitoring_daily.day IS 'Last day of the window, where the hospital is.';
+COMMENT ON VIEW monitoring_daily IS 'Metrics of monitoring by day, slice and model; newest measurement only.';
+COMMENT ON COLUMN monitoring_daily.day IS 'Last day of the window, in the hospital''s timezone.';
 COMMENT ON COLUMN monitoring_daily.area IS
-    'Part of the monitoring it belongs to: operations, inputs, embeddings, scores, workload, reports (cath) or outcomes.';
-COMMENT ON COLUMN monitoring_daily.metric IS 'What was measured, with its unit.';
-COMMENT ON COLUMN monitoring_daily.model_version IS 'Model it is about; empty where it is about none.';
-COMMENT ON COLUMN monitoring_daily.subject IS 'Measure or target it is about, e.g. r_mv.V1 or stenosis_70.';
+    'Part of monitoring: operations, inputs, embeddings, scores, workload, reports (cath) or outcomes.';
+COMMENT ON COLUMN monitoring_daily.metric IS 'Name of the metric, with its unit.';
+COMMENT ON COLUMN monitoring_daily.model_version IS 'Model of the metric; empty without a model.';
+COMMENT ON COLUMN monitoring_daily.subject IS 'Measure or target, e.g. r_mv.V1 or stenosis_70.';
 COMMENT ON COLUMN monitoring_daily.dimension IS
-    'What it is restricted by, e.g. device, site, sex or reason; empty: all.';
-COMMENT ON COLUMN monitoring_daily.member IS 'Which one, e.g. the device''s name.';
-COMMENT ON COLUMN monitoring_daily.value IS 'The figure.';
+    'Dimension of the slice, e.g. device, site, sex or reason; empty: all.';
+COMMENT ON COLUMN monitoring_daily.member IS 'Value of the dimension, e.g. the device''s name.';
+COMMENT ON COLUMN monitoring_daily.value IS 'Value of the metric.';
 COMMENT ON COLUMN monitoring_daily.lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN monitoring_daily.upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN monitoring_daily.count IS 'How many observations it rests on.';
-COMMENT ON COLUMN monitoring_daily.window_start IS 'Start of its window.';
-COMMENT ON COLUMN monitoring_daily.window_end IS 'End of its window.';
-COMMENT ON COLUMN monitoring_daily.measured_at IS 'When it was computed.';
+COMMENT ON COLUMN monitoring_daily.count IS 'Number of observations.';
+COMMENT ON COLUMN monitoring_daily.window_start IS 'Start of the window.';
+COMMENT ON COLUMN monitoring_daily.window_end IS 'End of the window.';
+COMMENT ON COLUMN monitoring_daily.measured_at IS 'Time of the computation.';

@@ -1,4 +1,4 @@
--- One row an area of the monitoring: how it stands.
+-- One row per area of monitoring, with its state.
 CREATE VIEW monitoring_lights WITH (security_invoker = true) AS
 SELECT areas.place,
        areas.area,
@@ -35,14 +35,14 @@ LEFT JOIN (
     ORDER BY area, day DESC
 ) AS measured ON measured.area = areas.area;
 
-COMMENT ON VIEW monitoring_lights IS 'Areas of the monitoring and how they stand: quiet, look, act, or not measured.';
-COMMENT ON COLUMN monitoring_lights.place IS 'Order in which they are shown.';
+COMMENT ON VIEW monitoring_lights IS 'Areas of monitoring with their state: quiet, look, act, or not measured.';
+COMMENT ON COLUMN monitoring_lights.place IS 'Position in the list.';
 COMMENT ON COLUMN monitoring_lights.area IS
     'Operations, inputs, embeddings, scores, workload, reports (cath) or outcomes.';
 COMMENT ON COLUMN monitoring_lights.light IS
-    'act: a critical alert is open; look: a warning is; quiet: neither; not measured: nothing is known.';
+    'act: a critical alert is open; look: a warning is open; quiet: neither is open; not measured: no metrics.';
 COMMENT ON COLUMN monitoring_lights.critical IS 'Critical alerts that are not resolved.';
 COMMENT ON COLUMN monitoring_lights.warnings IS 'Warnings that are not resolved.';
 COMMENT ON COLUMN monitoring_lights.infos IS 'Remarks that are not resolved.';
-COMMENT ON COLUMN monitoring_lights.day IS 'Newest day with figures.';
-COMMENT ON COLUMN monitoring_lights.figures IS 'Figures of that day.';
+COMMENT ON COLUMN monitoring_lights.day IS 'Newest day with metrics.';
+COMMENT ON COLUMN monitoring_lights.figures IS 'Number of metrics of that day.';

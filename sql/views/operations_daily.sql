@@ -1,4 +1,4 @@
--- One row a day and model: what arrived, what became of it, and how long that took.
+-- One row per day and model: arrivals, scores, backlog and latency.
 CREATE VIEW operations_daily WITH (security_invoker = true) AS
 SELECT day,
        model_version,
@@ -47,19 +47,19 @@ LEFT JOIN (
 COMMENT ON VIEW operations_daily IS
     'Days of the feed and of the scorer: arrivals, quarantine, backlog, latency, speed.';
 COMMENT ON COLUMN operations_daily.day IS 'Day.';
-COMMENT ON COLUMN operations_daily.model_version IS 'Model that scored; empty where nothing is known of one.';
+COMMENT ON COLUMN operations_daily.model_version IS 'Model of the scores; empty without a model.';
 COMMENT ON COLUMN operations_daily.ecgs_arrived IS 'ECGs recorded that day.';
-COMMENT ON COLUMN operations_daily.feed_ratio IS
-    'ECGs of the day over those of the same day of the week in the reference.';
-COMMENT ON COLUMN operations_daily.feed_p IS 'How likely so few ECGs were by chance, 0 to 1.';
+COMMENT ON COLUMN operations_daily.feed_ratio IS 'ECGs of the day, relative to the same weekday in the reference.';
+COMMENT ON COLUMN operations_daily.feed_p IS 'Probability of at most this number of ECGs by chance, 0 to 1.';
 COMMENT ON COLUMN operations_daily.quarantine_rate IS 'Share of the day''s ECG files in quarantine, 0 to 1.';
 COMMENT ON COLUMN operations_daily.quarantine_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN operations_daily.quarantine_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN operations_daily.ecgs_scored IS 'ECGs of the day that the model had scored at its end.';
 COMMENT ON COLUMN operations_daily.backlog IS 'ECGs that waited for the model at the end of the day.';
-COMMENT ON COLUMN operations_daily.backlog_age_hours IS 'How long the oldest of them had waited, in hours.';
+COMMENT ON COLUMN operations_daily.backlog_age_hours IS 'Waiting time of the oldest waiting ECG, in hours.';
 COMMENT ON COLUMN operations_daily.latency_hours_median IS 'Median time from recording to score, in hours.';
-COMMENT ON COLUMN operations_daily.latency_hours_p95 IS 'In 95 of 100 ECGs it was at most this, in hours.';
-COMMENT ON COLUMN operations_daily.ecgs_per_second IS 'ECGs a second, of the runs of that day.';
+COMMENT ON COLUMN operations_daily.latency_hours_p95 IS
+    '95th percentile of the time from recording to score, in hours.';
+COMMENT ON COLUMN operations_daily.ecgs_per_second IS 'ECGs per second of that day''s runs.';
 COMMENT ON COLUMN operations_daily.hours_since_run IS 'Hours since a run last finished, at the end of the day.';
 COMMENT ON COLUMN operations_daily.runs_failed IS 'Runs that failed that day.';

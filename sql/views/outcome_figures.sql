@@ -1,4 +1,4 @@
--- One row a figure of what came of the scores: naive and weighted side by side, by window, model, target and slice.
+-- One row per metric of outcomes, window, model, target and slice, with naive and weighted values.
 CREATE VIEW outcome_figures WITH (security_invoker = true) AS
 SELECT day,
        model_version,
@@ -21,21 +21,21 @@ WHERE metric LIKE 'outcome\_%' AND metric NOT LIKE 'outcome\_calibration\_observ
 GROUP BY day, model_version, subject, dimension, member, 6, window_start, window_end;
 
 COMMENT ON VIEW outcome_figures IS
-    'AUROC, AUPRC, PPV, sensitivity and calibration against cath reports: of those sent, and weighted for everybody.';
-COMMENT ON COLUMN outcome_figures.day IS 'Last day of the ECGs it is about.';
+    'AUROC, AUPRC, PPV, sensitivity and calibration by cath reports: naive (referred) and weighted (all scored).';
+COMMENT ON COLUMN outcome_figures.day IS 'Last day of the ECGs'' window.';
 COMMENT ON COLUMN outcome_figures.model_version IS 'Model.';
-COMMENT ON COLUMN outcome_figures.target IS 'What was predicted.';
+COMMENT ON COLUMN outcome_figures.target IS 'Predicted target.';
 COMMENT ON COLUMN outcome_figures.dimension IS 'sex, age_band, device or site; empty: all.';
-COMMENT ON COLUMN outcome_figures.member IS 'Which one.';
+COMMENT ON COLUMN outcome_figures.member IS 'Value of the dimension.';
 COMMENT ON COLUMN outcome_figures.figure IS
     'auroc, auprc, ppv, sensitivity, ece, calibration_slope or calibration_intercept.';
-COMMENT ON COLUMN outcome_figures.naive IS 'Of the ECGs whose patients were sent to the cath lab.';
+COMMENT ON COLUMN outcome_figures.naive IS 'Value among patients who were referred to the cath lab.';
 COMMENT ON COLUMN outcome_figures.naive_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN outcome_figures.naive_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN outcome_figures.weighted IS
-    'The same, each weighing the inverse of its probability of being sent: for everybody who was scored.';
+    'Value for all scored patients, each weighted by the inverse probability of referral.';
 COMMENT ON COLUMN outcome_figures.weighted_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN outcome_figures.weighted_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN outcome_figures.ecgs IS 'ECGs with an outcome.';
-COMMENT ON COLUMN outcome_figures.window_start IS 'From when on the ECGs were recorded.';
-COMMENT ON COLUMN outcome_figures.window_end IS 'Before when they were recorded.';
+COMMENT ON COLUMN outcome_figures.window_start IS 'Start of the ECGs'' window.';
+COMMENT ON COLUMN outcome_figures.window_end IS 'End of the ECGs'' window.';

@@ -1,4 +1,4 @@
--- One row a day and reason: how many ECG files were refused.
+-- One row per day and reason, with the number of refused ECG files.
 CREATE VIEW quarantine_daily WITH (security_invoker = true) AS
 SELECT CAST(quarantine.entered_at AT TIME ZONE 'UTC' AS date) AS day,
        quarantine.reason,
@@ -9,8 +9,8 @@ JOIN objects ON objects.id = quarantine.object_id
 WHERE objects.kind = 'ecg'
 GROUP BY 1, 2;
 
-COMMENT ON VIEW quarantine_daily IS 'ECG files that were refused, by day (UTC) and reason; no patient in it.';
-COMMENT ON COLUMN quarantine_daily.day IS 'Day (UTC) on which they came into quarantine.';
+COMMENT ON VIEW quarantine_daily IS 'Refused ECG files by day (UTC) and reason; names no patient.';
+COMMENT ON COLUMN quarantine_daily.day IS 'Day (UTC) of the entry into quarantine.';
 COMMENT ON COLUMN quarantine_daily.reason IS 'Code of the reason.';
-COMMENT ON COLUMN quarantine_daily.files IS 'Files that came in.';
+COMMENT ON COLUMN quarantine_daily.files IS 'Files that entered quarantine.';
 COMMENT ON COLUMN quarantine_daily.open IS 'Of these: in quarantine now.';

@@ -1,4 +1,4 @@
--- One row for each reason ECG or angiogram files were refused.
+-- One row per kind of file and reason for refusal.
 CREATE VIEW quarantine_summary WITH (security_invoker = true) AS
 SELECT objects.kind,
        reason,
@@ -8,19 +8,19 @@ SELECT objects.kind,
        count(*) FILTER (WHERE state = 'dismissed') AS dismissed,
        min(entered_at) AS oldest,
        max(entered_at) AS newest,
-       -- Object keys often hold a patient's number: whatever has a slash in it is left out.
+       -- Object keys often hold a patient's number, so that words with a slash are left out.
        regexp_replace((array_agg(detail ORDER BY state = 'open' DESC, quarantine.id DESC))[1], '\S*/\S*', '…', 'g')
            AS example
 FROM quarantine JOIN objects ON objects.id = quarantine.object_id
 GROUP BY objects.kind, reason;
 
-COMMENT ON VIEW quarantine_summary IS 'Reasons for which files were refused, with counts; no patient in it.';
+COMMENT ON VIEW quarantine_summary IS 'Reasons for refused files, with counts; names no patient.';
 COMMENT ON COLUMN quarantine_summary.kind IS 'ecg or angiogram.';
 COMMENT ON COLUMN quarantine_summary.reason IS 'Code of the reason.';
-COMMENT ON COLUMN quarantine_summary.open IS 'Files that are in quarantine for it now.';
+COMMENT ON COLUMN quarantine_summary.open IS 'Files in quarantine for this reason.';
 COMMENT ON COLUMN quarantine_summary.retried IS 'Times such a file was tried again.';
 COMMENT ON COLUMN quarantine_summary.resolved IS 'Times such a file could be used later.';
-COMMENT ON COLUMN quarantine_summary.dismissed IS 'Files that were left for good.';
-COMMENT ON COLUMN quarantine_summary.oldest IS 'When the first came in.';
-COMMENT ON COLUMN quarantine_summary.newest IS 'When the last came in.';
-COMMENT ON COLUMN quarantine_summary.example IS 'What was found in one of them, object keys left out.';
+COMMENT ON COLUMN quarantine_summary.dismissed IS 'Dismissed files.';
+COMMENT ON COLUMN quarantine_summary.oldest IS 'Time of the first entry.';
+COMMENT ON COLUMN quarantine_summary.newest IS 'Time of the last entry.';
+COMMENT ON COLUMN quarantine_summary.example IS 'Finding in one of the files, without object keys.';

@@ -1,4 +1,4 @@
--- One row a model and target: what people found out about its flags.
+-- One row per model and target, with the verdicts on its flags.
 CREATE VIEW reviews_summary WITH (security_invoker = true) AS
 SELECT flags.model_version,
        flags.target,
@@ -16,14 +16,14 @@ SELECT flags.model_version,
 FROM flags
 GROUP BY flags.model_version, flags.target;
 
-COMMENT ON VIEW reviews_summary IS 'Flags by what became of them, and how long that took; no patient in it.';
+COMMENT ON VIEW reviews_summary IS 'Flags by state, with the time to the verdict; names no patient.';
 COMMENT ON COLUMN reviews_summary.model_version IS 'Model that raised them.';
-COMMENT ON COLUMN reviews_summary.target IS 'What they warn of.';
+COMMENT ON COLUMN reviews_summary.target IS 'Target of the flags.';
 COMMENT ON COLUMN reviews_summary.flags IS 'Flags raised.';
-COMMENT ON COLUMN reviews_summary.open IS 'Of these: nobody has looked yet.';
-COMMENT ON COLUMN reviews_summary.reviewed IS 'Of these: looked at, without a verdict.';
+COMMENT ON COLUMN reviews_summary.open IS 'Of these: not reviewed yet.';
+COMMENT ON COLUMN reviews_summary.reviewed IS 'Of these: reviewed without a verdict.';
 COMMENT ON COLUMN reviews_summary.confirmed IS 'Of these: confirmed.';
 COMMENT ON COLUMN reviews_summary.dismissed IS 'Of these: dismissed.';
-COMMENT ON COLUMN reviews_summary.withdrawn IS 'Of these: withdrawn, for the ECG was replaced.';
+COMMENT ON COLUMN reviews_summary.withdrawn IS 'Of these: withdrawn because the ECG was replaced.';
 COMMENT ON COLUMN reviews_summary.confirmed_share IS 'Confirmed among those confirmed or dismissed, 0 to 1.';
 COMMENT ON COLUMN reviews_summary.median_days IS 'Median time from flag to verdict, in days.';

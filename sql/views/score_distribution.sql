@@ -1,4 +1,4 @@
--- One row a day, model, target and twentieth of the probabilities: how many ECGs fell into it.
+-- One row per day, model, target and bin of probabilities (a twentieth), with the number of ECGs.
 CREATE VIEW score_distribution WITH (security_invoker = true) AS
 SELECT CAST(coalesce(ecgs.acquired_at, ecgs.first_read_at) AT TIME ZONE 'UTC' AS date) AS day,
        scores.model_version,
@@ -20,6 +20,6 @@ GROUP BY 1, 2, 3, 4;
 COMMENT ON VIEW score_distribution IS 'Histogram of the probabilities by day of the ECG (UTC), model and target.';
 COMMENT ON COLUMN score_distribution.day IS 'Day (UTC) on which the ECGs were recorded.';
 COMMENT ON COLUMN score_distribution.model_version IS 'Model that scored them.';
-COMMENT ON COLUMN score_distribution.target IS 'What the probability is of.';
-COMMENT ON COLUMN score_distribution.bin IS '0 to 19: from a twentieth of it to the next.';
-COMMENT ON COLUMN score_distribution.ecgs IS 'ECGs in it.';
+COMMENT ON COLUMN score_distribution.target IS 'Target of the probability.';
+COMMENT ON COLUMN score_distribution.bin IS 'Number of the bin, 0 to 19; each is a twentieth wide.';
+COMMENT ON COLUMN score_distribution.ecgs IS 'ECGs in this bin.';

@@ -1,4 +1,4 @@
--- One row a run of the scorer, with what follows from its counts.
+-- One row per scoring run, with its counts and derived values.
 CREATE VIEW scoring_runs WITH (security_invoker = true) AS
 SELECT runs.id AS run_id,
        runs.model_version,
@@ -26,13 +26,13 @@ CROSS JOIN LATERAL (
            AS seconds
 ) AS took;
 
-COMMENT ON VIEW scoring_runs IS 'Runs of the scorer: where every ECG was at the end, and how fast it went.';
+COMMENT ON VIEW scoring_runs IS 'Scoring runs, with counts of ECGs by state and their speed.';
 COMMENT ON COLUMN scoring_runs.run_id IS 'Number of the run.';
-COMMENT ON COLUMN scoring_runs.model_version IS 'Model that it scored with, from start to end.';
+COMMENT ON COLUMN scoring_runs.model_version IS 'Model of the run.';
 COMMENT ON COLUMN scoring_runs.state IS 'running, finished, interrupted or failed.';
 COMMENT ON COLUMN scoring_runs.started_at IS 'Start.';
 COMMENT ON COLUMN scoring_runs.finished_at IS 'End; empty while it runs.';
-COMMENT ON COLUMN scoring_runs.seconds IS 'How long it took, or has taken until now.';
+COMMENT ON COLUMN scoring_runs.seconds IS 'Duration, until now if the run is not over.';
 COMMENT ON COLUMN scoring_runs.indexed IS 'ECGs on the model''s worklist at the end = scored + quarantined + pending.';
 COMMENT ON COLUMN scoring_runs.scored IS 'Of these: scored, by any run.';
 COMMENT ON COLUMN scoring_runs.quarantined IS 'Of these: in quarantine.';
@@ -42,8 +42,8 @@ COMMENT ON COLUMN scoring_runs.quarantined_by_run IS 'Put into quarantine by thi
 COMMENT ON COLUMN scoring_runs.ecgs_per_second IS 'ECGs that this run scored or quarantined, a second.';
 COMMENT ON COLUMN scoring_runs.done_percent IS 'Share of the indexed ECGs that are scored or in quarantine.';
 COMMENT ON COLUMN scoring_runs.quarantined_percent IS 'Share of these that are in quarantine.';
-COMMENT ON COLUMN scoring_runs.preprocessing_version IS 'How ECGs were prepared.';
+COMMENT ON COLUMN scoring_runs.preprocessing_version IS 'Version of the preprocessing.';
 COMMENT ON COLUMN scoring_runs.code_version IS 'Version of stence.';
-COMMENT ON COLUMN scoring_runs.device IS 'Where the model ran: cpu or cuda.';
+COMMENT ON COLUMN scoring_runs.device IS 'Device of the model: cpu or cuda.';
 COMMENT ON COLUMN scoring_runs.host IS 'Machine that ran it.';
-COMMENT ON COLUMN scoring_runs.error IS 'Why it failed.';
+COMMENT ON COLUMN scoring_runs.error IS 'Error of a failed run.';

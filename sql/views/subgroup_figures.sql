@@ -1,4 +1,4 @@
--- One row a model, target and group: what came of its scores in the newest window.
+-- One row per model, target and group, with performance by outcomes in the newest window.
 CREATE VIEW subgroup_figures WITH (security_invoker = true) AS
 SELECT monitoring_daily.model_version,
        monitoring_daily.subject AS target,
@@ -45,39 +45,41 @@ WHERE area = 'outcomes' AND metric NOT LIKE 'expected\_%' AND metric NOT LIKE 'p
 GROUP BY monitoring_daily.model_version, monitoring_daily.subject, monitoring_daily.dimension, monitoring_daily.member;
 
 COMMENT ON VIEW subgroup_figures IS
-    'What came of the scores in the newest window: all, and by sex, age band, device and site.';
+    'Performance by outcomes in the newest window: all, and by sex, age band, device and site.';
 COMMENT ON COLUMN subgroup_figures.model_version IS 'Model.';
-COMMENT ON COLUMN subgroup_figures.target IS 'What was predicted.';
+COMMENT ON COLUMN subgroup_figures.target IS 'Predicted target.';
 COMMENT ON COLUMN subgroup_figures.dimension IS 'sex, age_band, device or site; empty: all.';
-COMMENT ON COLUMN subgroup_figures.member IS 'Which one.';
+COMMENT ON COLUMN subgroup_figures.member IS 'Value of the dimension.';
 COMMENT ON COLUMN subgroup_figures.scored IS 'ECGs of the window that were scored.';
-COMMENT ON COLUMN subgroup_figures.with_outcome IS 'Of these: with a cath report since.';
+COMMENT ON COLUMN subgroup_figures.with_outcome IS 'Of these: with a later cath report.';
 COMMENT ON COLUMN subgroup_figures.effective_sample_size IS
-    'So many people of equal weight would tell as much as those weighted.';
-COMMENT ON COLUMN subgroup_figures.auroc_naive IS 'AUROC, of those sent.';
+    'Number of equally weighted patients with the same information.';
+COMMENT ON COLUMN subgroup_figures.auroc_naive IS 'AUROC among referred patients.';
 COMMENT ON COLUMN subgroup_figures.auroc_naive_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.auroc_naive_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.auroc_weighted IS 'AUROC, weighted for everybody.';
+COMMENT ON COLUMN subgroup_figures.auroc_weighted IS 'AUROC, weighted for all scored patients.';
 COMMENT ON COLUMN subgroup_figures.auroc_weighted_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.auroc_weighted_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.ppv_naive IS 'Positive predictive value of a flag, of those sent.';
+COMMENT ON COLUMN subgroup_figures.ppv_naive IS 'Positive predictive value of a flag, among referred patients.';
 COMMENT ON COLUMN subgroup_figures.ppv_naive_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.ppv_naive_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.ppv_weighted IS 'Positive predictive value of a flag, weighted for everybody.';
+COMMENT ON COLUMN subgroup_figures.ppv_weighted IS
+    'Positive predictive value of a flag, weighted for all scored patients.';
 COMMENT ON COLUMN subgroup_figures.ppv_weighted_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.ppv_weighted_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.sensitivity_naive IS 'Share of the cases that were flagged, of those sent.';
+COMMENT ON COLUMN subgroup_figures.sensitivity_naive IS
+    'Share of cases that were flagged, among referred patients.';
 COMMENT ON COLUMN subgroup_figures.sensitivity_naive_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.sensitivity_naive_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.sensitivity_weighted IS
-    'Share of the cases that were flagged, weighted for everybody.';
+    'Share of cases that were flagged, weighted for all scored patients.';
 COMMENT ON COLUMN subgroup_figures.sensitivity_weighted_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.sensitivity_weighted_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.ece_naive IS 'Expected calibration error, of those sent.';
+COMMENT ON COLUMN subgroup_figures.ece_naive IS 'Expected calibration error among referred patients.';
 COMMENT ON COLUMN subgroup_figures.ece_naive_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.ece_naive_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.ece_weighted IS 'Expected calibration error, weighted for everybody.';
+COMMENT ON COLUMN subgroup_figures.ece_weighted IS 'Expected calibration error, weighted for all scored patients.';
 COMMENT ON COLUMN subgroup_figures.ece_weighted_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.ece_weighted_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN subgroup_figures.window_start IS 'From when on the ECGs were recorded.';
-COMMENT ON COLUMN subgroup_figures.window_end IS 'Before when they were recorded.';
+COMMENT ON COLUMN subgroup_figures.window_start IS 'Start of the ECGs'' window.';
+COMMENT ON COLUMN subgroup_figures.window_end IS 'End of the ECGs'' window.';

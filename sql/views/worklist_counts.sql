@@ -1,4 +1,4 @@
--- One row a model: where the ECGs that it is to score are. What is leased is still pending.
+-- One row per model, with the ECGs of its worklist by state. Leased ECGs are still pending.
 CREATE VIEW worklist_counts WITH (security_invoker = true) AS
 SELECT model_version,
        count(*) AS indexed,
@@ -8,9 +8,9 @@ SELECT model_version,
 FROM worklist
 GROUP BY model_version;
 
-COMMENT ON VIEW worklist_counts IS 'Where every ECG is, by model: indexed = scored + quarantined + pending.';
+COMMENT ON VIEW worklist_counts IS 'ECGs of each model by state: indexed = scored + quarantined + pending.';
 COMMENT ON COLUMN worklist_counts.model_version IS 'Model.';
-COMMENT ON COLUMN worklist_counts.indexed IS 'ECGs it is to score.';
+COMMENT ON COLUMN worklist_counts.indexed IS 'ECGs on the model''s worklist.';
 COMMENT ON COLUMN worklist_counts.scored IS 'Of these: scored.';
 COMMENT ON COLUMN worklist_counts.quarantined IS 'Of these: in quarantine.';
 COMMENT ON COLUMN worklist_counts.pending IS 'Of these: waiting, or being scored.';

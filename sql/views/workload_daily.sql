@@ -1,4 +1,4 @@
--- One row a day, model and target: how many ECGs it flags, beside what was promised.
+-- One row per day, model and target, with the flagged and the promised share of ECGs.
 CREATE VIEW workload_daily WITH (security_invoker = true) AS
 SELECT day,
        model_version,
@@ -14,13 +14,13 @@ WHERE area = 'workload'
 GROUP BY day, model_version, subject;
 
 COMMENT ON VIEW workload_daily IS
-    'Share of ECGs that a model flags, beside the share promised when its thresholds were chosen.';
+    'Share of ECGs that a model flags, and the share promised when its thresholds were chosen.';
 COMMENT ON COLUMN workload_daily.day IS 'Day.';
 COMMENT ON COLUMN workload_daily.model_version IS 'Model.';
-COMMENT ON COLUMN workload_daily.target IS 'What it flags for.';
-COMMENT ON COLUMN workload_daily.ecgs IS 'ECGs of the day that it scored.';
-COMMENT ON COLUMN workload_daily.flag_rate IS 'Share of them at or above the threshold, 0 to 1.';
+COMMENT ON COLUMN workload_daily.target IS 'Target of the flags.';
+COMMENT ON COLUMN workload_daily.ecgs IS 'Scored ECGs of the day.';
+COMMENT ON COLUMN workload_daily.flag_rate IS 'Share of the scored ECGs at or above the threshold, 0 to 1.';
 COMMENT ON COLUMN workload_daily.flag_rate_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN workload_daily.flag_rate_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN workload_daily.promised IS 'Share that was promised, 0 to 1.';
-COMMENT ON COLUMN workload_daily.p_value IS 'How likely so many flags, or more, would be if the promise were kept.';
+COMMENT ON COLUMN workload_daily.promised IS 'Promised share, 0 to 1.';
+COMMENT ON COLUMN workload_daily.p_value IS 'Probability of at least this number of flags if the promise is kept.';

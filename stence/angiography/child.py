@@ -185,7 +185,7 @@ def _warm_up() -> None:
 
 
 def _confine(memory_bytes: int) -> None:
-    """Limit the growth of memory, forbid writing files, and make the process the OOM killer's first choice."""
+    """Limit memory growth, forbid writing files, and make the process the OOM killer's first choice."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)

@@ -176,19 +176,19 @@ def _view(dataset: FileDataset) -> View:
     frames = _checked_frames(dataset, rows, columns)
     primary, secondary = c_arm_angles(dataset, frames)
     return View(
-        _identifier(dataset, "SOPInstanceUID"),
-        _identifier(dataset, "StudyInstanceUID"),
-        _study_number(dataset, "AccessionNumber"),
-        _study_number(dataset, "StudyID"),
-        patient_number(dataset) or "",
-        acquired_at(dataset),
-        primary,
-        secondary,
-        frames,
-        rows,
-        columns,
-        _frame_seconds(dataset),
-        syntax,
+        sop_instance_uid=_identifier(dataset, "SOPInstanceUID"),
+        study_instance_uid=_identifier(dataset, "StudyInstanceUID"),
+        accession_number=_study_number(dataset, "AccessionNumber"),
+        study_id=_study_number(dataset, "StudyID"),
+        patient_id=patient_number(dataset) or "",
+        acquired_at=acquired_at(dataset),
+        primary_angle=primary,
+        secondary_angle=secondary,
+        frames=frames,
+        rows=rows,
+        columns=columns,
+        frame_seconds=_frame_seconds(dataset),
+        transfer_syntax=syntax,
     )
 
 

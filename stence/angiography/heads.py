@@ -130,16 +130,16 @@ def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
     taken = view.acquired_at
     is_local = taken is not None and taken.tzinfo is None
     return Head(
-        unread.object_id,
-        unread.etag,
-        view.sop_instance_uid,
-        view.study_instance_uid,
-        view.accession_number or None,
-        view.study_id or None,
-        view.patient_id,
-        taken.replace(tzinfo=zone) if taken is not None and is_local else taken,
-        zone.key if is_local else None,
-        view.primary_angle,
-        view.secondary_angle,
-        view.frames,
+        object_id=unread.object_id,
+        etag=unread.etag,
+        sop_instance_uid=view.sop_instance_uid,
+        study_instance_uid=view.study_instance_uid,
+        accession_number=view.accession_number or None,
+        dicom_study_id=view.study_id or None,
+        patient_id=view.patient_id,
+        acquired_at=taken.replace(tzinfo=zone) if taken is not None and is_local else taken,
+        local_timezone=zone.key if is_local else None,
+        primary_angle=view.primary_angle,
+        secondary_angle=view.secondary_angle,
+        frames=view.frames,
     )

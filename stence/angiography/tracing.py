@@ -33,7 +33,7 @@ ALIKE = 1.5
 """Maximum ratio of calibres of two pieces of one artery."""
 STRAIGHT = 0.9
 STRAIGHT_OVERALL = 0.93
-"""Minimum cosines, across a gap, of the angles from the line before to the line behind and to the way there."""
+"""Minimum cosines, across a gap, of the angles from the line before to the line behind and the way there."""
 FLOOR, HALF = 0.12, 0.3
 """Calibre is 0 up to FLOOR, and half its maximum at a strength of FLOOR + HALF."""
 MARGIN = 6

@@ -1,4 +1,4 @@
-"""The command ``stence``: thin, one function a command; the work is in the library and the flows."""
+"""The command ``stence``: one short function per command. The library and the flows do the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stence import __version__, private
 from stence.cli.trouble import in_words
 from stence.errors import ObjectError, StenceError
 
-# command -> module of stence.cli that holds it, imported when it is used: torch and Prefect take seconds.
+# Command -> module of stence.cli. Modules are imported on use, because torch and Prefect take seconds.
 COMMANDS = {
     "practice": "practice",
     "doctor": "doctor",
@@ -39,7 +39,7 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """Commands imported on use; errors made for people are shown without a traceback."""
+    """Commands, imported on use. Errors for people are shown without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -64,7 +64,7 @@ class Commands(click.Group):
 
 
 def _message(error: StenceError) -> str:
-    """The text, and the key that it leaves out: here it is for the eyes of whoever typed the command."""
+    """The error's text and its object key, which the text omits. The user of the command may see the key."""
     from stence.cli.terminal import shown
 
     lines = str(error).split("\n")
@@ -74,20 +74,20 @@ def _message(error: StenceError) -> str:
 
 
 def _settings_message(error: ValidationError) -> str:
-    """Name each wrong setting by its environment variable, without its value: it may be a secret."""
+    """Name each wrong setting by its environment variable, without its value, which may be a secret."""
     if error.title != "Settings":
         return str(error)
     lines = [f"STENCE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
-    return "Settings are wrong; mend them in the environment or in .env:\n  " + "\n  ".join(lines)
+    return "Settings are wrong. Correct them in the environment or in .env:\n  " + "\n  ".join(lines)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option("-v", "--verbose", is_flag=True, help="Show the library's detailed log.")
 def main(verbose: bool) -> None:
-    """Finds people with severe coronary stenosis from the ECGs a hospital already has."""
+    """Find patients with severe coronary stenosis from the ECGs that a hospital already has."""
     private.keep_to_ourselves()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops in good order, as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops cleanly, like Ctrl-C
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("stence").setLevel(level)

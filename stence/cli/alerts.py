@@ -1,4 +1,4 @@
-"""``stence alerts``: what monitoring found, who takes it up, and when it is over."""
+"""``stence alerts``: list, acknowledge and resolve the alerts of monitoring."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import click
 from stence.cli.terminal import echo, print_table
 from stence.settings import Settings
 
-BY = click.option("--by", required=True, help="Who does.")
+BY = click.option("--by", required=True, help="Name of the person.")
 NOTE = click.option("--note", default=None, help="A remark, without patient identifiers.")
 
 
 @click.group()
 def alerts() -> None:
-    """Alerts of the monitor: list them, take them up, resolve them."""
+    """Alerts of monitoring: list, acknowledge and resolve them."""
 
 
 @alerts.command("list")
-@click.option("--all", "everything", is_flag=True, help="Resolved ones, too.")
+@click.option("--all", "everything", is_flag=True, help="Include resolved alerts.")
 def list_alerts(everything: bool) -> None:
-    """List open and acknowledged alerts, the most severe first, and what to do about each."""
+    """List open and acknowledged alerts with the action for each, most severe first."""
     from stence import database
     from stence.database import queries
 
@@ -39,7 +39,7 @@ def list_alerts(everything: bool) -> None:
 @BY
 @NOTE
 def acknowledge(alert_id: int, by: str, note: str | None) -> None:
-    """Take up alert ALERT_ID: it stays until its condition is gone, and is not raised again."""
+    """Acknowledge alert ALERT_ID. It stays until its condition is gone, and is not raised again."""
     from stence import database
     from stence.monitoring import alerts as library
 
@@ -53,7 +53,7 @@ def acknowledge(alert_id: int, by: str, note: str | None) -> None:
 @BY
 @NOTE
 def resolve(alert_id: int, by: str, note: str | None) -> None:
-    """Resolve alert ALERT_ID; it comes back if its condition still holds on a later day."""
+    """Resolve alert ALERT_ID. It is raised again if its condition holds on a later day."""
     from stence import database
     from stence.monitoring import alerts as library
 

@@ -1,7 +1,7 @@
-"""Close the runs that nobody can be working on, so that they do not hold their deployments' only slots.
+"""Close abandoned runs, so that they do not occupy the only slot of their deployment.
 
-Prefect keeps in memory who holds a slot, and in its database how many are taken: after a kill of its server
-nothing gives them back, and every later run is cancelled ("Deployment concurrency limit reached").
+Prefect keeps the holders of slots in memory, and the number of occupied slots in its database. After a kill
+of its server no slot is released. Every later run is then cancelled ("Deployment concurrency limit reached").
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def close(state: State) -> int:
-    """End every begun run of the served deployments with ``state`` and free their slots; return how many.
+    """Set every open run of the served deployments to ``state`` and release the slots; return the number.
 
-    To be called while no runner serves them. What a work pool runs is left alone, and what commands run.
+    Call this only while no runner serves the deployments. Runs of a work pool and of commands are left alone.
     """
     from prefect.client.orchestration import get_client
 
@@ -49,7 +49,7 @@ def _begun(client: SyncPrefectClient, deployments: list[UUID]) -> list[FlowRun]:
 
 
 def _free(client: SyncPrefectClient, limit: str) -> None:
-    """Set a limit's count of taken slots to none, also where no run tells who took one."""
+    """Set a limit's number of occupied slots to 0, even without a run that occupies one."""
     from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
 
     client.update_global_concurrency_limit(limit, GlobalConcurrencyLimitUpdate(active_slots=0))

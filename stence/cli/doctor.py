@@ -1,4 +1,4 @@
-"""``stence doctor``: check each part and say in words what is wrong."""
+"""``stence doctor``: check each part, and explain failures."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 LOW_DISK_GIB = 5
 CLOCK_LIMIT_SECONDS = 5.0
 BREAK_PREFECT = {
-    "fastapi": ("0.155", "keep the Prefect 3.8 server from starting"),
-    "sqlalchemy": ("2.1", "keep Prefect 3.8 from planning scheduled runs"),
+    "fastapi": ("0.155", "prevent the Prefect 3.8 server from starting"),
+    "sqlalchemy": ("2.1", "prevent Prefect 3.8 from planning scheduled runs"),
 }
 
 
 class Unwell(Exception):
-    """A part does not work; the text says what to do."""
+    """A part does not work. The text says what to do."""
 
 
 @click.command()
@@ -68,11 +68,11 @@ def _check(name: str, run: Callable[[], str]) -> bool:
 
 
 def packages() -> str:
-    """The versions that matter, and combinations known to break."""
+    """Versions of the main packages; fails for combinations that are known to break."""
     for name, (limit, harm) in BREAK_PREFECT.items():
         if _numbers(version(name)) >= _numbers(limit):
             raise Unwell(
-                f"{name} {version(name)}: {limit} and later {harm}; "
+                f"{name} {version(name)}: versions from {limit} {harm}; "
                 "pip install -c deployments/constraints.txt ."
             )
     names = ("stence", "torch", "prefect", "sqlalchemy", "wfdb", "pydicom")
@@ -84,7 +84,7 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 
 def data_folder(settings: Settings) -> str:
-    """The data folder's free space, and whether others get into it."""
+    """Free space of the data folder; fails if other accounts have access."""
     try:
         private.make_data_folder(settings.data_dir)
     except OSError as error:
@@ -101,7 +101,7 @@ def data_folder(settings: Settings) -> str:
 
 
 def device(settings: Settings) -> str:
-    """Where models run."""
+    """The device that models run on."""
     import torch
 
     if settings.device == "cuda" and not torch.cuda.is_available():
@@ -112,7 +112,7 @@ def device(settings: Settings) -> str:
 
 
 def object_store(settings: Settings) -> str:
-    """Write, read and delete a probe object."""
+    """Write, read and delete a test object."""
     from stence.objects import open_store
     from stence.practice import is_marked
 
@@ -121,18 +121,18 @@ def object_store(settings: Settings) -> str:
     store.put(key, data)
     try:
         if store.get(key) != data:
-            raise Unwell(f"{store.url} returned other bytes than were written")
+            raise Unwell(f"{store.url} returned bytes that differ from the written bytes")
     finally:
         store.delete(key)
     first = next(iter(store.list(settings.ecg_prefix)), None)
     remark = "" if first else f"; nothing below {settings.ecg_prefix} yet (STENCE_ECG_PREFIX)"
     if is_marked(store):
-        remark += "; marked for practice: what lies there was simulated"
+        remark += "; marked for practice: its objects are simulated"
     return f"{store.url} reads and writes{remark}"
 
 
 def postgres(engine: Engine) -> str:
-    """The server's version, the schema's revision, and its clock against ours."""
+    """Versions of server and schema; fails if the server's clock differs from this machine's."""
     from sqlalchemy import text
 
     from stence.database import migrate
@@ -143,12 +143,12 @@ def postgres(engine: Engine) -> str:
         way = ", through a pool of sessions" if is_pooled(connection) else ""
     skew = abs(row[1].timestamp() - time.time())
     if skew > CLOCK_LIMIT_SECONDS:
-        raise Unwell(f"its clock differs from this machine's by {skew:.0f} s: set up NTP on both")
+        raise Unwell(f"the server's clock differs from this machine's by {skew:.0f} s: set up NTP on both")
     return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}{way}"
 
 
 def champion(engine: Engine, settings: Settings) -> str:
-    """The champion's files are there and unaltered."""
+    """The champion's version; fails if its files are missing or altered."""
     from stence import registry
     from stence.objects import open_store
 
@@ -158,7 +158,7 @@ def champion(engine: Engine, settings: Settings) -> str:
 
 
 def score_runs(engine: Engine, settings: Settings) -> str:
-    """Score runs still come, by what Postgres says and the alert rules ask for."""
+    """Time since the last score run; fails if the alert rules say that runs are missing."""
     from stence.evaluation.watched import watched_models
     from stence.monitoring import liveness
 
@@ -166,4 +166,8 @@ def score_runs(engine: Engine, settings: Settings) -> str:
     for finding in found:
         if finding.holds:
             raise Unwell(finding.detail)
-    return f"{found[0].value:.1f} h since one finished, or the champion came" if found else "none is due yet"
+    return (
+        f"{found[0].value:.1f} h since the last run finished, or the champion was promoted"
+        if found
+        else "none is due yet"
+    )

@@ -1,4 +1,4 @@
-"""``stence labels``: a model for other labels than stenosis, for study."""
+"""``stence labels``: models for labels other than stenosis, for studies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from stence.cli.terminal import print_table, progress_bars
 from stence.settings import Settings
 
 SHOWN = ("auroc", "auprc", "sensitivity", "specificity")
-"""Figures in the terminal; the report has more."""
+"""Metrics in the terminal; the report has more."""
 
 
 @click.command()
 @click.argument("config")
 def labels(config: str) -> None:
-    """Fine-tune a model for other labels, as CONFIG says: a name, or a YAML file. It scores nobody."""
+    """Fine-tune a model for the labels of CONFIG, a name or a YAML file. The model scores no patients."""
     from stence.labels import fit_labels, load_config
     from stence.labels.report import figure
     from stence.objects import open_store

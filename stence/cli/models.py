@@ -1,4 +1,4 @@
-"""``stence models``: the versions, their cards, which one is champion, and changing that."""
+"""``stence models``: list, promote and reject model versions, and read their cards."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 from stence.cli.terminal import echo, print_table
 from stence.settings import Settings
 
-BY = click.option("--by", required=True, help="Who decides.")
-WHY = click.option("--why", required=True, help="The reason, kept in the history.")
+BY = click.option("--by", required=True, help="Name of the person who decides.")
+WHY = click.option("--why", required=True, help="The reason, for the history.")
 
 
 @click.group()
@@ -34,9 +34,9 @@ def list_versions() -> None:
 @BY
 @WHY
 def promote(version: str, by: str, why: str) -> None:
-    """Make VERSION the champion; the one before it retires.
+    """Make VERSION the champion. The previous champion retires.
 
-    What it scored in shadow raises its flags now.
+    Scores of VERSION's time in shadow raise their flags now.
     """
     from stence import database, registry
 
@@ -50,7 +50,7 @@ def promote(version: str, by: str, why: str) -> None:
 @BY
 @WHY
 def reject(version: str, by: str, why: str) -> None:
-    """Rule out VERSION, a candidate or shadow, for good."""
+    """Reject VERSION, a candidate or shadow, permanently."""
     from stence import database, registry
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
@@ -62,7 +62,7 @@ def reject(version: str, by: str, why: str) -> None:
 @BY
 @WHY
 def rollback(by: str, why: str) -> None:
-    """Bring back the champion before this one."""
+    """Make the previous champion the champion again."""
     from stence import database, registry
 
     with database.connect(Settings()) as engine, engine.begin() as connection:

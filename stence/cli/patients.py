@@ -1,4 +1,4 @@
-"""``stence patients``: patient numbers that were merged, and the history of it."""
+"""``stence patients``: merged patient numbers and their history."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import click
 from stence.cli.terminal import print_table
 from stence.settings import Settings
 
-BY = click.option("--by", required=True, help="Who decides.")
+BY = click.option("--by", required=True, help="Name of the person who decides.")
 
 
 @click.group()
 def patients() -> None:
-    """Merged patient numbers: record a merge, end one, and look a number up."""
+    """Merged patient numbers: record a merge, end a merge, look up a number."""
 
 
 @patients.command()
 @click.argument("former")
 @click.argument("present")
 @BY
-@click.option("--why", required=True, help="The reason, kept in the history.")
+@click.option("--why", required=True, help="The reason, for the history.")
 def merge(former: str, present: str, by: str, why: str) -> None:
     """Merge the number FORMER into the number PRESENT of the same patient.
 
-    ECGs, flags, reviews, cath studies and the patient's split follow at once.
+    ECGs, flags, reviews, cath studies and the patient's split change at once.
     """
     from stence import database
     from stence.ingest import merges
@@ -37,22 +37,22 @@ def merge(former: str, present: str, by: str, why: str) -> None:
 @click.argument("former")
 @BY
 def separate(former: str, by: str) -> None:
-    """End the merge of the number FORMER: it is a patient of its own again.
+    """End the merge of the number FORMER. The number is a patient of its own again.
 
-    ECGs follow with the next score run, cath studies with the next ingest.
+    ECGs change with the next score run, cath studies with the next ingest.
     """
     from stence import database
     from stence.ingest import merges
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
         merges.unmerge(connection, former, by=by)
-    click.echo("Separated. The next runs give each number what is its own.")
+    click.echo("Separated. The next runs assign ECGs and cath studies to each number.")
 
 
 @patients.command()
 @click.argument("number")
 def show(number: str) -> None:
-    """Show all numbers of the patient who has NUMBER, or had it once."""
+    """Show all present and former numbers of the patient with NUMBER."""
     from stence import database
     from stence.database import queries
 

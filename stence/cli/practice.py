@@ -1,4 +1,4 @@
-"""The practice hospital: ``simulate`` it, ``train`` on its reports, or do the main job with ``practice``."""
+"""The practice hospital: ``simulate`` writes its data, ``train`` and ``practice`` work on them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stence.errors import StenceError
 from stence.settings import Settings
 
 PATIENTS = click.option(
-    "--patients", default=3000, show_default=True, help="Patients of the practice hospital."
+    "--patients", default=3000, show_default=True, help="Number of patients in the practice hospital."
 )
 SEED = click.option("--seed", default=7, show_default=True, help="The same seed gives the same hospital.")
 PRACTICE_AUTHOR = "stence practice"
@@ -22,32 +22,37 @@ PRACTICE_PRESET = "small"
 @click.command()
 @PATIENTS
 @SEED
-@click.option("--angiograms/--no-angiograms", default=True, show_default=True, help="XA runs as well.")
-@click.option("--days", default=0, help="In place of the hospital's archive, so many routine days after it.")
+@click.option("--angiograms/--no-angiograms", default=True, show_default=True, help="Also write angiograms.")
+@click.option("--days", default=0, help="Write this number of routine days instead of the archive.")
 @click.option(
-    "--first-day", type=click.DateTime(["%Y-%m-%d"]), default="2026-07-01", show_default=True, help="Of them."
+    "--first-day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    default="2026-07-01",
+    show_default=True,
+    help="First day.",
 )
-@click.option("--fault", metavar="NAME", help="What is wrong on those days; an unknown name lists them.")
+@click.option("--fault", metavar="NAME", help="Fault on these days. An unknown name lists all faults.")
 def simulate(
     patients: int, seed: int, angiograms: bool, days: int, first_day: datetime, fault: str | None
 ) -> None:
     """Write a practice hospital into the store: ECGs, manifest, cath reports, angiograms.
 
-    Only into an empty store, or one that was simulated before, with a database of the same kind.
-    With --days: what comes in on so many days, and reports of whom the wards send for symptoms or a flag.
+    The store must be empty or hold an earlier simulation, and so must the database. With --days, the command
+    writes routine days instead: their ECGs, and cath reports of patients who were referred for symptoms or a
+    flag.
     """
     if days:
         _simulate_days(Settings(), seed, days, first_day.date(), fault)
     elif fault:
-        raise click.UsageError("--fault is planted into routine days: say how many with --days.")
+        raise click.UsageError("--fault needs routine days: set their number with --days.")
     else:
         _simulate(Settings(), patients, seed, angiograms=angiograms)
 
 
 @click.command()
-@click.option("--preset", default="small", show_default=True, help="Configuration: a name, or a YAML file.")
+@click.option("--preset", default="small", show_default=True, help="Configuration (name or YAML file).")
 def train(preset: str) -> None:
-    """Train a model on the cath reports in the store, without angiograms; it becomes a candidate."""
+    """Train a model on the cath reports in the store, without angiograms. The model becomes a candidate."""
     click.echo(
         f"Candidate {_train(Settings(), preset)}. Promote it: stence models promote VERSION --by … --why …"
     )
@@ -56,9 +61,9 @@ def train(preset: str) -> None:
 @click.command()
 @PATIENTS
 @SEED
-@click.option("--retrain", is_flag=True, help="Learn from angiograms too, by the retrain flow: ~20 minutes.")
+@click.option("--retrain", is_flag=True, help="Also train on angiograms with the retrain flow (20 minutes).")
 def practice(patients: int, seed: int, retrain: bool) -> None:
-    """The main job on a practice hospital: simulate, train, promote, score, and show who is flagged."""
+    """Demonstrate the main job: simulate a hospital, train, promote, score, and list flagged patients."""
     from stence import database, registry
     from stence.database import queries
 
@@ -124,7 +129,7 @@ def _train(settings: Settings, preset: str) -> str:
 
 
 def _retrain(settings: Settings) -> str:
-    """The version that the retrain flow made. Raises StenceError where the gate rejected it."""
+    """The version that the retrain flow created. Raises StenceError if the gate rejected it."""
     outcome = run_retrain_flow(settings, PRACTICE_PRESET)
     if outcome["outcome"] != "shadow":
         raise StenceError(f"The model did not pass the gate: {'; '.join(outcome['reasons'])}")

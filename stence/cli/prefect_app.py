@@ -1,7 +1,8 @@
 """The server process of ``stence up``: ``python -m stence.cli.prefect_app PARENT HOST PORT NAME…``.
 
-Prefect's own server. It ends by SIGINT or with the process PARENT, and answers only to the host names NAME: a
-web page whose domain was pointed at this host (DNS rebinding) is refused before Prefect sees its request.
+The process runs Prefect's own server. It ends on SIGINT, or together with the process PARENT. It answers only
+requests to the host names NAME. This refuses a web page whose domain points at this host (DNS rebinding),
+before Prefect sees its request.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from stence import orphans
 
 
 def main(parent: str, host: str, port: str, *names: str) -> None:
-    """Serve until SIGINT, or until ``parent`` is gone.
+    """Serve until SIGINT, or until the process ``parent`` ends.
 
-    SIGTERM is held back: systemd and shutdowns send it to every process at once, and the server must be there
-    until ``stence up`` has closed its runs.
+    SIGTERM is blocked. systemd and shutdowns send SIGTERM to every process at once, but ``stence up`` still
+    needs the server to close its runs.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     orphans.end_with(int(parent), by=signal.SIGINT)
     from prefect.server.api.server import create_app
 
-    # Around the application and not in it: Prefect's services call it by a host name of their own.
+    # The middleware wraps the application: inside, it would refuse Prefect's services (other host name).
     app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=list(names), www_redirect=False)
     uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=5)
 

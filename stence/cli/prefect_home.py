@@ -1,7 +1,7 @@
-"""Prefect's files in the data folder, and its settings, which must be applied before Prefect is imported.
+"""Prefect's files in the data folder, and its settings, which must be set before Prefect is imported.
 
-``auth`` holds the password that ``stence up`` made for its server, ``server.json`` says which server runs.
-Both are for the account of stence alone: whoever has the password can have code run as stence.
+``auth`` holds the password that ``stence up`` created for its server. ``server.json`` describes the running
+server. Only the account of stence may read them: with the password, anybody can run code as stence.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from stence.settings import Settings
 AUTH_FILE, RECORD_FILE = "auth", "server.json"
 OPERATORS_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 CLOCK_STEP_SECONDS = 5.0
-"""A process' start is told by the system's clock, which may have been set since."""
+"""Tolerance for start times of processes: they follow the system's clock, which may have been set."""
 
 
 class RunningServer(NamedTuple):
-    """The Prefect server of ``stence up``: address of its API, password, and which process it is."""
+    """The Prefect server of ``stence up``: API address, password, and process."""
 
     api_url: str
     auth: str
@@ -36,7 +36,7 @@ class RunningServer(NamedTuple):
 
     @property
     def process(self) -> psutil.Process | None:
-        """Its process, if it lives; a later one of the same number is another."""
+        """The server's process if it lives. A later process with the same number does not count."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created) < CLOCK_STEP_SECONDS
@@ -46,7 +46,7 @@ class RunningServer(NamedTuple):
 
 
 def prepare(settings: Settings) -> None:
-    """Prefect's files in the data folder, its analytics off, and the server of ``stence up`` if it runs."""
+    """Set Prefect's environment: its folder, no analytics, and the server of ``stence up`` if it runs."""
     home = make_folder(settings)
     defaults = {
         "PREFECT_HOME": str(home),
@@ -67,23 +67,23 @@ def prepare(settings: Settings) -> None:
 
 
 def use(server: RunningServer) -> None:
-    """Make Prefect in this process, and in those that it starts, a client of ``server``."""
+    """Make Prefect in this process and its child processes a client of ``server``."""
     os.environ |= {"PREFECT_API_URL": server.api_url, "PREFECT_API_AUTH_STRING": server.auth}
-    os.environ.pop("PREFECT_API_KEY", None)  # Prefect would send this in the password's place
+    os.environ.pop("PREFECT_API_KEY", None)  # Prefect would send the key instead of the password
 
 
 def folder(settings: Settings) -> Path:
-    """Where Prefect keeps its own files."""
+    """Prefect's own folder."""
     return settings.data_dir / "prefect"
 
 
 def auth_file(settings: Settings) -> Path:
-    """Where the password that stence made is kept."""
+    """The file of the password that stence created."""
     return folder(settings) / AUTH_FILE
 
 
 def make_folder(settings: Settings) -> Path:
-    """Return that folder, made where it is missing, closed to other accounts."""
+    """Create Prefect's folder if it is missing, closed to other accounts, and return it."""
     home = folder(settings)
     private.make_data_folder(settings.data_dir)
     private.make_folder(home)
@@ -91,17 +91,17 @@ def make_folder(settings: Settings) -> Path:
 
 
 def auth_string(settings: Settings) -> tuple[str, bool]:
-    """Return the server's password, ``user:password``, and whether it was made just now.
+    """Return the server's password, ``user:password``, and True if it was created now.
 
-    It is the operator's, where the environment has one, else one of stence's own, kept between starts.
-    Raises ConfigurationError for one that Prefect would not ask for.
+    The operator's password in the environment comes first. Otherwise stence creates a password and keeps it
+    between starts. Raises ConfigurationError for a password that Prefect would not check.
     """
     operators = os.environ.get(OPERATORS_AUTH)
     if operators is not None:
         if not all(operators.partition(":")):
             raise ConfigurationError(
                 f"{OPERATORS_AUTH} is not of the form user:password. Without a password anybody on this host "
-                "could have code run as stence: set one, or unset the variable and stence makes one itself."
+                "could run code as stence. Set one, or unset the variable and let stence create a password."
             )
         return operators, False
     make_folder(settings)
@@ -115,17 +115,17 @@ def auth_string(settings: Settings) -> tuple[str, bool]:
 
 
 def record(settings: Settings, server: RunningServer) -> None:
-    """Leave word for other commands, and for the next ``stence up``, of which server runs."""
+    """Record the running server, for other commands and for the next ``stence up``."""
     _write(make_folder(settings) / RECORD_FILE, json.dumps(server._asdict()))
 
 
 def forget(settings: Settings) -> None:
-    """Take that word back."""
+    """Delete the record of the running server."""
     (folder(settings) / RECORD_FILE).unlink(missing_ok=True)
 
 
 def recorded(settings: Settings) -> RunningServer | None:
-    """The server that was recorded last, whether it lives or not; None for a record that was cut off."""
+    """The last recorded server, alive or not; None without a complete record."""
     try:
         return RunningServer(**json.loads((folder(settings) / RECORD_FILE).read_text()))
     except (FileNotFoundError, TypeError, ValueError):
@@ -133,13 +133,13 @@ def recorded(settings: Settings) -> RunningServer | None:
 
 
 def running_server(settings: Settings) -> RunningServer | None:
-    """The server of ``stence up``, if it runs: nobody else's that took its port is sent the password."""
+    """The server of ``stence up`` if it runs. No other process on its port is sent the password."""
     server = recorded(settings)
     return server if server and server.process and is_healthy(server.api_url) else None
 
 
 def is_healthy(api_url: str) -> bool:
-    """Return True if a Prefect server answers at ``api_url``; it asks for no password here."""
+    """True if a Prefect server answers at ``api_url``. This request needs no password."""
     try:
         with urlopen(f"{api_url}/health", timeout=2) as answer:  # noqa: S310 - our own loopback address
             return bool(answer.status == 200)
@@ -148,7 +148,7 @@ def is_healthy(api_url: str) -> bool:
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file whole, for this account alone."""
+    """Write a file atomically, readable for this account only."""
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:

@@ -1,4 +1,4 @@
-"""The Prefect server of ``stence up``: its start, who may talk to it, and its end."""
+"""The Prefect server of ``stence up``: start, access, and end."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LOOPBACK = ("127.0.0.1", "localhost")
 def prefect_server(
     settings: Settings, database_url: str, host: str, port: int, names: Sequence[str] = ()
 ) -> Iterator[RunningServer]:
-    """Run a Prefect server whose own database is ``database_url``, for clients that know its password.
+    """Run a Prefect server on the database ``database_url``, for clients that know its password.
 
     Requests must name loopback, ``host`` or one of ``names`` as their host. This process becomes a client of
-    it. A server that an earlier, killed ``stence up`` of this data folder left behind is ended first.
-    Raises ConfigurationError where the port is taken, or the server did not come up.
+    the server. A server that a killed ``stence up`` of this data folder left behind is ended first. Raises
+    ConfigurationError if the port is taken, or if the server does not start.
     """
     end_leftover(settings)
     _check_free(host, port)
@@ -62,7 +62,7 @@ def prefect_server(
 
 
 def end_leftover(settings: Settings) -> None:
-    """End the server that a killed ``stence up`` of this data folder left behind, and no other."""
+    """End the server that a killed ``stence up`` of this data folder left behind, and no other server."""
     left = prefect_home.recorded(settings)
     if left is not None:
         _end(left.process)
@@ -70,7 +70,7 @@ def end_leftover(settings: Settings) -> None:
 
 
 def is_wildcard(host: str) -> bool:
-    """Return True for an address that means all of this machine's."""
+    """True for an address that means all addresses of this machine."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -78,14 +78,14 @@ def is_wildcard(host: str) -> bool:
 
 
 def own_names() -> list[str]:
-    """Names and addresses by which others on the network know this machine."""
+    """Names and addresses of this machine on the network."""
     name = socket.gethostname()
     addresses = [str(each.address) for found in psutil.net_if_addrs().values() for each in found]
     return [name, socket.getfqdn(), *(each for each in addresses if ":" not in each)]
 
 
 def _environment(settings: Settings, database_url: str, api_url: str, auth: str) -> dict[str, str]:
-    """The server's settings. Its pages call the API by a path: no other origin need be allowed to."""
+    """The server's settings. The UI calls the API by a path, so that no other origin needs access."""
     return {
         "PREFECT_SERVER_UI_API_URL": "/api",
         **os.environ,
@@ -107,7 +107,7 @@ def _check_free(host: str, port: int) -> None:
     except OSError as error:
         raise ConfigurationError(
             f"a server cannot listen on {host} port {port} ({os.strerror(error.errno or 0)}); "
-            "stop what listens there, or choose another --host or --port"
+            "stop the process that listens there, or choose another --host or --port"
         ) from error
 
 
@@ -115,16 +115,16 @@ def _wait(process: subprocess.Popen[bytes], api_url: str, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not prefect_home.is_healthy(api_url):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ConfigurationError(f"the Prefect server at {api_url} did not come up; its log: {log}")
+            raise ConfigurationError(f"the Prefect server at {api_url} did not start; its log: {log}")
         time.sleep(0.5)
 
 
 def _end(process: psutil.Process | None) -> None:
-    """Ask a server to stop, and see to it."""
+    """Ask a server to stop, and kill it after ``STOP_SECONDS``."""
     if process is None:
         return
     try:
-        process.send_signal(signal.SIGINT)  # it holds SIGTERM back
+        process.send_signal(signal.SIGINT)  # the server blocks SIGTERM
         process.wait(STOP_SECONDS)
     except psutil.TimeoutExpired:
         process.kill()

@@ -1,4 +1,4 @@
-"""``stence quarantine``: what could not be used, why, and another try."""
+"""``stence quarantine``: list, retry and dismiss files that could not be used."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ REASON = click.option("--reason", help="Only rows with this reason.")
 
 @click.group()
 def quarantine() -> None:
-    """ECGs and angiograms that could not be used: list them, try them again, or leave them for good."""
+    """ECGs and angiograms that could not be used: list, retry or dismiss them."""
 
 
 @quarantine.command("list")
 @REASON
-@click.option("--limit", default=50, show_default=True, help="How many rows.")
+@click.option("--limit", default=50, show_default=True, help="Number of rows.")
 def list_rows(reason: str | None, limit: int) -> None:
     """List open rows, newest first."""
     from stence import database, scoring
@@ -32,21 +32,21 @@ def list_rows(reason: str | None, limit: int) -> None:
 @REASON
 @click.option("--all", "everything", is_flag=True, help="Every open row.")
 def retry(ids: tuple[int, ...], reason: str | None, everything: bool) -> None:
-    """Make rows pending again, by id, by reason, or all."""
+    """Make rows pending again: by id, by reason, or all rows."""
     from stence import database, scoring
 
     if not (ids or reason or everything):
-        raise click.UsageError("name ids, a --reason, or --all")
+        raise click.UsageError("Name ids, a --reason, or --all.")
     with database.connect(Settings()) as engine, engine.begin() as connection:
         count = scoring.quarantine.retry(connection, ids=list(ids) or None, reason=reason)
-    click.echo(f"{count} files are pending again; the next run takes them.")
+    click.echo(f"{count} files are pending again. The next run processes them.")
 
 
 @quarantine.command()
 @click.argument("ids", nargs=-1, type=int, required=True)
-@click.option("--by", required=True, help="Who decides.")
+@click.option("--by", required=True, help="Name of the person who decides.")
 def dismiss(ids: tuple[int, ...], by: str) -> None:
-    """Leave rows for good: these files are never used and no longer count as a patient conflict."""
+    """Dismiss rows permanently. The files are never used, and no longer count as a patient conflict."""
     from stence import database, scoring
 
     with database.connect(Settings()) as engine, engine.begin() as connection:

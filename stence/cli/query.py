@@ -14,16 +14,16 @@ from stence.cli.terminal import print_table, shown
 from stence.settings import Settings
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the beginning of one; the last four are the full-width forms."""
+"""Characters that start a formula in a spreadsheet; the last four are the full-width forms."""
 _PLAIN_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="A parameter of the query.")
-@click.option("--csv", "as_csv", is_flag=True, help="Write CSV to standard output, with formulas quoted.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV to standard output. Formulas are quoted.")
 def query(name: str | None, params: tuple[str, ...], as_csv: bool) -> None:
-    """Run a ready query by NAME; without a name, list them."""
+    """Run the ready query NAME. Without a name, list the queries."""
     from stence import database
     from stence.database import queries
 
@@ -47,7 +47,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _csv_cell(value: Any) -> Any:
-    """A value without control characters; text that a spreadsheet would compute begins with a quote."""
+    """A value without control characters. Text that a spreadsheet would compute gets a leading quote."""
     if value is None or isinstance(value, int | float | Decimal):
         return value
     text = shown(str(value))

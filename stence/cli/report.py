@@ -1,4 +1,4 @@
-"""``stence report``: what monitoring has measured, as one HTML page."""
+"""``stence report``: the results of monitoring as one HTML page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stence.settings import Settings
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the page into this file as well."
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the page into this file."
 )
 def report(out: Path | None) -> None:
-    """Write the monitoring report into the store: one page, with all in it and no patient named."""
+    """Write the monitoring report into the store: one self-contained page that names no patient."""
     from stence import database
     from stence.monitoring.report import write_report
     from stence.objects import open_store

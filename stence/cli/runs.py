@@ -1,4 +1,4 @@
-"""The flows as commands, run once, without a server of yours: ingest, score, retrain and monitor."""
+"""The flows ingest, score, retrain and monitor as commands, run once, without a Prefect server of yours."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def ingest() -> None:
 
 @click.command()
 def score() -> None:
-    """Score every ECG the champion has not scored yet, and raise the flags."""
+    """Score every ECG without a score of the champion, and raise the flags."""
     run_score_flow(Settings())
 
 
 @click.command()
-@click.option("--preset", help="Configuration: a name, or a YAML file; by default STENCE_PRESET.")
+@click.option("--preset", help="Configuration: a name or a YAML file. Default: STENCE_PRESET.")
 def retrain(preset: str | None) -> None:
-    """Learn from what the cath lab added since; the model goes into shadow or is rejected."""
+    """Train a model on the data including new cath studies. The model enters shadow or is rejected."""
     run_retrain_flow(Settings(), preset)
 
 
@@ -41,10 +41,10 @@ def retrain(preset: str | None) -> None:
     "days",
     multiple=True,
     type=click.DateTime(["%Y-%m-%d"]),
-    help="A day to look at, again or for the first time; may be given several times.",
+    help="A day to monitor, again or for the first time. Repeat the option for several days.",
 )
 def monitor(days: tuple[datetime, ...]) -> None:
-    """Look at the last complete days: measure what moved, raise alerts, write the report."""
+    """Monitor the last complete days: measure drift and outcomes, raise alerts, write the report."""
     prefect_home.prepare(Settings())
     from flows.monitor import monitor as flow
 
@@ -53,7 +53,7 @@ def monitor(days: tuple[datetime, ...]) -> None:
 
 
 def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
-    """Run the retrain flow in this process and print what came of it; that."""
+    """Run the retrain flow in this process; print and return its outcome."""
     prefect_home.prepare(settings)
     from flows.retrain import retrain as flow
 

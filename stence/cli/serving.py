@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 STOPS = (signal.SIGINT, signal.SIGTERM)
 CHECK_SECONDS, QUIET_CHECKS = 0.5, 2
 END_SECONDS = 60
-"""So long runs may take to end before they are killed."""
+"""Time that runs have to end before they are killed."""
 
 
 def serve(deployments: list[RunnerDeployment], server_lives: Callable[[], bool]) -> bool:
-    """Run what is due until SIGINT or SIGTERM comes, which gives True, or the server is gone.
+    """Run due deployments until SIGINT or SIGTERM (returns True), or until the server is gone.
 
     No run is left when this returns.
     """
@@ -36,18 +36,18 @@ def serve(deployments: list[RunnerDeployment], server_lives: Callable[[], bool])
 
 
 class _Runner(Runner):
-    """Prefect's Runner, with an end that closes its runs first, and no handler of SIGTERM of its own.
+    """Prefect's Runner, which closes its runs before it ends, and leaves SIGTERM to ``serve``.
 
-    Prefect's stops its event loop from within a signal, amid what that does, and forgets runs whose process
-    is just being started.
+    Prefect's own handler stops the event loop from within a signal. It forgets runs whose process is just
+    being started.
     """
 
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
-        """Leave the signal to ``serve``, whose handler this one replaces."""
+        """Leave the signal to the handler of ``serve``, which this method replaces."""
         os.kill(os.getpid(), signal.SIGINT)
 
     async def cancel_runs(self) -> None:
-        """Start no more runs, cancel those that are begun, and return when none has been left for a while."""
+        """Start no more runs, cancel open runs, and return after a while without open runs."""
         poller = self._scheduled_run_poller
         poller.stopping = True
         quiet = 0
@@ -60,7 +60,7 @@ class _Runner(Runner):
 async def _serve(
     deployments: list[RunnerDeployment], stopped: Callable[[], bool], server_lives: Callable[[], bool]
 ) -> None:
-    # Schedules outlive this process: the next `stence up` goes on with them.
+    # Schedules stay active after this process: the next `stence up` uses them.
     runner = _Runner(pause_on_shutdown=False)
     for each in deployments:
         await runner.aadd_deployment(each)
@@ -72,16 +72,17 @@ async def _serve(
             await asyncio.wait_for(runner.cancel_runs(), END_SECONDS)
         await runner.astop()
         await asyncio.wait([serving], timeout=END_SECONDS)
-    serving.cancel()  # kills the processes of runs that are left
+    serving.cancel()  # kills the processes of remaining runs
     with suppress(asyncio.CancelledError):
         await serving
 
 
 @contextmanager
 def _stop_signals() -> Iterator[Callable[[], bool]]:
-    """Yield whether one of STOPS has come; a terminal's Ctrl-C goes to all processes, and is for this one.
+    """Yield a function that returns True after one of STOPS.
 
-    A process inherits the signals that the thread which starts it has blocked: runs see SIGTERM alone.
+    Ctrl-C at a terminal reaches all processes, but only this process must react. A child process inherits the
+    blocked signals of the thread that starts it. Runs therefore see SIGTERM only.
     """
     came: list[int] = []
     handlers = {each: signal.signal(each, lambda number, _: came.append(number)) for each in STOPS}
@@ -97,13 +98,13 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def described_deployments() -> list[RunnerDeployment]:
-    """The deployments that ``deployments/prefect.yaml`` lists."""
+    """The deployments of ``deployments/prefect.yaml``."""
     described = yaml.safe_load((deployments_folder() / "prefect.yaml").read_text(encoding="utf-8"))
     return [deployment(entry) for entry in described["deployments"]]
 
 
 def deployment(entry: dict[str, Any]) -> RunnerDeployment:
-    """Make a deployment of Prefect's Runner from one entry of ``prefect.yaml``."""
+    """Create a deployment of Prefect's Runner from an entry of ``prefect.yaml``."""
     from importlib import import_module
 
     from prefect.client.schemas.objects import ConcurrencyLimitConfig

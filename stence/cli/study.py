@@ -1,4 +1,4 @@
-"""``stence study``: what pretraining on angiograms is worth with the hospital's own data."""
+"""``stence study``: the benefit of pretraining on angiograms, measured with the hospital's own data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stence.settings import Settings
 @click.command()
 @click.argument("config")
 def study(config: str) -> None:
-    """Compare encoders from scratch, as published and after StenCE, as CONFIG (a YAML file or a preset) says.
+    """Compare encoders from scratch, as published, and after StenCE. CONFIG is a YAML file or a preset.
 
-    A study that was stopped goes on when it is started again; several processes share the work.
+    A stopped study continues when it is started again. Several processes share the work.
     """
     from stence import database
     from stence.objects import open_store

@@ -1,6 +1,6 @@
-"""What people see: progress bars at a terminal, plain lines elsewhere, and tables.
+"""Terminal output: progress bars at a terminal, plain lines elsewhere, and tables.
 
-Data may hold what steers a terminal; none of it is sent there.
+Control sequences in data are removed, because they could control the terminal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """A Progress that draws bars at a terminal and writes a line now and then otherwise."""
+    """A Progress that draws bars at a terminal, and writes occasional lines elsewhere."""
     if not sys.stderr.isatty():
         yield _Lines()
         return
@@ -37,7 +37,7 @@ def progress_bars() -> Iterator[Progress]:
 
 
 class _Bars:
-    """One bar a stage."""
+    """One bar per stage."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
@@ -50,7 +50,7 @@ class _Bars:
 
 
 class _Lines:
-    """A line when a stage starts, ends, or has been silent for a while."""
+    """A line when a stage starts or ends, and after a while without a line."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
@@ -76,7 +76,7 @@ def echo(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table; numbers right, text without what steers a terminal."""
+    """Print rows as a table: numbers are aligned right, text has no control sequences."""
     table = Table(title=shown(title), title_justify="left")
     for number, column in enumerate(columns):
         numeric = any(isinstance(row[number], int | float) for row in rows)

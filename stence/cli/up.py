@@ -1,4 +1,4 @@
-"""``stence up``: embedded Postgres, a Prefect server that lives in it, and the deployments on one machine."""
+"""``stence up``: embedded Postgres, a Prefect server with its database there, and the deployments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stence.settings import Settings
     "--name",
     "names",
     multiple=True,
-    help="A further host name it may be called by, such as that of a proxy; may be repeated.",
+    help="A further host name of the server, such as a proxy's. Repeat the option for several names.",
 )
 def up(host: str, port: int, names: tuple[str, ...]) -> None:
     """Serve the scheduled deployments with a Prefect UI until stopped with Ctrl-C."""
@@ -33,9 +33,9 @@ def up(host: str, port: int, names: tuple[str, ...]) -> None:
 
 
 def serve_until_stopped(settings: Settings, host: str, port: int, names: Sequence[str] = ()) -> None:
-    """Start the embedded Postgres and the Prefect server, and serve; all of it ends with this call.
+    """Start the embedded Postgres and the Prefect server, and serve. Everything ends with this call.
 
-    Raises ConfigurationError where another ``stence up`` has the data folder, or the server cannot run.
+    Raises ConfigurationError if another ``stence up`` uses the data folder, or if the server cannot run.
     """
     from stence import database
 
@@ -46,21 +46,21 @@ def serve_until_stopped(settings: Settings, host: str, port: int, names: Sequenc
             prefect_home.prepare(settings)
             if made:
                 click.echo(
-                    f"The UI asks for this password, kept in {prefect_home.auth_file(settings)}: {auth}"
+                    f"The UI asks for this password, stored in {prefect_home.auth_file(settings)}: {auth}"
                 )
             serve(server)
 
 
 def serve(server: RunningServer) -> None:
-    """Serve the deployments; no run is open, and none holds a slot, before this begins and after it ends.
+    """Serve the deployments. Before and after this call, no run is open and no slot is occupied.
 
-    Raises ConfigurationError where the server ends by itself.
+    Raises ConfigurationError if the server ends by itself.
     """
     from prefect.states import Cancelled, Crashed
 
     from stence.cli import dead_runs, serving
 
-    if closed := dead_runs.close(Crashed(message="The stence up that ran it was killed.")):
+    if closed := dead_runs.close(Crashed(message="The stence up of this run was killed.")):
         click.echo(f"Closed {closed} runs that an earlier stence up left open.")
     click.echo(f"Prefect UI: {server.api_url.removesuffix('/api')}   (Ctrl-C stops)")
     asked = serving.serve(serving.described_deployments(), lambda: server.process is not None)
@@ -72,9 +72,9 @@ def serve(server: RunningServer) -> None:
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Hold the data folder's lock for the context; the kernel drops it however this process ends.
+    """Hold the data folder's lock. The kernel releases the lock whenever this process ends.
 
-    Raises ConfigurationError where another process has it.
+    Raises ConfigurationError if another process holds the lock.
     """
     file = prefect_home.make_folder(settings) / "up.lock"
     with private.open_lock(file) as lock:

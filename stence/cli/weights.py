@@ -1,4 +1,4 @@
-"""``stence weights``: published weights, brought into the store by hand."""
+"""``stence weights``: import published weights into the store."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from stence.settings import Settings
 
 @click.group()
 def weights() -> None:
-    """Published weights: a backbone's for angiograms, ECG encoders'."""
+    """Published weights: of a backbone for angiograms, and of ECG encoders."""
 
 
 @weights.command("import")
 @click.argument("name")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--replace", is_flag=True, help="Take them even where others are in the store as NAME.")
+@click.option("--replace", is_flag=True, help="Replace other weights that are in the store as NAME.")
 def import_(name: str, path: Path, replace: bool) -> None:
-    """Check the published weights at PATH, a file or its folder, and keep them in the store as NAME."""
+    """Check the published weights at PATH, a file or its folder, and store them as NAME."""
     from stence.objects import open_store
     from stence.weights import import_weights
 
@@ -29,14 +29,14 @@ def import_(name: str, path: Path, replace: bool) -> None:
     manifest = import_weights(store, settings, name, path, replace=replace)
     click.echo(
         f"{name} is in the store: {manifest.parameters} parameters.\n"
-        f"SHA-256 of the file: {manifest.published_sha256} (compare it with its authors')\n"
+        f"SHA-256 of the file: {manifest.published_sha256} (compare it with the authors' value)\n"
         f"Licence: {manifest.licence}"
     )
 
 
 @weights.command("list")
 def list_weights() -> None:
-    """List the weights that can be imported, and which ones are in the store."""
+    """List the weights that can be imported, and those that are in the store."""
     from stence.objects import open_store
     from stence.weights import IMPORTABLES, list_imported
 

@@ -146,16 +146,16 @@ class CohortWriter:
         write_signal(self._folder, example.split, example.signal)
         self._entries.append(
             Entry(
-                example.content,
-                self._patients[example.patient_id],
-                self._numbers[example.study_id],
-                example.split,
-                self._rows[example.split],
-                example.samples,
-                as_json(example.labels),
-                example.sex,
-                example.age,
-                example.sample_weight,
+                content=example.content,
+                patient=self._patients[example.patient_id],
+                study=self._numbers[example.study_id],
+                split=example.split,
+                row=self._rows[example.split],
+                samples=example.samples,
+                labels=as_json(example.labels),
+                sex=example.sex,
+                age=example.age,
+                sample_weight=example.sample_weight,
             )
         )
         self._rows[example.split] += 1

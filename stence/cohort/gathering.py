@@ -126,17 +126,17 @@ class _Gathering:
         split = self._plan.patients.split_of(ecg.patient_id)
         samples, signal = kept_signal(ecg.recording, split, self._recipe, self._windows)
         return Example(
-            ecg.content_hash.hex(),
-            ecg.patient_id,
-            study.study_id,
-            split,
-            labels(study.degrees),
-            samples,
-            signal,
-            (study.performed_at - ecg.acquired_at) / timedelta(days=1),
-            ecg.recording.sex,
-            ecg.recording.age,
-            self._referral.sample_weight.get(ecg.patient_id, 1.0),
+            content=ecg.content_hash.hex(),
+            patient_id=ecg.patient_id,
+            study_id=study.study_id,
+            split=split,
+            labels=labels(study.degrees),
+            samples=samples,
+            signal=signal,
+            days_before=(study.performed_at - ecg.acquired_at) / timedelta(days=1),
+            sex=ecg.recording.sex,
+            age=ecg.recording.age,
+            sample_weight=self._referral.sample_weight.get(ecg.patient_id, 1.0),
         )
 
 

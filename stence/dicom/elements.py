@@ -68,8 +68,8 @@ class _Budget:
 class _BoundedReader(BytesIO):
     """Bytes that are read within a budget.
 
-    A Specific Character Set counts for many reads. pydicom looks up each of its values at once, and an unknown
-    value costs a warning of 20 microseconds. A hostile file could have millions of such values.
+    A Specific Character Set counts for many reads. pydicom looks up each of its values at once. An unknown
+    value causes a warning, which takes 20 microseconds. A hostile file could have millions of such values.
     """
 
     def __init__(self, content: bytes, budget: _Budget) -> None:

@@ -47,7 +47,7 @@ def patient_number(dataset: Dataset) -> str | None:
         return None
     raw = element.value
     if not isinstance(element, RawDataElement) or not isinstance(raw, bytes):
-        raise PatientIdError("the patient number is no text")
+        raise PatientIdError("the patient number is not text")
     if len(raw) > MAX_TEXT_BYTES:
         raise PatientIdError(f"the patient number has {len(raw)} bytes; at most {MAX_TEXT_BYTES} are read")
     if raw.isascii() and _ESCAPE not in raw:

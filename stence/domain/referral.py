@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """``sample_weight`` by patient identifier; a patient who is not named has 1.
+    """``sample_weight`` by patient identifier. A missing patient has weight 1.
 
-    ``summary`` says how the weights were found, without any identifier.
+    ``summary`` describes the computation of the weights, without any identifier.
     """
 
     sample_weight: Mapping[str, float] = field(default_factory=dict)

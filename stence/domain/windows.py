@@ -9,7 +9,11 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time from ``start`` on and before ``end``, both with their zone."""
+    """A time window from ``start`` (included) to ``end`` (excluded), both with time zone.
+
+    >>> Window.of_day(date(2026, 3, 29), "Europe/Berlin").start.isoformat()
+    '2026-03-29T00:00:00+01:00'
+    """
 
     start: datetime
     end: datetime

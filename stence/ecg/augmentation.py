@@ -19,12 +19,12 @@ class Augmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    roll_seconds: float = Field(1.0, ge=0, description="Rotated in time by up to this much either way.")
-    amplitude: tuple[float, float] = Field((0.6, 1.3), description="Range of one factor for all leads.")
+    roll_seconds: float = Field(1.0, ge=0, description="Largest rotation in time, in both directions.")
+    amplitude: tuple[float, float] = Field((0.6, 1.3), description="Range of a common factor of all leads.")
     amplitude_probability: float = Field(0.8, ge=0, le=1)
     noise: float = Field(0.03, ge=0, description="Standard deviation of the white noise added.")
     noise_probability: float = Field(0.3, ge=0, le=1)
-    gaps: int = Field(5, ge=0, description="Stretches set to zero in all leads.")
+    gaps: int = Field(5, ge=0, description="Number of intervals set to zero in all leads.")
     gap_seconds: float = Field(0.3, ge=0)
     gap_probability: float = Field(0.5, ge=0, le=1)
 

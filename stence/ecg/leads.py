@@ -91,7 +91,7 @@ def find_leads(channels: Sequence[str | None]) -> dict[str, int]:
     where: dict[str, int] = {}
     for channel, lead in enumerate(channels):
         if lead in where:
-            raise refuse(Reason.DOUBLED_LEAD, f"{lead} is stored twice; which one is meant is not said", lead)
+            raise refuse(Reason.DOUBLED_LEAD, f"{lead} is stored twice; the right one is unknown", lead)
         if lead is not None:
             where[lead] = channel
     limb = sum(lead in where for lead in _LIMB)

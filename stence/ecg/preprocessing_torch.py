@@ -74,11 +74,11 @@ def _solve(blocks: Tensor, coupling: Tensor, right: Tensor) -> Tensor:
     towards, onwards = coupling[:, ::2], coupling[:, 1::2]
     before, after = towards @ gone, onwards.mT @ gone
     x_kept = _solve(
-        kept - before @ towards.mT - _moved_on(after @ onwards),
+        kept - before @ towards.mT - _shift_right(after @ onwards),
         -before @ onwards,
-        right[:, ::2] - _apply(before, right[:, 1::2]) - _moved_on(_apply(after, right[:, 1::2])),
+        right[:, ::2] - _apply(before, right[:, 1::2]) - _shift_right(_apply(after, right[:, 1::2])),
     )
-    x_gone = _apply(gone, right[:, 1::2] - _apply(towards.mT, x_kept) - _apply(onwards, _moved_back(x_kept)))
+    x_gone = _apply(gone, right[:, 1::2] - _apply(towards.mT, x_kept) - _apply(onwards, _shift_left(x_kept)))
     return torch.stack((x_kept, x_gone), dim=2).flatten(1, 2)
 
 
@@ -93,10 +93,10 @@ def _inverse(matrices: Tensor) -> Tensor:
     return adjugate / (a * d - b * b)[..., None, None]
 
 
-def _moved_on(x: Tensor) -> Tensor:
+def _shift_right(x: Tensor) -> Tensor:
     """Shift entries by one place along dimension 1. The first entry becomes 0."""
     return torch.cat((torch.zeros_like(x[:, :1]), x[:, :-1]), dim=1)
 
 
-def _moved_back(x: Tensor) -> Tensor:
+def _shift_left(x: Tensor) -> Tensor:
     return torch.cat((x[:, 1:], torch.zeros_like(x[:, :1])), dim=1)

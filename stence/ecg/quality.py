@@ -68,7 +68,7 @@ def _check_leads(measures: Measures) -> list[Finding]:
             Reason.LEAD_OFF,
             (measures.frozen_seconds > MAX_FROZEN_SECONDS) & ~flat,
             measures.frozen_seconds,
-            "one value for {:.2f} s on end",
+            "constant value for {:.2f} s",
         ),
         (Reason.CLIPPING, clipped, measures.clipped_share, "{:.1%} of the samples are at the rail"),
         (
@@ -104,8 +104,8 @@ def _check_contradiction(contradiction: float) -> list[Finding]:
     if contradiction <= MAX_CONTRADICTION:
         return []
     detail = (
-        f"limb leads contradict each other ({contradiction:.2f}; sound ones stay below 0.2): "
-        "names exchanged, a lead upside down, or leads scaled one by one?"
+        f"limb leads contradict each other ({contradiction:.2f}; good ECGs stay below 0.2): "
+        "names exchanged, a lead inverted, or leads scaled separately?"
     )
     return [Finding(Reason.LIMB_LEADS_CONTRADICT, detail, value=contradiction)]
 

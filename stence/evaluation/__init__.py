@@ -1,6 +1,6 @@
-"""How good a model is: metrics, bootstrap intervals, curves, predictions, propensity, follow-up.
+"""Evaluation of models: metrics, bootstrap intervals, curves, predictions, propensity, follow-up.
 
-Training, monitoring, labels and study stand on it side by side.
+Training, monitoring, labels and study use it independently of each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""95 % intervals: patients are drawn with replacement, and with a patient all of their ECGs."""
+"""95 % bootstrap intervals. Patients are drawn with replacement, each with all of their ECGs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 INTERVAL = (2.5, 97.5)
-"""Percentiles of the resamples."""
+"""Percentiles of the resampled values."""
 CELLS = 2_000_000
-"""Weights in memory at a time; a large hospital's resamples come in several blocks."""
+"""Number of weights in memory. More resampled weights come in several blocks."""
 
 
 def resamples(patients: NDArray[np.int64], count: int) -> Iterator[NDArray[np.float64]]:
-    """How often each ECG's patient was drawn: ``count`` resamples in blocks (r, n); always the same ones."""
+    """Yield the bootstrap counts of each ECG's patient: ``count`` resamples in blocks (r, n).
+
+    The resamples are deterministic.
+
+    >>> patients = np.array([7, 7, 9])
+    >>> next(resamples(patients, 2)).tolist()
+    [[0.0, 0.0, 2.0], [1.0, 1.0, 1.0]]
+    """
     names, patient = np.unique(patients, return_inverse=True)
     rng = np.random.default_rng(0)
     block = max(1, CELLS // max(1, len(patients)))
@@ -26,7 +33,11 @@ def resamples(patients: NDArray[np.int64], count: int) -> Iterator[NDArray[np.fl
 
 
 def interval(value: float, drawn: NDArray[np.float64]) -> dict[str, float | None]:
-    """``{value, lower, upper}`` as JSON, all null where the figure is not defined."""
+    """Return a metric as JSON ``{value, lower, upper}``, all null if the metric is not defined.
+
+    >>> interval(0.8, np.linspace(0.7, 0.9, 101))
+    {'value': 0.8, 'lower': 0.705, 'upper': 0.895}
+    """
     lower, upper = bounds(drawn)
     if not np.isfinite(value) or np.isnan(lower):
         return {"value": None, "lower": None, "upper": None}
@@ -34,7 +45,11 @@ def interval(value: float, drawn: NDArray[np.float64]) -> dict[str, float | None
 
 
 def bounds(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % percentile interval of resampled values (r,); NaN, NaN where no resample defines the metric."""
+    """Return the 95 % percentile interval of resampled values (r,); NaN, NaN if all are undefined.
+
+    >>> bounds(np.array([np.nan, np.nan]))
+    (nan, nan)
+    """
     defined = drawn[np.isfinite(drawn)]
     if not defined.size:
         return float("nan"), float("nan")

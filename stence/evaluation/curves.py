@@ -1,4 +1,4 @@
-"""The curves behind a model card's pictures, of one question's probabilities and labels, both (n,)."""
+"""Curves for the plots of a model card, from probabilities and labels (n,) of one target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Reals = NDArray[np.float64]
 
 
 class Curve(NamedTuple):
-    """Points to join, (m,) each, and where the operating threshold lies on it."""
+    """Points of a curve, ``x`` and ``y`` (m,), and the operating point ``chosen`` by the threshold."""
 
     x: Reals
     y: Reals
@@ -23,7 +23,7 @@ class Curve(NamedTuple):
 
 
 class Bin(NamedTuple):
-    """ECGs of about the same probability: its mean, the share of cases among them, and how many they are."""
+    """A calibration bin: mean probability, share of cases, and number of ECGs."""
 
     predicted: float
     observed: float
@@ -31,14 +31,24 @@ class Bin(NamedTuple):
 
 
 def roc(predicted: BinaryPredictions) -> Curve:
-    """Sensitivity over 1 - specificity."""
+    """Return the ROC curve: sensitivity over 1 - specificity.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> roc(demo).chosen
+    (0.0, 0.5)
+    """
     false_alarms, found, _ = classification.binary_roc(*_tensors(predicted), validate_args=False)
     flagged, case = predicted.flagged, predicted.label == 1
     return Curve(false_alarms.numpy(), found.numpy(), (_share(flagged[~case]), _share(flagged[case])))
 
 
 def precision_recall(predicted: BinaryPredictions) -> Curve:
-    """Precision over recall."""
+    """Return the precision-recall curve.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> precision_recall(demo).chosen
+    (0.5, 1.0)
+    """
     precision, recall, _ = classification.binary_precision_recall_curve(
         *_tensors(predicted), validate_args=False
     )
@@ -47,7 +57,12 @@ def precision_recall(predicted: BinaryPredictions) -> Curve:
 
 
 def calibration(predicted: BinaryPredictions) -> list[Bin]:
-    """The bins of the expected calibration error that hold any ECG."""
+    """Return the bins of the expected calibration error that are not empty.
+
+    >>> demo = BinaryPredictions(np.array([0.11, 0.13, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> [(each.observed, each.ecgs) for each in calibration(demo)]
+    [(0.5, 2), (1.0, 1)]
+    """
     bins = np.minimum((predicted.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     members = [bins == number for number in np.unique(bins)]
     return [
@@ -57,9 +72,14 @@ def calibration(predicted: BinaryPredictions) -> list[Bin]:
 
 
 def net_benefit(predicted: BinaryPredictions, thresholds: Reals) -> tuple[Reals, Reals]:
-    """Net benefit of flagging by the model, and of flagging everybody, at each threshold (m,) below 1.
+    """Return the net benefit of the model, and of flagging all ECGs, at each threshold (m,) below 1.
 
-    True alarms less false ones, a false one weighing the threshold's odds (Vickers & Elkin 2006); per ECG.
+    It is true positives minus false positives per ECG. A false positive has the odds of the threshold as
+    weight (Vickers & Elkin 2006).
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8, 0.9]), np.array([0, 0, 1, 1], np.float32), 0.5)
+    >>> net_benefit(demo, np.array([0.5]))
+    (array([0.5]), array([0.]))
     """
     odds = thresholds / (1 - thresholds)
     flagged = predicted.probability >= thresholds[:, None]

@@ -1,4 +1,4 @@
-"""How good calibrated probabilities are, with 95 % intervals from resampling patients."""
+"""Metrics of calibrated probabilities, with 95 % bootstrap intervals over patients."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from stence.evaluation.predictions import Predictions, TargetPredictions, target
 
 
 def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
-    """The mean over the targets of the area under the ROC curve; both (n, targets), NaN labels left out.
+    """Return the AUROC, averaged over targets. Both arguments are (n, targets); NaN labels are left out.
 
-    Targets without a case or without a control do not count; NaN if that is all of them.
+    Targets without cases or without controls are left out. The result is NaN if no target remains.
+
+    >>> probabilities = np.array([[0.1, 0.5], [0.7, 0.5], [0.9, 0.5]])
+    >>> auroc(probabilities, np.array([[0, 0], [1, 1], [1, np.nan]], np.float32))
+    0.75
     """
     areas = [
         metrics.auroc(probability[known], label[known])
@@ -29,10 +33,11 @@ def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> fl
 
 
 def evaluate(predictions: Predictions, thresholds: Mapping[str, Threshold], count: int) -> dict[str, Any]:
-    """Every target's and grey zone's figures on its ECGs with a settled label, as JSON.
+    """Return the metrics of every target and grey zone as JSON, over ECGs with a known label.
 
-    A figure is ``{value, lower, upper}`` from ``count`` resamples, all null where it is not defined, as an
-    AUROC without cases. Besides, the numbers of ECGs, patients and cases, and the same of each subgroup.
+    A metric is ``{value, lower, upper}`` from ``count`` resamples. All three are null if the metric is not
+    defined, such as an AUROC without cases. Each target also has the numbers of ECGs, patients and cases, and
+    the same content for each subgroup.
     """
     groups = predictions.subgroups()
     return {
@@ -48,7 +53,13 @@ def evaluate(predictions: Predictions, thresholds: Mapping[str, Threshold], coun
 
 
 def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
-    """One question's figures, as JSON: see ``evaluate``; ``patients`` (n,) tell those of its ECGs apart."""
+    """Return the metrics of one target as JSON: see ``evaluate``. ``patients`` (n,) identify the patients.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> found = measured(demo, patients=np.array([1, 2, 2]), count=10)
+    >>> found["patients"], found["sensitivity"]
+    (2, {'value': 0.5, 'lower': 0.5, 'upper': 0.5})
+    """
     blocks = [metrics.resampled_metrics(predicted, weights) for weights in resamples(patients, count)]
     return {
         "ecgs": len(predicted.label),

@@ -1,4 +1,4 @@
-"""Scored ECGs, and what the catheter laboratory found in those of their patients who were sent there."""
+"""Scored ECGs, and the cath reports of their patients who were referred to the catheter laboratory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from stence.evaluation.watched import Watched
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """ECGs (m,) and what a model says of them, ``probabilities`` (m, 6).
+    """ECGs (m,) with a model's ``probabilities`` (m, 6).
 
-    ``patients`` (m,) are numbers from 0 on. ``sex`` is F, M or empty, ``age`` in years or NaN; other texts
-    are empty where unknown.
+    ``patients`` (m,) are numbers from 0. ``sex`` is F, M or empty, ``age`` in years or NaN. Other texts are
+    empty if unknown.
     """
 
     patients: NDArray[np.int64]
@@ -36,11 +36,11 @@ class Scored:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """One over the number of the patient's ECGs (m,): a patient of many ECGs weighs no more."""
+        """Sample weights (m,): 1 / number of the patient's ECGs, so all patients have the same weight."""
         return 1 / np.bincount(self.patients)[self.patients]
 
     def slices(self) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-        """Kind, name and members (m,) of each sex, age band, device and site that is known."""
+        """Yield kind, name and members (m,) of each sex, age band, known device and known site."""
         for name, code in SEXES.items():
             yield "sex", name, self.sex == code
         for low, high in AGE_BANDS:
@@ -52,10 +52,10 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp(Scored):
-    """Scored ECGs whose patients had the time to be sent; ``flagged`` (m,) by any model, on any target.
+    """Scored ECGs after their follow-up time. ``flagged`` (m,) is true for a flag of any model and target.
 
-    ``labels`` (m, 6): 1, 0, or NaN where the report does not settle it and where there is none. ``referred``
-    (m,) is the patient's: all ECGs of an episode, from the first up to the study, share its outcome.
+    ``labels`` (m, 6) are 1, 0, or NaN without a report or if the report leaves it open. ``referred`` (m,)
+    belongs to the patient: all ECGs of an episode, from the first to the study, share its outcome.
     """
 
     flagged: NDArray[np.bool_]
@@ -64,7 +64,7 @@ class FollowUp(Scored):
     referred: NDArray[np.bool_]
 
     def people(self) -> People:
-        """What is recorded of the patients."""
+        """Aggregate the ECGs to covariates per patient."""
         first = np.unique(self.patients, return_index=True)[1]
         highest = np.zeros((len(first), self.probabilities.shape[1]))
         np.maximum.at(highest, self.patients, self.probabilities)
@@ -74,28 +74,28 @@ class FollowUp(Scored):
             if reason:
                 indications[patient].add(reason)
         return People(
-            highest,
-            flagged,
-            np.bincount(self.patients),
-            self.age[first],
-            self.sex[first],
-            [frozenset(reasons) for reasons in indications],
-            self.site[first],
-            self.referred[first],
+            probabilities=highest,
+            flagged=flagged,
+            ecgs=np.bincount(self.patients),
+            age=self.age[first],
+            sex=self.sex[first],
+            indications=[frozenset(reasons) for reasons in indications],
+            site=self.site[first],
+            referred=self.referred[first],
         )
 
 
 def read_follow_up(connection: Connection, window: Window, days: int, model: Watched) -> FollowUp:
-    """The ECGs of ``window`` that the model scored, and studies within so many ``days`` of a patient's last.
+    """Read the ECGs of ``window`` that the model scored, with studies up to ``days`` after a patient's last.
 
-    See ``sql/statements/followed_ecgs.sql`` for those that are left out.
+    See ``sql/statements/followed_ecgs.sql`` for the excluded ECGs.
     """
     asked = _asked(window, model) | {"days": days}
     return follow_up_of(connection.execute(queries.statement("followed_ecgs"), asked).all())
 
 
 def follow_up_of(rows: Sequence[Row[Any]]) -> FollowUp:
-    """What rows of ``followed_ecgs`` say."""
+    """Build the follow-up from rows of ``followed_ecgs``."""
     referred = np.array([row.degrees is not None for row in rows], dtype=bool)
     unknown = np.full(len(TARGET_NAMES), np.nan, dtype=np.float32)
     answers = [unknown if row.degrees is None else labels(row.degrees) for row in rows]
@@ -109,14 +109,20 @@ def follow_up_of(rows: Sequence[Row[Any]]) -> FollowUp:
 
 
 def read_scored(connection: Connection, window: Window, model: Watched) -> Scored:
-    """All ECGs of ``window`` that the model scored."""
+    """Read all ECGs of ``window`` that the model scored."""
     return Scored(
         **_scored(connection.execute(queries.statement("scored_ecgs"), _asked(window, model)).all())
     )
 
 
 def follow_up_window(day: Window, days: int) -> Window:
-    """So many ``days`` of ECGs, the last of which had as many days to be followed by the end of ``day``."""
+    """Return a window of ``days`` days whose last ECG has ``days`` days of follow-up at the end of ``day``.
+
+    >>> from datetime import date
+    >>> window = follow_up_window(Window.of_day(date(2026, 6, 30), "UTC"), days=30)
+    >>> print(window.start.date(), window.end.date())
+    2026-05-02 2026-06-01
+    """
     return Window(day.end - timedelta(days=2 * days), day.end - timedelta(days=days))
 
 
@@ -130,7 +136,7 @@ def _asked(window: Window, model: Watched) -> dict[str, Any]:
 
 
 def _scored(rows: Sequence[Row[Any]]) -> dict[str, Any]:
-    """What Scored holds of rows of either statement."""
+    """Return the fields of Scored from rows of either statement."""
     probabilities = [[getattr(row, name) for name in TARGET_NAMES] for row in rows]
     return {
         "patients": np.unique([row.patient_id for row in rows], return_inverse=True)[1].reshape(len(rows)),

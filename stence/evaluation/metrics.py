@@ -1,8 +1,8 @@
-"""One question's figures: of the ECGs as they are, by torchmetrics, and of many resamples at once.
+"""Metrics of one target: of the ECGs themselves by torchmetrics, and of many bootstrap resamples at once.
 
-A question has probabilities and settled labels, both (n,). A resample weighs each ECG with how often its
-patient was drawn, (r, n) for r resamples: torchmetrics knows no weights, and r calls of it would take
-minutes. Tests hold the two to the same numbers.
+A target has probabilities and known labels, both (n,). In a resample, the sample weight of an ECG is the
+number of draws of its patient: (r, n) for r resamples. torchmetrics has no sample weights, and r calls would
+take minutes. Tests check that both computations agree.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ CALIBRATION_BINS = 10
 NEWTON_STEPS = 8
 
 Rows = NDArray[np.float64]
-"""One number a resample, (r,); NaN where the figure is not defined there."""
+"""A number per resample, (r,); NaN if the metric is not defined for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BinaryPredictions:
-    """Probabilities and labels (0 or 1) of ECGs, both (n,), and from which probability on one is flagged."""
+    """Probabilities and labels (0 or 1) of ECGs, both (n,), and the decision threshold.
+
+    >>> BinaryPredictions(np.array([0.1, 0.8]), np.array([0, 1], np.float32), 0.5).flagged.tolist()
+    [False, True]
+    """
 
     probability: NDArray[np.float64]
     label: NDArray[np.float32]
@@ -33,12 +37,18 @@ class BinaryPredictions:
 
     @property
     def flagged(self) -> NDArray[np.bool_]:
-        """Whose probability reaches the threshold."""
+        """Flags (n,): the probability reaches the threshold."""
         return self.probability >= self.threshold
 
 
 def figures(predicted: BinaryPredictions) -> dict[str, float]:
-    """The figures of these ECGs; NaN where one is not defined, as an AUROC without cases."""
+    """Return all metrics of these ECGs. An undefined metric is NaN, such as an AUROC without cases.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> found = figures(demo)
+    >>> found["auroc"], found["sensitivity"], found["specificity"]
+    (1.0, 0.5, 1.0)
+    """
     label, flagged = predicted.label, predicted.flagged
     everyone = np.ones((1, len(label)))
     slope, intercept = calibration_lines(predicted, everyone)
@@ -62,7 +72,12 @@ def figures(predicted: BinaryPredictions) -> dict[str, float]:
 
 
 def resampled_metrics(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
-    """The same figures of every resample; ``weights`` (r, n)."""
+    """Return the same metrics of every resample. ``weights`` (r, n) are the resamples' sample weights.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> resampled_metrics(demo, np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 2.0]]))["sensitivity"].tolist()
+    [0.5, 1.0]
+    """
     total, label = weights.sum(axis=1), predicted.label
     slope, intercept = calibration_lines(predicted, weights)
     areas, precisions = ranking(predicted, weights)
@@ -79,12 +94,16 @@ def resampled_metrics(predicted: BinaryPredictions, weights: NDArray[np.float64]
 
 
 def auroc(probability: NDArray[np.float64], label: NDArray[np.float32]) -> float:
-    """The area under the ROC curve; NaN without cases or without controls."""
+    """Return the area under the ROC curve; NaN without cases or without controls.
+
+    >>> auroc(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 0], np.float32))
+    0.5
+    """
     return _ranked(classification.binary_auroc, probability, label)
 
 
 def ranking(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
-    """Area under the ROC curve and average precision of each resample."""
+    """Return the area under the ROC curve and the average precision of each resample."""
     label = predicted.label.astype(np.float64)
     return ranked(predicted.probability, weights * label, weights * (1 - label))
 
@@ -92,9 +111,14 @@ def ranking(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple
 def ranked(
     probability: NDArray[np.float64], cases: NDArray[np.float64], controls: NDArray[np.float64]
 ) -> tuple[Rows, Rows]:
-    """The same where an ECG may be part of a case and part of a control; ``cases``, ``controls`` (r, n).
+    """Return the same for fractional labels: weights (r, n) of each ECG as case and as control.
 
-    ECGs of equal probability are ranked together: half of their pairs count as in order.
+    ECGs of equal probability are tied: half of their pairs count as correctly ranked.
+
+    >>> one = np.ones((1, 2))
+    >>> area, precision = ranked(np.array([0.2, 0.8]), one * [0, 1], one * [1, 0])
+    >>> area.tolist(), precision.tolist()
+    ([1.0], [1.0])
     """
     order = np.argsort(probability, kind="stable")
     starts = np.flatnonzero(np.diff(probability[order], prepend=-1.0))
@@ -113,9 +137,14 @@ def ranked(
 
 
 def calibration_lines(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
-    """Slope and intercept of the labels' logistic regression on the logits: 1 and 0 where calibrated.
+    """Return slope and intercept of the labels' logistic regression on the logits (Cox 1958).
 
-    (Cox 1958; Newton's method on all resamples together.) NaN without cases or without controls.
+    They are 1 and 0 for a calibrated model, and NaN without cases or without controls. Newton's method runs
+    on all resamples at once.
+
+    >>> demo = BinaryPredictions(np.repeat([0.2, 0.8], 5), np.repeat([0, 1, 0], [4, 5, 1]), 0.5)
+    >>> np.abs(np.round(calibration_lines(demo, np.ones((1, 10))), 3)).tolist()
+    [[1.0], [0.0]]
     """
     x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
     label = predicted.label.astype(np.float64)
@@ -136,9 +165,13 @@ def calibration_lines(predicted: BinaryPredictions, weights: NDArray[np.float64]
 
 
 def calibration_errors(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> Rows:
-    """Expected calibration errors (Naeini et al. 2015), bins of equal width, the last one with 1.0.
+    """Return expected calibration errors (Naeini et al. 2015) with bins of equal width.
 
-    Not torchmetrics', which gives a probability of exactly 1 a bin of its own.
+    The last bin includes 1.0. In torchmetrics a probability of exactly 1 has a separate bin.
+
+    >>> demo = BinaryPredictions(np.array([0.25, 0.75]), np.array([0, 1], np.float32), 0.5)
+    >>> calibration_errors(demo, np.ones((1, 2))).tolist()
+    [0.25]
     """
     bins = np.minimum((predicted.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     excess = (predicted.label - predicted.probability)[:, None] * np.eye(CALIBRATION_BINS)[bins]
@@ -146,7 +179,7 @@ def calibration_errors(predicted: BinaryPredictions, weights: NDArray[np.float64
 
 
 def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
-    """The figures that come from flagged or not, case or not."""
+    """Return the metrics of the confusion matrix."""
     flagged, case = predicted.flagged.astype(np.float64), predicted.label.astype(np.float64)
     total, alerts, cases = weights.sum(axis=1), weights @ flagged, weights @ case
     found = weights @ (flagged * case)
@@ -167,7 +200,11 @@ def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> di
 
 
 def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The quotient; NaN where the denominator is not positive."""
+    """Return the quotient; NaN where the denominator is not positive.
+
+    >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, nan]
+    """
     nothing = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     return np.divide(numerator, denominator, out=nothing, where=denominator > 0)
 
@@ -181,7 +218,7 @@ def _ranked(measure: Any, probability: NDArray[np.float64], label: NDArray[np.fl
 def _decided(
     measure: Any, flagged: NDArray[np.bool_], label: NDArray[np.float32], *, where: NDArray[np.bool_]
 ) -> float:
-    """A figure of decisions; NaN where there is none that it would count."""
+    """Return a metric of decisions; NaN if no ECG in ``where`` counts for it."""
     if not where.any():
         return float("nan")
     return float(measure(_integers(flagged), _integers(label), validate_args=False))

@@ -1,4 +1,4 @@
-"""A model card's pictures as PNG: how it ranks, how it is calibrated, what it is worth, how it learned."""
+"""Plots of a model card as PNG: ROC, precision-recall, calibration, decision curve, training history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ DECISION_THRESHOLDS = np.linspace(0.01, 0.8, 80)
 
 
 def pictures(predicted: BinaryPredictions) -> dict[str, bytes]:
-    """ROC, precision-recall, calibration and decision curve, by file name; none without cases or controls."""
+    """Plot ROC, precision-recall, calibration and decision curve, by file name.
+
+    The result is empty without cases or without controls.
+    """
     if len(np.unique(predicted.label)) < 2:
         return {}
     return {
@@ -38,9 +41,9 @@ def pictures(predicted: BinaryPredictions) -> dict[str, bytes]:
 
 
 def histories(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """Training loss and validation AUROC of each stage over its epochs, the best one marked.
+    """Plot training loss and validation AUROC of each stage over its epochs, with the best epoch marked.
 
-    ``stages``, at least one, are training histories as the manifest keeps them, see
+    ``stages`` are one or more training histories of the manifest, see
     ``stence.fitting.loop.TrainingHistory``.
     """
     figure = _figure(len(stages))
@@ -100,12 +103,12 @@ def _decision_curve(predicted: BinaryPredictions) -> bytes:
 
 
 def _level(predicted: BinaryPredictions) -> list[float]:
-    """The precision of flagging by chance, from end to end."""
+    """Return the precision of random flags, for both ends of the line."""
     return [float(predicted.label.mean())] * 2
 
 
 def _figure(width: int = 1) -> Figure:
-    # Seconds to import, and only wanted at the end of a training. No pyplot: nothing global, no window.
+    # The import takes seconds and is needed only after a training. pyplot has global state, so avoid it.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     return Figure((INCHES[0] * width, INCHES[1]), DOTS_PER_INCH, layout="constrained")
@@ -118,7 +121,7 @@ def _axes(figure: Figure, x_label: str, y_label: str) -> Axes:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a file, the same bytes every time."""
+    """Return the figure as PNG bytes, the same bytes every time."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

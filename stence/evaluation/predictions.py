@@ -1,4 +1,4 @@
-"""What a model says about ECGs whose truth is known: questions to it, and subgroups of them."""
+"""A model's predictions for ECGs with known labels: per target, grey zone and subgroup."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from stence.evaluation.metrics import BinaryPredictions
 from stence.models import TARGET_NAMES, TARGETS, Region, RiskScorer, Threshold
 
 GREY_ZONES = ((0, 90), (50, 70))
-"""(low, high) in percent, for questions that leave out who is neither clearly well nor clearly ill."""
+"""(low, high) in percent. Patients between both are neither clearly well nor clearly ill, and left out."""
 BATCH = 256
-"""ECGs in memory at a time."""
+"""Number of ECGs in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model says of ECGs, ``probabilities`` (n, 6), and the truth about them, ``labels`` (n, 6).
+    """A model's ``probabilities`` (n, 6) for ECGs, and their ``labels`` (n, 6).
 
-    ``patients`` (n,) tell patients apart, ``degrees`` (n, 16) in percent, ``sex`` (n,) F, M or empty, ``age``
+    ``patients`` (n,) identify patients, ``degrees`` (n, 16) in percent, ``sex`` (n,) F, M or empty, ``age``
     (n,) in years or NaN.
     """
 
@@ -37,26 +37,26 @@ class Predictions:
 
     @classmethod
     def of(cls, part: Part, probabilities: NDArray[np.float64]) -> Predictions:
-        """What a model says of a part of the cohort; rounded as the scorer rounds what it writes."""
+        """Build predictions for a part of the cohort. Probabilities are rounded as the scorer rounds them."""
         rounded = np.round(probabilities, DECIMALS)
         return cls(rounded, part.labels, part.patients, part.degrees, part.sex, part.age)
 
     def subgroups(self) -> dict[str, NDArray[np.bool_]]:
-        """Who belongs to each sex and age band, (n,); only those that anybody belongs to."""
+        """Return the members (n,) of each sex and age band, without empty subgroups."""
         sexes = {name: self.sex == code for name, code in SEXES.items()}
         bands = {band_name(*band): (self.age >= band[0]) & (self.age < band[1]) for band in AGE_BANDS}
         return {name: members for name, members in (sexes | bands).items() if members.any()}
 
     def grey_zone_labels(self, low: float, high: float) -> NDArray[np.float32]:
-        """1 where the worst segment, major or minor, is at least ``high``, 0 up to ``low``, else NaN."""
+        """Return labels by the worst segment, major or minor: 1 from ``high``, 0 up to ``low``, else NaN."""
         worst = self.degrees.max(axis=1)
         return np.where(worst >= high, 1, np.where(worst <= low, 0, np.nan)).astype(np.float32)
 
 
 def predict(scorer: RiskScorer, part: Part) -> Predictions:
-    """What a model version says of a part of the cohort; not of the training split, which is kept raw.
+    """Predict a part of the cohort with a model version. The part may not be the training split, stored raw.
 
-    Raises ValueError where the ECGs were prepared with another number of windows than the model's.
+    Raises ValueError if the ECGs were preprocessed with another number of windows than the model's.
     """
     batches = [part.rows[start : start + BATCH] for start in range(0, len(part), BATCH)]
     scored = [scorer.score(part.signals[rows]) for rows in batches]
@@ -65,14 +65,14 @@ def predict(scorer: RiskScorer, part: Part) -> Predictions:
 
 @dataclass(frozen=True, slots=True)
 class TargetPredictions:
-    """A named question to some ECGs: those of ``rows`` (m,), in the order of the question's."""
+    """Predictions of a named target for the ECGs with a known label. ``rows`` (m,) are their numbers."""
 
     name: str
     predicted: BinaryPredictions
     rows: NDArray[np.intp]
 
     def among(self, members: NDArray[np.bool_]) -> TargetPredictions:
-        """The same question to the members (n,) of a subgroup only."""
+        """Return the predictions for the members (n,) of a subgroup only."""
         kept = members[self.rows]
         of = self.predicted
         predicted = BinaryPredictions(of.probability[kept], of.label[kept], of.threshold)
@@ -82,7 +82,10 @@ class TargetPredictions:
 def target_predictions(
     predictions: Predictions, thresholds: Mapping[str, Threshold]
 ) -> Iterator[TargetPredictions]:
-    """The six targets, then the grey zones, whose high degree is a target's; settled labels only."""
+    """Yield predictions of the six targets, then of the grey zones, with known labels only.
+
+    The high degree of a grey zone is the degree of a target.
+    """
     for column, name in enumerate(TARGET_NAMES):
         yield _of_target(predictions, name, column, predictions.labels[:, column], thresholds)
     by_degree = {target.degree: i for i, target in enumerate(TARGETS) if target.region is Region.ANY}
@@ -94,14 +97,18 @@ def target_predictions(
 def predictions_of_target(
     predictions: Predictions, target: str, thresholds: Mapping[str, Threshold]
 ) -> TargetPredictions:
-    """The question of one target."""
+    """Return the predictions of one target."""
     return next(
         of_target for of_target in target_predictions(predictions, thresholds) if of_target.name == target
     )
 
 
 def grey_zone_name(low: float, high: float) -> str:
-    """What a grey zone's question is called in ``metrics``."""
+    """Return the name of a grey zone in ``metrics``.
+
+    >>> grey_zone_name(50, 70)
+    'grey_zone_50_70'
+    """
     return f"grey_zone_{low:g}_{high:g}"
 
 

@@ -1,19 +1,19 @@
-"""How likely each person was to be sent to the catheter laboratory, and what an outcome therefore counts.
+"""Propensity of referral to the catheter laboratory, and inverse propensity weights of outcomes.
 
-Only people who were sent have a label, and they are not like the others: symptoms and the model's own flags
-sent them. Where nothing but what is recorded here decided who was sent, each person with an outcome stands
-for 1/e people like them, e being the probability of being sent (Horvitz & Thompson 1952; Robins, Hernán &
-Brumback 2000). Figures weighted so are those of everybody whose ECG was scored, under two assumptions:
+Only referred people have a label. They differ from the others, because symptoms and the model's flags led to
+the referral. With propensity e of referral, an outcome gets the weight 1/e (Horvitz & Thompson 1952; Robins,
+Hernán & Brumback 2000). The weighted metrics are those of all people with a scored ECG, under two
+assumptions:
 
-- *Nothing unmeasured.* Among people of the same scores, flag, indication, age, sex, site and number of
-  ECGs, who is sent does not depend on the arteries. Symptoms enter through the recorded indication alone: a
-  hospital that records none gets figures corrected for its flags and scores, not for symptoms; nobody's are
-  corrected for troponin, or for what a doctor saw.
-- *Positivity.* Everybody might have been sent. Where hardly anybody like them is, few outcomes speak for
-  many: probabilities below ``MIN_PROPENSITY`` are raised to it, and the effective sample size says what is
-  left.
+- *No unmeasured confounding.* Among people with the same scores, flag, indication, age, sex, site and number
+  of ECGs, referral does not depend on the arteries. Symptoms enter only through the recorded indication.
+  Without recorded indications, metrics are corrected for flags and scores, but not for symptoms. They are
+  never corrected for troponin or the doctor's impression.
+- *Positivity.* Everybody might be referred. If people of a kind are rarely referred, few outcomes represent
+  many people. So propensities below ``MIN_PROPENSITY`` are raised to it, and the effective sample size shows
+  the loss.
 
-A logistic regression (ridge penalty) gives e; each third of the people gets theirs from the other two.
+A logistic regression (ridge penalty) gives e by cross-fitting: each third of the people gets e from the rest.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from scipy.special import expit, logit
 
 FOLDS = 3
 PENALTY = 1.0
-"""Of squared coefficients of standardised covariates."""
+"""Ridge penalty of squared coefficients of standardised covariates."""
 MIN_PROPENSITY = 0.02
-"""No outcome counts for more than 50 people."""
+"""Lower bound of the propensity. An outcome represents at most 50 people."""
 RAREST = 30
-"""A site or an indication of fewer people has no term of its own."""
+"""Smallest number of people for a site or an indication with its own coefficient."""
 FIRST_STEPS, FURTHER_STEPS = 12, 3
-"""Of Newton's method: on the people as they are, and from there on a resample."""
+"""Steps of Newton's method: on all people, and from that result on a resample."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What is recorded of people (n,) until they were sent, or not.
+    """Covariates of people (n,) before referral, and their referral.
 
-    ``probabilities`` (n, targets) are the highest of their ECGs, ``flagged`` whether any of these was,
-    ``ecgs`` how many there are. ``age`` is in years or NaN, ``sex`` F, M or empty; ``indications`` are all of
-    a person's, ``site`` is empty where unknown.
+    ``probabilities`` (n, targets) are the highest over their ECGs, ``flagged`` is true if any ECG has a flag,
+    ``ecgs`` is the number of ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
+    unknown. ``indications`` are all indications of a person.
     """
 
     probabilities: Floats
@@ -59,10 +59,10 @@ class People:
 
 
 def propensities(people: People, weights: Iterable[Floats]) -> Iterator[tuple[Floats, Floats]]:
-    """Each block of ``weights`` (r, n), and the s people's who were sent probability of that, (r, s).
+    """Yield each block of ``weights`` (r, n) with the propensities (r, s) of the s referred people.
 
-    A row of weights is how often each person was drawn. Each person's probability comes from people of other
-    folds, and no resample's model from people who were not drawn.
+    A row of ``weights`` holds the bootstrap counts of a resample. A propensity comes from a model of the
+    other folds (cross-fitting), fitted to the people drawn in the resample.
     """
     x = covariates(people)
     fold = np.random.default_rng(0).permutation(len(x)) % FOLDS
@@ -77,18 +77,26 @@ def propensities(people: People, weights: Iterable[Floats]) -> Iterator[tuple[Fl
 
 
 def inverse(propensity: Floats) -> Floats:
-    """What each outcome counts, (r, s), trimmed and stabilised: the mean of a row is 1."""
+    """Return trimmed and stabilised inverse propensity weights (r, s). The mean of a row is 1.
+
+    >>> inverse(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
+    [[0.6, 1.2, 1.2]]
+    """
     weights = 1 / np.maximum(propensity, MIN_PROPENSITY)
     return weights / weights.mean(axis=1, keepdims=True)
 
 
 def effective_sample_size(weights: Floats) -> float:
-    """So many people of equal weight would say as much as these of ``weights`` (n,) do (Kish 1965)."""
+    """Return the effective sample size of sample ``weights`` (n,) (Kish 1965).
+
+    >>> effective_sample_size(np.array([1.0, 1.0])), effective_sample_size(np.array([1.0, 0.0]))
+    (2.0, 1.0)
+    """
     return float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
 
 
 def covariates(people: People) -> Floats:
-    """The regression's covariates (n, p), standardised, the first of them 1."""
+    """Return the standardised covariates (n, p) of the regression. The first column is 1."""
     kinds = _common(Counter(reason for reasons in people.indications for reason in reasons))
     asked = np.array(
         [[kind in reasons for kind in kinds] for reasons in people.indications], dtype=np.float64
@@ -117,13 +125,13 @@ def covariates(people: People) -> Floats:
 
 
 def _common(counts: Counter[str]) -> list[str]:
-    """Those of enough people, the commonest first."""
+    """Return the names with enough people, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [name for name, people in ordered if people >= RAREST]
 
 
 class _Regression:
-    """Logistic regression of ``referred`` (n,) on ``x`` (n, p), on many resamples of the people at once."""
+    """Logistic regression of ``referred`` (n,) on ``x`` (n, p), for many resamples of the people at once."""
 
     def __init__(self, x: Floats, referred: NDArray[np.bool_]) -> None:
         self._x, self._referred = x, referred.astype(np.float64)
@@ -134,7 +142,7 @@ class _Regression:
         self._start: Floats | None = None
 
     def fit(self, weights: Floats) -> Floats:
-        """Coefficients (r, p) for weights (r, n); the first row ever is the start of all others."""
+        """Return coefficients (r, p) for weights (r, n). The first row gives the start for all others."""
         if self._start is None:
             nothing = np.zeros((1, self._x.shape[1]))
             self._start = self._newton(weights[:1], nothing, FIRST_STEPS)

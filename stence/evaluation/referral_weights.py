@@ -1,10 +1,9 @@
-"""What each patient counts when a model learns from cath reports, so that its own flags do not feed back.
+"""Sample weights of patients for training on cath reports, against feedback of the model's own flags.
 
-Flags send people to the catheter laboratory; a model that learns from whoever was sent learns about those its
-predecessor flagged, and takes them for everybody. Each patient whom a champion scored before the report came
-counts the inverse of the probability of being sent (``propensity``, trimmed there), at a mean of 1. Patients
-whose report was known before any champion scored them were sent without one, and count 1: their symptoms may
-have selected them, its flags did not.
+Flags lead to referrals, so reports overrepresent patients whom an earlier model flagged. A patient whom a
+champion scored before the report gets the inverse propensity of referral as weight (trimmed in
+``propensity``, mean 1). A patient with a report before any champion's score gets weight 1: symptoms may have
+led to that referral, but no flag did.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from stence.evaluation.follow_up import FollowUp, follow_up_of
 from stence.settings import Settings
 
 MIN_COUNT = 50
-"""People with an outcome; of fewer no probability is learned."""
+"""Smallest number of referred people for a propensity model."""
 
 
 def referral(engine: Engine, settings: Settings) -> Referral:
-    """By the scores and flags of every model that was champion. Raises DatabaseUnavailableError."""
+    """Compute the weights from scores and flags of every past champion. Raises DatabaseUnavailableError."""
     counts: dict[str, float] = {}
     models = {}
     for version, scored in transact(engine, settings.outage_seconds, _read, settings).items():
@@ -50,10 +49,10 @@ def referral(engine: Engine, settings: Settings) -> Referral:
 def inverse_propensities(
     follow_up: FollowUp, mature: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64] | None:
-    """What each person who was sent counts, (s,), in the order of the patients; the mean is 1.
+    """Return the inverse propensity weights (s,) of the referred people, in the order of the patients.
 
-    The probability is learned from people who had the time to be sent, ``mature`` (people,), by default all.
-    None where too few were sent to learn it.
+    Their mean is 1. The propensity model is fitted to people with complete follow-up, ``mature`` (people,);
+    by default these are all. The result is None if too few people were referred.
     """
     people = follow_up.people()
     learned_from = np.ones(len(people.referred), dtype=bool) if mature is None else mature
@@ -65,7 +64,7 @@ def inverse_propensities(
 
 
 class _Scored(NamedTuple):
-    """Identifiers of patients, their ECGs, and whether each patient had the time to be sent."""
+    """Identifiers of patients, their ECGs, and a mask of patients with complete follow-up."""
 
     names: list[str]
     follow_up: FollowUp
@@ -73,7 +72,7 @@ class _Scored(NamedTuple):
 
 
 def _read(connection: Connection, settings: Settings) -> dict[str, _Scored]:
-    """What each champion scored."""
+    """Read the scored ECGs of each past champion."""
     models = connection.execute(queries.statement("past_champions")).all()
     return {version: _scored(connection, settings, version, recipe) for version, recipe in models}
 
@@ -83,6 +82,6 @@ def _scored(connection: Connection, settings: Settings, version: str, preprocess
     asked = {"model_version": version, "preprocessing_version": preprocessing, "days": days}
     ever = {"start": datetime(1900, 1, 1, tzinfo=UTC), "end": now}
     rows = connection.execute(queries.statement("followed_ecgs"), asked | ever).all()
-    latest = {row.patient_id: row.acquired_at for row in rows}  # they come in the order of time
+    latest = {row.patient_id: row.acquired_at for row in rows}  # rows are ordered by time
     mature = [taken_at <= now - timedelta(days=days) for taken_at in latest.values()]
     return _Scored(list(latest), follow_up_of(rows), np.array(mature, dtype=bool))

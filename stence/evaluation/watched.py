@@ -1,4 +1,4 @@
-"""The models that are measured on the ECGs they scored."""
+"""Monitored models: champion and shadow models, measured on the ECGs that they scored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from stence.database.tables import models
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A model whose inputs, scores and outcomes are measured; ``manifest`` as in ``models``."""
+    """A monitored model version. ``manifest`` is that of the table ``models``.
+
+    >>> manifest = {"thresholds": {"stenosis_70": {"value": 0.3, "rule": "..."}}}
+    >>> Watched("v1", "champion", "stence-500hz-3s-1", manifest).thresholds
+    {'stenosis_70': 0.3}
+    """
 
     version: str
     state: str
@@ -22,12 +27,12 @@ class Watched:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """From which probability on an ECG is flagged, by target."""
+        """Decision thresholds of the flags, by target."""
         return {target: chosen["value"] for target, chosen in self.manifest["thresholds"].items()}
 
 
 def watched_models(engine: Engine) -> list[Watched]:
-    """The champion, which comes first where there is one, and the models in shadow."""
+    """Return the champion first, if there is one, then the shadow models."""
     m = models.c
     found = (
         select(m.version, m.state, m.preprocessing_version, m.manifest)

@@ -1,3 +1,3 @@
-"""How networks are fitted: teacher, pretraining, fine-tuning, their losses, loops and checkpoints."""
+"""Training of networks: teacher, pretraining, fine-tuning, with losses, training loop and checkpoints."""
 
 from __future__ import annotations

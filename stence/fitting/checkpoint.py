@@ -1,6 +1,7 @@
-"""Checkpoints that outlast a kill: one safetensors file, its state in the header, replaced atomically.
+"""Training checkpoints: one safetensors file with JSON state in its header, replaced atomically.
 
-Nothing is pickled. Random numbers need no checkpoint: each epoch draws its own from the seed and its number.
+Nothing is pickled. The state of random generators is not stored: each epoch seeds them with the training's
+seed and the epoch's number.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ STATE = "state"
 
 
 def write(path: Path, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-    """Write named groups of tensors and a JSON ``state``; after a crash the old or the new file is there."""
+    """Write named groups of tensors and a JSON ``state``. After a crash the old or the new file exists."""
     tensors = {
         f"{group}/{name}": tensor.detach().cpu().contiguous()
         for group, members in groups.items()
@@ -31,7 +32,7 @@ def write(path: Path, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping
 
 
 def read(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """What ``write`` wrote, None where there is no checkpoint.
+    """Read groups and state of a checkpoint; None if there is no file.
 
     Raises StenceError if the file is not a checkpoint.
     """
@@ -52,13 +53,13 @@ def read(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | No
 
 
 def optimizer_tensors(optimizer: optim.Optimizer) -> dict[str, Tensor]:
-    """An optimizer's moments by ``index.name``; all of AdamW's state are tensors."""
+    """Return an optimizer's moments by ``index.name``. The state of AdamW consists of tensors only."""
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": tensor for index, moments in state.items() for name, tensor in moments.items()}
 
 
 def restore_optimizer(optimizer: optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put moments back; learning rates and the like stay as the optimizer was built."""
+    """Restore the moments. Learning rates and other options of the optimizer do not change."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, _, name = key.partition(".")

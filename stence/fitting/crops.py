@@ -1,4 +1,4 @@
-"""Windows of the training ECGs, which are kept raw: random ones to learn from, fixed ones to look with."""
+"""Crops of the training ECGs, which are stored raw: random windows for training, fixed ones for the probe."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from stence.ecg import LEADS
 
 
 def random_crops(part: Part, ecgs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-    """A random window of each of the training part's ``ecgs``, prepared: (n, 12, samples)."""
+    """Return a random preprocessed window of each of the training part's ``ecgs``: (n, 12, samples)."""
     return _crops(part, ecgs, rng.integers(_last_starts(part, ecgs) + 1))
 
 
 def even_crops(part: Part, ecgs: NDArray[np.int64], windows: int) -> NDArray[np.float32]:
-    """``windows`` of each of the training part's ``ecgs``: (n, windows, 12, samples).
+    """Return ``windows`` windows of each of the training part's ``ecgs``: (n, windows, 12, samples).
 
-    They are spread and prepared as ``Recipe.prepare`` does.
+    They are spread and preprocessed as in ``Recipe.prepare``.
     """
     starts = np.linspace(0, _last_starts(part, ecgs), windows).round().astype(np.int64)
     return np.stack([_crops(part, ecgs, start) for start in starts], axis=1)

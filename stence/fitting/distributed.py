@@ -1,6 +1,6 @@
-"""Several processes that train one model: who takes which rows, and how they see each other's results.
+"""Distributed training of one model by several processes: sharding of rows, and gathering of results.
 
-Started by torchrun, every process runs the same code; without it there is one process, and all functions
+torchrun starts processes that run the same code. Without torchrun there is one process, and all functions
 here do nothing.
 """
 
@@ -19,20 +19,20 @@ from torch import Tensor, distributed
 
 
 def rank() -> int:
-    """The number of this process, 0 where it is alone."""
+    """Return the rank of this process; 0 if it is alone."""
     return distributed.get_rank() if _is_joined() else 0
 
 
 def world() -> int:
-    """How many processes train together."""
+    """Return the number of processes (world size)."""
     return distributed.get_world_size() if _is_joined() else 1
 
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
-    """Meet the other processes that torchrun started, if it started this one; ``device`` is cpu or cuda.
+    """Join the process group if torchrun started this process. ``device`` is cpu or cuda.
 
-    On GPUs each process takes the one of its number on the machine.
+    Each process uses the GPU of its local rank.
     """
     if "LOCAL_RANK" not in os.environ:
         yield
@@ -43,23 +43,23 @@ def joined(device: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # A model that trained in DistributedDataParallel lies in a reference cycle and holds the group. Left
-        # to the interpreter's end, the group's threads would abort the process there: "terminate called".
+        # A model in DistributedDataParallel is part of a reference cycle that holds the group. Without this
+        # collection, the group's threads would abort the process at exit: "terminate called".
         gc.collect()
         distributed.destroy_process_group()
 
 
 def shard(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """This process' rows of a batch: as many for each, so up to ``world() - 1`` rows are left out."""
+    """Return this process' shard of a batch. Shards are equal, so up to ``world() - 1`` rows are dropped."""
     return rows[: len(rows) // world() * world()][rank() :: world()]
 
 
 def gathered(own: Tensor) -> Tensor:
-    """All processes' ``own`` (n, ...) in the order of ranks: (world * n, ...).
+    """Gather ``own`` (n, ...) of all processes in the order of ranks: (world * n, ...).
 
-    Gradients flow back to the process that a row came from, summed over all processes. So where each computes
-    the loss of all rows and gradients are then averaged (as DistributedDataParallel does), they are those
-    that one process would have with the whole batch.
+    The gradient of a row flows back to its process, summed over all processes. Each process computes the loss
+    of all rows, and DistributedDataParallel averages the gradients. The result equals the gradient of a
+    single process with the whole batch.
     """
     if world() == 1:
         return own
@@ -68,13 +68,13 @@ def gathered(own: Tensor) -> Tensor:
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Wait until every process has reached this point (barrier)."""
     if world() > 1:
         distributed.barrier()
 
 
 def from_first(value: float) -> float:
-    """The first process' ``value``, for all."""
+    """Broadcast the ``value`` of the first process to all."""
     if world() == 1:
         return value
     box: list[Any] = [value]

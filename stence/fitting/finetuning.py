@@ -1,4 +1,4 @@
-"""Fine-tuning a risk model on labelled ECGs: random crops, own learning rates for encoder and head."""
+"""Fine-tuning of a risk model on labelled ECGs, with separate learning rates for encoder and head."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ ECGS_READ_TOGETHER = 512
 
 
 class TrainingConfig(BaseModel):
-    """Everything that decides what fine-tuning learns from given data."""
+    """Hyperparameters of fine-tuning: all settings that change its result on given data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: str = Field("otis", description="Name in the registry of stence.encoders.")
     encoder_config: dict[str, Any] = Field({}, description="Arguments of the encoder.")
-    recipe: Kind = Field("stence", description="Its input: StenCE's, or what its weights were published for.")
-    weights: str | None = Field(None, description="Imported weights it starts from; none: random ones.")
-    frozen: bool = Field(False, description="A linear probe: the encoder stays as it is, the head learns.")
-    label_fraction: float = Field(1.0, gt=0, le=1, description="Training patients whose reports are used.")
+    recipe: Kind = Field("stence", description="Input recipe: StenCE's, or that of the published weights.")
+    weights: str | None = Field(None, description="Imported initial weights; none: random weights.")
+    frozen: bool = Field(False, description="Linear probe: the encoder is frozen, only the head learns.")
+    label_fraction: float = Field(1.0, gt=0, le=1, description="Share of training patients to use.")
     seed: int = Field(0, ge=0)
     epochs: int = Field(ge=1)
-    warmup_epochs: float = Field(5, ge=0, description="The learning rates rise linearly for so long.")
-    patience: int = Field(ge=1, description="Epochs without a better validation AUROC before it stops.")
-    batch_size: int = Field(80, ge=2, description="ECGs that go through the network together.")
-    accumulation: int = Field(1, ge=1, description="Batches in a step, where its ECGs do not fit at once.")
+    warmup_epochs: float = Field(5, ge=0, description="Epochs of linear warm-up of the learning rates.")
+    patience: int = Field(ge=1, description="Epochs without a better validation AUROC before early stopping.")
+    batch_size: int = Field(80, ge=2, description="Number of ECGs in a batch.")
+    accumulation: int = Field(1, ge=1, description="Batches per optimizer step (gradient accumulation).")
     encoder_rate: float = Field(gt=0, description="Learning rate of the encoder.")
     scratch_rate: float | None = Field(
-        None, gt=0, description="Learning rate of an encoder of random weights; none: as of any other."
+        None, gt=0, description="Learning rate of an encoder with random weights; none: encoder_rate."
     )
     head_rate: float = Field(gt=0, description="Learning rate of the head.")
     weight_decay: float = Field(0.05, ge=0)
@@ -60,12 +60,12 @@ class TrainingConfig(BaseModel):
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     augmentation: Augmentation = Augmentation()
     referral_weights: bool = Field(
-        False, description="Whether patients count the inverse of how likely they were to be sent."
+        False, description="Weight patients by the inverse propensity of referral."
     )
 
     @model_validator(mode="after")
     def _encoder_reads_what_the_recipe_makes(self) -> Self:
-        """Without memory for its weights."""
+        """Check the encoder's arguments, without memory for its weights."""
         try:
             with torch.device("meta"):
                 self.new_encoder()
@@ -75,16 +75,16 @@ class TrainingConfig(BaseModel):
 
     @property
     def input(self) -> Recipe:
-        """How ECGs are prepared for the encoder."""
+        """Recipe of the encoder's input."""
         return recipe(self.encoder, self.recipe)
 
     def new_encoder(self) -> Encoder:
-        """One with random weights."""
+        """Build an encoder with random weights."""
         return encoder_for(self.input, self.encoder, self.encoder_config)
 
     @property
     def schedule(self) -> Schedule:
-        """The loop's part of it."""
+        """Schedule of the training loop."""
         return Schedule(
             epochs=self.epochs,
             warmup_epochs=self.warmup_epochs,
@@ -106,12 +106,12 @@ def fit(
     start: Encoder | None = None,
     task: Task = TREE,
 ) -> tuple[RiskModel, TrainingHistory]:
-    """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's model.
+    """Train, and return the model of the best epoch. Resume from the checkpoint ``saved`` if it exists.
 
-    It begins with a copy of the encoder ``start``, pretrained or published, else with a random one. Where
-    only a fraction of the training patients' reports is used, all of the validation patients' still choose
-    the best epoch, whatever the fraction: figures of two fractions differ by what was learned from.
-    Raises StenceError where too few ECGs have an answer.
+    Training starts with a copy of the encoder ``start``, pretrained or published, else with a random encoder.
+    ``label_fraction`` applies to training patients only. The best epoch is always chosen on all validation
+    patients, so metrics of two fractions differ only by the training data. Raises StenceError if too few ECGs
+    have an answer.
     """
     stage = _Finetuning(config, train, validation, device, task, start)
     history = run(stage, config.schedule, device, saved, progress)
@@ -119,7 +119,7 @@ def fit(
 
 
 def first_encoder(config: TrainingConfig, published: Weights | None = None) -> Encoder:
-    """A new encoder with published weights, or with random ones that the seed decides.
+    """Build an encoder with published weights, or with random weights from the seed.
 
     Raises WeightsError for published weights of another encoder.
     """
@@ -132,7 +132,7 @@ def first_encoder(config: TrainingConfig, published: Weights | None = None) -> E
 
 
 def first_model(config: TrainingConfig, encoder: Encoder, outputs: int) -> RiskModel:
-    """A copy of an encoder under a new head, whose weights the seed decides."""
+    """Build a risk model from a copy of an encoder and a new head with random weights from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = RiskModel(deepcopy(encoder), outputs)
@@ -142,7 +142,7 @@ def first_model(config: TrainingConfig, encoder: Encoder, outputs: int) -> RiskM
 
 
 def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]:
-    """Logits (n, outputs) of a part that is kept as models read it, computed as the scorer does."""
+    """Return logits (n, outputs) of a preprocessed part, computed as in the scorer."""
     network = InferenceForm(model).to(device)
     blocks = [
         forward(network, part.signals[part.rows[start : start + ECGS_READ_TOGETHER]], device)
@@ -153,13 +153,13 @@ def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]
 
 class _Batch(NamedTuple):
     windows: Tensor
-    """Prepared (b, 12, samples), not augmented."""
+    """Preprocessed windows (b, 12, samples), not augmented."""
     ecgs: Tensor
-    """Numbers of their ECGs in the training part (b,)."""
+    """Numbers (b,) of their ECGs in the training part."""
 
 
 class _Finetuning:
-    """The stage, as ``stence.fitting.loop`` runs it."""
+    """Fine-tuning as a stage of ``stence.fitting.loop``."""
 
     name = "finetuning"
 
@@ -197,7 +197,7 @@ class _Finetuning:
         return shuffled_batches(self._asked, self._config.batch_size, rng)
 
     def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
-        """A random window of each ECG."""
+        """Draw a random window of each ECG."""
         return _Batch(torch.from_numpy(random_crops(self._train, rows, rng)), torch.from_numpy(rows))
 
     def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:

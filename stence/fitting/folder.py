@@ -1,4 +1,4 @@
-"""A training's own folder: its data, checkpoints and results, held by one training at a time."""
+"""Folder of a training: its data, checkpoints and results, locked by one training at a time."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from stence.files import try_lock
 from stence.settings import Settings
 
 ABANDONED_SECONDS = 14 * 24 * 3600
-"""An unfinished training that nobody went on with for so long is given up: its folder holds signals."""
+"""Age after which the folder of an unfinished training is removed, because it holds patients' signals."""
 
 
 @contextmanager
 def training_folder(settings: Settings, *decisive: object) -> Iterator[Path]:
     """The folder ``data_dir/training/<hash>`` of the training that ``decisive`` describes in full.
 
-    The same description gives the same folder, so that a killed training is gone on with.
-    Raises StenceError where the same training is at work.
+    The same description gives the same folder, so a killed training can resume. Raises StenceError if the
+    same training already runs.
     """
     root = settings.data_dir / "training"
     folder = root / hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
     private.make_folder(folder)
     with private.open_lock(folder / "lock") as lock:
         if not try_lock(lock):
-            raise StenceError(f"This very training is already at work in {folder}: wait for its end.")
+            raise StenceError(f"The same training is already at work in {folder}: wait for its end.")
         os.utime(lock.fileno())
-        remove_abandoned(root)  # not before: this one may have lain here for long, and is locked now
+        remove_abandoned(root)  # only now: this folder may be old, and the lock protects it
         yield folder
 
 
 def remove_abandoned(root: Path) -> None:
-    """Remove the folders of trainings that stopped long ago and are not at work."""
+    """Remove the folders of trainings that stopped long ago and do not run."""
     for lock_file in root.glob("*/lock"):
         if time.time() - lock_file.stat().st_mtime < ABANDONED_SECONDS:
             continue

@@ -1,4 +1,4 @@
-"""Part of the training patients only, to learn how much a model needs of a hospital's cath reports."""
+"""Subsets of the training patients, to measure the effect of the number of cath reports on a model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 def label_share(patients: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Which ECGs (n,) of ``patients`` (n,) belong to the ``fraction`` of patients whose reports are used.
+    """Return a mask (n,) of ECGs: their patient is in the ``fraction`` of ``patients`` (n,) to use.
 
-    Patients are ranked by a hash keyed with ``seed``, and the first ones taken: with one seed a smaller
-    fraction's patients are among a larger one's, and another seed draws others.
+    Patients are ranked by a hash with key ``seed``, and the first are taken. With the same seed, a larger
+    fraction contains a smaller one. Another seed draws other patients.
     """
     names, patient = np.unique(patients, return_inverse=True)
     ranked = np.argsort(np.array([_place(int(name), seed) for name in names], dtype=np.uint64))

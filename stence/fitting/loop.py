@@ -1,8 +1,8 @@
-"""The loop that every stage of training runs in: epochs of random batches, the best epoch kept.
+"""Training loop of every stage: epochs of random batches, with the best epoch kept.
 
-Whatever is random in an epoch comes from the seed and the epoch's number (and the process', where several
-train together), so a killed training that is started again goes on from its last whole epoch and ends with
-the very weights it would have had. Started by torchrun, processes share out each batch and average gradients.
+All randomness of an epoch comes from the seed, the epoch's number and the process' rank. So a killed training
+resumes from its last complete epoch, and ends with the same weights as without the kill. Processes of
+torchrun share each batch and average gradients.
 """
 
 from __future__ import annotations
@@ -30,39 +30,40 @@ Batch = TypeVar("Batch")
 
 
 class Stage(Protocol[Batch]):
-    """What a stage of training tells the loop."""
+    """Interface of a training stage."""
 
     name: str
     module: nn.Module
-    """All that learns, on the device already; its weights are what a checkpoint keeps."""
+    """All trained networks, already on the device. A checkpoint stores their weights."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The parameters that learn: ``{"params": [...], "rate": highest learning rate}`` each."""
+        """Return the trainable parameters: ``{"params": [...], "rate": highest learning rate}`` each."""
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """The rows of each batch of an epoch."""
+        """Return the rows of each batch of an epoch."""
 
     def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        """Read and prepare a batch, on the CPU.
+        """Read and preprocess a batch, on the CPU.
 
-        The next one is drawn in a thread of its own while the network is at work on the present one.
+        The loop draws the next batch in a thread, while the network processes the present batch.
         """
 
     def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """The loss of a batch, with the module in training mode; ``generator`` is on the device.
+        """Return the loss of a batch, with the module in training mode. ``generator`` is on the device.
 
-        On a GPU it runs in mixed precision: cast to float32 where digits matter.
+        On a GPU it runs in mixed precision, so cast to float32 where precision matters.
         """
 
     def judge(self) -> float:
-        """How good the module is now, by patients it does not learn from; higher is better, AUROC mostly."""
+        """Return the validation metric of the module, usually an AUROC; higher is better."""
 
 
 @dataclass(slots=True)
 class TrainingHistory:
-    """How a training went so far: JSON for the checkpoint and the manifest.
+    """History of a training so far, as JSON for the checkpoint and the manifest.
 
-    ``training_losses`` has a mean an epoch, ``validation_aurocs`` a judgement for each of ``judged_epochs``.
+    ``training_losses`` has the mean loss per epoch, ``validation_aurocs`` the validation AUROC per evaluated
+    epoch (``judged_epochs``).
     """
 
     epochs: int = 0
@@ -77,11 +78,11 @@ class TrainingHistory:
 def run(
     stage: Stage[Any], schedule: Schedule, device: str, saved: Path, progress: Progress
 ) -> TrainingHistory:
-    """Train, going on from the checkpoint ``saved`` where there is one; the best epoch's weights stay.
+    """Train, and keep the weights of the best epoch. Resume from the checkpoint ``saved`` if it exists.
 
-    The same data, seed and machine give the same weights, also when training was interrupted. ``saved`` is
-    written after each epoch, by the first process alone; others read it when they go on, so it lies on a
-    disk they share. Raises StenceError where the loss is no number any more, or the judgement is none.
+    The same data, seed and machine give the same weights, also after an interruption. The first process
+    writes ``saved`` after each epoch. The others read it to resume, so it must be on a shared disk. Raises
+    StenceError if the loss or the validation metric is not a number.
     """
     return _Loop(stage, schedule, device, saved).run(progress)
 
@@ -113,7 +114,7 @@ class _Loop:
         return history
 
     def _learn(self) -> None:
-        """One epoch."""
+        """Train for one epoch."""
         seeds = (self._schedule.seed, self._history.epochs)
         batches = self._stage.batches(np.random.default_rng(seeds))
         rng = np.random.default_rng((*seeds, 1 + distributed.rank()))
@@ -132,7 +133,7 @@ class _Loop:
         self._history.epochs += 1
 
     def _drawn(self, batches: list[NDArray[np.int64]], rng: np.random.Generator) -> Iterator[Any]:
-        """This process' share of each batch; one is drawn ahead."""
+        """Yield this process' shard of each batch. The next batch is drawn ahead."""
         with ThreadPoolExecutor(1) as pool:
             ahead: Future[Any] | None = None
             for rows in batches:
@@ -143,7 +144,7 @@ class _Loop:
                 yield ahead.result()
 
     def _add_gradient(self, batch: Any, generator: torch.Generator, left: int) -> Tensor:
-        """Of one batch, ``left`` more of which belong to the same step."""
+        """Add the gradient of a batch, and return its loss. ``left`` more batches belong to the same step."""
         with self._unshared() if left else nullcontext():
             with self._precision():
                 loss: Tensor = self._loss(batch, generator)
@@ -151,17 +152,17 @@ class _Loop:
         return loss.detach()
 
     def _unshared(self) -> AbstractContextManager[None]:
-        """Gradients are averaged over processes once a step."""
+        """Return a context without gradient averaging, which happens once per step."""
         if isinstance(self._loss, DistributedDataParallel):
             return self._loss.no_sync()
         return nullcontext()
 
     def _own_random_numbers(self) -> AbstractContextManager[None]:
-        """Dropout's; whoever called finds torch's as they were."""
+        """Return a context with separate random numbers for dropout. It restores the caller's state."""
         return torch.random.fork_rng([torch.cuda.current_device()] if self._device == "cuda" else [])
 
     def _precision(self) -> AbstractContextManager[Any]:
-        """Mixed precision pays on a GPU only; bfloat16 needs no scaling of the loss."""
+        """Return an autocast context. Only GPUs gain from mixed precision; bfloat16 needs no loss scaling."""
         return torch.autocast(self._device, torch.bfloat16, enabled=self._device == "cuda")
 
     def _step(self, together: int) -> None:
@@ -191,7 +192,7 @@ class _Loop:
         judgement = distributed.from_first(self._stage.judge() if distributed.rank() == 0 else math.nan)
         if math.isnan(judgement):
             raise StenceError(
-                f"{self._stage.name}: no epoch can be judged the best, for the validation patients are all "
+                f"{self._stage.name}: the best epoch is undefined, because the validation patients are all "
                 "with or all without stenosis; wait for more cath reports."
             )
         history.judged_epochs.append(history.epochs)
@@ -210,8 +211,8 @@ class _Loop:
             checkpoint.write(self._saved, groups, asdict(self._history))
 
     def _resumed(self, progress: Progress) -> TrainingHistory:
-        """The checkpoint's course, with all else that it holds put back; a new one where there is none."""
-        distributed.wait_for_all()  # one may still be writing
+        """Restore the checkpoint if there is one, and return its history; else return an empty history."""
+        distributed.wait_for_all()  # the first process may still write
         if found := checkpoint.read(self._saved):
             groups, state = found
             self._stage.module.load_state_dict(groups["model"])
@@ -228,7 +229,7 @@ class _Loop:
 
 
 class _Loss(nn.Module):
-    """A stage's loss as a module, for DistributedDataParallel sees its parameters' use in a forward call."""
+    """A stage's loss as a module. DistributedDataParallel tracks the use of parameters in forward calls."""
 
     def __init__(self, stage: Stage[Any]) -> None:
         super().__init__()

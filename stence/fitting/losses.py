@@ -1,4 +1,4 @@
-"""The losses: of the tree of questions, of stenosis on the angiogram, and of pairs in one space."""
+"""Losses: tree of questions, independent labels, stenosis on angiograms, and contrastive pairs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from stence.models.angiographic import ARTERIES, MAJOR
 
 TEMPERATURE = 0.2
 GROUP_WEIGHTS = ((slice(0, 1), 0.4), (ARTERIES, 0.4), (MAJOR, 0.2))
-"""Patient, arteries and segments among the angiographic targets, and how much each group weighs."""
+"""Groups of the angiographic targets (patient, arteries, segments), and their weights."""
 
 
 def tree_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-    """The tree's negative log-likelihood an ECG, averaged with ``weights``.
+    """Return the tree's negative log-likelihood per ECG, averaged with sample ``weights``.
 
-    ``logits`` and ``answers`` (n, 6; NaN: not asked), ``weights`` (n,). It is the sum over the questions that
-    were asked, so a question weighs as much as it has cases. Label smoothing draws answers towards
-    1/2: yes is ``1 - smoothing / 2``. ECGs that were asked nothing do not count; if none was, the loss is 0.
+    ``logits`` and ``answers`` are (n, 6; NaN: not asked), ``weights`` (n,). The loss of an ECG is the sum
+    over its asked questions. Label smoothing moves answers towards 1/2: yes is ``1 - smoothing / 2``. ECGs
+    without answers are left out. Without any answer the loss is 0.
     """
     asked = ~answers.isnan()
     wanted = answers.nan_to_num() * (1 - smoothing) + smoothing / 2
@@ -28,10 +28,10 @@ def tree_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float
 
 
 def label_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-    """Binary cross-entropy of independent labels, averaged with ``weights`` over those that are known.
+    """Return the binary cross-entropy of independent labels, averaged with sample ``weights``.
 
-    All (n, labels); ``answers`` NaN where unknown. Label smoothing as in ``tree_loss``. If nothing is known,
-    the loss is 0.
+    All arguments are (n, labels); unknown ``answers`` are NaN and left out. Label smoothing is that of
+    ``tree_loss``. Without any known label the loss is 0.
     """
     known = ~answers.isnan()
     wanted = answers.nan_to_num() * (1 - smoothing) + smoothing / 2
@@ -41,10 +41,10 @@ def label_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: floa
 
 
 def stenosis_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross-entropy of ``ANGIOGRAPHIC_TARGETS`` (n, 11), the mean in each group, weighted by group.
+    """Return the binary cross-entropy of ``ANGIOGRAPHIC_TARGETS`` (n, 11): weighted sum of group means.
 
-    Rows whose targets are NaN (neither case nor control, or a report that may not be seen) do not count; if
-    none does, the loss is 0.
+    Rows with NaN targets are left out: they are neither case nor control, or their report may not be used.
+    Without any row the loss is 0.
     """
     counted = ~targets.isnan().any(dim=1)
     each = binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), reduction="none")
@@ -54,10 +54,10 @@ def stenosis_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def pair_loss(ecgs: Tensor, angiograms: Tensor, patients: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """CLIP's loss (Radford et al. 2021): row i of each (n, d) must find row i of the other, by cosine.
+    """Return CLIP's contrastive loss (Radford et al. 2021) of rows i of ``ecgs`` and ``angiograms`` (n, d).
 
-    The mean of both directions. Other rows of the same patient (``patients`` (n,) are numbers) are neither
-    its partner nor wrong answers: they are left out of the comparison.
+    It is the mean of both directions, with cosine similarity. Other rows of the same patient (``patients``
+    (n,) are numbers) are neither positives nor negatives, and left out.
     """
     similarity = normalize(ecgs.float(), dim=1) @ normalize(angiograms.float(), dim=1).T / temperature
     same = (patients[:, None] == patients[None, :]).fill_diagonal_(False)

@@ -1,4 +1,4 @@
-"""StenCE's pretraining: each ECG is to find the angiogram of its study, and the angiogram its stenosis."""
+"""StenCE's pretraining: contrastive learning of ECG-angiogram pairs, and stenosis labels of angiograms."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ MIN_PAIRS = 2
 
 
 class PretrainingConfig(BaseModel):
-    """Everything that decides what pretraining learns from given pairs; the defaults are the paper's."""
+    """Hyperparameters of pretraining. The defaults are those of the paper."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shared: int = Field(SHARED, ge=1, description="Dimensions of the space of ECGs and angiograms.")
+    shared: int = Field(SHARED, ge=1, description="Dimensions of the shared space.")
     temperature: float = Field(TEMPERATURE, gt=0)
-    stenosis_weight: float = Field(0.3, ge=0, description="Of the stenosis loss beside the pairs'.")
-    threshold: float = Field(THRESHOLD, gt=0, le=100, description="Percent from which it is a stenosis.")
-    drop_views: float = Field(0.3, ge=0, lt=1, description="Up to so many of a study's views are left out.")
+    stenosis_weight: float = Field(0.3, ge=0, description="Weight of the stenosis loss; the pair loss has 1.")
+    threshold: float = Field(THRESHOLD, gt=0, le=100, description="Smallest degree of a stenosis, percent.")
+    drop_views: float = Field(0.3, ge=0, lt=1, description="Largest share of a study's views to drop.")
     augmentation: Augmentation = Augmentation()
     seed: int = Field(0, ge=0)
     epochs: int = Field(500, ge=1)
-    warmup_epochs: float = Field(5, ge=0, description="The learning rates rise linearly for so long.")
-    batch_size: int = Field(128, ge=2, description="Pairs that are compared with each other.")
+    warmup_epochs: float = Field(5, ge=0, description="Epochs of linear warm-up of the learning rates.")
+    batch_size: int = Field(128, ge=2, description="Number of pairs in a batch, compared with each other.")
     ecg_rate: float = Field(1e-5, gt=0, description="Learning rate on the ECG's side.")
     angiogram_rate: float = Field(1e-4, gt=0, description="Learning rate on the angiogram's side.")
     final_rate: float = Field(1e-6, ge=0, description="Both learning rates at the end.")
     weight_decay: float = Field(1e-5, ge=0)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    probe_every: int = Field(10, ge=1, description="Epochs between two probes, which choose the best epoch.")
-    neighbours: int = Field(5, ge=1, description="ECGs that the probe asks.")
+    probe_every: int = Field(10, ge=1, description="Epochs between two probes, which select the best epoch.")
+    neighbours: int = Field(5, ge=1, description="Number of neighbours in the probe.")
 
     @property
     def schedule(self) -> Schedule:
-        """The loop's part of it."""
+        """Schedule of the training loop."""
         return Schedule(
             epochs=self.epochs,
             warmup_epochs=self.warmup_epochs,
@@ -81,12 +81,11 @@ def pretrain(  # noqa: PLR0913
     *,
     reports: NDArray[np.bool_] | None = None,
 ) -> tuple[StencePair, TrainingHistory]:
-    """Train a pair on the training split, going on from the checkpoint ``saved`` where there is one.
+    """Train a pair on the training split. Resume from the checkpoint ``saved`` if it exists.
 
-    ``encoder`` and ``teacher`` are where it starts from; they stay as they are. ``reports`` (studies,) says
-    whose cath reports may be seen (None: all); pairs need none. Best is the epoch whose ECG embeddings tell
-    stenosis best on the validation split, by their nearest neighbours. Raises StenceError where there are
-    too few pairs.
+    Training starts from copies of ``encoder`` and ``teacher``. ``reports`` (studies,) marks the cath reports
+    that may be used (None: all); pairs need no report. The best epoch has the highest nearest-neighbour AUROC
+    of stenosis on the validation split. Raises StenceError if there are too few pairs.
     """
     pair = first_pair(encoder, teacher, config).to(device)
     stage = _Pretraining(cohort, angiograms, config, pair, device, reports)
@@ -95,7 +94,7 @@ def pretrain(  # noqa: PLR0913
 
 
 def first_pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig) -> StencePair:
-    """A pair of copies of these two, before any training: the seed decides query and projectors."""
+    """Build an untrained pair from copies of both. Projectors get random weights from the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return StencePair(deepcopy(encoder), deepcopy(teacher), config.shared)
@@ -103,14 +102,14 @@ def first_pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig)
 
 class _Batch(NamedTuple):
     windows: Tensor
-    """Prepared (b, 12, samples), not augmented."""
+    """Preprocessed windows (b, 12, samples), not augmented."""
     views: Views
     targets: Tensor
     patients: Tensor
 
 
 class _Pretraining:
-    """The stage, as ``stence.fitting.loop`` runs it."""
+    """Pretraining as a stage of ``stence.fitting.loop``."""
 
     name = "pretraining"
 
@@ -143,11 +142,11 @@ class _Pretraining:
         ]
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-        """Every study once, so that no batch holds two of its ECGs."""
+        """Return batches with every study once, so no batch has two ECGs of a study."""
         return shuffled_batches(self._pairs.studies, self._config.batch_size, rng)
 
     def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
-        """A random crop of one of each study's ECGs, a random version of some of its views."""
+        """Draw a random crop of a random ECG of each study, and random versions of some of its views."""
         ecgs = self._pairs.ecgs(rows, rng)
         return _Batch(
             torch.from_numpy(random_crops(self._train, ecgs, rng)),
@@ -180,7 +179,7 @@ class _Pretraining:
 
 
 def _known(train: Part, angiograms: Angiograms, reports: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """The training ECGs whose reports the probe may see, and that say whether there is stenosis."""
+    """Return the training ECGs with a known stenosis label that the probe may use."""
     known = ~np.isnan(train.labels[:, PROBED])
     if reports is not None:
         places = angiogram_of(train, angiograms)

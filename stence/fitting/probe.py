@@ -1,4 +1,4 @@
-"""How well an ECG encoder's embeddings tell stenosis, asked of each ECG's nearest neighbours alone."""
+"""Nearest-neighbour probe of an ECG encoder: AUROC of stenosis from the embeddings alone."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from stence.models import TARGET_NAMES
 
 PROBED = TARGET_NAMES.index("stenosis_70")
 ECGS_TOGETHER = {"cpu": 8, "cuda": 256}
-"""On a CPU so few that what lies between two layers stays in its cache: three times as fast as with 64."""
+"""Batch size by device. On a CPU, activations of 8 ECGs fit its cache: three times as fast as with 64."""
 
 
 @torch.inference_mode()
 def embeddings(encoder: nn.Module, part: Part, ecgs: NDArray[np.int64], windows: int, device: str) -> Tensor:
-    """The mean embedding (n, size) of each ECG's ``windows``, on the CPU.
+    """Return the mean embedding (n, size) over each ECG's ``windows`` windows, on the CPU.
 
-    ``part`` may be the training part, which is kept raw, or one that is kept as models read it, with as many
-    windows. ``encoder`` maps windows (n, 12, samples) to (n, size).
+    ``part`` is the raw training part, or a preprocessed part with this number of windows. ``encoder`` maps
+    windows (n, 12, samples) to (n, size).
     """
     return torch.cat(
         [
@@ -42,10 +42,10 @@ def neighbours_auroc(
     neighbours: int,
     device: str,
 ) -> float:
-    """AUROC of stenosis >= 70 % on the validation ECGs, each rated by its nearest training ECGs.
+    """Return the AUROC of stenosis >= 70 % on the validation ECGs, by nearest training ECGs.
 
-    Its rating is the share of cases among the ``neighbours`` that are nearest by cosine of those ``known``.
-    NaN where the validation ECGs are all cases or all controls.
+    The score of an ECG is the share of cases among its ``neighbours`` nearest ECGs in ``known``, by cosine
+    similarity. The result is NaN if the validation ECGs are all cases or all controls.
     """
     windows = validation.signals.shape[1]
     asked = np.flatnonzero(~np.isnan(validation.labels[:, PROBED]))

@@ -1,4 +1,4 @@
-"""How long a training goes on, and how large its steps are on the way."""
+"""Schedule of a training: learning rate, evaluation epochs and early stopping."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """AdamW with linear warm-up, then half a cosine down to ``final_rate``.
+    """AdamW with linear warm-up, then cosine decay to ``final_rate``.
 
-    ``accumulation`` batches make a step. The stage is judged every ``judge_every`` epochs and after the last
-    one; it stops after ``patience`` epochs without a better judgement (None: never early).
+    A step accumulates the gradients of ``accumulation`` batches. The stage is evaluated every ``judge_every``
+    epochs and after the last epoch. Training stops after ``patience`` epochs without a better validation
+    metric (None: no early stopping).
     """
 
     epochs: int
@@ -25,7 +26,7 @@ class Schedule:
     judge_every: int = 1
 
     def rate(self, peak: float, epochs_done: float) -> float:
-        """The learning rate where the highest is ``peak``; ``epochs_done`` may be a fraction."""
+        """Return the learning rate after ``epochs_done`` epochs, which may be a fraction, for a ``peak``."""
         if epochs_done < self.warmup_epochs:
             return peak * epochs_done / self.warmup_epochs
         rest = max(self.epochs - self.warmup_epochs, 1e-9)
@@ -34,10 +35,10 @@ class Schedule:
         return floor + (peak - floor) * share
 
     def is_judged(self, epoch: int) -> bool:
-        """Whether the stage is judged after this epoch (the first one is 1)."""
+        """Return True if the stage is evaluated after this epoch. The first epoch is 1."""
         return epoch % self.judge_every == 0 or epoch == self.epochs
 
     def is_over(self, epochs: int, best_epoch: int) -> bool:
-        """Whether ``epochs`` were enough, the best of them being ``best_epoch``."""
+        """Return True if training stops after ``epochs`` epochs, given the best epoch."""
         stale = self.patience is not None and epochs - best_epoch >= self.patience
         return epochs >= self.epochs or stale

@@ -1,4 +1,4 @@
-"""What an ECG encoder starts from: published weights that were imported, or random ones."""
+"""Initial weights of an ECG encoder: imported published weights, or random weights."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from stence.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Weights to start from, None for random ones, and in words where they come from."""
+    """Initial ``weights``, None for random weights, and their ``origin`` as text."""
 
     origin: str
     weights: Mapping[str, Tensor] | None
 
 
 def find_start(store: ObjectStore, settings: Settings, config: TrainingConfig) -> Start:
-    """The weights that a configuration names, from the store.
+    """Read the weights of a configuration from the store.
 
-    Raises WeightsError, which says how to import them, where they are not there: rates that suit trained
-    weights teach random ones little.
+    Raises WeightsError if they are missing; the message names the import command. Random weights are no
+    replacement, because learning rates for trained weights are too low for them.
     """
     if config.weights is None:
         return Start("random weights", None)
@@ -34,6 +34,6 @@ def find_start(store: ObjectStore, settings: Settings, config: TrainingConfig) -
 
 
 def origin_of(store: ObjectStore, settings: Settings, name: str) -> str:
-    """Of imported weights, in words. Raises WeightsError where they were not imported."""
+    """Describe the origin of imported weights. Raises WeightsError if they were not imported."""
     imported = weights.read_manifest(store, settings, name)
     return f"{name}, SHA-256 {imported.sha256}, licence {imported.licence}"

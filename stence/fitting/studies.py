@@ -1,4 +1,4 @@
-"""Angiograms on their way into the network, and what their reports say."""
+"""Angiograms as network inputs, their targets, and their pairs with ECGs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Views(NamedTuple):
 
     @classmethod
     def of(cls, batch: ViewBatch) -> Views:
-        """Tensors that share the arrays' memory."""
+        """Build tensors that share the arrays' memory."""
         arrays = (batch.tokens, batch.views, batch.angulations)
         return cls(*(torch.from_numpy(array) for array in arrays))
 
     def to(self, device: str) -> Views:
-        """On ``device``."""
+        """Copy the tensors to ``device``."""
         return Views(*(tensor.to(device) for tensor in self))
 
 
 def targets_of(
     angiograms: Angiograms, threshold: float, usable: NDArray[np.bool_] | None
 ) -> NDArray[np.float32]:
-    """Targets (studies, 11), NaN where a study is neither case nor control or its report may not be seen."""
+    """Return targets (studies, 11); NaN if a study is neither case nor control, or not ``usable``."""
     targets = angiographic_targets(angiograms.degrees, threshold)
     if usable is not None:
         targets[~usable] = np.nan
@@ -43,24 +43,24 @@ def targets_of(
 
 
 def rows_of(angiograms: Angiograms, split: Split) -> NDArray[np.int64]:
-    """The studies of a split."""
+    """Return the studies of a split."""
     return np.flatnonzero(np.array([own == split for own in angiograms.splits], dtype=bool))
 
 
 def shuffled_batches(rows: NDArray[np.int64], size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Batches of one size; what does not fill the last one waits for another epoch."""
+    """Return random batches of equal size. Rows that do not fill a batch are left out of this epoch."""
     order = rng.permutation(rows)
     size = min(size, len(order))
     return [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
 
 
 def in_groups(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-    """The rows in order, ``size`` at a time."""
+    """Split the rows into groups of ``size``, in order."""
     return np.split(rows, range(size, len(rows), size))
 
 
 def angiogram_of(part: Part, angiograms: Angiograms) -> NDArray[np.int64]:
-    """The place of each ECG's study among the angiograms (n,), -1 where it has none there."""
+    """Return the index (n,) of each ECG's study among the angiograms; -1 if there is none."""
     if not len(angiograms):
         return np.full(len(part), -1, dtype=np.int64)
     order = np.argsort(angiograms.study)
@@ -70,7 +70,7 @@ def angiogram_of(part: Part, angiograms: Angiograms) -> NDArray[np.int64]:
 
 
 class Pairs:
-    """The studies that have both an angiogram and ECGs in ``part``: their places among the angiograms."""
+    """Studies with both an angiogram and ECGs in ``part``. ``studies`` are indices among the angiograms."""
 
     def __init__(self, part: Part, angiograms: Angiograms) -> None:
         self._ecgs = np.argsort(of_ecgs := angiogram_of(part, angiograms), kind="stable")
@@ -81,5 +81,5 @@ class Pairs:
         self.studies = np.flatnonzero(self._count)
 
     def ecgs(self, studies: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """One of the ECGs of each study, drawn anew every time: a patient with many weighs no more."""
+        """Draw a random ECG of each study. So patients with many ECGs have no larger weight."""
         return self._ecgs[self._first[studies] + rng.integers(self._count[studies])]

@@ -1,4 +1,4 @@
-"""What a risk model is asked when it is fine-tuned: the product's tree of questions, or others to study."""
+"""Tasks of fine-tuning: the product's tree of questions, and other labels for studies."""
 
 from __future__ import annotations
 
@@ -17,57 +17,57 @@ from stence.models.coherence import answers, probabilities
 
 
 class Task(ABC):
-    """Yes/no questions to every ECG, one for each output of the network."""
+    """Binary labels of every ECG, one per output of the network."""
 
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
-        """The questions' names."""
+        """Names of the labels."""
 
     @abstractmethod
     def answers(self, part: Part) -> NDArray[np.float32]:
-        """The truth about each ECG, (n, outputs): 1, 0, or NaN where a question is not asked."""
+        """Return the labels (n, outputs): 1, 0, or NaN if not asked or unknown."""
 
     @abstractmethod
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
-        """How good logits (n, outputs) of a part are: an AUROC, by which the best epoch is chosen."""
+        """Return the AUROC of logits (n, outputs) of a part, which selects the best epoch."""
 
     def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What each ECG counts, (n,), or each of its answers, (n, outputs).
+        """Return sample weights, per ECG (n,) or per label (n, outputs).
 
-        It is its share of its patient's ECGs with an answer; 0 without any.
+        The weight is 1 / number of the patient's ECGs with a label; 0 for an ECG without labels.
         """
         return shares(patients, np.asarray((~np.isnan(answers)).any(axis=1)))
 
     def loss(self, logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-        """What training brings down, for a batch."""
+        """Return the training loss of a batch."""
         return tree_loss(logits, answers, weights, smoothing)
 
 
 @dataclass(frozen=True)
 class TreeTask(Task):
-    """The six targets as a tree of questions, see ``stence.models.coherence``: what the product is asked."""
+    """The product's six targets as a tree of questions, see ``stence.models.coherence``."""
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """One question a target."""
+        """Names of the targets."""
         return TARGET_NAMES
 
     def answers(self, part: Part) -> NDArray[np.float32]:
-        """NaN where the question before was answered no, or the cath report does not settle it."""
+        """Return the answers (n, 6); NaN if the parent's answer is no, or the cath report leaves it open."""
         return answers(part.labels)
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
-        """The mean AUROC of the six targets."""
+        """Return the mean AUROC of the six targets."""
         return auroc(probabilities(logits), part.labels)
 
 
 @dataclass(frozen=True)
 class BinaryTask(Task):
-    """StenCE's fine-tuning: whether the patient's worst segment, major or minor, is narrowed by ``high`` %.
+    """StenCE's fine-tuning task: the patient's worst segment, major or minor, is narrowed by ``high`` %.
 
-    Patients between ``low`` and ``high`` are in a grey zone and left out; there is none where the two are
-    equal. Each class weighs by ``sqrt(n / n_class)``, counted in patients. Raises ValueError unless
+    Patients between ``low`` and ``high`` are in a grey zone and left out. With equal values there is no grey
+    zone. The class weights are ``sqrt(n / n_class)``, counted in patients. Raises ValueError unless
     0 < high <= 100 and 0 <= low <= high.
     """
 
@@ -80,29 +80,29 @@ class BinaryTask(Task):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The one question."""
+        """Name of the single label."""
         return (f"worst_{self.high:g}",)
 
     def answers(self, part: Part) -> NDArray[np.float32]:
-        """Yes from ``high`` on, no up to ``low`` (below it where it is ``high`` as well)."""
+        """Return labels: 1 from ``high``, 0 up to ``low`` (below ``low`` if both are equal), else NaN."""
         worst = part.degrees.max(axis=1, initial=0)
         grey = (worst > self.low) & (worst < self.high)
         return np.where(grey, np.nan, worst >= self.high).astype(np.float32)[:, None]
 
     def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Its share of its patient's ECGs, times the weight of its class; 0 in the grey zone."""
+        """Return sample weights: the base class's, times the class weight; 0 in the grey zone."""
         return balanced(super().weights(answers, patients), answers[:, 0])
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
-        """The AUROC."""
+        """Return the AUROC."""
         return auroc(logits, self.answers(part))
 
 
 @dataclass(frozen=True)
 class LabelTask(Task):
-    """Any named labels, each asked for itself, of a part whose ``labels`` (n, names) they are.
+    """Independent named labels, which are the ``labels`` (n, names) of a part.
 
-    An ECG whose label is unknown does not count for this label. Each class of each label weighs by
+    ECGs with an unknown label are left out for this label. The class weights of each label are
     ``sqrt(n / n_class)``, counted in patients.
     """
 
@@ -110,23 +110,23 @@ class LabelTask(Task):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The labels' names."""
+        """Names of the labels."""
         return self.names
 
     def answers(self, part: Part) -> NDArray[np.float32]:
-        """The labels as they are."""
+        """Return a copy of the labels."""
         return part.labels.copy()
 
     def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of each answer, (n, names): its share of its patient's ECGs with an answer, times its class's."""
+        """Return weights (n, names): 1 / number of the patient's ECGs with this label, times class weight."""
         return np.stack([balanced(shares(patients, ~np.isnan(one)), one) for one in answers.T], axis=1)
 
     def loss(self, logits: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> Tensor:
-        """The cross-entropy of the known labels."""
+        """Return the cross-entropy of the known labels."""
         return label_loss(logits, answers, weights, smoothing)
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
-        """The mean AUROC of the labels that have both a case and a control."""
+        """Return the mean AUROC of the labels with both cases and controls."""
         return auroc(logits, part.labels)
 
 
@@ -134,14 +134,14 @@ TREE = TreeTask()
 
 
 def shares(patients: NDArray[np.int64], asked: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """One over the number of the patient's ECGs that are asked anything (n,), 0 for those that are not."""
+    """Return 1 / number of the patient's ``asked`` ECGs (n,); 0 for other ECGs."""
     _, patient = np.unique(patients, return_inverse=True)
     counts = np.bincount(patient, weights=asked)[patient]
     return np.divide(asked, counts, out=np.zeros(len(patients)), where=asked)
 
 
 def balanced(weights: NDArray[np.float64], answer: NDArray[np.float32]) -> NDArray[np.float64]:
-    """``weights`` (n,) times ``sqrt(n / n_class)`` of each class in ``answer`` (n,), counted in weights."""
+    """Return ``weights`` (n,) times ``sqrt(n / n_class)`` of each class in ``answer`` (n,), by weight."""
     weighed, total = weights.copy(), weights.sum()
     for members in (answer == 0, answer == 1):
         if members.any():

@@ -1,4 +1,4 @@
-"""The teacher: SegmentMIL, taught by cath reports to find stenosis on angiograms."""
+"""The teacher: a SegmentMIL trained on cath reports to detect stenosis on angiograms."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ STUDIES_READ_TOGETHER = 32
 
 
 class TeacherConfig(BaseModel):
-    """Everything that decides what the teacher learns from given angiograms; the defaults are the paper's."""
+    """Hyperparameters of the teacher. The defaults are those of the paper."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    embed_dim: int = Field(512, ge=4, description="Width of the decoder: a multiple of 4 and of its heads.")
+    embed_dim: int = Field(512, ge=4, description="Width of the decoder: a multiple of 4 and of heads.")
     layers: int = Field(2, ge=1)
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
-    threshold: float = Field(THRESHOLD, gt=0, le=100, description="Percent from which it is a stenosis.")
+    threshold: float = Field(THRESHOLD, gt=0, le=100, description="Smallest degree of a stenosis, percent.")
     seed: int = Field(0, ge=0)
     epochs: int = Field(100, ge=1)
-    warmup_epochs: float = Field(0, ge=0, description="The learning rate rises linearly for so long.")
-    patience: int = Field(25, ge=1, description="Epochs without a better validation AUROC before it stops.")
-    batch_size: int = Field(10, ge=1, description="Studies that go through the network together.")
-    accumulation: int = Field(6, ge=1, description="Batches in a step.")
+    warmup_epochs: float = Field(0, ge=0, description="Epochs of linear warm-up of the learning rate.")
+    patience: int = Field(25, ge=1, description="Epochs without a better AUROC before early stopping.")
+    batch_size: int = Field(10, ge=1, description="Number of studies in a batch.")
+    accumulation: int = Field(6, ge=1, description="Batches per optimizer step (gradient accumulation).")
     rate: float = Field(1e-4, gt=0, description="Learning rate.")
     weight_decay: float = Field(5e-4, ge=0)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
 
     @property
     def schedule(self) -> Schedule:
-        """The loop's part of it."""
+        """Schedule of the training loop."""
         return Schedule(
             epochs=self.epochs,
             warmup_epochs=self.warmup_epochs,
@@ -62,7 +62,7 @@ class TeacherConfig(BaseModel):
         )
 
     def build(self, patch_dim: int) -> SegmentMIL:
-        """A SegmentMIL for patches of ``patch_dim``, with first weights that the seed decides."""
+        """Build a SegmentMIL for patches of ``patch_dim``, with random weights from the seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             return SegmentMIL(patch_dim, self.embed_dim, self.layers, self.heads, self.dropout)
@@ -76,10 +76,10 @@ def train_teacher(
     progress: Progress,
     usable: NDArray[np.bool_] | None = None,
 ) -> tuple[SegmentMIL, TrainingHistory]:
-    """Teach on the training studies, going on from the checkpoint ``saved`` where there is one.
+    """Train the teacher on the training studies. Resume from the checkpoint ``saved`` if it exists.
 
-    ``usable`` (studies,) says whose reports may be seen (None: all). Best is the epoch of the highest mean
-    validation AUROC of the 11 targets. Raises StenceError where a split has no study with targets.
+    ``usable`` (studies,) marks the reports that may be used (None: all). The best epoch has the highest mean
+    validation AUROC of the 11 targets. Raises StenceError if a split has no study with targets.
     """
     stage = _Teaching(angiograms, config, device, usable)
     history = run(stage, config.schedule, device, saved, progress)
@@ -90,7 +90,7 @@ def train_teacher(
 def study_logits(
     model: SegmentMIL, angiograms: Angiograms, rows: NDArray[np.int64], device: str
 ) -> NDArray[np.float64]:
-    """Logits (n, 11) of these studies, from all their views without augmentation."""
+    """Return logits (n, 11) of these studies, from all their views without augmentation."""
     logits = [
         model(*Views.of(angiograms.batch(some, None, 0.0)).to(device)).double().cpu().numpy()
         for some in in_groups(rows, STUDIES_READ_TOGETHER)
@@ -104,7 +104,7 @@ class _Batch(NamedTuple):
 
 
 class _Teaching:
-    """The stage, as ``stence.fitting.loop`` runs it."""
+    """Training of the teacher as a stage of ``stence.fitting.loop``."""
 
     name = "teacher"
 
@@ -129,7 +129,7 @@ class _Teaching:
         return shuffled_batches(self._learned_from, self._config.batch_size, rng)
 
     def draw(self, rows: NDArray[np.int64], rng: np.random.Generator) -> _Batch:
-        """A random augmented version of each view."""
+        """Draw a random augmented version of each view."""
         views = Views.of(self._angiograms.batch(rows, rng, 0.0))
         return _Batch(views, torch.from_numpy(self._targets[rows]))
 
@@ -146,7 +146,7 @@ class _Teaching:
         rows = rows[~np.isnan(self._targets[rows]).any(axis=1)]
         if not len(rows):
             raise StenceError(
-                f"No angiogram of the {split} patients has a cath report that settles whether there is "
-                "stenosis: the teacher needs some in each split; wait for more."
+                f"No angiogram of the {split} patients has a cath report with known targets: the teacher "
+                "needs some in each split; wait for more."
             )
         return rows

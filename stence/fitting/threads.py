@@ -1,4 +1,4 @@
-"""Threads that torch uses on a CPU."""
+"""Number of CPU threads of torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads, where a number is given, for the time of the context."""
+    """Set torch's number of threads within the context. None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

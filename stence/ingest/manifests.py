@@ -228,7 +228,16 @@ class _Reader:
         study, site, indication = (
             plain_text(cells.get(name, "")) for name in ("study_id", "site", "indication")
         )
-        return ManifestRow(line, key, patient, study, time, local, site, indication)
+        return ManifestRow(
+            line=line,
+            record_key=key,
+            patient_id=patient,
+            study_id=study,
+            acquired_at=time,
+            local_timezone=local,
+            site=site,
+            indication=indication,
+        )
 
     def _record_key(self, path: str) -> str:
         key = posixpath.normpath(posixpath.join(self._folder, path))

@@ -109,14 +109,14 @@ def _study_row(study: Study, patients: Patients) -> StudyRow:
     if study.patient_id in patients.splits:
         said = (*said, str(split))
     return StudyRow(
-        study.study_id,
-        study.patient_id,
-        study.performed_at,
-        split,
-        max(study.degrees),
-        study.intervention_at,
-        study.report_key,
-        hashlib.sha256(repr(said).encode()).hexdigest(),
+        study_id=study.study_id,
+        patient_id=study.patient_id,
+        performed_at=study.performed_at,
+        split=split,
+        max_degree=max(study.degrees),
+        intervention_at=study.intervention_at,
+        report_key=study.report_key,
+        fingerprint=hashlib.sha256(repr(said).encode()).hexdigest(),
     )
 
 

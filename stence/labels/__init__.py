@@ -1,6 +1,6 @@
-"""Other labels than stenosis: any table of yes/no answers about ECGs -> a fine-tuned model and its report.
+"""Fine-tune a model for binary labels other than stenosis, from a table of ECG labels; report its metrics.
 
-What comes of it is for study: such a model is never registered, and scores nobody.
+The result is for research only: such a model is never registered and scores no patient.
 """
 
 from __future__ import annotations

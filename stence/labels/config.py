@@ -1,4 +1,4 @@
-"""The configuration of a fine-tuning for other labels: one readable YAML file."""
+"""Configuration of a fine-tuning for other labels: one YAML file."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from stence.presets import read_config
 
 PRESETS = Path(__file__).parent / "presets"
 RESERVED = ("record", "patient_id")
-"""Columns of a table that are no labels."""
+"""Columns of a table that are not labels."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
 
 
 class TableSource(BaseModel):
-    """Labels in a table: CSV or Parquet, a row an ECG, see ``stence.labels.table``."""
+    """Labels in a table: CSV or Parquet, one row per ECG, see ``stence.labels.table``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str = Field(min_length=1, description="The table's key in the store.")
-    labels: tuple[Name, ...] = Field(min_length=1, description="Its columns that are labels.")
+    labels: tuple[Name, ...] = Field(min_length=1, description="The table's label columns.")
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -36,34 +36,34 @@ class TableSource(BaseModel):
 
 
 class HeaderSource(BaseModel):
-    """Labels in the headers of WFDB records: diagnoses that stand there, see ``stence.labels.diagnoses``."""
+    """Labels from diagnoses in the headers of WFDB records, see ``stence.labels.diagnoses``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prefix: str = Field(min_length=1, description="Where the records lie in the store.")
+    prefix: str = Field(min_length=1, description="Prefix of the records in the store.")
     labels: dict[Name, tuple[str, ...]] = Field(
-        min_length=1, description="The diagnoses that make each label a yes: SNOMED CT codes or words."
+        min_length=1, description="Diagnoses that make each label positive: SNOMED CT codes or words."
     )
 
     @model_validator(mode="after")
     def _check_terms(self) -> Self:
         if empty := [name for name, terms in self.labels.items() if not all(terms) or not terms]:
-            raise ValueError(f"{', '.join(empty)}: name at least one diagnosis, and no empty one")
+            raise ValueError(f"{', '.join(empty)}: name at least one diagnosis, without empty ones")
         return self
 
 
 class LabelsConfig(BaseModel):
-    """All that decides what a fine-tuning for other labels makes of given data; kept in its report."""
+    """Hyperparameters of a fine-tuning for other labels; stored in its report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name = Field(description="Of the folder in the store that the results go to.")
+    name: Name = Field(description="Name of the results' folder in the store.")
     table: TableSource | None = None
     headers: HeaderSource | None = None
-    cpu_threads: int | None = Field(None, ge=1, description="Threads of torch on a CPU; none: its choice.")
+    cpu_threads: int | None = Field(None, ge=1, description="CPU threads of torch; none: its default.")
     finetuning: TrainingConfig
-    threshold: Rule = Field(Sensitivity(0.8), description="How each label's threshold is chosen.")
-    bootstrap_resamples: int = Field(1000, ge=100, description="Resamples of patients behind an interval.")
+    threshold: Rule = Field(Sensitivity(0.8), description="Rule that sets each label's threshold.")
+    bootstrap_resamples: int = Field(1000, ge=100, description="Resamples of patients per interval.")
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
@@ -73,7 +73,7 @@ class LabelsConfig(BaseModel):
 
     @property
     def source(self) -> TableSource | HeaderSource:
-        """Where the labels come from."""
+        """The source of the labels."""
         return self.table or cast(HeaderSource, self.headers)
 
     @property
@@ -83,8 +83,8 @@ class LabelsConfig(BaseModel):
 
 
 def load_config(name_or_path: str) -> LabelsConfig:
-    """The configuration of a preset's name, or in a YAML file.
+    """Read the configuration of a preset, given its name, or of a YAML file, given its path.
 
-    Raises ConfigurationError, which names every key that is unknown, missing or has an impossible value.
+    Raises ConfigurationError, which names every key that is unknown, missing or invalid.
     """
     return read_config(name_or_path, PRESETS, LabelsConfig, "labels")

@@ -1,7 +1,7 @@
-"""Diagnoses in the comments of WFDB headers, as two public collections write them.
+"""Read diagnoses from the comments of WFDB headers, in the formats of two public collections.
 
-PhysioNet/CinC Challenge 2021: SNOMED CT codes, ``#Dx: 426783006,164889003``. LUDB: words, one diagnosis a
-line after ``#<diagnoses>:``, as in ``#Ischemia: inferior wall.``
+PhysioNet/CinC Challenge 2021 uses SNOMED CT codes, ``#Dx: 426783006,164889003``. LUDB uses words, one
+diagnosis per line after ``#<diagnoses>:``, as in ``#Ischemia: inferior wall.``
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _WORDS_FOLLOW = re.compile(r"#\s*<diagnoses>\s*:(.*)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Diagnoses:
-    """What a header says: ``codes`` and ``words`` (small letters), each None where it does not use them."""
+    """Diagnoses of a header: ``codes`` and ``words`` (lower case); None if the header does not use them."""
 
     codes: frozenset[str] | None
     words: tuple[str, ...] | None
 
     def answer(self, terms: Sequence[str]) -> float:
-        """1 where any of the diagnoses ``terms`` stands there, else 0; NaN where the header cannot tell.
+        """Return 1 if the header holds any of the diagnoses ``terms``, else 0; NaN if unknown.
 
-        It cannot where it speaks in codes and no term is one, or in words and all terms are codes. Words also
-        name what refines them: ``Ischemia`` is said by ``Ischemia: inferior wall``.
+        The label is unknown if the header uses codes and no term is a code, or if it uses words and all terms
+        are codes. A word also matches its refinements: ``Ischemia`` matches ``Ischemia: inferior wall``.
         """
         codes = {term for term in terms if term.isdigit()}
         words = tuple(term.lower() for term in terms if not term.isdigit())
@@ -38,7 +38,7 @@ class Diagnoses:
 
 
 def read_diagnoses(header: bytes) -> Diagnoses | None:
-    """The diagnoses in a WFDB header, None where it has none to read."""
+    """Read the diagnoses in a WFDB header; None if there are none."""
     lines = [line.strip() for line in header.decode("utf-8", errors="replace").splitlines()]
     codes, words = _codes(lines), _words(lines)
     return None if codes is None and words is None else Diagnoses(codes, words)
@@ -50,7 +50,7 @@ def _codes(lines: Sequence[str]) -> frozenset[str] | None:
 
 
 def _words(lines: Sequence[str]) -> tuple[str, ...] | None:
-    """Every comment from the title on; a line of LUDB holds two, with a ``#`` between."""
+    """Collect the comments after the title; one line of LUDB holds two comments with a ``#`` between."""
     start = next((number for number, line in enumerate(lines) if _WORDS_FOLLOW.match(line)), None)
     if start is None:
         return None

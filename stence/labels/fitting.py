@@ -1,4 +1,4 @@
-"""Fine-tuning for other labels: a table of them and ECGs in the store -> a model and its report there."""
+"""Fine-tuning for other labels: from labels and ECGs in the store to a model and its report there."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from stence.registry.provenance import git_commit, libraries
 from stence.settings import Settings
 
 MIN_PATIENTS = 2
-"""With and without each label among the training patients."""
+"""Minimum training patients with, and without, each label."""
 REPORT, TEXT = "report.json", "report.md"
 
 
 def fit_labels(
     store: ObjectStore, settings: Settings, config: LabelsConfig, progress: Progress = silent
 ) -> LabelsReport:
-    """Fine-tune an encoder for the labels that a configuration names; the report.
+    """Fine-tune an encoder for the labels that a configuration names. Return the report.
 
-    Model and report are in the store below ``task_prefix`` + the report's ``folder``, the report last. A
-    killed training goes on where it stopped when it is started again with the same labels and configuration.
-    Raises ConfigurationError for a table that cannot be read and a device that is not there, StenceError
-    where too few patients have labels or the same training is at work already, WeightsError where the
-    weights to start from were not imported, and StoreUnavailableError.
+    Model and report are written to the store below ``task_prefix`` + the report's ``folder``, the report
+    last. A killed training resumes when it is started again with the same labels and configuration. Raises
+    ConfigurationError if the table cannot be read or the device is not available, StenceError if too few
+    patients have labels or the same training is already running, WeightsError if the initial weights were not
+    imported, and StoreUnavailableError.
     """
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
@@ -79,7 +79,7 @@ def fit_labels(
 
 
 def _check_size(ecgs: LabelledEcgs, names: tuple[str, ...]) -> None:
-    """Raise StenceError, which says what was found, where there is too little to learn or to judge from."""
+    """Raise StenceError, with the patient counts, if there are too few patients to train or evaluate."""
     counts = {
         name: {split: patients_by_answer(part, column) for split, part in ecgs.parts.items()}
         for column, name in enumerate(names)
@@ -95,10 +95,9 @@ def _check_size(ecgs: LabelledEcgs, names: tuple[str, ...]) -> None:
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(ecgs.left_out.items()))
     raise StenceError(
         f"Too few labelled patients: each label needs at least {MIN_PATIENTS} training patients with it "
-        f"and {MIN_PATIENTS} without, some label both among the validation patients, and every split an "
-        f"ECG. Leave rare labels out of the configuration, or add ECGs. Found, with + without:\n  "
-        + "\n  ".join(lines)
-        + f"\nLeft out: {left_out or 'nothing'}."
+        f"and {MIN_PATIENTS} without, at least one label needs both among the validation patients, and "
+        "every split needs an ECG. Leave rare labels out of the configuration, or add ECGs. Found, with + "
+        "without:\n  " + "\n  ".join(lines) + f"\nLeft out: {left_out or 'nothing'}."
     )
 
 

@@ -1,7 +1,7 @@
-"""Opening labelled ECGs: checked as for scoring, used once, split by patient, kept on disk for training.
+"""Open labelled ECGs: check them as for scoring, drop duplicates, split by patient, store for training.
 
-An ECG whose patient neither the table nor its file names is a patient of its own: where such a patient has
-several ECGs, they may fall into several splits. How many there are is counted.
+If neither the table nor the file names an ECG's patient, the ECG counts as a patient of its own. Several ECGs
+of such a patient may fall into different splits. The number of these ECGs is counted.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from stence.settings import Settings
 INDEX = "labels.json"
 EXTENSIONS = (".hea", ".dcm")
 ELSEWHERE = {Reason.OBJECT_MISSING, Reason.OBJECT_FORBIDDEN}
-"""Why an ECG may be there under the next extension: some stores forbid what does not exist."""
+"""Reasons to try the next extension: some stores answer "forbidden" for an object that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledEcgs:
-    """Labelled ECGs by split, how many were left out by reason, and how many are patients of their own."""
+    """Labelled ECGs by split, counts of excluded ECGs by reason, and number of ECGs without a patient."""
 
     parts: Mapping[Split, Part]
     left_out: Mapping[str, int]
@@ -74,10 +74,10 @@ def gather(
     progress: Progress,
     recipe: Recipe,
 ) -> LabelledEcgs:
-    """Open the table's ECGs and keep those that can be used in ``folder``; done only once for a folder.
+    """Open the table's ECGs and store the usable ECGs in ``folder``, unless the folder is complete.
 
-    They are kept for models that read what ``recipe`` makes; shorter ones are left out. An ECG that comes
-    twice is used once. Raises StoreUnavailableError.
+    The signals are prepared by ``recipe``; ECGs too short for it are left out. A duplicate ECG is used once.
+    Raises StoreUnavailableError.
     """
     if not (folder / INDEX).exists():
         _write(table, store, settings, folder, progress, recipe)
@@ -123,7 +123,7 @@ def _write(
 
 
 def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> _Opened | str:
-    """The ECG, or why it cannot be used."""
+    """Return the ECG, or the reason why it cannot be used."""
     try:
         key, files = _fetch(row.record, store, settings.max_object_bytes)
         identity = Identity(row.patient_id, otherwise=row.record)
@@ -135,7 +135,7 @@ def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe)
 
 
 def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, Mapping[str, bytes]]:
-    """The key of a record's main file, which ends in one of ``EXTENSIONS``, and its files."""
+    """Fetch a record. Return the key of its main file, with one of ``EXTENSIONS``, and its files."""
     *others, last = EXTENSIONS
     for extension in others:
         try:
@@ -147,7 +147,7 @@ def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, Mapp
 
 
 def _entry(row: Labelled, opened: _Opened, number: int, patient: int, place: int) -> Entry:
-    """The entry of one ECG, which is a study of its own: ``number``."""
+    """Build the entry of one ECG, which counts as study ``number``."""
     recording = opened.ecg.recording
     return Entry(
         content=opened.ecg.content_hash.hex(),

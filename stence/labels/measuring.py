@@ -1,4 +1,4 @@
-"""How good a fine-tuned model is at each label, by itself: nothing here depends on the other labels."""
+"""Evaluate a fine-tuned model on each label separately; no metric depends on the other labels."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from stence.fitting.finetuning import ecg_logits
 from stence.models import Calibration, RiskModel, Threshold, calibration
 
 MIN_TO_CALIBRATE = 10
-"""Patients with and without a label among those kept for calibration; fewer would bend its probabilities."""
+"""Minimum calibration patients with, and without, a label; fewer would distort its probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What belongs to a model beside its weights; ``metrics`` by label, as JSON."""
+    """Calibration, thresholds and metrics of a model; ``metrics`` by label, as JSON."""
 
     calibration: Calibration
     thresholds: Mapping[str, Threshold]
@@ -38,10 +38,10 @@ def measure(
     resamples: int,
     device: str,
 ) -> Measured:
-    """Calibrate each label, choose its threshold on the validation patients, and measure it on the test's.
+    """Calibrate each label, choose its threshold on validation patients, and evaluate it on test patients.
 
-    A label with fewer than ``MIN_TO_CALIBRATE`` patients of either answer keeps its probabilities, and
-    its metrics say so.
+    A label with fewer than ``MIN_TO_CALIBRATE`` patients with or without it is not calibrated, and its
+    metrics say so.
     """
     line, calibrated = _calibrate(ecg_logits(model, part := parts[Split.CALIBRATION], device), part)
     asked = {
@@ -62,7 +62,7 @@ def measure(
 
 
 def patients_by_answer(part: Part, column: int) -> tuple[int, int]:
-    """How many patients have an ECG with the label, and without."""
+    """Count the patients with an ECG that has the label, and with an ECG that does not."""
     label = part.labels[:, column]
     return len(np.unique(part.patients[label == 1])), len(np.unique(part.patients[label == 0]))
 
@@ -84,6 +84,6 @@ def _choose(rule: Rule, probabilities: NDArray[np.float64], part: Part, column: 
 def _known(
     probabilities: NDArray[np.float64], part: Part, column: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.int64]]:
-    """Probability, label and patient of the ECGs whose label is known, each (m,)."""
+    """Return probability, label and patient of the ECGs with a known label, each (m,)."""
     known = ~np.isnan(part.labels[:, column])
     return probabilities[known, column], part.labels[known, column], part.patients[known]

@@ -1,4 +1,4 @@
-"""The report of a fine-tuning for other labels: JSON with everything, and Markdown for people."""
+"""Report of a fine-tuning for other labels: complete as JSON, and as Markdown for people."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stence.models.calibration import Calibration
 from stence.registry.manifest import Architecture, Code, Part, Preprocessing, TrainingData
 
 NOT_FOR_SCORING = (
-    "For study: this model is not in the registry, and `stence score` knows nothing of it. "
-    "Figures are of the test patients, whom it never saw, with 95 % intervals from resampling patients."
+    "For research only: this model is not in the registry, and `stence score` does not use it. "
+    "All metrics are measured on test patients, with 95 % intervals from a bootstrap over patients."
 )
 COLUMNS = ("auroc", "auprc", "f1", "sensitivity", "specificity", "brier")
 FEW = 30
-"""Fewer test patients with, or without, a label than this say little."""
+"""With fewer test ECGs with, or without, a label, its metrics are uncertain."""
 
 
 class LabelsReport(Part):
@@ -35,7 +35,7 @@ class LabelsReport(Part):
     calibration: Calibration
     thresholds: dict[str, Threshold]
     data: TrainingData
-    without_patient: int = Field(description="ECGs that name no patient: each is taken as one of its own.")
+    without_patient: int = Field(description="ECGs that name no patient; each counts as a patient.")
     config: dict[str, Any]
     run: dict[str, Any] = Field(description="Start, device, epochs, best epoch, seconds.")
     metrics: dict[str, dict[str, Any]] = Field(description="By label, on the test patients.")
@@ -44,12 +44,12 @@ class LabelsReport(Part):
 
     @property
     def folder(self) -> str:
-        """Where it lies, below the prefix of such results."""
+        """The report's folder, below ``task_prefix``."""
         return f"{self.name}/{self.version}/"
 
 
 def markdown(report: LabelsReport) -> str:
-    """The report for people."""
+    """Write the report as Markdown for people."""
     sections = (
         f"# {report.name}: {report.version}",
         NOT_FOR_SCORING,
@@ -66,8 +66,8 @@ def markdown(report: LabelsReport) -> str:
 
 
 def metrics_table(report: LabelsReport) -> str:
-    """One row a label."""
-    head = ("label", "test patients", "ECGs", "with it", "threshold", *COLUMNS)
+    """Write the table of metrics, one row per label."""
+    head = ("label", "test patients", "ECGs", "cases", "threshold", *COLUMNS)
     rows = [
         (
             name,
@@ -83,7 +83,7 @@ def metrics_table(report: LabelsReport) -> str:
 
 
 def figure(measured: Mapping[str, float | None]) -> str:
-    """A figure with its interval; a dash where it is not defined."""
+    """Format a metric with its interval; a dash if it is not defined."""
     if measured["value"] is None:
         return "-"
     value, lower, upper = (f"{measured[part]:.2f}" for part in ("value", "lower", "upper"))
@@ -100,11 +100,11 @@ def _few(report: LabelsReport) -> str:
     blind = [name for name, measured in report.metrics.items() if not measured["validation_cases"]]
     lines = []
     if blind:
-        lines.append(f"No validation ECG with it to choose a threshold by: {', '.join(blind)}.")
+        lines.append(f"No validation ECG has the label, so no threshold was chosen: {', '.join(blind)}.")
     if few:
-        lines.append(f"Fewer than {FEW} test ECGs with or without it, so little is known: {', '.join(few)}.")
+        lines.append(f"Fewer than {FEW} test ECGs with or without the label, uncertain: {', '.join(few)}.")
     if raw:
-        lines.append(f"Not calibrated, for too few patients to calibrate on: {', '.join(raw)}.")
+        lines.append(f"Not calibrated, because too few calibration patients: {', '.join(raw)}.")
     return "\n".join(lines)
 
 
@@ -117,8 +117,8 @@ def _left_out(report: LabelsReport) -> str:
     lines = [f"Left out: {reason} {count}." for reason, count in sorted(report.data.left_out.items())]
     if report.without_patient:
         lines.append(
-            f"{report.without_patient} ECGs name no patient: each is taken as a patient of its own, so a "
-            "patient with several may be in more than one split."
+            f"{report.without_patient} ECGs name no patient: each counts as a patient of its own, so a "
+            "patient with several ECGs may be in several splits."
         )
     return "\n".join(f"- {line}" for line in lines)
 
@@ -130,7 +130,7 @@ def _training(report: LabelsReport) -> str:
         [
             f"- {report.architecture.encoder} from {report.run['encoder_start']}; "
             f"best of {history['epochs']} epochs: {history['best_epoch']}.",
-            f"- Mean AUROC of the validation patients there: {history['best_validation_auroc']:.3f}.",
+            f"- Mean validation AUROC of this epoch: {history['best_validation_auroc']:.3f}.",
             *(f"- Threshold: {rule}." for rule in rules),
             f"- stence {report.code.stence}, commit {report.code.git_commit or 'unknown'}, "
             f"{report.run['seconds']:g} s on {report.run['device']}.",

@@ -1,8 +1,8 @@
-"""Which ECG has which labels: from a table in the store, or from the headers of WFDB records.
+"""Read ECG labels from a table in the store, or from the headers of WFDB records.
 
 A table is CSV or Parquet with the columns ``record`` (the ECG's key in the store without ``.hea`` or
-``.dcm``), ``patient_id`` (may be missing or empty) and one a label: 1 or 0, true or false, empty where
-nobody knows. Rows that cannot be used are counted; so are records whose rows contradict each other.
+``.dcm``), ``patient_id`` (may be missing or empty) and one column per label: 1 or 0, true or false, empty if
+unknown. Unusable rows and records with contradictory rows are counted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNKNOWN = "record_without_known_label"
 NO_DIAGNOSES = "header_without_diagnoses"
 CLOSED = "header_not_readable"
 LOGGED_ROWS = 20
-"""Unusable rows that are logged one by one; all are counted."""
+"""Maximum number of unusable rows that are logged one by one; all are counted."""
 ANSWERS = {
     "": math.nan,
     **dict.fromkeys(("0", "0.0", "false"), 0.0),
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 
 class Labelled(NamedTuple):
-    """An ECG's labels: 1, 0, or NaN where unknown; whose it is, where the source says so."""
+    """An ECG's labels (1, 0, or NaN if unknown), and its patient if the source names one."""
 
     record: str
     patient_id: str | None
@@ -54,7 +54,7 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """The labelled ECGs in order of their records, and how many rows or records were left out, by reason."""
+    """The labelled ECGs sorted by record, and counts of excluded rows and records by reason."""
 
     names: tuple[str, ...]
     rows: tuple[Labelled, ...]
@@ -62,16 +62,16 @@ class LabelTable:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all of it."""
+        """SHA-256 over the names and rows."""
         return hashlib.sha256(repr((self.names, self.rows)).encode()).hexdigest()
 
 
 def read_labels(
     store: ObjectStore, settings: Settings, config: LabelsConfig, progress: Progress
 ) -> LabelTable:
-    """The labels that a configuration names.
+    """Read the labels that a configuration names.
 
-    Raises ConfigurationError where there is no such table, or it cannot be read; StoreUnavailableError.
+    Raises ConfigurationError if the table is missing or cannot be read; StoreUnavailableError.
     """
     if isinstance(config.source, TableSource):
         return _from_table(store, config.source)
@@ -101,7 +101,7 @@ def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
 
 
 def _row(cells: Cells | RowError, labels: tuple[str, ...]) -> Labelled | str:
-    """The row in the cells, or why it cannot be used."""
+    """Parse the cells into a row, or return the reason why they cannot be used."""
     if isinstance(cells, RowError):
         return cells.fault
     if not cells[ID]:

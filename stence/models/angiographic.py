@@ -18,7 +18,7 @@ THRESHOLD = 70.0
 
 
 def angiographic_targets(degrees: NDArray[np.floating], threshold: float = THRESHOLD) -> NDArray[np.float32]:
-    """Return the targets (n, 11) of studies: 1 where segment ``degrees`` (n, 16) in percent reach ``threshold``.
+    """Return the targets (n, 11) of studies with segment ``degrees`` (n, 16) in percent: 1 if severe.
 
     The row is NaN if a minor segment reaches the threshold and no major segment does. Such a patient is
     neither a case nor a control, as for the risk model's targets. Raises ValueError for another shape.

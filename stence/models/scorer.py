@@ -91,7 +91,7 @@ class RiskScorer:
         Raises ValueError unless the number of windows is that of the calibration.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
-            raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
+            raise ValueError(f"{self.model_version} takes (n, {self.windows}, 12, samples), got {ecgs.shape}")
         embeddings, logits = _infer(self._network, ecgs, self.device)
         calibrated = probabilities(self._calibration.apply(logits))
         return Scores(np.round(calibrated, DECIMALS), project(embeddings))
@@ -123,7 +123,7 @@ def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> _Inferred
     def infer(ecg: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         return network.embed_and_answer(torch.from_numpy(ecg[None].astype(np.float32)))
 
-    found = _nothing_yet(network, len(ecgs))
+    found = _empty_results(network, len(ecgs))
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -136,7 +136,7 @@ def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> _Inferred
 
 def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> _Inferred:
     block = np.zeros((BLOCK, *ecgs.shape[1:]), dtype=np.float32)
-    found = _nothing_yet(network, len(ecgs))
+    found = _empty_results(network, len(ecgs))
     for start in range(0, len(ecgs), BLOCK):
         part = ecgs[start : start + BLOCK]
         block[: len(part)] = part
@@ -147,5 +147,5 @@ def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) 
     return found
 
 
-def _nothing_yet(network: InferenceForm, count: int) -> _Inferred:
+def _empty_results(network: InferenceForm, count: int) -> _Inferred:
     return _Inferred(np.empty((count, network.size), np.float32), np.empty((count, network.outputs)))

@@ -161,7 +161,7 @@ class LocalStore:
 
     def _meaning(self, key: str, error: OSError, act: Act) -> StenceError:
         if error.errno in FORBIDDEN:
-            return ObjectForbiddenError(f"{self.url}: this user may not access an object; grant access", key)
+            return ObjectForbiddenError(f"{self.url}: this user may not read an object; grant the right", key)
         if error.errno in FULL:
             return StoreUnavailableError(f"{self.url} is full ({error.strerror}): free space there")
         if act == "write" and error.errno in MISPLACED:

@@ -70,7 +70,7 @@ ADVICE = {
     "AuthorizationHeaderMalformed": OTHER_REGION,
 }
 ARCHIVED = "it is archived; restore it in the store, then retry"
-KEY_DISABLED = "its encryption key cannot be used; enable the key, then retry"
+KEY_DISABLED = "the key that it is encrypted with cannot be used; enable the key, then retry"
 NOT_FOUND = {"NoSuchKey", "404"}
 THROTTLED = {"SlowDown", "RequestTimeout", "TooManyRequests", "429"}
 

@@ -118,7 +118,7 @@ class Transfer:
         self._seconds += time.monotonic() - began
         if part and self._seconds > GRACE_SECONDS + self.size / SLOWEST_BYTES_A_SECOND:
             raise ObjectUnreadableError(
-                f"the transfer is too slow: {self._seconds:.0f} s were not enough for {self.size} bytes; "
+                f"the object comes too slowly: {self._seconds:.0f} s were not enough for {self.size} bytes; "
                 "check the store, then retry",
                 self.key,
             )

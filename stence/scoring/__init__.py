@@ -1,4 +1,4 @@
-"""Scoring: what lies in the object store becomes scores, flags and quarantine in Postgres, exactly once."""
+"""Scoring: ECGs in the object store give scores, flags and quarantine rows in Postgres, exactly once."""
 
 from __future__ import annotations
 

@@ -1,19 +1,26 @@
-"""A bound on the bytes of ECG files that are in memory at once, whatever sizes they have."""
+"""Limit on the bytes of ECG files in memory, for files of any size."""
 
 from __future__ import annotations
 
 import threading
 
 COPIES = 2
-"""While a file comes in, its pieces and the whole that is made of them are in memory."""
+"""Copies of a file in memory during its download: its pieces, and the complete file."""
 
 
 class BudgetSpentError(Exception):
-    """There is no room for these bytes now."""
+    """The budget has no room for these bytes now."""
 
 
 class ByteBudget:
-    """So many bytes to be held by all threads together."""
+    """Budget of bytes in memory for all threads together.
+
+    >>> budget = ByteBudget(100)
+    >>> budget.take(80)
+    >>> budget.take(30)
+    Traceback (most recent call last):
+    stence.scoring.budget.BudgetSpentError
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -21,31 +28,31 @@ class ByteBudget:
         self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
-        """Hold ``size`` more bytes. Raises BudgetSpentError where that would be too many."""
+        """Reserve ``size`` bytes. Raises BudgetSpentError if this exceeds the limit."""
         with self._lock:
             if self._held + size > self._limit:
                 raise BudgetSpentError
             self._held += size
 
     def give_back(self, size: int) -> None:
-        """Hold ``size`` bytes less."""
+        """Release ``size`` bytes."""
         with self._lock:
             self._held -= size
 
 
 class Share:
-    """What one ECG holds of a budget."""
+    """Share of one ECG in a budget."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
         self._size = 0
 
     def admit(self, size: int) -> None:
-        """Make room for a file of ``size`` bytes. Raises BudgetSpentError."""
+        """Reserve room for a file of ``size`` bytes. Raises BudgetSpentError if there is none."""
         self._budget.take(COPIES * size)
         self._size += COPIES * size
 
     def release(self) -> None:
-        """Give all of it back."""
+        """Release all bytes of this share."""
         self._budget.give_back(self._size)
         self._size = 0

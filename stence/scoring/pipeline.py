@@ -1,8 +1,8 @@
-"""The pipeline: claim -> fetch -> decode, check, prepare -> infer -> write, all at the same time.
+"""The scoring pipeline: claim -> fetch -> decode, check, prepare -> infer -> write. Stages run concurrently.
 
-Fetching and preparing have threads of their own, inference has the calling thread, writing one more. What
-waits between two stages is bounded by ``settings.prefetch_batches``, the files among it by
-``settings.max_bytes_in_flight``: memory grows with neither the worklist nor what lies in the store.
+Fetching and preparing use thread pools, inference uses the calling thread, and writing one further thread.
+``settings.prefetch_batches`` limits the batches between two stages, ``settings.max_bytes_in_flight`` limits
+their files. So memory is independent of the size of the worklist and of the store.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from stence.scoring.writing import Refused, Result, Scored, Writer
 from stence.settings import Settings
 
 CLAIMS_TOGETHER = 16
-"""ECGs that a thread fetches or prepares in one go: handing over each by itself costs more than decoding."""
+"""ECGs that a thread fetches or prepares together. Passing single ECGs costs more than decoding them."""
 
 
 class Arrived(NamedTuple):
-    """An ECG whose files were fetched; None where they found no room in memory yet."""
+    """An ECG with its fetched files; None if they have no room in memory yet."""
 
     claim: Claim
     fetched: Fetched | None
@@ -46,7 +46,7 @@ class Arrived(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """An ECG on its way to the model; its signal stays behind."""
+    """An ECG ready for the model, without its signal."""
 
     claim: Claim
     facts: EcgFacts
@@ -59,7 +59,7 @@ Prepared = list[Ready | Refused]
 
 
 class Pools(NamedTuple):
-    """The threads of the stages."""
+    """Thread pools of the stages."""
 
     fetch: ThreadPoolExecutor
     prepare: ThreadPoolExecutor
@@ -67,7 +67,7 @@ class Pools(NamedTuple):
 
 
 class Pipeline:
-    """Works off a worklist with one model."""
+    """Scores the ECGs of a worklist with one model."""
 
     def __init__(
         self,
@@ -91,10 +91,10 @@ class Pipeline:
         self._one_at_a_time = threading.Lock()
 
     def run(self, limit: int, progress: Progress) -> int:
-        """Score up to ``limit`` ECGs; how many were claimed.
+        """Score up to ``limit`` ECGs, and return the number of claimed ECGs.
 
-        Raises StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``; what was
-        claimed and not written stays leased, for the run to give back.
+        Raises StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``. Claimed
+        ECGs without result then stay leased, and the run releases them.
         """
         done, writes = 0, deque[Future[None]]()
         with _pools(self._settings) as pools:
@@ -111,7 +111,7 @@ class Pipeline:
         return done
 
     def _batches(self, limit: int, pools: Pools) -> Iterator[Prepared]:
-        """Claimed batches, prepared; the next ones are fetched and prepared meanwhile."""
+        """Yield claimed and prepared batches. Next batches are fetched and prepared at the same time."""
         waiting: deque[list[Future[Prepared]]] = deque()
         claimed = 0
         while True:
@@ -132,7 +132,7 @@ class Pipeline:
             return self._worklist.claim(count)
 
     def _start(self, claims: Sequence[Claim], pools: Pools) -> Future[Prepared]:
-        # Fetching was submitted first and runs in other threads, so a preparing thread never waits in vain.
+        # Fetching is submitted first and runs in other threads, so a preparing thread never waits forever.
         fetched = pools.fetch.submit(self._fetch, claims)
         return pools.prepare.submit(lambda: self._prepare(fetched.result()))
 
@@ -152,7 +152,7 @@ class Pipeline:
         def action() -> Fetched:
             if share is None:
                 return fetch(self._store, claim.key, self._settings.max_object_bytes)
-            share.release()  # of a try before this one
+            share.release()  # bytes of an earlier attempt
             return fetch(self._store, claim.key, self._settings.max_object_bytes, share.admit)
 
         return retry(action, self._settings.outage_seconds, StoreUnavailableError)
@@ -161,12 +161,12 @@ class Pipeline:
         arrived.reverse()
         prepared: Prepared = []
         with self._timer("prepare"):
-            while arrived:  # emptied on the way, so that files that were given back are not held on to
+            while arrived:  # the list is emptied step by step, so released files leave the memory
                 prepared.append(self._prepared(*arrived.pop()))
         return prepared
 
     def _prepared(self, claim: Claim, fetched: Fetched | None, share: Share) -> Ready | Refused:
-        """What found no room when its turn came is fetched now, one at a time: it never waits for others."""
+        """Prepare an ECG. Files without room are fetched now, one ECG at a time, so none waits for others."""
         try:
             if fetched is not None:
                 return self._ready(claim, fetched)
@@ -190,7 +190,7 @@ class Pipeline:
         if ready:
             with self._timer("infer"):
                 scores = self._scorer.embed_and_score(np.stack([item.windows for item in ready]))
-            results += map(_judged, ready, *scores)
+            results += map(_result, ready, *scores)
         return results
 
     def _write(self, results: Sequence[Result]) -> None:
@@ -198,10 +198,10 @@ class Pipeline:
             self._writer.write(results)
 
 
-def _judged(item: Ready, probabilities: NDArray[np.float64], projection: NDArray[np.float32]) -> Result:
+def _result(item: Ready, probabilities: NDArray[np.float64], projection: NDArray[np.float32]) -> Result:
     if np.isfinite(probabilities).all():
         return Scored(item.claim, item.facts, item.profile, probabilities, projection, item.signals)
-    detail = "the model gave no number for this ECG: keep the file and report it with the model's version"
+    detail = "the model's probability is not finite: keep the file and report it with the model's version"
     return Refused(item.claim, Finding(Reason.SCORE_NOT_FINITE, detail), item.signals)
 
 
@@ -212,7 +212,7 @@ def _parts(claims: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
 
 @contextmanager
 def _pools(settings: Settings) -> Iterator[Pools]:
-    """Threads for a while; on an error what has not begun is dropped, what has begun ends."""
+    """Open the thread pools for a context. On an error, waiting tasks are dropped and running tasks end."""
     pools = Pools(
         ThreadPoolExecutor(settings.fetch_threads, "fetch"),
         ThreadPoolExecutor(settings.decode_threads, "prepare"),

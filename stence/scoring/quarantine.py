@@ -1,4 +1,4 @@
-"""What a person may do with ECGs and angiograms in quarantine."""
+"""Actions of a person on quarantined ECGs and angiograms: list, retry, dismiss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stence.database.tables import objects, quarantine
 def list_open(
     connection: Connection, *, reason: str | None = None, limit: int = 50
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of what is in quarantine, newest first."""
+    """Return columns and rows of the open quarantine entries, newest first."""
     q = quarantine.c
     statement = (
         select(q.id, objects.c.key, q.reason, q.lead, q.value, q.detail, q.entered_at)
@@ -30,13 +30,16 @@ def list_open(
 
 
 def retry(connection: Connection, *, ids: Sequence[int] | None = None, reason: str | None = None) -> int:
-    """Make open rows pending again, ECGs for every model: by ``ids``, by ``reason``, or all; how many."""
+    """Make open rows pending again, by ``ids``, by ``reason``, or all. Return their number.
+
+    ECGs become pending for every model.
+    """
     values = {"ids": list(ids) if ids else None, "reason": reason}
     return int(connection.execute(queries.statement("retry_quarantine"), values).scalar_one())
 
 
 def dismiss(connection: Connection, *, ids: Sequence[int], by: str) -> int:
-    """Leave open rows for good, so that their files count in no conflict of patients; how many."""
+    """Dismiss open rows permanently, and return their number. Dismissed files cause no patient conflicts."""
     statement = (
         update(quarantine)
         .where(quarantine.c.id.in_(ids), quarantine.c.state == "open")

@@ -1,4 +1,4 @@
-"""From an object in the store to an ECG ready for the model, or the reason why not."""
+"""Read an object of the store as a usable ECG, or give the reason why it is not usable."""
 
 from __future__ import annotations
 
@@ -36,11 +36,14 @@ from stence.objects.store import Admit
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose ECG it is, from when, where and why: what manifests say.
+    """Patient, time, site and indication of an ECG, from the manifests.
 
-    ``contradiction`` names their rows where those name different patients. ``local_timezone`` is that in
-    which the time was read. ``otherwise`` stands for the patient where neither file nor manifest names one;
-    None: that is refused.
+    ``contradiction`` names the manifest rows if they give different patients. ``local_timezone`` is the time
+    zone used to read the time. ``otherwise`` is the patient number if neither file nor manifest has one; None
+    refuses such an ECG.
+
+    >>> Identity(patient_id="12345", site="ward 3").patient_id
+    '12345'
     """
 
     patient_id: str | None = None
@@ -54,10 +57,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class UsableEcg:
-    """An ECG that passed all checks; ``warnings`` are remarks for the reader of its score.
+    """An ECG that passed all checks. ``warnings`` are remarks for the reader of its score.
 
-    ``patient_id`` is the patient's present number, ``named_id`` the one under which the ECG came.
-    ``local_timezone`` is that in which ``acquired_at`` was read, None where the source names its own.
+    ``patient_id`` is the patient's present number, ``named_id`` the number in the source. ``local_timezone``
+    is the time zone used to read ``acquired_at``; None if the source has its own.
     """
 
     recording: Recording
@@ -71,26 +74,26 @@ class UsableEcg:
     indication: str | None = None
 
     def facts(self) -> EcgFacts:
-        """What goes into the database of it."""
+        """Return the ECG's columns for the database."""
         recording = self.recording
         return EcgFacts(
-            self.content_hash,
-            self.named_id,
-            self.acquired_at,
-            self.local_timezone,
-            recording.device,
-            recording.sex,
-            recording.age,
-            recording.sampling_rate,
-            recording.seconds,
-            list(self.warnings),
-            self.site,
-            self.indication,
+            content_hash=self.content_hash,
+            patient_id=self.named_id,
+            acquired_at=self.acquired_at,
+            local_timezone=self.local_timezone,
+            device=recording.device,
+            sex=recording.sex,
+            age=recording.age,
+            sampling_rate=recording.sampling_rate,
+            seconds=recording.seconds,
+            warnings=list(self.warnings),
+            site=self.site,
+            indication=self.indication,
         )
 
 
 class EcgFacts(NamedTuple):
-    """An ECG without its signal, as columns of ``staged_results``; the patient is the one it came under."""
+    """An ECG without its signal, as columns of ``staged_results``. ``patient_id`` is that of the source."""
 
     content_hash: bytes
     patient_id: str
@@ -107,26 +110,29 @@ class EcgFacts(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """The files of an ECG by name, or why they cannot be had, and the keys of all signal files that it names.
+    """Files of an ECG by name, or the finding that prevents reading, and the keys of all its signal files.
 
-    ``signals`` is None where its header could not be read.
+    ``signals`` is None if the header cannot be read.
+
+    >>> Fetched({"100.dcm": b"..."}).usable()
+    {'100.dcm': b'...'}
     """
 
     files: Mapping[str, bytes] | Finding
     signals: tuple[str, ...] | None = None
 
     def usable(self) -> Mapping[str, bytes]:
-        """The files. Raises UnusableEcgError."""
+        """Return the files. Raises UnusableEcgError if they could not be read."""
         if isinstance(self.files, Finding):
             raise UnusableEcgError(self.files)
         return self.files
 
 
 def fetch(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None = None) -> Fetched:
-    """The content of an ECG's main file and of all files that it needs, of ``limit_bytes`` together at most.
+    """Fetch an ECG's main file and all files that it needs, up to ``limit_bytes`` together.
 
-    ``admit`` is told the size of each before it is read; what it raises passes through.
-    Raises StoreUnavailableError where the store does not answer.
+    ``admit`` is called with the size of each file before it is read. Its exceptions pass through. Raises
+    StoreUnavailableError if the store does not answer.
     """
     folder, name = posixpath.split(key)
     files: dict[str, bytes] = {}
@@ -147,10 +153,10 @@ def _get(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None) ->
     try:
         return store.get(key, limit_bytes, admit)
     except ObjectNotFoundError:
-        detail = f"{key} is not in the store; put it there, the next index takes it up"
+        detail = f"{key} is not in the store; put it there, and the next index will find it"
         raise refuse(Reason.OBJECT_MISSING, detail) from None
     except ObjectForbiddenError:
-        detail = f"{key} is closed to stence; grant it the right to read, then retry"
+        detail = f"stence may not read {key}; grant read access, then retry"
         raise refuse(Reason.OBJECT_FORBIDDEN, detail) from None
     except ObjectTooLargeError as error:
         raise refuse(Reason.OBJECT_TOO_LARGE, f"{key}: {error}") from None
@@ -161,9 +167,9 @@ def _get(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None) ->
 def take_in(
     key: str, files: Mapping[str, bytes], given: Identity, zone: ZoneInfo, patients: Patients = NOT_MERGED
 ) -> UsableEcg:
-    """Decode and check an ECG, and settle whose it is; ``zone`` is that of times which name none.
+    """Decode and check an ECG, and determine its patient. ``zone`` is the default time zone.
 
-    Raises UnusableEcgError with the first finding that the policy does not let pass.
+    Raises UnusableEcgError with the first finding for which the policy demands quarantine.
     """
     recording = decode(posixpath.basename(key), files)
     findings = check(recording)
@@ -184,7 +190,7 @@ def take_in(
 
 
 def _summed_up(findings: list[Finding]) -> Finding:
-    """The first finding whole, of the others reason and leads only: a bad ECG is bad in many ways."""
+    """Merge the findings: the first in full, reason and leads of the others. Bad ECGs often have several."""
     first, *others = findings
     leads: dict[Reason, list[str]] = {}
     for finding in others:
@@ -194,13 +200,13 @@ def _summed_up(findings: list[Finding]) -> Finding:
 
 
 def _patient(recording: Recording, given: Identity, patients: Patients) -> str:
-    """The number under which the ECG came: the file's, else the manifests'."""
+    """Return the patient number of the file, else of the manifests. Raises UnusableEcgError on a conflict."""
     if given.contradiction:
-        detail = f"manifests name different patients for it: {given.contradiction}; mend whichever is wrong"
+        detail = f"manifests name different patients for it: {given.contradiction}; correct the wrong one"
         raise refuse(Reason.PATIENT_MISMATCH, detail)
     named = [number for number in (recording.patient_id, given.patient_id) if number is not None]
     if len({patients.present(number) for number in named}) > 1:
-        detail = "the file and the manifest name different patients; mend whichever is wrong, then retry"
+        detail = "the file and the manifest name different patients; correct the wrong one, then retry"
         raise refuse(Reason.PATIENT_MISMATCH, detail)
     if named:
         return named[0]
@@ -211,7 +217,7 @@ def _patient(recording: Recording, given: Identity, patients: Patients) -> str:
 
 
 def _acquired_at(recording: Recording, given: Identity, zone: ZoneInfo) -> tuple[datetime | None, str | None]:
-    """The time, and the time zone that it was read in, None where the source names its own."""
+    """Return the time, and the time zone used to read it; None if the source has its own."""
     time = recording.acquired_at
     if time is None:
         return given.acquired_at, given.local_timezone

@@ -1,4 +1,4 @@
-"""What a person found out about a flagged ECG."""
+"""Reviews of flagged ECGs by a person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stence.database import queries
 from stence.errors import StenceError
 
 _REFUSED = {"22023", "P0002"}
-"""SQLSTATEs with which the function ``review_ecg`` refuses; its message says why."""
+"""SQLSTATEs of the function ``review_ecg`` for a refusal. Its message gives the reason."""
 
 
 class ReviewError(StenceError):
@@ -17,10 +17,10 @@ class ReviewError(StenceError):
 
 
 def review(connection: Connection, ecg_id: int, *, outcome: str, by: str, note: str | None = None) -> int:
-    """Record who judged an ECG, when, and with what outcome: confirmed or dismissed. Its flags follow.
+    """Record the review of an ECG by a person: confirmed or dismissed. Its flags get the same state.
 
-    Returns the number of the review. Raises ReviewError for an unknown ECG, for one without a flag that still
-    stands, and for another outcome.
+    Returns the number of the review. Raises ReviewError for an unknown ECG, an ECG without a valid flag, and
+    another outcome.
     """
     values = {"ecg_id": ecg_id, "outcome": outcome, "reviewed_by": by, "note": note}
     try:

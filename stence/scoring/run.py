@@ -1,4 +1,4 @@
-"""A run of the scorer: one model version, pinned from start to end, and a row in ``runs`` about it."""
+"""A scoring run: one model version, fixed from start to end, and its row in ``runs``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """A run in progress. Any number of runs, on any number of machines, may share a worklist."""
+    """A scoring run in progress. Any number of runs on any number of machines may share a worklist."""
 
     def __init__(
         self,
@@ -59,20 +59,20 @@ class Run:
         self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._timer, patients)
 
     def score(self, limit: int | None = None, progress: Progress = silent) -> int:
-        """Score up to ``limit`` ECGs (default: all); how many were brought to an end. 0 when none are left.
+        """Score up to ``limit`` ECGs (default: all), and return the number of finished ECGs.
 
-        May be called again after it failed.
+        0 means that none are left. The method may be called again after a failure.
         """
-        # What an earlier call held when it broke off, or claimed without hearing the answer.
+        # Leases of an earlier call that failed, or of a claim whose answer was lost.
         self._worklist.release()
         return self._pipeline.run(limit or sys.maxsize, progress)
 
     def kept_alive(self) -> AbstractContextManager[None]:
-        """Renew its leases for the time of the context."""
+        """Renew the leases of the run within the context."""
         return self._worklist.kept_alive()
 
     def begin(self) -> None:
-        """Record the run, close those whose process is dead, and bring the model's worklist up to date."""
+        """Record the run, close the runs of dead processes, and update the model's worklist."""
         row = {
             "id": self.id,
             "state": "running",
@@ -88,7 +88,7 @@ class Run:
         log.info("run %s of %s: %d ECGs are new to it", self.id, self._scorer.model_version, waiting)
 
     def end(self, state: str, error: BaseException | None = None) -> None:
-        """Give back what is not done, and record how the run ended."""
+        """Release unfinished ECGs, and record the end state of the run."""
         self._worklist.release()
         summary = self.summary()
         values = {
@@ -114,11 +114,11 @@ class Run:
         )
         about = {"run_id": self.id, "model_version": self._scorer.model_version}
         about |= connection.execute(window).mappings().one()
-        connection.execute(delete(monitoring_metrics).filter_by(run_id=self.id))  # of a try before this one
+        connection.execute(delete(monitoring_metrics).filter_by(run_id=self.id))  # of an earlier attempt
         connection.execute(insert(monitoring_metrics).values([about | m for m in summary.metrics()]))
 
     def summary(self) -> RunSummary:
-        """The counts as they are in the database now."""
+        """Return the present counts in the database."""
         return transact(self._engine, self._settings.outage_seconds, self._summary)
 
     def _summary(self, connection: Connection) -> RunSummary:
@@ -145,7 +145,7 @@ class Run:
 
 @contextmanager
 def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
-    """Begin a run, and record how the block ends: finished, interrupted (by a person or signal) or failed."""
+    """Begin a run, and record the end of the block: finished, interrupted (person or signal), or failed."""
     patients = transact(engine, settings.outage_seconds, load_patients)
     run = Run(engine, store, settings, scorer, patients)
     run.begin()

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a model."""
+"""Interface of a model for the scoring pipeline."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from stence.models import Scores, Threshold
 
 
 class Scorer(Protocol):
-    """A pinned model version; ``stence.models.RiskScorer`` is one."""
+    """Interface of a fixed model version. ``stence.models.RiskScorer`` implements it."""
 
     @property
     def model_version(self) -> str:
-        """The registered version."""
+        """Registered model version."""
 
     @property
     def preprocessing_version(self) -> str:
-        """How its ECGs must have been prepared."""
+        """Version of the required preprocessing."""
 
     @property
     def device(self) -> str:
-        """Where it runs: ``cpu`` or ``cuda``."""
+        """Device of the model: ``cpu`` or ``cuda``."""
 
     @property
     def thresholds(self) -> Mapping[str, Threshold]:
-        """From which probability on a target is flagged."""
+        """Decision thresholds of the flags, by target."""
 
     def prepare(self, recording: Recording) -> NDArray[np.float32]:
-        """What it reads of an ECG: (windows, 12, samples). Raises UnusableEcgError for one too short."""
+        """Preprocess an ECG to (windows, 12, samples). Raises UnusableEcgError if it is too short."""
 
     def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
-        """Probabilities (n, 6), and projections (n, 32) of what its encoder sees in them.
+        """Return probabilities (n, 6), and projections (n, 32) of the embeddings.
 
-        Of prepared ECGs (n, windows, 12, samples); what it says of one does not depend on the others.
+        ``ecgs`` are preprocessed (n, windows, 12, samples). Results of ECGs are independent of each other.
         """

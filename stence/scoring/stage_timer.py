@@ -1,4 +1,4 @@
-"""Seconds by stage, added up over threads."""
+"""Seconds by stage, summed over threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from contextlib import contextmanager
 
 
 class StageTimer:
-    """Adds up the time that threads spend in each stage; stages overlap, so they sum to more than the run."""
+    """Sums the time of all threads by stage. Stages overlap, so their sum can exceed the run's time.
+
+    >>> timer = StageTimer()
+    >>> with timer("fetch"):
+    ...     pass
+    >>> list(timer.seconds())
+    ['fetch']
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,7 +25,7 @@ class StageTimer:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Count the time of the block towards ``stage``."""
+        """Add the time of the block to ``stage``."""
         start = time.perf_counter()
         try:
             yield
@@ -28,6 +35,6 @@ class StageTimer:
                 self._seconds[stage] += passed
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by stage so far."""
+        """Return the seconds by stage so far."""
         with self._lock:
             return dict(self._seconds)

@@ -1,4 +1,4 @@
-"""What a run did, in numbers only: for its log, its Prefect artifacts, and ``monitoring_metrics``."""
+"""Summary of a scoring run in numbers, for its log, Prefect artifacts, and ``monitoring_metrics``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """Where the ECGs of the model's worklist were when the run ended, and how fast it went."""
+    """States of the worklist's ECGs at the end of a run, and the run's speed.
+
+    >>> ids = {"run_id": uuid.UUID(int=1), "model_version": "v1"}
+    >>> worklist = {"indexed": 5, "scored": 3, "quarantined": 1, "pending": 1}
+    >>> by_run = {"scored_by_run": 3, "quarantined_by_run": 1, "seconds": 2.0, "seconds_by_stage": {}}
+    >>> RunSummary(**ids, **worklist, **by_run, refusals={"too_short": 1}, flagged={}).ecgs_per_second
+    2.0
+    """
 
     run_id: uuid.UUID
     model_version: str
@@ -27,11 +34,11 @@ class RunSummary:
 
     @property
     def ecgs_per_second(self) -> float:
-        """ECGs that this run brought to an end, a second."""
+        """ECGs per second that this run finished."""
         return (self.scored_by_run + self.quarantined_by_run) / max(self.seconds, 1e-9)
 
     def counts(self) -> dict[str, int]:
-        """The four counts of the worklist: ``indexed = scored + quarantined + pending``."""
+        """Return the four counts of the worklist: ``indexed = scored + quarantined + pending``."""
         return {
             "indexed": self.indexed,
             "scored": self.scored,
@@ -40,7 +47,7 @@ class RunSummary:
         }
 
     def text(self) -> str:
-        """One line for a log."""
+        """Return a line for the log."""
         return (
             f"indexed {self.indexed} = scored {self.scored} + quarantined {self.quarantined} + "
             f"pending {self.pending}; this run scored {self.scored_by_run}, quarantined "
@@ -48,7 +55,7 @@ class RunSummary:
         )
 
     def table(self) -> list[dict[str, Any]]:
-        """Rows for a table: the counts, this run's share, refusals by reason, flags by target."""
+        """Return rows for a table: the counts, the run's own counts, refusals by reason, flags by target."""
         by_run = {
             "scored by this run": self.scored_by_run,
             "quarantined by this run": self.quarantined_by_run,
@@ -58,7 +65,7 @@ class RunSummary:
         return [{"what": k, "ECGs": v} for k, v in (self.counts() | by_run | refusals | flagged).items()]
 
     def markdown(self) -> str:
-        """A short report."""
+        """Return a short report."""
         stages = "".join(f"| {stage} | {s:.1f} |\n" for stage, s in self.seconds_by_stage.items())
         return (
             f"Model **{self.model_version}**, run `{self.run_id}`\n\n{self.text()}\n\n"
@@ -66,7 +73,7 @@ class RunSummary:
         )
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """Rows of ``monitoring_metrics``, without run, model and time."""
+        """Yield rows of ``monitoring_metrics``, without run, model and time."""
         for name, count in self.counts().items():
             yield _metric(f"ecgs_{name}", count)
         yield _metric("ecgs_scored_by_run", self.scored_by_run)

@@ -1,8 +1,8 @@
-"""A run's hold on the worklist: claims, and leases that keep other scorers away while it works.
+"""Worklist of a run: claims of ECGs, with leases that exclude other scorers.
 
-Postgres is the only arbiter. A claim is one statement (``FOR UPDATE SKIP LOCKED``); its attempt number is
-checked again in the transaction that writes the scores, so a scorer that was given up for dead can still be
-alive and do no harm.
+Postgres is the only arbiter. A claim is one statement (``FOR UPDATE SKIP LOCKED``). Its attempt number is a
+fencing token: the transaction that writes the scores checks it again. So a slow scorer with an expired lease
+does no harm.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class Claim(NamedTuple):
-    """An ECG that this run may score: its file, and what manifests say of it."""
+    """An ECG that this run may score: its file, and its data in manifests."""
 
     object_id: int
     key: str
@@ -45,7 +45,7 @@ class Claim(NamedTuple):
 
     @property
     def identity(self) -> Identity:
-        """What manifests say of it."""
+        """Identity of the ECG by the manifests."""
         return Identity(
             self.patient_id,
             self.acquired_at,
@@ -57,7 +57,7 @@ class Claim(NamedTuple):
 
 
 class Worklist:
-    """The worklist of one model, as one run sees it."""
+    """Worklist of one model, for one run."""
 
     def __init__(self, engine: Engine, settings: Settings, model_version: str, run_id: uuid.UUID) -> None:
         self._engine = engine
@@ -65,18 +65,18 @@ class Worklist:
         self._who = {"model_version": model_version, "run_id": run_id}
 
     def enqueue(self) -> int:
-        """Add what was indexed since the last run; how many rows became pending."""
+        """Add the ECGs indexed since the last run, and return the number of new pending rows."""
         return self._execute("enqueue")
 
     def claim(self, limit: int) -> list[Claim]:
-        """Lease up to ``limit`` ECGs; none when nobody's are left but those that others hold."""
+        """Lease up to ``limit`` ECGs. The list is empty if others hold all that remain."""
         values = {"limit": limit, "lease_seconds": self._settings.lease_seconds}
         return [Claim(*row) for row in self._rows("claim", **values)]
 
     def claim_or_wait(self, limit: int) -> list[Claim]:
-        """Like ``claim``, but where other scorers hold the rest, wait for them: they finish, or fall silent.
+        """Claim like ``claim``, but wait while other scorers hold the rest, until they finish or stop.
 
-        Waits no longer than one lease.
+        The wait is at most one lease.
         """
         claims = self.claim(limit)
         waited = 0.0
@@ -89,11 +89,11 @@ class Worklist:
         return claims
 
     def release(self) -> int:
-        """Give back what this run still holds, for instance of a claim whose answer was lost; how many."""
+        """Release all leases of this run, and return their number. A lost claim may have left some."""
         return self._execute("release_leases")
 
     def still_held(self, claims: Sequence[Claim]) -> set[Claim]:
-        """The claims among these that no other scorer has taken over, as it may when leases ran out."""
+        """Return the claims that no other scorer took over. Scorers may take over expired leases."""
         rows = self._rows("still_held", object_ids=[claim.object_id for claim in claims])
         found = {tuple(row) for row in rows}
         held = {claim for claim in claims if (claim.object_id, claim.attempt) in found}
@@ -102,7 +102,7 @@ class Worklist:
         return held
 
     def kept_alive(self) -> AbstractContextManager[None]:
-        """Renew the leases of the run and of its claims, so that a slow model does not lose them."""
+        """Renew the leases of the run and its claims within the context, so a slow model keeps them."""
 
         def renew() -> None:
             values = self._who | {"lease_seconds": self._settings.lease_seconds}
@@ -119,7 +119,7 @@ class Worklist:
         return self._transact(lambda connection: self._run(connection, name, values).all())
 
     def _execute(self, name: str) -> int:
-        """Number of rows that the statement changed."""
+        """Execute the statement, and return the number of changed rows."""
         return self._transact(lambda connection: self._run(connection, name, {}).rowcount)
 
     def _run(self, connection: Connection, name: str, values: Mapping[str, object]) -> CursorResult[Any]:

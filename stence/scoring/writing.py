@@ -1,4 +1,4 @@
-"""Writing a batch: scores, flags, quarantine and worklist in one transaction: nothing is ever half done."""
+"""Write a batch: scores, flags, quarantine and worklist, in one transaction."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COLUMNS = (
 )
 
 PARTS_STEPS = ("parts_01_replace", "parts_02_signals", "parts_03_settle", "parts_04_versions")
-"""Statements of ``sql/statements`` that note which files belong to a batch's records, in this order."""
+"""Statements of ``sql/statements`` that record the files of a batch's records, in this order."""
 STEPS = (
     "write_03_dismissed",
     "write_03_withdraw_replaced",
@@ -60,11 +60,11 @@ STEPS = (
     "write_11_settled",
     "write_12_done",
 )
-"""Statements of ``sql/statements`` that take a staged batch to its tables, in this order."""
+"""Statements of ``sql/statements`` that copy a staged batch to its tables, in this order."""
 
 
 class Scored(NamedTuple):
-    """An ECG, its probabilities (6,), and the random projection (32,) of its embedding."""
+    """A scored ECG: probabilities (6,), and the random projection (32,) of its embedding."""
 
     claim: Claim
     facts: EcgFacts
@@ -72,7 +72,7 @@ class Scored(NamedTuple):
     probabilities: NDArray[np.float64]
     projection: NDArray[np.float32]
     signals: tuple[str, ...] | None = None
-    """Keys of the signal files that it names."""
+    """Keys of the signal files in its header."""
 
 
 class Refused(NamedTuple):
@@ -81,7 +81,7 @@ class Refused(NamedTuple):
     claim: Claim
     finding: Finding
     signals: tuple[str, ...] | None = None
-    """Keys of the signal files that it names; None where that could not be read."""
+    """Keys of the signal files in its header; None if the header cannot be read."""
 
 
 Result = Scored | Refused
@@ -104,10 +104,10 @@ class Writer:
         }
 
     def write(self, results: Sequence[Result]) -> None:
-        """Write a batch, once, whatever happens: results that another scorer has taken over are dropped.
+        """Write a batch exactly once. Results of ECGs that another scorer took over are dropped.
 
-        A value that Postgres does not take costs its own ECG, which goes to quarantine. Raises
-        DatabaseUnavailableError when Postgres stays away; the batch's leases then run out.
+        An ECG with a value that Postgres refuses goes to quarantine; the others are written. Raises
+        DatabaseUnavailableError if Postgres does not return; the batch's leases then expire.
         """
         try:
             transact(self._engine, self._outage_seconds, self._write, results)
@@ -117,7 +117,7 @@ class Writer:
             self._find_culprit(results, error)
 
     def _find_culprit(self, results: Sequence[Result], error: Exception) -> None:
-        """Write each half by itself; what cannot be halved is the culprit."""
+        """Find the ECG with the refused value by bisection: write each half separately."""
         if len(results) > 1:
             middle = len(results) // 2
             self.write(results[:middle])
@@ -139,7 +139,7 @@ class Writer:
             self._execute(connection, step)
 
     def _execute(self, connection: Connection, step: str) -> int:
-        """Execute a statement of ``sql/statements``; how many rows it changed."""
+        """Execute a statement of ``sql/statements``, and return the number of changed rows."""
         statement = queries.statement(step)
         values = {name: self._values[name] for name in statement.compile().params}
         return connection.execute(statement, values).rowcount
@@ -148,12 +148,12 @@ class Writer:
 def _advice(error: Exception) -> str:
     return (
         f"Postgres does not take one of its values ({data_fault(error)}): send the file again from the ECG "
-        "system, and where that does not help report it"
+        "system; report it if that does not help"
     )
 
 
 def _parts(results: Iterable[Result]) -> Iterator[tuple[int, str]]:
-    """Signal files of another name than their header's, with the header's number."""
+    """Yield signal files whose name differs from their header's, with the header's object id."""
     for result in results:
         name = record_key(result.claim.key)
         for key in result.signals or ():
@@ -177,5 +177,5 @@ def _row(result: Result) -> tuple[Any, ...]:
 
 
 def _array(figures: NDArray[np.floating]) -> str:
-    """An array as COPY reads it, to six digits: psycopg would take ten times as long over its numbers."""
+    """Format an array for COPY, with six digits. psycopg's own formatting takes ten times as long."""
     return "{" + ",".join(["%.6g"] * len(figures)) % tuple(figures.tolist()) + "}"

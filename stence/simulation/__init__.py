@@ -1,4 +1,4 @@
-"""The practice hospital: patients, coronary disease, routine ECGs and cath reports with a known link."""
+"""The practice hospital: simulated patients, coronary disease, ECGs and cath reports with known relations."""
 
 from __future__ import annotations
 

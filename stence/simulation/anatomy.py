@@ -1,4 +1,4 @@
-"""Normal coronary anatomy: which branch runs where on the heart, how wide it is, and which feeds the back."""
+"""Normal coronary anatomy: course and diameter of each branch, and coronary dominance."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ Place = tuple[float, float, float]
 
 
 class Branch(NamedTuple):
-    """An artery: AHA segment (0: none), parent (empty: the aorta) and where on it (0-1) it leaves, the places
-    it passes after that, and inner diameters in mm at its start and end (Dodge et al. 1992)."""
+    """An artery: AHA segment (0: none), parent (empty: the aorta), position of its origin on the parent
+    (0-1), the places it passes, and inner diameters in mm at its start and end (Dodge et al. 1992)."""
 
     name: str
     segment: int
@@ -24,7 +24,7 @@ class Branch(NamedTuple):
 
 RIGHT_OSTIUM: Place = (40, -8, 0.38)
 LEFT_OSTIUM: Place = (-28, -6, 0.58)
-"""Where the arteries leave the aorta."""
+"""Origins of the arteries at the aorta."""
 RIGHT_BRANCHES = (
     Branch("proximal RCA", 1, "", 0, ((47, -5, 0.72), (57, 0, 0.98), (72, 2, 1.0)), 3.9, 3.6),
     Branch("mid RCA", 2, "proximal RCA", 1, ((90, 3, 1.0), (110, 4, 1.0)), 3.5, 3.1),
@@ -54,11 +54,11 @@ LEFT_BRANCHES = (
         "marginal 2", 16, "distal LCX", 0.45, ((-106, 14, 1.0), (-108, 32, 1.0), (-107, 50, 1.0)), 1.6, 0.7
     ),
 )
-"""The 16 segments of the American Heart Association, and branches without a number; parents come first."""
+"""The 16 segments of the American Heart Association, and branches without number; parents come first."""
 
 
 class Dominance(NamedTuple):
-    """How common it is; courses other than usual; what diameters are multiplied with (Dodge et al. 1992)."""
+    """A type of dominance: frequency, unusual courses, and factors of diameters (Dodge et al. 1992)."""
 
     share: float
     courses: Mapping[str, tuple[Place, ...]]

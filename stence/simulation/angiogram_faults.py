@@ -1,4 +1,4 @@
-"""The ways in which angiograms of a real archive are useless, and why a careful reader says so."""
+"""Faults injected into simulated angiograms, with the expected reason of the refusal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _single_still(file: FileDataset, run: Run, number: int) -> None:
 
 
 def _other_patient(file: FileDataset, run: Run, number: int) -> None:
-    """The patient admitted before, under this study's accession number."""
+    """Name the patient admitted before, under this study's accession number."""
     file.PatientID = str(subject_id(number - 1))
 
 
@@ -54,16 +54,16 @@ REASONS = MappingProxyType(
         "wrong patient": "patient_mismatch",
     }
 )
-"""Every fault, and the reason under which the file should be quarantined."""
+"""Every fault, and the expected reason in quarantine."""
 
 
 def draw_fault(rng: np.random.Generator) -> str | None:
-    """The run's fault, each as likely as another; None for most."""
+    """Draw the run's fault, all with equal probability; None for most runs."""
     return str(rng.choice(list(REASONS))) if rng.random() < SHARE else None
 
 
 def spoilt(rng: np.random.Generator, file: FileDataset, run: Run, number: int, fault: str | None) -> bytes:
-    """The file's bytes with the fault in it; ``number`` is the patient's."""
+    """Return the file's bytes with the fault; ``number`` is the patient's."""
     spoil = _SPOIL.get(fault or "")
     if spoil is not None:
         spoil(file, run, number)

@@ -1,4 +1,4 @@
-"""Writes XA DICOM files: multi-frame X-ray angiograms, JPEG Baseline, RLE or uncompressed."""
+"""Write XA DICOM files: multi-frame X-ray angiograms, JPEG Baseline, RLE or uncompressed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHARES = (0.97, 0.015, 0.015)
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Whose study it is, and what the cath report calls it."""
+    """A cath study: its patient, its id in the cath report, and its time."""
 
     patient: Patient
     study_id: int
@@ -37,12 +37,12 @@ class Study:
 
 
 def draw_syntax(rng: np.random.Generator) -> UID:
-    """How a run is stored: nearly all are JPEG Baseline."""
+    """Draw a run's transfer syntax: nearly all are JPEG Baseline."""
     return _SYNTAXES[int(rng.choice(len(_SYNTAXES), p=_SHARES))]
 
 
 def angiogram_dataset(study: Study, run: Run, syntax: UID) -> FileDataset:
-    """The X-Ray Angiographic Image IOD (DICOM PS3.3 A.14) of one run."""
+    """Build the X-Ray Angiographic Image IOD (DICOM PS3.3 A.14) of one run."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = XRayAngiographicImageStorage
     meta.MediaStorageSOPInstanceUID = UID(f"2.25.{study.study_id}4{run.number:02d}")
@@ -64,7 +64,7 @@ def angiogram_dataset(study: Study, run: Run, syntax: UID) -> FileDataset:
 
 
 def _set_study(file: FileDataset, study: Study) -> None:
-    """Whose it is and when it began."""
+    """Set patient, study identifiers and start time."""
     patient, number = study.patient, study.study_id
     file.ReferringPhysicianName = file.PatientName = file.PatientBirthDate = ""
     file.PatientID, file.PatientSex = str(patient.subject_id), patient.sex
@@ -76,7 +76,7 @@ def _set_study(file: FileDataset, study: Study) -> None:
 
 
 def set_frames(file: FileDataset, frames: NDArray[np.float32]) -> None:
-    """Put frames (n, rows, columns) of 0-1 into the file, the way its transfer syntax has them."""
+    """Encode frames (n, rows, columns) of 0-1 into the file, in its transfer syntax."""
     syntax = file.file_meta.TransferSyntaxUID
     bits = 12 if syntax == ExplicitVRLittleEndian else 8
     counts = (frames * np.float32(2**bits - 1) + np.float32(0.5)).astype(np.uint8 if bits == 8 else "<u2")
@@ -103,7 +103,7 @@ def _jpeg(frame: NDArray[np.uint8]) -> bytes:
 
 
 def content_of(file: FileDataset) -> bytes:
-    """The file's bytes."""
+    """Return the file's bytes."""
     content = BytesIO()
     file.save_as(content, enforce_file_format=True)
     return content.getvalue()

@@ -1,4 +1,4 @@
-"""Coronary angiography of a patient: which runs are made, and what is seen in their frames."""
+"""Simulate a patient's coronary angiography: its runs and their frames."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stence.simulation.patients import Patient
 
 _LEFT_VIEWS = ((-25.0, -22.0), (42.0, 24.0), (-20.0, 28.0), (2.0, 32.0), (42.0, -24.0))
 _RIGHT_VIEWS = ((38.0, 2.0), (-30.0, 2.0), (8.0, 26.0))
-"""Usual primary and secondary angles in degrees: the first ones are in every study."""
+"""Usual primary and secondary angles in degrees; the first views are in every study."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A cine of one artery: frames (n, rows, columns) of grey 0-1, ``frame_seconds`` apart."""
+    """A cine run of one artery: frames (n, rows, columns) of grey 0-1, ``frame_seconds`` apart."""
 
     number: int
     right: bool
@@ -34,7 +34,7 @@ class Run:
 
 
 def draw_runs(rng: np.random.Generator, patient: Patient, started_at: datetime) -> Iterator[Run]:
-    """A study's three to five runs, the left artery first."""
+    """Yield a study's three to five runs, the left artery first."""
     tree = draw_tree(rng, patient.sex, patient.degrees)
     detector = Detector(
         photons=rng.uniform(500, 1000),
@@ -58,7 +58,7 @@ def draw_runs(rng: np.random.Generator, patient: Patient, started_at: datetime) 
 
 
 def _draw_views(rng: np.random.Generator) -> list[tuple[bool, tuple[float, float]]]:
-    """Whether of the right artery, and the angles, in the order of the study."""
+    """Draw the views in order: True for the right artery, and primary and secondary angle."""
     left, right = int(rng.integers(2, 4)), int(rng.integers(1, 3))
     more_left = rng.permutation(len(_LEFT_VIEWS) - 2)[: left - 2] + 2
     more_right = rng.permutation(len(_RIGHT_VIEWS) - 1)[: right - 1] + 1
@@ -67,6 +67,6 @@ def _draw_views(rng: np.random.Generator) -> list[tuple[bool, tuple[float, float
 
 
 def _middle(tree: Tree, right: bool) -> NDArray[np.float64]:
-    """Between the ends of the injected artery, in each direction."""
+    """Return the centre of the injected artery's bounding box."""
     points = tree.points[tree.right == right]
     return (points.min(axis=0) + points.max(axis=0)) / 2

@@ -1,4 +1,4 @@
-"""Who comes for an ECG on a routine day, when, where and why."""
+"""Simulate the ECG arrivals of a routine day: patient, time, site, machine and indication."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from stence.simulation.referral import indication
 
 _WEEKDAY = np.array([1, 1, 1, 1, 1, 1, 2, 4, 8, 10, 10, 9, 7, 7, 8, 7, 5, 4, 3, 3, 2, 2, 1, 1])
 _WEEKEND = np.array([2, 2, 1, 1, 1, 2, 3, 4, 5, 6, 6, 6, 5, 5, 5, 5, 5, 5, 5, 4, 4, 3, 3, 2])
-"""ECGs by hour, in proportion."""
+"""Relative number of ECGs by hour."""
 WEEKDAY_SHARE, WEEKEND_SHARE = 1.18, 0.55
-"""ECGs of a day, as shares of the mean day's."""
+"""ECGs of a weekday and a weekend day, as shares of the mean day."""
 
 _OPENING = date(2026, 1, 1)
 _FIRST_NUMBER, _NUMBERS_A_DAY = 1_000_000, 2_000
-"""Numbers from here on, so many for each day since: nobody is of the archive, and nobody comes twice."""
+"""First patient number, and numbers per day: nobody is in the archive, and nobody comes twice."""
 FIRST_DAY = _OPENING + timedelta(days=14)
-"""Two weeks of patients precede it, who may be examined from then on."""
+"""First day that can be simulated; patients of the two weeks before may be examined from then on."""
 LAST_DAY = _OPENING + timedelta(days=(9_999_990 - _FIRST_NUMBER) // _NUMBERS_A_DAY - 1)
 MAX_ECGS = 1_400
-"""A mean day's; chance does not bring as many as there are numbers."""
+"""Maximum ECGs of a mean day, so that a random day does not exceed the available numbers."""
 
-# Each draws from a generator of its own: what one changes is nothing to the others.
+# Each purpose has its own random generator, so that a change of one does not change the others.
 _PERSON, _SIGNAL, _REFERRAL, _FAULT = (), (1,), (2,), (3,)
 _DAY = (4,)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A patient, and the ECG that is about to be taken; ``reason`` is its indication."""
+    """A patient and the ECG to record; ``reason`` is its indication."""
 
     patient: Patient
     reason: str
@@ -46,29 +46,29 @@ class Arrival:
 
     @property
     def ecg_study_id(self) -> int:
-        """Eight digits from 50 million on; those of the archive lie below."""
+        """Study id of the ECG: eight digits from 50 million on; ids of the archive are lower."""
         return self.patient.subject_id + 40_000_000
 
     @property
     def cath_study_id(self) -> int:
-        """Eight digits from 60 million on."""
+        """Study id of the cath study: eight digits from 60 million on."""
         return self.patient.subject_id + 50_000_000
 
 
 def arrivals(seed: int, ecgs_per_day: int, day: date, fault: FeedFault) -> Iterator[Arrival]:
-    """The day's ECGs in the order of time; as many as chance will have it, fewer at weekends."""
+    """Yield the day's ECGs in order of time; their number is random, with fewer at weekends."""
     first = _FIRST_NUMBER + _NUMBERS_A_DAY * (day - _OPENING).days
     for place, taken_at in enumerate(_times(_generator(seed, first, _DAY), ecgs_per_day, day)):
         yield _arrival(seed, first + place, taken_at, fault)
 
 
 def signal_generator(seed: int, arrival: Arrival) -> np.random.Generator:
-    """For heart, noise and whatever else shapes the recording."""
+    """Return the generator for heart, noise and everything else in the recording."""
     return _generator(seed, arrival.patient.number, _SIGNAL)
 
 
 def referral_generator(seed: int, arrival: Arrival) -> np.random.Generator:
-    """For what becomes of the patient afterwards."""
+    """Return the generator for the patient's referral."""
     return _generator(seed, arrival.patient.number, _REFERRAL)
 
 

@@ -1,4 +1,4 @@
-"""The heart as one moving dipole: Gaussian waves in X, Y, Z, and the leads that look at it.
+"""The heart as one moving dipole: Gaussian waves in X, Y, Z, and their projection on the leads.
 
 Waves: sums of Gaussians as in Sameni et al. 2007 (EURASIP J. Adv. Signal Process. 2007:43407), after
 McSharry et al. 2003 (IEEE Trans. Biomed. Eng. 50:289). Axes: X to the left, Y to the feet, Z to the back;
@@ -29,17 +29,17 @@ LEAD_FIELD = np.array(
         [0.831, 0.076, 0.230],
     ]
 )
-"""Dower's rows for I, II, V1-V6."""
+"""Rows of Dower's matrix for I, II, V1-V6."""
 TOWARDS = np.array([[0.45, 0.05, -0.89], [0.93, -0.25, 0.27], [-0.05, 0.98, 0.19]])
 """Unit vectors (3, 3) from the heart's centre to the muscle of LAD, LCX and RCA."""
 ISCHAEMIA_SPREAD, SCAR_SPREAD = 0.72, 0.85
-"""Standard deviations of what looks like ischaemia or scar in one ECG and is not."""
+"""Standard deviations of apparent ischaemia and scar, in an ECG, without disease."""
 VISIT_SHARE = 0.2
-"""Share of that variance which changes from one ECG to the next of the same person."""
+"""Share of this variance that changes between two ECGs of the same person."""
 
 
 class Manifest(NamedTuple):
-    """What of ischaemia and scar shows by territory (3,), in units of a fully ischaemic or scarred one."""
+    """Visible ischaemia and scar by territory (3,), in units of a fully ischaemic or scarred territory."""
 
     ischaemia: NDArray[np.float64]
     scar: NDArray[np.float64]
@@ -47,7 +47,7 @@ class Manifest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Heart:
-    """How one person's heart and torso differ from the mean; the person's own part of ``Manifest``."""
+    """Differences of a person's heart and torso from the mean, and the person's part of ``Manifest``."""
 
     gain: float
     atrial_gain: float
@@ -62,7 +62,7 @@ class Heart:
 
 
 def draw_heart(rng: np.random.Generator, patient: Patient) -> Heart:
-    """Between-patient differences, with the known effects of age, sex and hypertrophy."""
+    """Draw between-patient differences, with the known effects of age, sex and hypertrophy."""
     decades = (patient.age - 63) / 10
     woman = patient.sex == "F"
     axis, depth, tilt = rng.normal(
@@ -91,13 +91,13 @@ def draw_heart(rng: np.random.Generator, patient: Patient) -> Heart:
 
 
 def confounders(patient: Patient, heart_rate: float) -> NDArray[np.float64]:
-    """What hypertrophy (strain, mostly lateral), rate and age add to the ischaemia that shows, (3,)."""
+    """Return the visible ischaemia (3,) caused by hypertrophy (strain, mostly lateral), rate and age."""
     common = 0.15 * (heart_rate - 72) / 20 + 0.05 * (patient.age - 63) / 10
     return common + patient.hypertrophy * np.array([0.15, 0.45, 0.1])
 
 
 def ventricles(heart: Heart, manifest: Manifest) -> tuple[Waves, Waves]:
-    """Depolarisation (QRS) and repolarisation (ST-T) of a conducted beat.
+    """Compute depolarisation (QRS) and repolarisation (ST-T) of a conducted beat.
 
     With u_k pointing to territory k, m_k its manifest ischaemia and q_k its manifest scar, in units of
     the heart's gain:
@@ -120,10 +120,10 @@ def ventricles(heart: Heart, manifest: Manifest) -> tuple[Waves, Waves]:
 
 
 def leads(heart: Heart, manifest: Manifest, rhythm: Rhythm, samples: int, rate: float) -> NDArray[np.float32]:
-    """The clean leads I, II, V1-V6 (8, samples) in mV at ``rate`` Hz.
+    """Compute the noise-free leads I, II, V1-V6 (8, samples) in mV at ``rate`` Hz.
 
-    P waves keep their distance to the next R peak, ST-T its distance to the last one, stretched with the
-    cube root of the preceding RR (Fridericia 1920).
+    P waves have a fixed distance to the next R peak. ST-T has a fixed distance to the last R peak, stretched
+    with the cube root of the preceding RR (Fridericia 1920).
     """
     time = np.arange(samples, dtype=np.float32) / np.float32(rate)
     last = np.searchsorted(rhythm.r_peaks, time, side="right") - 1
@@ -146,7 +146,7 @@ def leads(heart: Heart, manifest: Manifest, rhythm: Rhythm, samples: int, rate: 
 
 
 def _rotation(frontal: float, horizontal: float, sagittal: float) -> NDArray[np.float64]:
-    """Turn by degrees about Z (axis), Y (clockwise seen from the feet) and X."""
+    """Return the rotation by degrees about Z (axis), Y (clockwise seen from the feet) and X."""
     angles = np.deg2rad([frontal, horizontal, sagittal])
     (cz, cy, cx), (sz, sy, sx) = np.cos(angles), np.sin(angles)
     about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])

@@ -1,4 +1,4 @@
-"""What lies in the way of the rays besides the vessels: lungs, heart, diaphragm, spine and ribs."""
+"""Tissue in the X-ray path besides the vessels: lungs, heart, diaphragm, spine and ribs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stence.simulation.fluoroscopy import PIXEL_MM, SIZE, CArm, Image
 
 _SPINE = np.array([-8.0, 70.0, 0.0])
 _HEART = np.array([12.0, -18.0, -20.0])
-"""Middle of each in patient coordinates, mm."""
+"""Centres of spine and heart in patient coordinates, mm."""
 
 
 def draw_chest(rng: np.random.Generator, arm: CArm) -> Image:
-    """Tissue in mm of water (SIZE, SIZE) at the C-arm's angles."""
+    """Draw the tissue in mm of water (SIZE, SIZE) at the C-arm's angles."""
     spine = arm.axes @ (_SPINE - arm.centre)
     heart = arm.axes @ (_HEART - arm.centre)
     chest = np.empty((SIZE, SIZE), dtype=np.float32)
@@ -42,8 +42,8 @@ def _fill(
     ribs: NDArray[np.float64],
     clouds: Image,
 ) -> None:
-    """Sum up the depths. In mm from the middle of the image: spine (place, tilt, first disc), heart (right,
-    down), the diaphragm's dome (down, right), ribs (first one, slope)."""
+    """Fill ``chest`` with the sum of all depths. In mm from the image's centre: spine (place, tilt, first
+    disc), heart (right, down), the diaphragm's dome (down, right), ribs (first rib, slope)."""
     for row in range(SIZE):
         v = (row - (SIZE - 1) / 2) * PIXEL_MM
         for column in range(SIZE):
@@ -65,14 +65,14 @@ def _fill(
 
 @compiled
 def _step(x: float) -> float:
-    """The logistic function: from 0 well below 0 to 1 well above."""
+    """Compute the logistic function."""
     if abs(x) > 9:
         return 1.0 if x > 0 else 0.0
     return 1 / (1 + math.exp(-x))
 
 
 def _clouds(rng: np.random.Generator, patches: int, depth: float) -> Image:
-    """Blurred spots of tissue (SIZE, SIZE), so many ``patches`` from side to side."""
+    """Draw blurred spots of tissue (SIZE, SIZE), ``patches`` spots from side to side."""
     away = np.arange(SIZE)[:, None] * (patches / SIZE) - np.arange(patches + 1)
     spot = np.exp(-(away**2) / 0.7)
     return (spot @ rng.normal(0, depth, (patches + 1, patches + 1)) @ spot.T).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Coronary disease by the 16 segments of the American Heart Association, and what it does to the muscle."""
+"""Coronary disease in the 16 segments of the American Heart Association, and its effect on the muscle."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LAD_SEGMENTS = (6, 7, 8, 9, 10)
 LCX_SEGMENTS = (11, 12, 13, 14, 15, 16)
 MAIN_STEM = 5
 
-# How readily a segment narrows: the proximal and mid LAD and the RCA lead, the main stem is rare.
+# Proneness of the segments to narrowing: high in the proximal and mid LAD and the RCA, low in the main stem.
 _PRONENESS = np.array(
     [-1.2, -1.0, -1.4, -2.3, -2.9, -0.9, -0.8, -2.0, -1.9, -2.3, -1.5, -2.1, -1.6, -2.5, -2.7, -2.6]
 )
-# How much muscle lies behind a segment: share of its territory that goes short.
+# Supply of the segments: share of the territory's muscle behind the segment.
 _SUPPLY = np.array([1, 1, 0.9, 0.5, 1, 1, 0.95, 0.6, 0.5, 0.4, 1, 0.6, 0.9, 0.5, 0.4, 0.4])
 _ARTERY = np.array([2] * 4 + [3] + [0] * 5 + [1] * 6)
 """Index of each segment's artery: LAD, LCX, RCA, main stem."""
@@ -35,8 +35,8 @@ class Trees(NamedTuple):
 def draw_trees(rng: np.random.Generator, burden: NDArray[np.float64]) -> Trees:
     """Draw a tree for each burden (n,).
 
-    A segment's liability is burden + proneness + what its artery shares + its own part; degrees are its
-    logistic function in steps of 5 %: below 25 % nothing is reported, from 95 % on the vessel is occluded.
+    A segment's liability is burden + proneness + the artery's random part + the segment's random part. The
+    degree is its logistic function in steps of 5 %; below 25 % it is 0, from 95 % on it is 100 (occluded).
     """
     n = len(burden)
     artery = 0.7 * rng.standard_normal((n, 4))
@@ -51,16 +51,16 @@ def draw_trees(rng: np.random.Generator, burden: NDArray[np.float64]) -> Trees:
 
 
 def ischaemia(degrees: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Lack of flow reserve by territory (..., 3), 0 to 1, for degrees (..., 16) in percent.
+    """Compute the loss of flow reserve by territory (..., 3), 0 to 1, for degrees (..., 16) in percent.
 
-    Flow reserve is untouched up to about 50 % narrowing and spent near 90 % (Gould & Lipscomb 1974):
-    a logistic curve with its middle at 68 %.
+    Flow reserve is normal up to about 50 % narrowing and exhausted near 90 % (Gould & Lipscomb 1974). The
+    model is a logistic curve with its middle at 68 %.
     """
     return worst_by_territory(_SUPPLY * expit((degrees - 68) / 6))
 
 
 def worst_by_territory(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Maximum over each territory's segments (..., 3); the main stem feeds both LAD and LCX."""
+    """Compute the maximum over each territory's segments (..., 3); the main stem feeds both LAD and LCX."""
     columns = [
         values[..., [segment - 1 for segment in segments]].max(axis=-1)
         for segments in ((*LAD_SEGMENTS, MAIN_STEM), (*LCX_SEGMENTS, MAIN_STEM), RCA_SEGMENTS)

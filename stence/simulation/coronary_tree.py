@@ -1,9 +1,9 @@
-"""A person's coronary tree in space: centrelines and radii of the 16 segments, narrowed as the truth says.
+"""A person's coronary tree in space: centrelines and radii of the 16 segments, with the true narrowings.
 
-Coordinates are the patient's as in DICOM (x to the left, y to the back, z to the head), mm from the middle
-of the heart's base. Arteries lie on half an ellipsoid, the epicardium: a place is (theta, phi, lift), theta
-around the long axis from the anterior groove towards the right ventricle, phi from the base (0 degrees) to
-the apex (90 degrees), lift the share of the way out to the surface.
+Coordinates are the patient's as in DICOM (x to the left, y to the back, z to the head), in mm from the centre
+of the heart's base. Arteries are on half an ellipsoid, the epicardium. A place is (theta, phi, lift): theta
+is the angle around the long axis from the anterior groove towards the right ventricle, phi the angle from the
+base (0 degrees) to the apex (90 degrees), lift the share of the distance from the axis to the surface.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from stence.simulation.anatomy import (
 STEP_MM = 0.5
 """Distance between two points of a centreline."""
 TO_APEX = np.array([0.62, -0.58, -0.53]) / np.linalg.norm([0.62, -0.58, -0.53])
-"""Long axis: left, anterior, down."""
+"""Direction of the long axis: left, anterior, down."""
 _ACROSS = np.cross([-0.72, -0.69, -0.09], TO_APEX)
 _TO_GROOVE = _ACROSS / np.linalg.norm(_ACROSS)
-"""From the long axis to the anterior groove: up, anterior, left."""
+"""Direction from the long axis to the anterior groove: up, anterior, left."""
 _TO_RIGHT = np.cross(TO_APEX, _TO_GROOVE)
-"""From the septum to the free wall of the right ventricle."""
+"""Direction from the septum to the free wall of the right ventricle."""
 _AXES_MM = np.array([82.0, 34.0, 46.0, 40.0])
-"""Base to apex; then from the long axis to the anterior groove, to the right and to the left."""
+"""Half-axes: base to apex; long axis to the anterior groove, to the right and to the left."""
 
 
 class Tree(NamedTuple):
     """Points of all centrelines, about ``STEP_MM`` apart.
 
-    points (n, 3) in mm; radius (n,) in mm, every narrowing included; length (n,) of centreline in mm that a
-    point stands for; way (n,) from the ostium in mm; segment (n,), 0 or 1-16; right (n,), whether it is the
-    right artery's; filled (n,), whether contrast gets there: nothing beyond an occlusion is.
+    points (n, 3) in mm; radius (n,) in mm with narrowings; length (n,) of centreline per point in mm; way
+    (n,) from the ostium in mm; segment (n,), 0 or 1-16; right (n,), True in the right artery; filled (n,),
+    True if contrast agent reaches the point, which it does not beyond an occlusion.
     """
 
     points: NDArray[np.float64]
@@ -55,7 +55,7 @@ class Tree(NamedTuple):
 
 
 class _Person(NamedTuple):
-    """axes (4,) in mm, as ``_AXES_MM``; calibre: what all diameters are multiplied with."""
+    """A person's anatomy: axes (4,) in mm, as ``_AXES_MM``; calibre is a factor of all diameters."""
 
     axes: NDArray[np.float64]
     calibre: float
@@ -63,7 +63,7 @@ class _Person(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """Where a branch begins: place (3,), way from the ostium in mm, and whether contrast gets there."""
+    """Start of a branch: place (3,), distance from the ostium in mm, True if contrast agent reaches it."""
 
     place: NDArray[np.float64]
     way: float
@@ -71,21 +71,21 @@ class _Start(NamedTuple):
 
 
 class _Laid(NamedTuple):
-    """A branch with its places (n, 3)."""
+    """A finished branch with its places (n, 3)."""
 
     places: NDArray[np.float64]
     vessel: Tree
 
     def start(self, share: float) -> _Start:
-        """Where a branch leaves that does so at this share of the length."""
+        """Return the start of a child branch at this share of the length."""
         at = round(share * (len(self.places) - 1))
         return _Start(self.places[at], float(self.vessel.way[at]), bool(self.vessel.filled[at]))
 
 
 def draw_tree(rng: np.random.Generator, sex: str, degrees: NDArray[np.int64]) -> Tree:
-    """One person's tree with the degrees (16,) in percent, each at a random place of its segment.
+    """Draw one person's tree with the degrees (16,) in percent, each at a random place of its segment.
 
-    What is drawn does not depend on the degrees: the same generator gives the same course, healthy or not.
+    The course does not depend on the degrees: the same generator gives the same course, healthy or not.
     """
     person = _draw_person(rng, sex)
     vessels: list[Tree] = []
@@ -115,7 +115,7 @@ def _draw_person(rng: np.random.Generator, sex: str) -> _Person:
 def _lay(
     rng: np.random.Generator, branch: Branch, right: bool, start: _Start, person: _Person, degree: int
 ) -> _Laid:
-    """The branch from its start on, as it is in this person."""
+    """Draw one branch of this person, from its start."""
     places = np.array(person.dominance.courses.get(branch.name, branch.places))
     places += rng.normal(0, 1, places.shape) * (3.0, 1.8, 0.012)
     places = _wound(rng, _resampled(np.vstack([start.place, places]), person.axes))
@@ -139,7 +139,7 @@ def _lay(
 
 
 def _resampled(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Smoothly through the places (k, 3), in steps of ``STEP_MM``."""
+    """Interpolate the places (k, 3) smoothly in steps of ``STEP_MM``."""
     course = _smooth(places)
     steps = np.linalg.norm(np.diff(_in_space(course, axes), axis=0), axis=1)
     along = np.append(0, np.cumsum(steps))
@@ -148,7 +148,7 @@ def _resampled(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArra
 
 
 def _smooth(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Catmull and Rom's spline through places (k, 3), 16 points from each to the next."""
+    """Evaluate the Catmull-Rom spline through places (k, 3), 16 points per interval."""
     slope = np.gradient(places, axis=0)
     t = (np.arange(16) / 16)[:, None]
     before = places[:-1, None] * (2 * t**3 - 3 * t**2 + 1) + slope[:-1, None] * (t**3 - 2 * t**2 + t)
@@ -157,7 +157,7 @@ def _smooth(places: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _wound(rng: np.random.Generator, places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The course (n, 3) with the windings that arteries have, none where it begins."""
+    """Add random windings to the course (n, 3), none at its start."""
     along = STEP_MM * np.arange(len(places))
     waves = 2 * np.pi * (along[:, None] / rng.uniform(14, 40, 3) + rng.uniform(0, 1, 3))
     return (
@@ -166,7 +166,7 @@ def _wound(rng: np.random.Generator, places: NDArray[np.float64]) -> NDArray[np.
 
 
 def _in_space(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (n, 3) in mm for places (n, 3)."""
+    """Convert places (n, 3) to points (n, 3) in mm."""
     theta, phi, lift = np.radians(places[:, 0]), np.radians(places[:, 1]), places[:, 2]
     width = lift * np.cos(phi)
     sideways = np.where(np.sin(theta) > 0, axes[2], axes[3]) * np.sin(theta) * width
@@ -175,9 +175,9 @@ def _in_space(places: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray
 
 
 def _bump(along: NDArray[np.float64], middle: float, half_mm: float) -> NDArray[np.float64]:
-    """A raised cosine over a branch, given the way along it (n,) in mm: 1 at one point, 0 outside.
+    """Compute a raised cosine along a branch at distances (n,) in mm: 1 at its centre, 0 outside.
 
-    ``middle`` is a share of the branch; no narrowing is longer than 0.7 of it.
+    ``middle`` is the centre as a share of the branch; the narrowing is at most 0.7 of the branch long.
     """
     centre = along[np.abs(along - middle * along[-1]).argmin()]
     half = min(half_mm, 0.35 * along[-1])

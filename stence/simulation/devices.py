@@ -1,4 +1,4 @@
-"""The electrocardiographs of two sites: what they are called, how they filter, and how they count."""
+"""The electrocardiographs of two sites: names, filters and digitisation."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Device:
     rate: int = 500
 
     def digitise(self, leads: NDArray[np.float32], rate: float) -> NDArray[np.int16]:
-        """Counts (12, n) in the order of ``LEADS`` from I, II, V1-V6 (8, n) in mV.
+        """Digitise I, II, V1-V6 (8, n) in mV to counts (12, n) in the order of ``LEADS``.
 
-        III, aVR, aVL and aVF are computed from the counts of I and II, as the machines do.
+        III, aVR, aVL and aVF are computed from the counts of I and II, as real machines do.
         """
         low_pass = _low_pass(min(self.bandwidth, 0.4 * rate), rate)
         settled = sosfilt_zi(low_pass)[:, None, :] * leads[:, :1]
@@ -62,17 +62,17 @@ SITES = {
     "main building": {FILTERED_CART: 0.75, WARD_CART: 0.25},
     "outpatient clinic": {CLINIC_CART: 0.6, WARD_CART: 0.4},
 }
-"""Each site's machines and their share of its ECGs."""
+"""Each site's machines and their shares of the site's ECGs."""
 SITE_SHARES = {"main building": 0.7, "outpatient clinic": 0.3}
 """Each site's share of the patients."""
 
 
 def draw_site(rng: np.random.Generator) -> str:
-    """Where a patient goes."""
+    """Draw a patient's site."""
     return str(rng.choice(list(SITE_SHARES), p=list(SITE_SHARES.values())))
 
 
 def draw_device(rng: np.random.Generator, site: str) -> Device:
-    """The machine that happens to be free."""
+    """Draw a machine of the site."""
     devices, shares = zip(*SITES[site].items(), strict=True)
     return devices[int(rng.choice(len(devices), p=shares))]

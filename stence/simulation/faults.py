@@ -1,4 +1,4 @@
-"""The ways in which files of a real archive are broken, and what a careful reader does with each."""
+"""Faults injected into simulated ECGs, as in a real archive, with the expected outcome of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _flat_lead(rng: np.random.Generator, counts: Counts) -> Counts:
 
 
 def _lead_off(rng: np.random.Generator, counts: Counts) -> Counts:
-    """A chest electrode falls off: from there on the lead rests at the amplifier's rail."""
+    """A chest electrode falls off: from then on the lead stays at the amplifier's limit."""
     counts[rng.integers(6, 12), rng.integers(counts.shape[1] // 2) :] = 32767
     return counts
 
@@ -42,7 +42,7 @@ def _too_short(rng: np.random.Generator, counts: Counts) -> Counts:
 
 
 def _invalid_stretch(rng: np.random.Generator, counts: Counts) -> Counts:
-    """Samples that the machine could not take have a code of their own."""
+    """Samples that the machine could not record have a special code."""
     half = counts.shape[1] // 2
     start = rng.integers(half)
     counts[rng.choice(12, 4, replace=False), start : start + half] = INVALID
@@ -50,13 +50,13 @@ def _invalid_stretch(rng: np.random.Generator, counts: Counts) -> Counts:
 
 
 def _saturated(rng: np.random.Generator, counts: Counts) -> Counts:
-    """Gain set far too high: the signal runs into the rails."""
+    """The gain is far too high, so the signal saturates."""
     middle = np.median(counts, axis=1, keepdims=True)
     return np.clip((counts - middle) * 400, -32767, 32767).astype(np.int16)
 
 
 def _limb_leads_swapped(rng: np.random.Generator, counts: Counts) -> Counts:
-    """Left and right arm exchanged: I inverted, II with III, aVR with aVL (about each lead's middle)."""
+    """Left and right arm are swapped: I inverted, II with III, aVR with aVL (about each lead's median)."""
     middle = np.median(counts[0]).astype(np.int16)
     swapped = counts[[0, 2, 1, 4, 3, 5, 6, 7, 8, 9, 10, 11]]
     swapped[0] = 2 * middle - swapped[0]
@@ -128,22 +128,22 @@ EXPECTED = MappingProxyType(
         WRONG_PATIENT: "conflict",
     }
 )
-"""Every fault, and what should become of the recording."""
+"""Every fault, and the expected outcome for the recording."""
 
 
 def draw_fault(rng: np.random.Generator, file_format: str) -> str | None:
-    """The recording's fault, each as likely as another; None for most. DICOM has no signal file to lose."""
+    """Draw the recording's fault, all with equal probability; None for most. DICOM has no signal file."""
     possible = [fault for fault in EXPECTED if file_format == "wfdb" or fault != NO_SIGNAL_FILE]
     return str(rng.choice(possible)) if rng.random() < SHARE else None
 
 
 def spoil_signal(rng: np.random.Generator, ecg: Ecg, fault: str | None) -> Ecg:
-    """The recording with the fault in its signal, if it is one of those."""
+    """Apply the fault to the recording's signal, if it is a signal fault."""
     spoil = SIGNAL_FAULTS.get(fault or "")
     return replace(ecg, counts=spoil(rng, ecg.counts.copy())) if spoil else ecg
 
 
 def spoil_files(rng: np.random.Generator, files: Files, fault: str | None) -> Files:
-    """The files with the fault in them, if it is one of those; never none at all."""
+    """Apply the fault to the files, if it is a file fault; at least one file is left."""
     spoil = FILE_FAULTS.get(fault or "")
     return spoil(rng, files) if spoil else files

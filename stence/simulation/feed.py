@@ -1,6 +1,6 @@
-"""Routine days of the practice hospital: ECGs as they come in, day after day.
+"""Routine days of the practice hospital: the ECGs of each day.
 
-Every day is drawn by itself: the same seed gives the same bytes, whatever days were written before.
+Every day is drawn independently: the same seed gives the same bytes, regardless of days written before.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from stence.simulation.writer import Writer
 
 @dataclass(frozen=True, slots=True)
 class FeedConfig:
-    """So many ``days`` from ``first_day`` on, each of ``ecgs_per_day`` on average over the week.
+    """``days`` from ``first_day`` on, with ``ecgs_per_day`` as the mean over the week.
 
-    ``fault`` is one of ``FEED_FAULTS`` and lies on all of the days. ``processes`` share the days among them
-    and change no byte. Raises ConfigurationError for an unknown fault and days out of the calendar.
+    ``fault``, one of ``FEED_FAULTS``, affects all these days. ``processes`` work on days in parallel and do
+    not change the output. Raises ConfigurationError for an unknown fault, or days outside the calendar.
     """
 
     seed: int = 7
@@ -43,27 +43,27 @@ class FeedConfig:
 
     def __post_init__(self) -> None:
         if self.fault is not None and self.fault not in FEED_FAULTS:
-            raise ConfigurationError(f"There is no fault {self.fault}: {', '.join(FEED_FAULTS)}")
+            raise ConfigurationError(f"There is no fault {self.fault}; known: {', '.join(FEED_FAULTS)}")
         if not 0 <= self.ecgs_per_day <= MAX_ECGS:
-            raise ConfigurationError(f"{self.ecgs_per_day} ECGs a day are not between 0 and {MAX_ECGS}")
+            raise ConfigurationError(f"{self.ecgs_per_day} ECGs per day are not between 0 and {MAX_ECGS}")
         if self.first_day < FIRST_DAY or self.first_day + timedelta(days=self.days) > LAST_DAY:
             raise ConfigurationError(f"Days are simulated from {FIRST_DAY} to {LAST_DAY} only")
 
     @property
     def dates(self) -> list[date]:
-        """The days."""
+        """The simulated days."""
         return [self.first_day + timedelta(days=number) for number in range(self.days)]
 
     @property
     def planted(self) -> FeedFault:
-        """What is wrong with the days, if anything."""
+        """The injected fault; ``SOUND`` without any."""
         return FEED_FAULTS[self.fault] if self.fault else SOUND
 
 
 def simulate_days(store: ObjectStore, settings: Settings, config: FeedConfig, progress: Progress) -> int:
-    """Write each day's ECGs with a manifest of their own, and the truth aside; how many ECGs.
+    """Write each day's ECGs, manifest and truth. Return the number of ECGs.
 
-    Memory holds a few dozen files and one day's tables a process. Raises StoreUnavailableError.
+    Memory holds a few dozen files and one day's tables per process. Raises StoreUnavailableError.
     """
     written = 0
     write_day = partial(_write_day, store.url, settings, config)
@@ -103,7 +103,7 @@ def _write_day(store_url: str, settings: Settings, config: FeedConfig, day: date
 
 
 def _recording(config: FeedConfig, arrival: Arrival) -> tuple[Visit, dict[str, bytes]]:
-    """What is recorded, and the files that are sent of it; 3 % are broken or odd, as in the archive."""
+    """Simulate one recording and its files; 3 % have a fault, as in the archive."""
     rng = signal_generator(config.seed, arrival)
     heart, resting_rate = draw_heart(rng, arrival.patient), draw_resting_rate(rng)
     place = Place(0, arrival.ecg_study_id, arrival.taken_at, arrival.device)
@@ -118,7 +118,7 @@ def _manifest_row(arrival: Arrival) -> tuple[object, ...]:
 
 
 def _truth_row(key: str, arrival: Arrival, visit: Visit) -> tuple[object, ...]:
-    fault = None if visit.fault in (SENT_AGAIN, WRONG_PATIENT) else visit.fault  # nothing is sent twice here
+    fault = None if visit.fault in (SENT_AGAIN, WRONG_PATIENT) else visit.fault  # the feed has no duplicates
     patient, expected = arrival.patient, EXPECTED[fault] if fault else "scored"
     model, rate = visit.ecg.device.model, round(visit.rhythm.heart_rate, 1)
     return key, patient.subject_id, model, rate, fault or "", expected, *patient.degrees.tolist()

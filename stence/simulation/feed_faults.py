@@ -1,6 +1,6 @@
-"""What can go wrong at a hospital from one day to the next, planted into routine days to see who notices.
+"""Sudden faults of a hospital, injected into routine days to test the monitoring.
 
-Each fault changes one thing and leaves every other as on the sound day of the same seed.
+Each fault changes one thing. Everything else is as on the sound day of the same seed.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ FIRST_CHEST_LEADS = LEADS.index("V1"), LEADS.index("V2")
 
 
 class FeedFault:
-    """A day as it should be; each kind of fault overrides one method."""
+    """A day without fault; each kind of fault overrides one method."""
 
     def patient(self, rng: np.random.Generator, patient: Patient) -> Patient:
-        """Who comes instead of the ``patient``."""
+        """Return the patient who comes instead of ``patient``."""
         return patient
 
     def device(self, rng: np.random.Generator, device: Device) -> Device:
-        """The machine that is used instead."""
+        """Return the machine used instead of ``device``."""
         return device
 
     def is_lost(self, site: str, taken_at: datetime) -> bool:
-        """Whether the ECG never reaches the store."""
+        """True if the ECG never reaches the store."""
         return False
 
     def recorded(self, site: str, ecg: Ecg) -> Ecg:
-        """The recording as it is sent."""
+        """Return the recording that reaches the store."""
         return ecg
 
     def stated(self, degree: int) -> int:
-        """What a cath report says of a diameter narrowed by ``degree`` percent."""
+        """Return the reported degree of a diameter stenosis of ``degree`` percent."""
         return degree
 
 
@@ -49,10 +49,10 @@ SOUND = FeedFault()
 
 
 class GainDoubled(FeedFault):
-    """One machine of the wards records at twice the gain that its files state."""
+    """One ward machine records at twice the gain stated in its files."""
 
     def recorded(self, site: str, ecg: Ecg) -> Ecg:
-        """Samples twice as far from the baseline."""
+        """Double the samples' distance from the baseline."""
         if ecg.device != WARD_CART:
             return ecg
         far = 2 * (ecg.counts.astype(np.int32) - WARD_CART.baseline) + WARD_CART.baseline
@@ -60,10 +60,10 @@ class GainDoubled(FeedFault):
 
 
 class ChestLeadsSwapped(FeedFault):
-    """The clinic has taken to placing the electrodes V1 and V2 the wrong way round."""
+    """The clinic swaps the electrodes V1 and V2."""
 
     def recorded(self, site: str, ecg: Ecg) -> Ecg:
-        """V1 under the name of V2, and the other way round."""
+        """Swap the leads V1 and V2."""
         if site != CLINIC or len(ecg.counts) < len(LEADS):
             return ecg
         order = np.arange(len(LEADS))
@@ -72,25 +72,25 @@ class ChestLeadsSwapped(FeedFault):
 
 
 class NewDevice(FeedFault):
-    """A machine that nobody announced takes a fifth of the ECGs, at 1000 Hz."""
+    """An unknown machine records a fifth of the ECGs, at 1000 Hz."""
 
     machine = Device(
         "Boreal Systems", "Touch 12", "wfdb", 500, 0, 150.0, LEADS, Surroundings(0.025, 0.001, 0.003), 1000
     )
 
     def device(self, rng: np.random.Generator, device: Device) -> Device:
-        """The new machine for one ECG in five."""
+        """Return the new machine for one ECG in five."""
         return self.machine if rng.random() < 0.2 else device
 
 
 class PrevalenceDoubled(FeedFault):
-    """Twice as many patients have a narrowing of 70 % or more; the ill and the others are as before."""
+    """Twice as many patients have a stenosis of 70 % or more; both groups are otherwise unchanged."""
 
     prevalence = 0.186
     target = TARGET_NAMES.index("stenosis_70")
 
     def patient(self, rng: np.random.Generator, patient: Patient) -> Patient:
-        """An ill person in place of so many of the others that the share of the ill doubles."""
+        """Replace some healthy patients by ill patients, so that the prevalence doubles."""
         if self._is_ill(patient) or rng.random() >= self.prevalence / (1 - self.prevalence):
             return patient
         while not self._is_ill(patient):
@@ -102,20 +102,20 @@ class PrevalenceDoubled(FeedFault):
 
 
 class FeedStopped(FeedFault):
-    """From ten o'clock on nothing comes from the clinic any more."""
+    """From ten o'clock on no ECG arrives from the clinic."""
 
     hour = 10
 
     def is_lost(self, site: str, taken_at: datetime) -> bool:
-        """What the clinic takes later in the day."""
+        """True for the clinic's ECGs later in the day."""
         return site == CLINIC and taken_at.hour >= self.hour
 
 
 class AreaReported(FeedFault):
-    """The cath laboratory reports by how much a vessel's area is narrowed in place of its diameter."""
+    """The cath lab reports stenosis of the area instead of the diameter."""
 
     def stated(self, degree: int) -> int:
-        """Percent of the area: 1 - (1 - d)^2."""
+        """Convert to percent of the area: 1 - (1 - d)^2."""
         return round(100 * (1 - (1 - degree / 100) ** 2))
 
 
@@ -129,4 +129,4 @@ FEED_FAULTS: MappingProxyType[str, FeedFault] = MappingProxyType(
         "area-reported": AreaReported(),
     }
 )
-"""Every fault by its name."""
+"""All faults by name."""

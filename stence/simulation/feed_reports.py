@@ -1,4 +1,4 @@
-"""The cath reports that follow routine ECGs: who is sent, for symptoms or a flag, and examined when."""
+"""Cath reports that follow routine ECGs: referral for symptoms or a flag, and time of the examination."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from stence.simulation.referral import referral_after
 
 LONGEST_WAIT_DAYS = 14
 _MEAN_WAIT_DAYS = 4.0
-"""From the ECG to the catheter laboratory."""
+"""Mean days from the ECG to the cath lab."""
 
 
 def write_reports(
     store: ObjectStore, settings: Settings, config: FeedConfig, flagged: Collection[str], progress: Progress
 ) -> int:
-    """Write a file of cath reports for each day of ``config`` with an examination; how many examinations.
+    """Write a file of cath reports for each day of ``config`` with an examination. Return their number.
 
-    They are of patients who came on that day or in the two weeks before, and were sent for their symptoms or
-    because they are among the ``flagged`` (identifiers of patients). Days before ``config`` were sound.
+    The patients came on that day or in the two weeks before, and were referred for their symptoms or because
+    they are in ``flagged`` (patient identifiers). Days before ``config`` are without fault.
     """
     tables = {day: cath_table() for day in config.dates}
     examined = 0
@@ -45,7 +45,7 @@ def write_reports(
 def _examined(
     config: FeedConfig, flagged: Collection[str], progress: Progress
 ) -> Iterator[tuple[Arrival, datetime]]:
-    """Who is sent, of those who came up to the last day, and when they are examined."""
+    """Yield the referred patients of all days up to the last, with the time of examination."""
     days = LONGEST_WAIT_DAYS + config.days
     for number in range(days):
         day = config.first_day + timedelta(days=number - LONGEST_WAIT_DAYS)
@@ -58,7 +58,7 @@ def _examined(
 
 
 def _examination(seed: int, arrival: Arrival, flagged: bool) -> datetime | None:
-    """When the patient is examined, in working hours; None where nobody sends the patient."""
+    """Draw the time of examination, in working hours; None if the patient is not referred."""
     rng, patient = referral_generator(seed, arrival), arrival.patient
     chance = referral_after(
         [arrival.reason], np.array([flagged]), np.array([float(patient.age)]), [patient.sex]

@@ -1,4 +1,4 @@
-"""Writes ECG files: WFDB (header and format 16 signal) and DICOM 12-lead ECG."""
+"""Write ECG files: WFDB (header and format 16 signal) and DICOM 12-lead ECG."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, TwelveLeadECGWaveformStorag
 from stence.simulation.devices import LEADS, Device
 
 INVALID = -32768
-"""Count of a sample that was not taken, in both formats."""
+"""Count of a missing sample, in both formats."""
 _MDC_LEADS = dict(zip(LEADS, ("1", "2", "61", "62", "63", "64", "3", "4", "5", "6", "7", "8"), strict=True))
 """Lead codes 2:n of the ISO/IEEE 11073-10101 nomenclature (DICOM PS3.16 CID 3001)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ecg:
-    """One recording as the machine holds it: ``counts`` (12, n) in the order I II III aVR aVL aVF V1-V6.
+    """One recording in the machine's units: ``counts`` (12, n) in the order I II III aVR aVL aVF V1-V6.
 
-    A machine that does not know its ``site`` writes none.
+    ``site`` is None if the machine does not know it.
     """
 
     subject_id: int
@@ -38,14 +38,14 @@ class Ecg:
 
 
 def write(ecg: Ecg) -> dict[str, bytes]:
-    """The recording's files by name, in the device's format."""
+    """Return the recording's files by name, in the device's format."""
     return write_dicom(ecg) if ecg.device.file_format == "dicom" else write_wfdb(ecg)
 
 
 def write_wfdb(ecg: Ecg) -> dict[str, bytes]:
-    """``.hea`` and ``.dat`` (signal format 16), after the header(5) and signal(5) pages of WFDB.
+    """Return ``.hea`` and ``.dat`` (signal format 16), by the header(5) and signal(5) pages of WFDB.
 
-    As in MIMIC-IV-ECG the header names no patient; a manifest does.
+    As in MIMIC-IV-ECG, the manifest and not the header names the patient.
     """
     name, device = str(ecg.study_id), ecg.device
     rows = [LEADS.index(lead) for lead in device.leads][: len(ecg.counts)]
@@ -63,12 +63,12 @@ def write_wfdb(ecg: Ecg) -> dict[str, bytes]:
 
 
 def _checksum(row: NDArray[np.int16]) -> int:
-    """The samples' sum as a signed 16-bit number."""
+    """Compute the sum of the samples as a signed 16-bit number."""
     return (int(row.sum(dtype=np.int64)) + 32768) % 65536 - 32768
 
 
 def write_dicom(ecg: Ecg) -> dict[str, bytes]:
-    """A ``.dcm`` of the 12-Lead ECG IOD (DICOM PS3.3 A.34.3) with the rhythm waveform only."""
+    """Return a ``.dcm`` of the 12-Lead ECG IOD (DICOM PS3.3 A.34.3) with the rhythm waveform only."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = TwelveLeadECGWaveformStorage
     meta.MediaStorageSOPInstanceUID = UID(f"2.25.{ecg.study_id}3")
@@ -95,7 +95,7 @@ def write_dicom(ecg: Ecg) -> dict[str, bytes]:
 
 
 def _rhythm(ecg: Ecg) -> Dataset:
-    """The multiplex group with all channels (PS3.3 C.10.9)."""
+    """Build the multiplex group with all channels (PS3.3 C.10.9)."""
     group = Dataset()
     group.MultiplexGroupTimeOffset = "0"
     group.WaveformOriginality = "ORIGINAL"

@@ -1,4 +1,4 @@
-"""The X-ray side: how a C-arm sees vessels. Projection, Beer and Lambert's law, photons, display."""
+"""X-ray imaging of vessels with a C-arm: projection, Beer-Lambert law, photon noise, display."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from scipy.special import ndtri
 from stence.ecg.compiled import compiled
 
 SIZE = 256
-"""Rows and columns."""
+"""Rows and columns of the image."""
 PIXEL_MM = 0.48
-"""Of the image at the isocentre."""
+"""Pixel size at the isocentre."""
 SOURCE_TO_PATIENT_MM = 750.0
 _IODINE_PER_MM, _WATER_PER_MM = 0.17, 0.019
-"""Attenuation of undiluted contrast medium, and of soft tissue."""
+"""Attenuation of undiluted contrast agent, and of soft tissue."""
 
 _LEVELS = 4096
-"""Of the display."""
+"""Grey levels of the display."""
 _NORMAL = ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)
-"""The normal distribution's quantiles: 16 random bits become a normal number quickly."""
+"""Quantiles of the normal distribution, to convert 16 random bits quickly into a normal number."""
 
 Image = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ Image = NDArray[np.float32]
 class CArm:
     """primary: degrees towards left anterior oblique; secondary: towards the head (PS3.3 C.8.7.5.1.2).
 
-    ``centre`` is what the operator put into the middle of the image (3,), mm in patient coordinates.
+    ``centre`` (3,) is the point in the middle of the image, mm in patient coordinates.
     """
 
     primary: float
@@ -51,7 +51,7 @@ class CArm:
         return np.array([right, down, detector])
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Column, row and magnification (n, 3) of points (n, 3), by the cone of rays from the source."""
+        """Project points (n, 3) by the cone of rays from the source to column, row, magnification (n, 3)."""
         seen = (points - self.centre) @ self.axes.T
         magnification = SOURCE_TO_PATIENT_MM / (SOURCE_TO_PATIENT_MM + seen[:, 2])
         return np.column_stack(
@@ -63,12 +63,12 @@ class CArm:
 def add_thickness(
     image: Image, seen: NDArray[np.float64], radius: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> None:
-    """Add the depth in mm of tubes to image (SIZE, SIZE), whose points (n, 3) ``project`` has placed.
+    """Add the depth in mm of tubes to image (SIZE, SIZE); their points (n, 3) come from ``project``.
 
-    Each point adds a disc of its radius (n,) in mm and of height ``weight`` (n,), the length of centreline in
-    mm that it stands for, times what share of the blood is contrast. Discs along a line add up to the
-    profile of a cylinder, 2 sqrt(r^2 - d^2), and to more where the vessel runs along the rays. The edge is
-    as soft as a pixel is wide, and the volume right.
+    Each point adds a disc of its radius (n,) in mm and of height ``weight`` (n,): its length of centreline in
+    mm times the share of contrast agent in the blood. Discs along a line add up to the profile of a cylinder,
+    2 sqrt(r^2 - d^2), and to more where the vessel is parallel to the rays. The edge is one pixel soft, and
+    the volume is exact.
     """
     for i in range(len(seen)):
         x, y, r = seen[i, 0], seen[i, 1], radius[i] * seen[i, 2] / PIXEL_MM
@@ -86,8 +86,8 @@ def add_thickness(
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """photons: a pixel's quanta behind 200 mm of water; scatter: share of what arrives that carries no image;
-    gamma: of the display; corner: of the collimator's opening, 2 for a circle, larger for a square."""
+    """photons: quanta per pixel behind 200 mm of water; scatter: share of scattered quanta; gamma: of the
+    display; corner: exponent of the collimator's opening, 2 for a circle, larger for a square."""
 
     photons: float
     scatter: float
@@ -95,7 +95,7 @@ class Detector:
     corner: float
 
     def expose(self, rng: np.random.Generator, chest: Image, contrast: Image) -> Image:
-        """Grey values 0-1 (frames, SIZE, SIZE) behind chest (SIZE, SIZE) and contrast (frames, ...) in mm."""
+        """Compute grey values 0-1 (frames, SIZE, SIZE) of chest (SIZE, SIZE) and contrast (frames, ...)."""
         quanta = (
             np.float32(1 - self.scatter) * self.photons * np.exp(np.float32(_WATER_PER_MM) * (200 - chest))
         )
@@ -119,10 +119,10 @@ def _expose(
     display: Image,
     normal: Image,
 ) -> None:
-    """Depths of contrast become greys, in place: absorption, photons, display.
+    """Convert depths of contrast to grey values, in place: absorption, photon noise, display.
 
-    quanta (SIZE, SIZE): expected without contrast, ``veil`` of them scattered; level: what a quantum is
-    worth in the table ``display``; bits (frames, SIZE, SIZE): random, for the table ``normal``.
+    quanta (SIZE, SIZE): expected without contrast, ``veil`` of them scattered; level: index in the table
+    ``display`` per quantum; bits (frames, SIZE, SIZE): random, for the table ``normal``.
     """
     deviation, noise = np.sqrt(quanta), np.empty_like(quanta)
     for frame in range(len(contrast)):
@@ -143,7 +143,7 @@ def _expose(
 
 @compiled
 def _spread(noise: Image) -> None:
-    """Share each pixel (SIZE, SIZE) with its neighbours, as the scintillator does; in place."""
+    """Blur the noise (SIZE, SIZE) over neighbouring pixels, as the scintillator does; in place."""
     for row in range(SIZE):
         for column in range(SIZE - 1):
             noise[row, column] = 0.7 * noise[row, column] + 0.3 * noise[row, column + 1]
@@ -153,6 +153,6 @@ def _spread(noise: Image) -> None:
 
 
 def _aperture(corner: float) -> Image:
-    """What the collimator lets through (SIZE, SIZE), 0 outside of it."""
+    """Return the collimator's transmission (SIZE, SIZE), 0 outside its opening."""
     along = np.abs(np.linspace(-1, 1, SIZE, dtype=np.float32)) ** np.float32(corner)
     return np.clip((np.float32(1.12) - along[:, None] - along) * 12, 0, 1)

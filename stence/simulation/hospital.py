@@ -1,4 +1,4 @@
-"""Writes the practice hospital into an object store, patient by patient; same seed, same bytes."""
+"""Write the practice hospital into an object store, patient by patient; a seed determines every byte."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from stence.simulation.visits import Visit, draw_angiography_time, draw_visits, 
 from stence.simulation.writer import Writer
 
 _COPY, _ANGIOGRAPHY = 8, 15
-"""Study numbers: copies sent under another key start at 8, angiography is 15; ECGs count from 0."""
+"""Study numbers of a patient: ECGs count from 0, duplicates under another key from 8, angiography is 15."""
 
 
 @dataclass(frozen=True, slots=True)
 class HospitalConfig:
-    """``patients`` and ``seed`` make the hospital, ``end`` is its last moment.
+    """``patients`` and ``seed`` define the hospital, ``end`` is its last moment.
 
-    A patient depends on seed, number and end alone: more patients add to a hospital and change nobody.
-    ``angiograms``: whether the runs are written, too; ECGs and reports are the same either way.
+    A patient depends only on seed, number and end: a larger hospital has the same first patients.
+    ``angiograms``: also write the runs; ECGs and reports are the same with and without them.
     """
 
     patients: int = 3000
@@ -45,9 +45,9 @@ class HospitalConfig:
 def simulate(
     store: ObjectStore, settings: Settings, config: HospitalConfig, progress: Progress
 ) -> SimulationSummary:
-    """Write ECGs and their manifest, cath reports, angiograms, and the truth aside below ``simulation/``.
+    """Write ECGs with their manifest, cath reports and angiograms, and the truth below ``simulation/``.
 
-    Memory holds a few dozen files at a time, and the tables. Raises StoreUnavailableError with the store.
+    Memory holds a few dozen files and the tables. Raises StoreUnavailableError.
     """
     with ThreadPoolExecutor(settings.fetch_threads) as pool:
         hospital = _Hospital(Writer(pool, store), settings, config)
@@ -67,7 +67,7 @@ class _Hospital:
         self._observer = IdealObserver()
 
     def admit(self, number: int) -> None:
-        """Write one patient's ECGs and take down the report and the truth."""
+        """Write one patient's ECGs, and record the report and the truth."""
         rng = np.random.default_rng(np.random.SeedSequence(self._config.seed, spawn_key=(number,)))
         patient = draw_patient(rng, number)
         self.ledger.note_patient(patient)
@@ -88,7 +88,7 @@ class _Hospital:
             self.tally.add(patient, visit, log_odds, answers)
 
     def _image(self, study: Study) -> None:
-        """Put the study's runs; a generator of their own leaves the patient's ECGs as they are."""
+        """Write the study's runs; their own generator keeps the patient's ECGs unchanged."""
         number = study.patient.number
         rng = np.random.default_rng(np.random.SeedSequence(self._config.seed, spawn_key=(number, 1)))
         for run in draw_runs(rng, study.patient, study.performed_at):
@@ -99,7 +99,7 @@ class _Hospital:
             self.tally.add_run(fault)
 
     def _send_again(self, rng: np.random.Generator, patient: Patient, visit: Visit, key: str) -> None:
-        """The same recording a second time: under a new study, or under the patient admitted before."""
+        """Write the recording a second time: under a new study, or under the patient admitted before."""
         if visit.fault not in (SENT_AGAIN, WRONG_PATIENT):
             return
         copy = replace(visit.ecg, study_id=study_id(patient.number, _COPY + visit.number))
@@ -108,7 +108,7 @@ class _Hospital:
         self.ledger.note_fault(self._write(rng, copy, None), visit.fault, copy_of=key)
 
     def _write(self, rng: np.random.Generator, ecg: Ecg, fault: str | None) -> str:
-        """Put the recording's files; returns the key of the main one."""
+        """Write the recording's files. Return the key of the main file."""
         folder = self.ledger.note_file(ecg)
         files = spoil_files(rng, write(ecg), fault)
         for name, content in files.items():

@@ -1,4 +1,4 @@
-"""Contrast medium runs from the catheter through one artery of a beating heart, and washes out."""
+"""Simulate the flow of contrast agent from the catheter through one artery of a beating heart."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from stence.simulation.coronary_tree import STEP_MM, TO_APEX, Tree
 from stence.simulation.fluoroscopy import SIZE, CArm, Image, add_thickness
 
 _FLOW_MM = 520.0
-"""Per second: more than twice as fast as in life, so that ten frames show contrast come and go."""
+"""Flow per second: more than twice as fast as in reality, so that ten frames show inflow and washout."""
 _CATHETER_MM = 2.0
 _FILLING_S, _WASHING_S = 0.07, 0.2
 _LEFT_OVER = 0.15
-"""Share of contrast that stays in an artery until the run ends."""
+"""Share of contrast agent that stays in an artery until the run ends."""
 
 
 class _Tubes(NamedTuple):
-    """Centrelines of what can hold contrast: points (n, 3), radius, length and way (n,) as in ``Tree``,
-    catheter (n,), whether it is that, and still (n, 1), how little it moves with the heart: 0 to 1."""
+    """Centrelines of catheter and vessels: points (n, 3), radius, length and way (n,) as in ``Tree``,
+    catheter (n,), True on the catheter, and still (n, 1), 0 if moving with the heart to 1 if fixed."""
 
     points: NDArray[np.float64]
     radius: NDArray[np.float64]
@@ -34,7 +34,7 @@ class _Tubes(NamedTuple):
 def draw_contrast(
     rng: np.random.Generator, tree: Tree, right: bool, arm: CArm, rate: float, seconds: float
 ) -> Image:
-    """Depth of contrast in mm (frames, SIZE, SIZE), a frame every ``seconds``, at a heart rate per minute."""
+    """Draw depths of contrast in mm (frames, SIZE, SIZE), one every ``seconds``; ``rate`` in beats/min."""
     tubes = _draw_tubes(rng, tree, right)
     moments = np.arange(int(rng.integers(9, 11))) * seconds
     arrives = rng.uniform(0.8, 1.6) * seconds + tubes.way / (_FLOW_MM * rng.normal(1, 0.08))
@@ -53,7 +53,7 @@ def draw_contrast(
 
 
 def _draw_tubes(rng: np.random.Generator, tree: Tree, right: bool) -> _Tubes:
-    """The catheter, and what it fills of the right or the left artery."""
+    """Build the tubes of the catheter and of the filled part of the right or left artery."""
     shown = (tree.right == right) & tree.filled
     catheter = _draw_catheter(rng, tree.points[tree.right == right][0], right)
     n, vessels = len(catheter), int(shown.sum())
@@ -81,9 +81,9 @@ def _draw_catheter(rng: np.random.Generator, ostium: NDArray[np.float64], right:
 
 
 def _contracted(points: NDArray[np.float64], systole: float) -> NDArray[np.float64]:
-    """Points (n, 3) of the epicardium when the heart has contracted from 0 (not) to 1 (all the way).
+    """Move points (n, 3) of the epicardium by a contraction from 0 (none) to 1 (full).
 
-    The base moves towards the apex, which stays; the heart narrows towards its long axis.
+    The base moves towards the apex, which is fixed; the heart narrows towards its long axis.
     """
     along = points @ TO_APEX
     across = points - along[:, None] * TO_APEX
@@ -103,6 +103,6 @@ def _catheter(rng: np.random.Generator, ostium: NDArray[np.float64], right: bool
 
 
 def _ramp(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0 below 0, 1 above 1, smooth between."""
+    """Compute a smooth step: 0 below 0, 1 above 1."""
     x = np.clip(x, 0, 1)
     return x * x * (3 - 2 * x)

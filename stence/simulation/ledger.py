@@ -1,4 +1,4 @@
-"""The hospital's tables while they fill: what the product may read, and the truth kept aside."""
+"""The hospital's tables: those that the product reads, and the truth, which it does not read."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from stence.simulation.patients import RISK_FACTORS, Patient
 from stence.simulation.visits import Visit
 
 TRUTH_PREFIX = "simulation/"
-"""Where the latent truth lies: outside of all that the product reads."""
+"""Prefix of the latent truth; the product never reads it."""
 
 
 class Table:
-    """Rows under fixed column names."""
+    """A table with fixed columns."""
 
     def __init__(self, *columns: str) -> None:
         self.columns = columns
         self.rows: list[tuple[object, ...]] = []
 
     def csv(self) -> bytes:
-        """The table as UTF-8 CSV with a header line."""
+        """Write the table as UTF-8 CSV with a header line."""
         text = StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
@@ -42,21 +42,21 @@ class Table:
 
 
 def cath_table() -> Table:
-    """For cath reports as the product reads them."""
+    """Return an empty table with the columns of a cath report."""
     return Table("study_id", "patient_id", "performed_at", "segment", "degree")
 
 
 def cath_rows(
     study_id: int, patient: Patient, performed_at: datetime, stated: Sequence[int]
 ) -> list[tuple[object, ...]]:
-    """A study's rows, one a narrowed segment of the ``stated`` 16 degrees; one of degree 0 without any."""
+    """Return a study's rows, one per narrowed segment in ``stated`` (16 degrees); one of degree 0 if none."""
     narrowed = [(number, degree) for number, degree in enumerate(stated, 1) if degree] or [(1, 0)]
     moment = performed_at.isoformat()
     return [(study_id, patient.subject_id, moment, segment, degree) for segment, degree in narrowed]
 
 
 class Ledger:
-    """Takes down patients, angiographies and ECGs, and gives the files that say so."""
+    """Collects patients, angiographies and ECGs, and writes them as CSV files."""
 
     def __init__(self, settings: Settings, angiograms: bool) -> None:
         self.manifest = Table("subject_id", "study_id", "file_name", "ecg_time", "path")
@@ -74,7 +74,7 @@ class Ledger:
         self._settings, self._angiograms = settings, angiograms
 
     def objects(self) -> Iterator[tuple[str, bytes]]:
-        """Key and content of every table's file."""
+        """Yield key and content of every table's file."""
         yield self._settings.ecg_prefix + "record_list.csv", self.manifest.csv()
         yield self._settings.report_prefix + "cath.csv", self.cath.csv()
         yield TRUTH_PREFIX + "truth.csv", self.patients.csv()
@@ -85,7 +85,7 @@ class Ledger:
             yield TRUTH_PREFIX + "angiogram_faults.csv", self.run_faults.csv()
 
     def note_patient(self, patient: Patient) -> None:
-        """The person's truth."""
+        """Record a patient's truth."""
         self.patients.rows.append(
             (
                 patient.subject_id,
@@ -99,11 +99,11 @@ class Ledger:
         )
 
     def note_angiography(self, patient: Patient, study_id: int, performed_at: datetime) -> None:
-        """The report."""
+        """Record a cath report."""
         self.cath.rows += cath_rows(study_id, patient, performed_at, patient.degrees.tolist())
 
     def note_run(self, study: Study, run: Run, fault: str | None) -> str:
-        """The run's truth, and what is wrong with its file; returns the file's key."""
+        """Record a run's truth and the fault of its file. Return the file's key."""
         subject, artery = str(study.patient.subject_id), "RCA" if run.right else "LCA"
         folder = f"{self._settings.angiogram_prefix}p{subject[:4]}/p{subject}/s{study.study_id}/"
         key = f"{folder}{run.number}.dcm"
@@ -113,18 +113,18 @@ class Ledger:
         return key
 
     def note_file(self, ecg: Ecg) -> str:
-        """The manifest's row; returns the folder's key."""
+        """Record a manifest row. Return the folder's key."""
         subject, study = str(ecg.subject_id), str(ecg.study_id)
         folder = f"files/p{subject[:4]}/p{subject}/s{study}/"
         self.manifest.rows.append((subject, study, study, f"{ecg.taken_at}", folder + study))
         return self._settings.ecg_prefix + folder
 
     def note_fault(self, key: str, fault: str, copy_of: str = "") -> None:
-        """What is wrong with the ECG under ``key``, and what should become of it."""
+        """Record the fault of the ECG under ``key``, and the expected outcome."""
         self.faults.rows.append((key, fault, EXPECTED[fault], copy_of))
 
     def note_ecg(self, key: str, visit: Visit, log_odds: NDArray[np.float64]) -> None:
-        """The ECG's truth: what the ideal observer sees in it, and concludes."""
+        """Record an ECG's truth: the ideal observer's evidence and log-odds."""
         ecg, evidence = visit.ecg, visit.evidence
         self.ecgs.rows.append(
             (

@@ -1,4 +1,4 @@
-"""Measures any 12-lead ECG by one simple delineation, so that simulated and real ones compare fairly."""
+"""Measure 12-lead ECGs with one simple delineation, to compare simulated and real ECGs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 INDEPENDENT = [0, 1, 6, 7, 8, 9, 10, 11]
-"""Rows of I, II, V1-V6: the other four leads add nothing to a vector magnitude."""
+"""Rows of I, II, V1-V6: the other four leads add no information to a vector magnitude."""
 BEFORE, AFTER, SLACK = 0.30, 0.60, 0.03
-"""Seconds of the averaged beat before and after the R peak, and how far beats are shifted to align."""
+"""Seconds of the averaged beat before and after the R peak, and maximum shift of a beat for alignment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """Times in ms, amplitudes in mV a lead (12,) from the level at QRS onset, noise in microvolts."""
+    """Times in ms, amplitudes in mV per lead (12,) from the level at QRS onset, noise in microvolts."""
 
     heart_rate: float
     rr_variation: float
@@ -53,7 +53,7 @@ def delineate(signal: NDArray[np.float32], rate: float) -> Delineation | None:
 
 
 def measure(signal: NDArray[np.float32], rate: float) -> Measurements | None:
-    """Measure ``signal`` (12, n) in mV at ``rate`` Hz; None where fewer than three beats are found."""
+    """Measure ``signal`` (12, n) in mV at ``rate`` Hz; None if fewer than three beats are found."""
     found = delineate(signal, rate)
     if found is None:
         return None
@@ -81,7 +81,7 @@ def _without_wander(signal: NDArray[np.float32], rate: float) -> NDArray[np.floa
 
 
 def r_peaks(filtered: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
-    """Samples of the QRS complexes: peaks of the vector magnitude between 5 and 25 Hz, 0.25 s apart."""
+    """Detect QRS complexes: peaks of the vector magnitude between 5 and 25 Hz, at least 0.25 s apart."""
     band = sosfiltfilt(butter(2, (5, 25), "bandpass", fs=rate, output="sos"), filtered[INDEPENDENT])
     width = round(0.06 * rate)
     strength = np.convolve(np.sqrt((band**2).sum(axis=0)), np.ones(width) / width, "same")
@@ -90,7 +90,7 @@ def r_peaks(filtered: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
 
 
 def _whole(peaks: NDArray[np.int64], samples: int, rate: float) -> NDArray[np.int64]:
-    """R peaks far enough from both ends for a whole beat, shifted or not."""
+    """Select R peaks far enough from both ends for a whole beat, even when shifted."""
     first, last = (BEFORE + SLACK) * rate, samples - (AFTER + SLACK) * rate
     return peaks[(peaks >= first) & (peaks < last)]
 
@@ -98,7 +98,7 @@ def _whole(peaks: NDArray[np.int64], samples: int, rate: float) -> NDArray[np.in
 def averaged_beat(
     filtered: NDArray[np.float64], peaks: NDArray[np.int64], rate: float
 ) -> tuple[NDArray[np.float64], int]:
-    """Median of the beats (12, samples) after one round of alignment, and the R peak's sample in it."""
+    """Compute the median beat (12, samples) after one round of alignment, and its R peak's sample."""
     before, after, slack = round(BEFORE * rate), round(AFTER * rate), int(SLACK * rate)
     template = np.median([filtered[:, p - before : p + after] for p in peaks], axis=0)
     core = template[:, before - 3 * slack : before + 3 * slack]
@@ -113,7 +113,7 @@ def averaged_beat(
 
 
 def _qrs_limits(beat: NDArray[np.float64], origin: int, rate: float) -> tuple[int, int]:
-    """On- and offset: where the spatial velocity stays below 5 % of its peak for 10 ms."""
+    """Find QRS onset and offset: the spatial velocity stays below 5 % of its peak for 10 ms."""
     velocity = np.sqrt((np.gradient(beat[INDEPENDENT], axis=1) ** 2).sum(axis=0))
     width = max(round(0.008 * rate), 1)
     velocity = np.convolve(velocity, np.ones(width) / width, "same")
@@ -130,7 +130,7 @@ def _qrs_limits(beat: NDArray[np.float64], origin: int, rate: float) -> tuple[in
 
 
 def _t_limits(beat: NDArray[np.float64], offset: int, rr: float, rate: float) -> tuple[int, int]:
-    """Peak of the T wave in the vector magnitude, and its end by the steepest tangent (Lepeschkin 1952)."""
+    """Find the T peak in the vector magnitude, and the T end by the steepest tangent (Lepeschkin 1952)."""
     width = round(0.02 * rate)
     kernel = np.ones(width) / width
     smooth = np.array([np.convolve(row, kernel, "same") for row in beat[INDEPENDENT]])
@@ -147,7 +147,7 @@ def _t_limits(beat: NDArray[np.float64], offset: int, rr: float, rate: float) ->
 
 
 def _noise(signal: NDArray[np.float32], peaks: NDArray[np.int64], rate: float) -> float:
-    """Median over leads of the robust deviation above 40 Hz, away from the QRS complexes."""
+    """Compute the median over leads of the robust deviation above 40 Hz, outside the QRS complexes."""
     fast = sosfiltfilt(butter(3, 40, "highpass", fs=rate, output="sos"), np.nan_to_num(signal))
     quiet = np.ones(signal.shape[1], dtype=bool)
     for peak in peaks:

@@ -1,7 +1,7 @@
-"""Months of a hospital without its waveforms: who comes, what a model says, who is sent, and all the truth.
+"""Simulate months of a hospital without waveforms: patients, predictions, referrals and the truth.
 
-People, disease and what shows of it in an ECG are those of the practice hospital; a model is an ideal
-observer (``truth``) that sees less clearly and may be miscalibrated. So thousands of people take a second.
+Patients, disease and its visible signs are those of the practice hospital. A model is the ideal observer
+(``truth``) with noise and possibly miscalibrated. So thousands of patients take one second.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from stence.simulation.referral import indication, referral_after
 from stence.simulation.truth import IdealObserver
 
 ECGS_OF_A_PERSON = (0.75, 0.2, 0.05)
-"""Shares of people with one, two and three ECGs in a month."""
+"""Shares of patients with one, two and three ECGs in a month."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedModel:
-    """A model's log-odds are ``slope * (observer's + noise) + intercept``; noise is N(0, blur²) an ECG.
+    """A model with log-odds ``slope * (observer's + noise) + intercept``; noise is N(0, blur²) per ECG.
 
-    A target's ``thresholds`` are the probabilities from which on it is flagged.
+    ``thresholds`` are the minimum probabilities of a flag, by target.
     """
 
     blur: float
@@ -38,21 +38,22 @@ class SimulatedModel:
     thresholds: Mapping[str, float]
 
     def probabilities(self, rng: np.random.Generator, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Of an observer's ``log_odds`` (m, 6); one noise for all targets of an ECG."""
+        """Compute probabilities from an observer's ``log_odds`` (m, 6); an ECG's targets share one noise."""
         noise = self.blur * rng.standard_normal((len(log_odds), 1))
         return expit(self.slope * (log_odds + noise) + self.intercept)
 
     def flags(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether any target of each ECG (m,) is flagged."""
+        """Return True for each ECG (m,) with a flag on any target."""
         return np.asarray((probabilities >= [self.thresholds[name] for name in TARGET_NAMES]).any(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """ECGs (m,) in the order of their patients, who are numbered from 0 on.
+    """ECGs (m,) sorted by patient; patients are numbered from 0 on.
 
     ``log_odds`` (m, 6) are the ideal observer's, ``probabilities`` (m, 6) the model's. ``truth`` (m, 6) is
-    everybody's: 1, 0, or NaN where no report would settle it. ``sent`` (m,) says of whom there is a report.
+    known for everybody: 1, 0, or NaN if no report would decide it. ``sent`` (m,) is True for referred
+    patients, who have a report.
     """
 
     patients: NDArray[np.int64]
@@ -70,7 +71,7 @@ class Month:
 def draw_month(
     rng: np.random.Generator, observer: IdealObserver, model: SimulatedModel, people: int
 ) -> Month:
-    """So many people with one to three ECGs each; referral follows the last of them."""
+    """Simulate ``people`` patients with one to three ECGs each; the referral follows the last ECG."""
     age = np.clip(rng.normal(63, 13, people), 22, 94).round()
     sex = np.where(rng.random(people) < 0.54, "M", "F")
     expected = np.array([expected_burden(a, s) for a, s in zip(age, sex, strict=True)])
@@ -87,14 +88,14 @@ def draw_month(
     chance = referral_after(reasons, flagged, age[who], sex[who])
     spared = np.exp(np.bincount(who, weights=np.log1p(-chance), minlength=people))
     return Month(
-        who,
-        age[who],
-        sex[who],
-        np.array([draw_site(rng) for _ in range(people)])[who],
-        reasons,
-        log_odds,
-        probabilities,
-        flagged,
-        np.array([labels(degrees) for degrees in trees.degrees.tolist()])[who],
-        (rng.random(people) >= spared)[who],
+        patients=who,
+        age=age[who],
+        sex=sex[who],
+        site=np.array([draw_site(rng) for _ in range(people)])[who],
+        indication=reasons,
+        log_odds=log_odds,
+        probabilities=probabilities,
+        flagged=flagged,
+        truth=np.array([labels(degrees) for degrees in trees.degrees.tolist()])[who],
+        sent=(rng.random(people) >= spared)[who],
     )

@@ -1,4 +1,4 @@
-"""What electrodes add, before the leads are formed: breathing and drift, mains, muscle, motion."""
+"""Electrode noise, added before the leads are formed: breathing, drift, mains, muscle, motion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FROM_ELECTRODES[2:, 3:] = np.eye(6)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Typical sizes in mV at one electrode, where and by whom the ECG is taken."""
+    """Typical noise amplitudes in mV at one electrode, for the place of a machine."""
 
     wander: float
     mains: float
@@ -29,7 +29,7 @@ class Surroundings:
 def draw_noise(
     rng: np.random.Generator, where: Surroundings, breathing_hz: float, samples: int, rate: float
 ) -> NDArray[np.float32]:
-    """Noise in the leads I, II, V1-V6 (8, samples) in mV."""
+    """Draw noise in the leads I, II, V1-V6 (8, samples) in mV."""
     time = np.arange(samples, dtype=np.float32) / np.float32(rate)
     wander, mains, muscle = np.array([where.wander, where.mains, where.muscle]) * np.exp(
         rng.normal(0, [0.5, 0.7, 0.5])
@@ -48,7 +48,7 @@ def draw_noise(
 
 
 def _motion(rng: np.random.Generator, time: NDArray[np.float32]) -> NDArray[np.float32]:
-    """An electrode is pulled: a jump that fades over about half a second (n,)."""
+    """Draw a motion artefact (n,): a jump that fades over about half a second."""
     after = time - rng.uniform(0, time[-1])
     size, fade = rng.normal(0, 0.35), rng.uniform(0.2, 0.8)
     return np.where(after > 0, size * np.exp(-np.maximum(after, 0) / fade), 0).astype(np.float32)
@@ -56,7 +56,7 @@ def _motion(rng: np.random.Generator, time: NDArray[np.float32]) -> NDArray[np.f
 
 @cache
 def _drift_basis(samples: int) -> tuple[int, NDArray[np.float32]]:
-    """Cubic splines (knots, samples) through knots 1/9 of the recording apart: drift below about 0.5 Hz."""
+    """Return cubic splines (knots, samples), knots 1/9 of the recording apart: drift below about 0.5 Hz."""
     knots = 10
     spline = CubicSpline(np.linspace(0, 1, knots), np.eye(knots))
     return knots, spline(np.linspace(0, 1, samples)).T.astype(np.float32)

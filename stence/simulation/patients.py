@@ -1,4 +1,4 @@
-"""Who comes to the practice hospital: age, sex, risk factors, coronary disease, and who has angiography."""
+"""Simulate the hospital's patients: age, sex, risk factors, coronary disease, and referral to angiography."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOGIT_PER_THICKENING = np.array([1.2, 0.0, 0.0, 0.0])
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """One person; ``risk`` is the person's inherited and acquired risk beyond age and sex, N(0, 1)."""
+    """One patient; ``risk`` is the inherited and acquired risk beyond age and sex, N(0, 1)."""
 
     number: int
     age: int
@@ -47,12 +47,12 @@ class Patient:
 
 
 def subject_id(number: int) -> int:
-    """Eight digits that do not tell the order of admission (a bijection modulo a prime)."""
+    """Return eight digits that do not reveal the order of admission (a bijection modulo a prime)."""
     return 10_000_000 + (number + 1) * 7_368_787 % 9_999_991
 
 
 def draw_patient(rng: np.random.Generator, number: int) -> Patient:
-    """One patient of the hospital's population."""
+    """Draw one patient of the hospital's population."""
     age = int(np.clip(rng.normal(63, 13), 22, 94))
     sex = "M" if rng.random() < 0.54 else "F"
     risk = float(rng.standard_normal())
@@ -66,14 +66,23 @@ def draw_patient(rng: np.random.Generator, number: int) -> Patient:
     risk_factors = tuple(bool(yes) for yes in rng.random(len(RISK_FACTORS)) < expit(logits))
     trees = draw_trees(rng, np.array([expected_burden(age, sex) + risk]))
     sent = bool(rng.random() < referral(ischaemia(trees.degrees), np.array([risk]))[0])
-    return Patient(number, age, sex, risk, thickening, risk_factors, trees, sent)
+    return Patient(
+        number=number,
+        age=age,
+        sex=sex,
+        risk=risk,
+        thickening=thickening,
+        risk_factors=risk_factors,
+        trees=trees,
+        sent=sent,
+    )
 
 
 def expected_burden(age: float, sex: str) -> float:
-    """Mean atherosclerotic burden at an age and sex; 0.03 a year, higher in men."""
+    """Return the mean atherosclerotic burden at an age and sex; 0.03 per year, higher in men."""
     return 0.03 * (age - 63) - 1.15 + (0.3 if sex == "M" else -0.3)
 
 
 def referral(shortage: NDArray[np.float64], risk: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability (n,) of angiography: angina follows ischaemia (n, 3); risk (n,) lowers the bar."""
+    """Compute the probability (n,) of angiography; it rises with ischaemia (n, 3) and with risk (n,)."""
     return expit(-1.15 + 3.2 * shortage.max(axis=1) + 0.35 * risk)

@@ -1,4 +1,4 @@
-"""When the heart beats: sinus rhythm with its variability, ectopic beats, atrial fibrillation."""
+"""Simulate the heart rhythm: sinus rhythm with its variability, ectopic beats, atrial fibrillation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARGIN = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """Beats of one recording, in seconds from its first sample; arrays (beats,) unless said otherwise."""
+    """Beats of one recording, in seconds from its first sample; arrays (beats,) unless stated otherwise."""
 
     heart_rate: float
     r_peaks: NDArray[np.float32]
@@ -28,7 +28,7 @@ class Rhythm:
     atrial_dipole: NDArray[np.float32]
 
     def fibrillation(self, time: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The f waves (3, n): near 6 Hz with a slowly swinging rate and strength; zero in sinus rhythm."""
+        """Compute the f waves (3, n): near 6 Hz, slowly varying in rate and amplitude; 0 in sinus rhythm."""
         if not self.fibrillating:
             return np.zeros((3, 1), dtype=np.float32)
         swing = np.sin(2 * np.pi * 0.31 * time)
@@ -37,7 +37,7 @@ class Rhythm:
 
 
 def draw_rhythm(rng: np.random.Generator, seconds: float, resting_rate: float, age: float) -> Rhythm:
-    """One recording's rhythm; fibrillation and ectopic beats grow commoner with age."""
+    """Draw one recording's rhythm; fibrillation and ectopic beats are more frequent at higher age."""
     older = np.exp(0.5 * (age - 63) / 10)
     fibrillating = bool(rng.random() < 0.025 * older)
     rate = float(np.clip(resting_rate + rng.normal(0, 5) + 15 * fibrillating, 42, 150))
@@ -69,7 +69,7 @@ def draw_rhythm(rng: np.random.Generator, seconds: float, resting_rate: float, a
 def _sinus(
     rng: np.random.Generator, count: int, rate: float, breathing_hz: float, age: float
 ) -> NDArray[np.float64]:
-    """RR with a 0.1 Hz and a respiratory rhythm (Task Force 1996) that fade with age and rate."""
+    """Draw RR intervals with 0.1 Hz and respiratory variability (Task Force 1996), less with age and rate."""
     mean = 60 / rate
     spread = 0.028 * mean**1.5 * np.exp(-0.012 * (age - 63) + rng.normal(0, 0.45))
     slow, breath = rng.uniform(0, 2 * np.pi, 2)
@@ -79,14 +79,14 @@ def _sinus(
 
 
 def _irregular(rng: np.random.Generator, count: int, rate: float) -> NDArray[np.float64]:
-    """RR of fibrillation: independent, skewed, never below what the AV node lets through."""
+    """Draw RR intervals of fibrillation: independent, skewed, not below the AV node's refractory period."""
     return np.maximum(60 / rate * np.exp(rng.normal(-0.02, 0.2, count)), 0.32)
 
 
 def _place_ectopics(
     rr: NDArray[np.float64], ventricular: NDArray[np.bool_], early: NDArray[np.bool_]
 ) -> None:
-    """Bring ectopic beats forward; the pause after a ventricular one is compensatory, in place."""
+    """Move ectopic beats forward, in place; the pause after a ventricular beat is compensatory."""
     ventricular[1:] &= ~ventricular[:-1]
     early &= ~ventricular
     lead = np.where(ventricular, 0.35, np.where(early, 0.25, 0.0)) * rr

@@ -1,4 +1,4 @@
-"""What a simulated hospital holds, in numbers that name nobody."""
+"""Summary of a simulated hospital in counts, without identifiers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from stence.simulation.visits import Visit
 
 @dataclass(frozen=True, slots=True)
 class SimulationSummary:
-    """Counts (``runs``: angiograms, where they were written); by target the prevalence (all, angiographies)
-    and the best possible AUROC among the latter."""
+    """Counts (``runs``: angiograms, if written); by target the prevalence (all patients, patients with
+    angiography) and the best possible AUROC for patients with angiography."""
 
     patients: int
     angiographies: int
@@ -31,7 +31,7 @@ class SimulationSummary:
     best_auroc: dict[str, float]
 
     def text(self) -> str:
-        """For people: three lines and a line a target."""
+        """Format the summary for people: counts, then one line per target."""
         lines = [
             f"{self.patients:,} patients, {self.angiographies:,} of them with angiography",
             f"{self.ecgs:,} ECGs: {self.ecgs - self.dicom_ecgs:,} WFDB, {self.dicom_ecgs:,} DICOM; "
@@ -48,7 +48,7 @@ class SimulationSummary:
 
 
 class Tally:
-    """Counts while patients are admitted."""
+    """Counts patients and ECGs during the simulation."""
 
     def __init__(self) -> None:
         self._formats: Counter[str] = Counter()
@@ -62,7 +62,7 @@ class Tally:
     def add(
         self, patient: Patient, visit: Visit, log_odds: NDArray[np.float64], answers: NDArray[np.float32]
     ) -> None:
-        """One ECG; a patient counts with the first, so that AUROC has one ECG a patient."""
+        """Count one ECG; only a patient's first ECG enters the AUROC."""
         self._formats[visit.ecg.device.file_format] += 1
         if visit.fault is not None:
             self._faults[visit.fault] += 1
@@ -72,13 +72,13 @@ class Tally:
             self._log_odds.append(log_odds)
 
     def add_run(self, fault: str | None) -> None:
-        """One angiogram."""
+        """Count one angiogram."""
         self._runs += 1
         if fault is not None:
             self._run_faults[fault] += 1
 
     def summary(self) -> SimulationSummary:
-        """The counts so far."""
+        """Return the counts so far."""
         sent = np.array(self._sent, dtype=bool)
         answers = np.array(self._answers).reshape(-1, len(TARGET_NAMES))
         log_odds = np.array(self._log_odds).reshape(-1, len(TARGET_NAMES))

@@ -1,13 +1,14 @@
-"""The best that any reader of these ECGs could do: the exact posterior given all that shapes an ECG.
+"""The best possible prediction from these ECGs: the exact posterior given everything that shapes an ECG.
 
-The ideal observer sees age, sex and the noise-free beat, hence each territory's manifest ischaemia and scar
-(``cardiac_dipole.Manifest``) and every confounder's share in them. It cannot see the arteries. Its posterior
-is computed by importance sampling over a bank of coronary trees (Robert & Casella 2004, section 3.3):
+The ideal observer knows age, sex and the noise-free beat. So it knows each territory's visible ischaemia and
+scar (``cardiac_dipole.Manifest``) and every confounder's share in them. It does not know the arteries. Its
+posterior is computed by importance sampling over a bank of coronary trees (Robert & Casella 2004, section
+3.3):
 
     P(target | e, age, sex) = sum_t w_t y_t / sum_t w_t,
     w_t = p(e | tree t) * p(burden_t | age, sex) / q(burden_t) [* P(referral | tree t)]
 
-with the referral term for patients who had angiography, because those are the ones with labels.
+with the referral term for patients with angiography, because only they have labels.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from stence.simulation.patients import expected_burden, referral
 
 _BANK_SIZE = 8192
 _TOGETHER = 500
-"""People compared with the bank at a time."""
+"""Number of people per comparison with the bank."""
 _PROPOSAL = norm(loc=-0.3, scale=1.7)
 
 
 class Evidence(NamedTuple):
-    """What an ideal observer reads from an ECG: ischaemia and scar by territory (3,) less all confounders."""
+    """The ideal observer's data of an ECG: ischaemia and scar by territory (3,) without confounders."""
 
     age: float
     sex: str
@@ -40,7 +41,7 @@ class Evidence(NamedTuple):
 
 
 class IdealObserver:
-    """Posterior log-odds of the six targets."""
+    """Computes the posterior log-odds of the six targets."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
@@ -53,7 +54,7 @@ class IdealObserver:
         self._answers = np.hstack([answers == 1, answers == 0]).astype(np.float64)
 
     def log_odds(self, evidence: Evidence) -> NDArray[np.float64]:
-        """Log-odds (6,) of the targets, among those whose report settles them."""
+        """Compute log-odds (6,) of the targets, among patients whose report decides them."""
         seen = np.concatenate([evidence.ischaemia / ISCHAEMIA_SPREAD, evidence.scar / SCAR_SPREAD])
         risk = self._trees.burden - expected_burden(evidence.age, evidence.sex)
         log_weight = -0.5 * ((seen - self._signs) ** 2).sum(axis=1) - 0.5 * risk**2 - self._log_proposal
@@ -67,7 +68,7 @@ class IdealObserver:
     def population_log_odds(
         self, expected: NDArray[np.float64], seen: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Log-odds (n, 6) of people of whom nobody knows whether they will be sent.
+        """Compute log-odds (n, 6) of patients whose referral is not known.
 
         ``expected`` (n,) is the burden at their age and sex, ``seen`` (n, 6) ischaemia and scar by territory.
         """
@@ -91,7 +92,7 @@ class IdealObserver:
 
 
 def auroc(score: NDArray[np.float64], answer: NDArray[np.float32]) -> float:
-    """Area under the ROC curve (Mann-Whitney). NaN answers are left out; NaN without both classes."""
+    """Compute the area under the ROC curve (Mann-Whitney) without NaN labels; NaN without both classes."""
     asked = ~np.isnan(answer)
     yes = answer[asked] == 1
     cases, controls = int(yes.sum()), int((~yes).sum())
@@ -102,5 +103,5 @@ def auroc(score: NDArray[np.float64], answer: NDArray[np.float32]) -> float:
 
 
 def best_auroc(log_odds: NDArray[np.float64], answers: NDArray[np.float32]) -> tuple[float, ...]:
-    """The ideal observer's AUROC for each target from its ``log_odds`` (n, 6) and the ``answers`` (n, 6)."""
+    """Compute the ideal observer's AUROC per target from ``log_odds`` (n, 6) and ``answers`` (n, 6)."""
     return tuple(auroc(log_odds[:, column], answers[:, column]) for column in range(answers.shape[1]))

@@ -1,4 +1,4 @@
-"""A patient's visits: when ECGs and angiography take place, and the ECGs that come of it."""
+"""Simulate a patient's visits: times of ECGs and angiography, and the recordings."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from stence.simulation.truth import Evidence
 
 SECONDS = 10
 DAYS = 120
-"""How far back the hospital's records reach."""
+"""Days covered by the hospital's records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """When an ECG is taken, on which machine, and its numbers; ``number`` is the patient's own count."""
+    """Time, machine, site and study id of an ECG; ``number`` counts the patient's ECGs from 0."""
 
     number: int
     study_id: int
@@ -46,7 +46,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One ECG with what is known of it only here; ``number`` counts the patient's ECGs from 0."""
+    """One ECG with its hidden truth; ``number`` counts the patient's ECGs from 0."""
 
     number: int
     ecg: Ecg
@@ -57,12 +57,12 @@ class Visit:
 
 
 def study_id(patient: int, number: int) -> int:
-    """Eight digits for study ``number`` (below 16) of the patient with that number."""
+    """Return eight digits for study ``number`` (below 16) of the patient with number ``patient``."""
     return 40_000_000 + (16 * patient + number) * 7_368_787 % 9_999_991
 
 
 def draw_angiography_time(rng: np.random.Generator, end: datetime) -> datetime:
-    """Within the 90 days before ``end``, in working hours."""
+    """Draw a time within the 90 days before ``end``, in working hours."""
     day = end - timedelta(days=float(rng.uniform(1, 90)))
     return day.replace(hour=int(rng.integers(8, 18)), minute=int(rng.integers(60)), second=0, microsecond=0)
 
@@ -70,7 +70,7 @@ def draw_angiography_time(rng: np.random.Generator, end: datetime) -> datetime:
 def draw_visits(
     rng: np.random.Generator, patient: Patient, angiography: datetime | None, end: datetime
 ) -> Iterator[Visit]:
-    """One to three ECGs in the order of time."""
+    """Yield one to three ECGs in order of time."""
     heart = draw_heart(rng, patient)
     resting_rate = draw_resting_rate(rng)
     site = draw_site(rng)
@@ -84,33 +84,33 @@ def draw_visits(
 def draw_visit(
     rng: np.random.Generator, patient: Patient, heart: Heart, resting_rate: float, place: Place
 ) -> Visit:
-    """One ECG of a person whose ``heart`` and resting heart rate (/min) stay the same."""
+    """Draw one ECG of a person with the given ``heart`` and resting heart rate (/min)."""
     fault = draw_fault(rng, place.device.file_format)
     rate = RATES.get(fault or "", place.device.rate)
     rhythm = draw_rhythm(rng, SECONDS, resting_rate, patient.age)
     evidence = _evidence(rng, patient, heart)
     counts = _record(rng, patient, heart, rhythm, evidence, place.device, rate)
     ecg = Ecg(
-        patient.subject_id,
-        place.study_id,
-        patient.age,
-        patient.sex,
-        place.taken_at,
-        place.device,
-        rate,
-        counts,
-        place.site,
+        subject_id=patient.subject_id,
+        study_id=place.study_id,
+        age=patient.age,
+        sex=patient.sex,
+        taken_at=place.taken_at,
+        device=place.device,
+        rate=rate,
+        counts=counts,
+        site=place.site,
     )
     return Visit(place.number, spoil_signal(rng, ecg, fault), rhythm, heart, evidence, fault)
 
 
 def draw_resting_rate(rng: np.random.Generator) -> float:
-    """A person's heart rate at rest, beats a minute."""
+    """Draw a person's heart rate at rest, in beats per minute."""
     return float(np.clip(rng.normal(69, 12), 45, 120))
 
 
 def _time(rng: np.random.Generator, angiography: datetime | None, end: datetime) -> datetime:
-    """Nine of ten ECGs of a cath patient lie within the 30 days before; the others anywhere."""
+    """Draw an ECG's time; nine of ten ECGs of a cath patient are within the 30 days before the study."""
     if angiography is not None and rng.random() < 0.9:
         taken_at = angiography - timedelta(days=float(rng.uniform(0.1, 30)))
     else:
@@ -119,7 +119,7 @@ def _time(rng: np.random.Generator, angiography: datetime | None, end: datetime)
 
 
 def _evidence(rng: np.random.Generator, patient: Patient, heart: Heart) -> Evidence:
-    """Disease plus what looks like it: the person's own part and this day's."""
+    """Draw the visible signs: disease, plus random parts of the person and of the day."""
     today = np.sqrt(VISIT_SHARE)
     return Evidence(
         patient.age,
@@ -139,7 +139,7 @@ def _record(
     device: Device,
     rate: int,
 ) -> NDArray[np.int16]:
-    """The machine's counts (12, n)."""
+    """Simulate the machine's counts (12, n)."""
     shown = evidence.ischaemia + confounders(patient, rhythm.heart_rate)
     samples = SECONDS * rate
     clean = leads(heart, Manifest(shown, evidence.scar), rhythm, samples, rate)

@@ -1,4 +1,4 @@
-"""Puts objects into a store while the next ones are made."""
+"""Write objects into a store in the background."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _UNWRITTEN = 32
 
 
 class Writer:
-    """Puts objects while the next ones are made; at most ``_UNWRITTEN`` of them wait in memory."""
+    """Writes objects in a thread pool; at most ``_UNWRITTEN`` objects wait in memory."""
 
     def __init__(self, pool: ThreadPoolExecutor, store: ObjectStore) -> None:
         self._pool, self._store = pool, store
         self._waiting: deque[Future[None]] = deque()
 
     def put(self, key: str, content: bytes) -> None:
-        """Start to put; raises what an earlier put raised."""
+        """Queue an object; raises the error of an earlier put."""
         if len(self._waiting) >= _UNWRITTEN:
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._store.put, key, content))
 
     def finish(self) -> None:
-        """Return when every object is written."""
+        """Wait until every object is written."""
         while self._waiting:
             self._waiting.popleft().result()

@@ -1,4 +1,4 @@
-"""Studies of what StenCE's pretraining is worth, on a hospital's own data."""
+"""Studies that measure the gain of StenCE's pretraining on a hospital's own data."""
 
 from __future__ import annotations
 

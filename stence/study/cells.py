@@ -1,9 +1,9 @@
-"""The trainings of a study: teacher and pretraining once for all that share them, then each cell's own.
+"""The trainings of a study. Cells share teachers and pretrainings; each cell has its own fine-tuning.
 
     teacher of a seed -> pretraining of an encoder and seed -> fine-tuning of each endpoint and fraction
 
-Each result is a file whose name has a hash of everything that decided it: a study that got another seed or
-endpoint goes on with what it has, and what was decided otherwise is done anew.
+Each result is a file whose name holds a hash of all its inputs. After a change of the configuration, results
+with unchanged inputs are used again, and all others are computed anew.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from stence.study.steps import Step
 
 @dataclass(frozen=True)
 class Cell:
-    """One fine-tuning."""
+    """One fine-tuning of the study."""
 
     encoder: str
     arm: Arm
@@ -54,14 +54,14 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """For files and progress."""
+        """Label for file names and progress."""
         endpoint = f"{self.task.low:g}-{self.task.high:g}"
         return f"{self.encoder}-{self.arm}-{endpoint}-labels{self.fraction:g}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cell's model says of the test ECGs, (n,) logits; or why there is no model."""
+    """Logits (n,) of a cell's model on the test ECGs, or the reason why there is no model."""
 
     logits: NDArray[np.float64] | None
     reason: str = ""
@@ -70,8 +70,8 @@ class Outcome:
 class Cells:
     """All trainings of a study as steps, with their files in ``folder``.
 
-    ``published`` are the encoders' published weights where they were imported, random ones elsewhere: where
-    StenCE's pretraining begins, and what the arm of their name is fine-tuned from.
+    ``published`` holds the encoders' published weights if they were imported, random weights otherwise. They
+    are the initial weights of StenCE's pretraining, and of fine-tuning in the arm ``published``.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Cells:
 
     @property
     def steps(self) -> list[Step]:
-        """In an order in which what is needed comes first."""
+        """All steps, each after the steps it needs."""
         ordered: dict[Path, Step] = {}
         for step in self._steps.values():
             for each in (*(first for need in step.needs for first in need.needs), *step.needs, step):
@@ -105,7 +105,7 @@ class Cells:
         return list(ordered.values())
 
     def outcomes(self) -> dict[Cell, Outcome]:
-        """Of all cells, once all steps are done."""
+        """Read the outcomes of all cells, after all steps are done."""
         return {cell: _outcome(step.path) for cell, step in self._steps.items()}
 
     def _teaching(self, seed: int) -> Step:
@@ -138,7 +138,7 @@ class Cells:
         return self._folder / f"{label}-{digest}.{kind}"
 
     def _first(self, encoder: str) -> tuple[Any, ...]:
-        """What an encoder is before any training here, in all that decides it beside the seed."""
+        """Return all inputs except the seed that determine an encoder's initial weights."""
         choice = self._config.encoders[encoder]
         return choice.encoder, choice.config, choice.recipe, self._published[encoder].origin
 
@@ -164,7 +164,7 @@ class Cells:
         _keep(path, pair.encoder, history)
 
     def _finetune(self, cell: Cell, needs: tuple[Step, ...], path: Path) -> None:
-        """A cell that cannot be trained ends with the reason, and the study goes on."""
+        """Train a cell and write its result. If it cannot be trained, write the reason instead."""
         began = time.monotonic()
         try:
             found = self._fitted(cell, needs, _checkpoint(path))
@@ -200,7 +200,7 @@ class Cells:
         return {"best_epoch": history.best_epoch, "validation_auroc": validated, "logits": logits.tolist()}
 
     def _start(self, cell: Cell, needs: tuple[Step, ...]) -> Encoder | None:
-        """The encoder that a cell is fine-tuned from; None for a random one."""
+        """Return the encoder that a cell starts from; None for random weights."""
         if cell.arm is Arm.SCRATCH:
             return None
         if cell.arm is Arm.PUBLISHED:
@@ -210,12 +210,12 @@ class Cells:
         return encoder
 
     def _encoder(self, name: str, seed: int, weights: Weights | None) -> Encoder:
-        fraction = next(iter(self._config.label_fractions))  # which decides nothing here
+        fraction = next(iter(self._config.label_fractions))  # any fraction gives the same encoder
         return first_encoder(self._config.finetuning_of(name, fraction, seed), weights)
 
 
 def _check_answers(cell: Cell, train: Part, validation: Part, test: Part) -> None:
-    """Raise StenceError where patients with or without the stenosis are missing."""
+    """Raise StenceError if a split has no patient with, or no patient without, the stenosis."""
     used = label_share(train.patients, cell.fraction, cell.seed)
     parts = {
         "training": cell.task.answers(train)[used, 0],

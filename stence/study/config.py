@@ -1,4 +1,4 @@
-"""The configuration of a study: one readable YAML file, which spans a grid of trainings."""
+"""Configuration of a study: one YAML file that defines a grid of trainings."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OF_THE_GRID = {
     "pretraining": {"seed"},
     "finetuning": {"seed", "encoder", "encoder_config", "recipe", "weights", "label_fraction"},
 }
-"""What a section must leave to the study."""
+"""Keys of each section that the study sets itself."""
 Changes = dict[str, Any]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
 
 
 class Arm(StrEnum):
-    """What an encoder is fine-tuned from."""
+    """Initial weights of the encoder in fine-tuning."""
 
     SCRATCH = "scratch"
     PUBLISHED = "published"
@@ -39,28 +39,28 @@ class Arm(StrEnum):
 
 
 class EncoderChoice(BaseModel):
-    """An encoder of the study, and what its trainings need otherwise than those of the others."""
+    """An encoder of the study, and its own hyperparameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: str = Field(description="Name in the registry of stence.encoders.")
     config: dict[str, Any] = Field({}, description="Arguments of the encoder.")
-    recipe: Kind = Field("stence", description="Its input: StenCE's, or what its weights were published for.")
-    weights: str | None = Field(None, description="Published weights, where they were imported.")
-    pretraining: Changes = Field({}, description="What differs from the study's section.")
-    finetuning: Changes = Field({}, description="What differs from the study's section.")
+    recipe: Kind = Field("stence", description="Input: StenCE's, or that of the published weights.")
+    weights: str | None = Field(None, description="Name of the published weights.")
+    pretraining: Changes = Field({}, description="Differences from the study's section.")
+    finetuning: Changes = Field({}, description="Differences from the study's section.")
 
     @field_validator("weights")
     @classmethod
     def _importable(cls, name: str | None) -> str | None:
         known = [known for known, importable in IMPORTABLES.items() if importable.kind == ECG_ENCODER]
         if name is not None and name not in known:
-            raise ValueError(f"there are no weights {name!r} of an ECG encoder; known: {', '.join(known)}")
+            raise ValueError(f"there are no weights {name!r} for an ECG encoder; known: {', '.join(known)}")
         return name
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        """Without memory for its weights."""
+        """Build the encoder without memory for its weights."""
         try:
             with torch.device("meta"):
                 encoder_for(self.input, self.encoder, self.config)
@@ -70,38 +70,38 @@ class EncoderChoice(BaseModel):
 
     @property
     def input(self) -> Recipe:
-        """How ECGs are prepared for it."""
+        """Input recipe of the encoder."""
         return recipe(self.encoder, self.recipe)
 
 
 class StudyConfig(BaseModel):
-    """All that decides what a study finds in given data."""
+    """Configuration of a study: encoders, endpoints, fractions of labels, seeds, hyperparameters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name = Field(description="Of its folders, here and in the store.")
-    cpu_threads: int | None = Field(None, ge=1, description="Threads of torch on a CPU; none: its choice.")
-    days_before_study: float = Field(30, gt=0, description="How old an ECG may be at its study.")
-    backbone: Literal["dinov2-vits14", "ridges"] = Field(description="What makes patch features of frames.")
-    augmented_copies: int = Field(4, ge=1, description="Augmented features of a frame beside its plain ones.")
+    name: Name = Field(description="Name of the study's folders, here and in the store.")
+    cpu_threads: int | None = Field(None, ge=1, description="CPU threads of torch; none: its default.")
+    days_before_study: float = Field(30, gt=0, description="Maximum age of an ECG at its cath study.")
+    backbone: Literal["dinov2-vits14", "ridges"] = Field(description="Network that computes patch features.")
+    augmented_copies: int = Field(4, ge=1, description="Augmented copies of a frame's features.")
 
-    encoders: dict[Name, EncoderChoice] = Field(min_length=1, description="By their names in the table.")
+    encoders: dict[Name, EncoderChoice] = Field(min_length=1, description="Encoders by name in the table.")
     endpoints: tuple[float | tuple[float, float], ...] = Field(
-        min_length=1, description="Stenosis from so many percent; or a grey zone: [no up to, yes from]."
+        min_length=1, description="Minimum stenosis in percent; or a grey zone: [no up to, yes from]."
     )
     label_fractions: dict[Annotated[float, Field(gt=0, le=1)], Changes] = Field(
-        min_length=1, description="Shares of training patients with labels; what fine-tuning changes there."
+        min_length=1, description="Shares of training patients with labels; differences of fine-tuning there."
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
 
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
-    finetuning: dict[str, Any] = Field(description="A TrainingConfig, less what the grid decides.")
-    resamples: int = Field(2000, ge=100, description="Resamples of seeds and patients behind an interval.")
+    finetuning: dict[str, Any] = Field(description="A TrainingConfig without the grid's keys.")
+    resamples: int = Field(2000, ge=100, description="Resamples of seeds and patients per interval.")
 
     @property
     def tasks(self) -> tuple[BinaryTask, ...]:
-        """One for each endpoint."""
+        """The tasks, one per endpoint."""
         return tuple(
             BinaryTask(*endpoint) if isinstance(endpoint, tuple) else BinaryTask(endpoint, endpoint)
             for endpoint in self.endpoints
@@ -109,20 +109,23 @@ class StudyConfig(BaseModel):
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        """By which ECGs are prepared, each once."""
+        """The distinct input recipes of the encoders."""
         return tuple({choice.input.version: choice.input for choice in self.encoders.values()}.values())
 
     def teacher_of(self, seed: int) -> TeacherConfig:
-        """Shared by all encoders."""
+        """Return the teacher's configuration for a seed; all encoders share this teacher."""
         return self.teacher.model_copy(update={"seed": seed})
 
     def pretraining_of(self, encoder: str, seed: int) -> PretrainingConfig:
-        """Shared by all endpoints and fractions."""
+        """Return an encoder's pretraining configuration; all endpoints and fractions share it."""
         changes = self.encoders[encoder].pretraining
         return PretrainingConfig(**self.pretraining.model_dump() | changes | {"seed": seed})
 
     def finetuning_of(self, encoder: str, fraction: float, seed: int) -> TrainingConfig:
-        """Shared by all arms and endpoints; the fraction's changes outweigh the encoder's."""
+        """Return a fine-tuning configuration; all arms and endpoints share it.
+
+        The fraction's differences override the encoder's differences.
+        """
         choice = self.encoders[encoder]
         of_grid = {
             "encoder": choice.encoder,
@@ -144,7 +147,7 @@ class StudyConfig(BaseModel):
             if key in OF_THE_GRID[section]
         ]
         if wrong:
-            raise ValueError(f"the study decides these, leave them out: {', '.join(wrong)}")
+            raise ValueError(f"the study sets these keys, leave them out: {', '.join(wrong)}")
         return self
 
     @model_validator(mode="after")
@@ -158,13 +161,13 @@ class StudyConfig(BaseModel):
         found: dict[str, str] = {}
         for place, build in tried.items():
             for problem in _problems(build):
-                found.setdefault(problem, place)  # which is not told for every place that shares it
+                found.setdefault(problem, place)  # name only the first place with this problem
         if found:
             raise ValueError("; ".join(f"{place}: {problem}" for problem, place in found.items()))
         return self
 
     def _sections(self) -> Iterator[tuple[str, str, Iterable[str]]]:
-        """Where settings of a stage stand, which stage's, and the keys given there."""
+        """Yield each section with settings of a stage: its path, the stage, and the given keys."""
         yield "teacher", "teacher", self.teacher.model_fields_set
         yield "pretraining", "pretraining", self.pretraining.model_fields_set
         yield "finetuning", "finetuning", self.finetuning
@@ -193,8 +196,8 @@ def _problems(build: Callable[[], object]) -> list[str]:
 
 
 def load_study(name_or_path: str) -> StudyConfig:
-    """The study of a preset's name, or in a YAML file.
+    """Read the study of a preset, given its name, or of a YAML file, given its path.
 
-    Raises ConfigurationError, which names every key that is unknown, missing or has an impossible value.
+    Raises ConfigurationError, which names every key that is unknown, missing or invalid.
     """
     return read_config(name_or_path, PRESETS, StudyConfig, "study")

@@ -1,4 +1,4 @@
-"""The data of a study: gathered once, and the same for all of its trainings from then on."""
+"""The data of a study: gathered once, then used unchanged by all its trainings."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ COHORT, ANGIOGRAMS = "cohort", "angiograms"
 
 @dataclass(frozen=True)
 class Data:
-    """ECGs and angiograms, as they were at the hospital when they were gathered."""
+    """Snapshot of the hospital's ECGs and angiograms at the time of gathering."""
 
     cohorts: Mapping[str, Cohort]
-    """By the version of the recipe that ECGs are prepared by; those too short for one are not in its."""
+    """Cohorts by recipe version; ECGs too short for a recipe are not in its cohort."""
     angiograms: Angiograms
     gathered_at: datetime
 
     def part(self, split: Split, recipe: Recipe) -> Part:
-        """The ECGs of a split."""
+        """Return the ECGs of a split, prepared by a recipe."""
         return self.cohorts[recipe.version].parts[split]
 
     @property
     def fingerprint(self) -> str:
-        """Of all cohorts."""
+        """Fingerprints of all cohorts, joined."""
         return "-".join(sorted(cohort.fingerprint for cohort in self.cohorts.values()))
 
 
@@ -59,10 +59,10 @@ def gathered(
     folder: Path,
     progress: Progress,
 ) -> Data:
-    """Index and gather all there is into ``folder``; where that was done before, the data from then.
+    """Index and gather all data into ``folder``, unless this was done before. Return the gathered data.
 
-    Raises ConfigurationError where they were gathered otherwise than ``config`` says, StenceError without
-    cath reports, StoreUnavailableError, DatabaseUnavailableError.
+    Raises ConfigurationError if the data were gathered with other settings than ``config``, StenceError if
+    there are no cath reports, StoreUnavailableError, DatabaseUnavailableError.
     """
     with held(folder / f"{DATA}.lock", wait=True):
         if not (folder / DATA).exists():
@@ -93,7 +93,7 @@ def _gather(
     prepare_views(engine, store, settings, backbone, features.versions, progress)
     plan = cohorts.plan_cohort(engine, store, settings, config.days_before_study, progress, features)
     place = folder / f"data-{plan.fingerprint[:16]}"
-    for other in folder.glob("data-*"):  # of a gathering that was killed, before the hospital's data changed
+    for other in folder.glob("data-*"):  # left by a killed gathering of earlier data
         if other != place:
             shutil.rmtree(other)
     place.mkdir(exist_ok=True, mode=0o700)
@@ -113,7 +113,7 @@ def _folder(place: Path, recipe: Recipe) -> Path:
 
 
 def _how(settings: Settings, config: StudyConfig) -> dict[str, Any]:
-    """What decides how the same hospital's data look to a training."""
+    """Return the settings that the gathered data depend on."""
     return {
         "days_before_study": config.days_before_study,
         "backbone": config.backbone,
@@ -129,6 +129,6 @@ def _check(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     ]
     if changed:
         raise ConfigurationError(
-            f"The data in {folder} were gathered otherwise: {'; '.join(changed)}. "
+            f"The data in {folder} were gathered with other settings: {'; '.join(changed)}. "
             "Give the study another name, or remove that folder."
         )

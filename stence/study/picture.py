@@ -1,4 +1,4 @@
-"""A study in one picture: for each encoder and endpoint what the arms reach, by the share of labels."""
+"""Picture of a study: AUROC of the arms by share of labels, for each encoder and endpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BESIDE = {Arm.SCRATCH: -0.15, Arm.PUBLISHED: 0.0, Arm.STENCE: 0.15}
 
 
 def draw(rows: Sequence[Row]) -> bytes:
-    """A PNG with a column of panels for each encoder, and in it a panel for each endpoint."""
+    """Draw a PNG with one column of panels per encoder and one row per endpoint."""
     from matplotlib.figure import Figure  # noqa: PLC0415 (seconds to import)
 
     encoders, tasks = list(dict.fromkeys(r.encoder for r in rows)), list(dict.fromkeys(r.task for r in rows))

@@ -1,4 +1,4 @@
-"""The published weights of a study's encoders: which ones were imported."""
+"""The published weights of a study's encoders, if they were imported."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ RANDOM = "random weights"
 
 @dataclass(frozen=True)
 class Published:
-    """Where an encoder's first weights come from, in words, and how they are read (None: random ones)."""
+    """Origin of an encoder's initial weights, in words, and a function that reads them (None: random)."""
 
     origin: str
     read: Callable[[], Weights | None]
     missing: str = ""
-    """Why there are none."""
+    """Reason why there are no published weights."""
 
     @property
     def is_imported(self) -> bool:
-        """Whether there are published ones."""
+        """True if there are published weights."""
         return self.origin != RANDOM
 
 
 def published_of(store: ObjectStore, settings: Settings, choice: EncoderChoice) -> Published:
-    """What the store has for an encoder.
+    """Find an encoder's published weights in the store.
 
-    Raises WeightsError, before any training, where it was altered or is another encoder's.
+    Raises WeightsError, before any training, if they were altered or belong to another encoder.
     """
     name = choice.weights
     if name is None:

@@ -1,4 +1,4 @@
-"""A whole study: gather the data, train every cell that is missing, compare, and keep what was found."""
+"""Run a study: gather the data, train every missing cell, compare the arms, and store the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLE, NUMBERS, PICTURE, CONFIG = "table.md", "table.csv", "picture.png", "confi
 
 @dataclass(frozen=True)
 class Report:
-    """The table as Markdown, and the folder in the store that holds it with its numbers and picture."""
+    """The table as Markdown, and the report's folder in the store."""
 
     markdown: str
     folder: str
@@ -35,12 +35,12 @@ class Report:
 def run_study(
     engine: Engine, store: ObjectStore, settings: Settings, config: StudyConfig, progress: Progress = silent
 ) -> Report:
-    """Do all that is missing of a study, and write its report into the store.
+    """Do all missing trainings of a study, and write its report into the store.
 
-    The same study may be at work in several processes of this machine, which share its trainings; a killed
-    one goes on where it was. Its data, logits and checkpoints lie in ``data_dir/studies/NAME`` until a person
-    removes them. Raises StenceError where a teacher or a pretraining has too little to learn from,
-    ConfigurationError where the name is that of a study of other data or there is no such device,
+    Several processes of this machine may run the same study; they share its trainings. A killed process
+    resumes when it is started again. Data, logits and checkpoints are in ``data_dir/studies/NAME`` until a
+    person removes them. Raises StenceError if a teacher or a pretraining has too few data,
+    ConfigurationError if the name belongs to a study of other data or the device is not available,
     WeightsError, StoreUnavailableError, DatabaseUnavailableError.
     """
     device = device_of(settings)

@@ -1,7 +1,7 @@
-"""A study's figures: AUROC over seeds, and differences of the same seeds, with 95 % intervals.
+"""A study's metrics: mean AUROC over seeds, and paired differences between arms, with 95 % intervals.
 
-A resample draws seeds and patients, with a patient all of their ECGs, both with replacement. All arms see
-the same resamples, so that a difference is one of pairs.
+A bootstrap resample draws seeds and patients with replacement, a patient with all ECGs. All arms use the same
+resamples, so the differences are paired.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ Logits = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval; None where the data define no such figure."""
+    """A metric and its 95 % interval; None if it is not defined."""
 
     value: float | None
     lower: float | None
     upper: float | None
 
     def text(self, sign: str = "") -> str:
-        """For a table."""
+        """Format the estimate for a table."""
         if self.value is None or self.lower is None or self.upper is None:
             return "–"
         form = f"{sign}.3f"
@@ -43,25 +43,25 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found for one encoder, endpoint and share of labels."""
+    """Result for one encoder, endpoint and share of labels."""
 
     encoder: str
     task: BinaryTask
     fraction: float
     patients: int
-    """Test patients who are asked."""
+    """Test patients with a known label."""
     cases: int
-    """Those with the stenosis."""
+    """Test patients with the stenosis."""
     seeds: int
-    """Both of whose models, from scratch and StenCE's, were trained."""
+    """Seeds with both models, from scratch and of StenCE."""
     aurocs: Mapping[Arm, Estimate]
-    """Of arms that were trained at all."""
+    """AUROC of every trained arm."""
     difference: Estimate
-    """StenCE less scratch."""
+    """AUROC of StenCE minus scratch."""
 
     @property
     def verdict(self) -> str:
-        """Whether the interval of the difference is on one side of 0."""
+        """``gain`` or ``loss`` if the interval of the difference excludes 0."""
         if self.difference.lower is None or self.difference.upper is None:
             return "not known"
         if self.difference.lower > 0:
@@ -70,7 +70,7 @@ class Row:
 
 
 def rows_of(config: StudyConfig, data: Data, outcomes: Mapping[Cell, Outcome]) -> list[Row]:
-    """A row for each encoder, endpoint and share of labels, in the configuration's order."""
+    """Compute a row per encoder, endpoint and share of labels, in the configuration's order."""
     return [
         _row(config, data, outcomes, name, task, fraction)
         for name in config.encoders
@@ -113,7 +113,7 @@ def _row(
 
 
 class Comparison:
-    """Models on the ECGs of one endpoint: ``label`` (n,), NaN where it is not asked, ``patients`` (n,)."""
+    """Compares models on the ECGs of one endpoint: ``label`` (n,), NaN if unknown, ``patients`` (n,)."""
 
     def __init__(self, label: NDArray[np.float32], patients: NDArray[np.int64], count: int) -> None:
         self._asked = np.flatnonzero(~np.isnan(label))
@@ -121,16 +121,16 @@ class Comparison:
         self._patients, self._count = patients[self._asked], count
 
     def mean(self, models: Sequence[Logits]) -> Estimate:
-        """The mean AUROC of one model a seed, each given by its logits (n,)."""
+        """Estimate the mean AUROC over seeds of one model per seed, given by logits (n,)."""
         return self._estimate([self._aurocs(model) for model in models])
 
     def difference(self, new: Sequence[Logits], old: Sequence[Logits]) -> Estimate:
-        """The mean difference of AUROC between models of the same seeds."""
+        """Estimate the mean AUROC difference between models of the same seeds."""
         pairs = zip(new, old, strict=True)
         return self._estimate([self._aurocs(one) - self._aurocs(other) for one, other in pairs])
 
     def _aurocs(self, logits: Logits) -> NDArray[np.float64]:
-        """The AUROC of the ECGs as they are, then of each resample (1 + count,)."""
+        """Compute the AUROC of the original sample, then of each resample (1 + count,)."""
         predicted = BinaryPredictions(expit(logits[self._asked]), self._label, threshold=0.5)
         drawn = [ranking(predicted, weights)[0] for weights in resamples(self._patients, self._count)]
         return np.concatenate([[auroc(predicted.probability, self._label)], *drawn])

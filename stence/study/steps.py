@@ -1,4 +1,4 @@
-"""Steps of a long piece of work, each done once by whichever process comes first, and kept in a file."""
+"""Steps shared by several processes. Each step is done once, and its result is a file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stence.files import try_lock
 from stence.progress import Progress
 
 SECONDS_BETWEEN_LOOKS = 2.0
-"""While another process does all that is left."""
+"""Polling interval while other processes do the remaining steps."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """``work`` writes ``path``, whole or not at all, once ``needs`` are done."""
+    """A step: ``work`` writes ``path`` atomically after ``needs`` are done."""
 
     label: str
     path: Path
@@ -27,19 +27,19 @@ class Step:
 
     @property
     def is_done(self) -> bool:
-        """Whether its file is there."""
+        """True if the step's file exists."""
         return self.path.exists()
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be done."""
+        """True if all needed steps are done."""
         return all(step.is_done for step in self.needs)
 
 
 def do_all(steps: Sequence[Step], progress: Progress) -> None:
-    """Do what is missing; returns when all is done, by this process or by others that share the folder.
+    """Do the missing steps. Return when all steps are done, by this process or by others on this folder.
 
-    A step of a process that was killed is done by the next one that looks. Raises what a step raises.
+    Another process takes over the step of a killed process. Raises the errors of the steps.
     """
     while missing := [step for step in steps if not step.is_done]:
         worked = False
@@ -52,7 +52,7 @@ def do_all(steps: Sequence[Step], progress: Progress) -> None:
 
 
 def _do(step: Step) -> bool:
-    """Whether the step was done here just now."""
+    """Do the step unless another process holds it or has done it. Return True if it was done here."""
     with held(step.path.with_name(f"{step.path.name}.lock")) as is_mine:
         if not is_mine or step.is_done:
             return False
@@ -62,10 +62,10 @@ def _do(step: Step) -> bool:
 
 @contextmanager
 def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Whether the lock of this file is held; without ``wait`` it is not where another process holds it.
+    """Lock the file and yield True. Without ``wait``, yield False if another process holds the lock.
 
-    The file is removed when the work has ended well. Who opened it before that has a lock that nobody else
-    sees: look first whether the work is done.
+    The file is removed if the block succeeds. A process that opened the file earlier then gets a lock on a
+    deleted file, so it must first check that the work is not done.
     """
     with path.open("w") as lock:
         if wait:

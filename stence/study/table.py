@@ -1,4 +1,4 @@
-"""A study's table for people (Markdown) and for machines (CSV)."""
+"""Tables of a study: Markdown for people, CSV for machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS = {Split.TRAIN: "to learn from", Split.VALIDATION: "to choose epochs", Sp
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """One line a row; empty where a figure is not known."""
+    """Write the CSV, one line per row; a metric that is not defined is empty."""
     figures = [*Arm, "difference"]
     bounds = [f"{name}{suffix}" for name in figures for suffix in ("", "_lower", "_upper")]
     about = ["encoder", "no_up_to", "yes_from", "label_fraction", "test_patients", "test_cases", "seeds"]
@@ -41,14 +41,14 @@ def to_markdown(
     outcomes: Mapping[Cell, Outcome],
     rows: Sequence[Row],
 ) -> str:
-    """The report: what was studied, the table, and what is missing in it and why."""
+    """Write the report: the design, the table, and missing trainings with their reasons."""
     lines = [f"# Study {config.name}", "", *_about(config, data), "", *_table(rows), ""]
     lines += _summary(rows)
     return "\n".join([*lines, *_left_out(published), *_untrained(outcomes)]) + "\n"
 
 
 def endpoint(task: BinaryTask) -> str:
-    """In words, for people."""
+    """Describe the endpoint for people."""
     if task.low == task.high:
         return f">= {task.high:g} %"
     return f">= {task.high:g} % against <= {task.low:g} %"
@@ -67,14 +67,14 @@ def _about(config: StudyConfig, data: Data) -> Iterator[str]:
     )
     yield ""
     yield (
-        "The endpoint is the worst segment of the cath report. Figures are the AUROC of the test ECGs, the "
-        "mean over the seeds, with 95 % intervals that resample seeds and patients together; the difference "
-        "is of the same seeds and patients. A few seeds show too little of how seeds differ, one nothing."
+        "The endpoint is the worst segment of the cath report. The metric is the AUROC on the test ECGs, "
+        "averaged over seeds. The 95 % intervals come from a bootstrap over seeds and patients; differences "
+        "are paired by seed and patient. Few seeds underestimate the variation between seeds."
     )
     yield ""
     yield (
-        "`labels` is the share of training patients whose reports fine-tuning sees. "
-        f"{Arm.STENCE}'s pretraining, done once for all endpoints and shares of a seed, sees angiograms and "
+        "`labels` is the share of training patients whose reports fine-tuning uses. "
+        f"{Arm.STENCE}'s pretraining, done once per seed for all endpoints and shares, uses angiograms and "
         "reports of all training patients: below 1, part of a gain may come from these reports."
     )
 
@@ -97,8 +97,8 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
     found = Counter(row.verdict for row in rows)
     yield (
         f"- Of {len(rows)} rows {found['gain']} show a gain, {found['loss']} a loss, "
-        f"{found['no gain shown']} neither, {found['not known']} are not known. Each interval is of its row "
-        "alone: without any effect about one row in forty would show a gain by chance."
+        f"{found['no gain shown']} neither, {found['not known']} are not known. The intervals are not "
+        "corrected for multiple tests: without any effect, about one row in forty shows a gain by chance."
     )
 
 
@@ -106,7 +106,7 @@ def _left_out(published: Mapping[str, Published]) -> Iterator[str]:
     for name, each in published.items():
         if not each.is_imported:
             yield (
-                f"- {name}: the arm `{Arm.PUBLISHED}` is left out, and {Arm.STENCE} began from random "
+                f"- {name}: the arm `{Arm.PUBLISHED}` is left out, and {Arm.STENCE} started from random "
                 f"weights: {each.missing}."
             )
 

@@ -22,7 +22,7 @@ def content_of(path: Path) -> bytes:
     """Return the file's bytes. Raises WeightsError if it cannot be read or is larger than LIMIT_BYTES."""
     try:
         if path.stat().st_size > LIMIT_BYTES:
-            raise WeightsError(f"{path} is larger than {LIMIT_BYTES} bytes: no known weights are")
+            raise WeightsError(f"{path} is larger than {LIMIT_BYTES} bytes, the limit for weights")
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
@@ -41,12 +41,12 @@ def opened(content: bytes, allowed: Sequence[type] = ()) -> Any:
             return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            "this file is damaged, or a pickle of more than weights, which could run code when opened: "
-            "refused, and nothing in it was run. Get the file that its authors published."
+            "this file is damaged, or a pickle with other objects than weights, which could run code. "
+            "It was refused, and nothing in it was run. Get the file that its authors published."
         ) from error
     except (SafetensorError, RuntimeError, ValueError, EOFError, LookupError, AttributeError) as error:
         raise WeightsError(
-            f"this file is damaged, or neither safetensors nor of torch.save ({type(error).__name__})"
+            f"this file is damaged, or neither in safetensors nor torch.save format ({type(error).__name__})"
         ) from error
 
 
@@ -58,7 +58,7 @@ def tensors_of(content: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
-        raise WeightsError("this file does not hold tensors by name, and nothing else")
+        raise WeightsError("this file does not consist of named tensors only")
     if broken := sorted(name for name, tensor in content.items() if not torch.isfinite(tensor).all()):
         raise WeightsError(f"these weights are not finite: {', '.join(broken)}")
     return {name: _plain(tensor) for name, tensor in content.items()}

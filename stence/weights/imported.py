@@ -34,9 +34,9 @@ class Manifest(BaseModel):
     kind: str
     licence: str
     source: str
-    published_sha256: str = Field(description="Of the file that was imported.")
-    sha256: str = Field(description="Of model.safetensors.")
-    parameters: int = Field(description="Numbers in all weights together.")
+    published_sha256: str = Field(description="SHA-256 of the imported file.")
+    sha256: str = Field(description="SHA-256 of model.safetensors.")
+    parameters: int = Field(description="Number of parameters in all weights.")
     imported_at: datetime
 
 
@@ -125,7 +125,7 @@ def _check_free(store: ObjectStore, settings: Settings, manifest: Manifest) -> N
     if found and found.sha256 != manifest.sha256:
         raise WeightsError(
             f"other weights are in the store as {manifest.name}, imported on {found.imported_at:%Y-%m-%d}. "
-            "To take these from now on, import them with --replace; what was made with the others stays."
+            "To use the new ones from now on, import with --replace; existing results do not change."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from threading import Barrier
 from typing import Any
@@ -85,9 +86,34 @@ def test_days_looked_at_again_change_nothing(engine: Engine) -> None:
 
 def test_a_day_of_which_nothing_is_known_resolves_nothing(engine: Engine) -> None:
     settle(engine, 1, found(True))
-    assert settle(engine, 2) == Settled([], [])
+    for number in (2, 14):
+        assert settle(engine, number) == Settled([], [])
     assert states(engine) == ["open"]
-    assert [alert.rule for alert in settle(engine, 16).resolved] == ["device_gain"]
+    assert [alert.rule for alert in settle(engine, 15).resolved] == ["device_gain"]
+
+
+def test_a_day_looked_at_again_tells_that_its_condition_is_gone(engine: Engine) -> None:
+    """As when what arrived late was measured too."""
+    settle(engine, 1, found(True))
+    assert [alert.rule for alert in settle(engine, 1, found(False)).resolved] == ["device_gain"]
+    assert settle(engine, 1, found(True)) == Settled([], [])
+
+
+def test_an_older_day_changes_nothing_about_what_was_seen_since(engine: Engine) -> None:
+    settle(engine, 5, found(True, value=0.8))
+    for holds in (True, False):
+        assert settle(engine, 4, found(holds, value=0.3)) == Settled([], [])
+    with engine.connect() as connection:
+        row = connection.execute(select(alerts)).one()
+    assert (row.state, row.value, row.last_window_end) == ("open", 0.8, day(5))
+
+
+def test_an_alert_grows_worse_with_its_condition(engine: Engine) -> None:
+    settle(engine, 1, found(True))
+    settle(engine, 2, replace(found(True, value=0.9), severity="warning", detail="Now in all leads."))
+    with engine.connect() as connection:
+        row = connection.execute(select(alerts)).one()
+    assert (row.severity, row.value, row.detail) == ("warning", 0.9, "Now in all leads.")
 
 
 def test_alerts_about_a_model_that_retired_are_resolved(engine: Engine) -> None:
@@ -285,8 +311,6 @@ def test_a_part_that_fails_is_an_alert_and_stops_no_other(
 def test_a_planted_fault_is_one_alert_until_it_is_mended(
     hospital: Routine, engine: Engine, settings: Settings
 ) -> None:
-    from dataclasses import replace
-
     def gain(rng: Any, ecg: Any) -> Any:
         if ecg.device != "Cardio 200":
             return ecg

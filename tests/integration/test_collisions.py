@@ -185,7 +185,7 @@ def test_what_postgres_refuses_a_command_is_told_in_words(engine: Engine, comman
     said = CliRunner().invoke(main, arguments)
     assert said.exit_code == 1
     assert said.output.startswith(
-        'Error: Postgres did not do it: new row for relation "reviews" violates check'
+        'Error: Postgres refused: new row for relation "reviews" violates check'
     )
     assert PATIENT not in said.output
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, make_url, select
+from sqlalchemy import Engine, make_url, select, text
 
 from stence import database
 from stence.database.tables import reference_profiles
@@ -226,6 +226,46 @@ def test_too_few_days_make_no_reference(engine: Engine, settings: Settings) -> N
     assert of(found, "ecgs_arrived")[None].value > 400
     assert of(found, "score_mean")
     assert not [m for m in found if m.name.endswith("_p") and m.name != "flag_rate_p"]
+
+
+def small(engine: Engine, days: int, ecgs_per_day: int) -> Routine:
+    """A hospital of its own, of so many days."""
+    routine = Routine(engine, ecgs_per_day=ecgs_per_day)
+    routine.crown("model-1")
+    routine.write(0, days)
+    return routine
+
+
+@pytest.mark.parametrize(("days", "enough"), [(14, True), (13, False)])
+def test_half_of_the_days_make_a_reference(
+    engine: Engine, settings: Settings, days: int, enough: bool
+) -> None:
+    watched = small(engine, days, 40).watched()
+    asked = settings.model_copy(update={"reference_days": REFERENCE_DAYS})
+    assert (reference(engine, asked, day(days), watched) is not None) == enough
+
+
+@pytest.mark.parametrize(("studies", "compared"), [(10, True), (9, False)])
+def test_ten_cath_reports_of_a_day_are_compared(
+    engine: Engine, settings: Settings, studies: int, compared: bool
+) -> None:
+    routine, today = small(engine, 9, 100), day(8)
+    asked = settings.model_copy(update={"reference_days": 8})
+    kept = "SELECT study_id FROM cath_studies WHERE performed_at >= :start ORDER BY study_id LIMIT :most"
+    values = {"start": today.start, "most": studies, "of_day": "sp8-%"}
+    with engine.begin() as connection:
+        for table in ("segment_stenoses", "cath_studies"):
+            others = f"DELETE FROM {table} WHERE study_id LIKE :of_day AND study_id NOT IN ({kept})"  # noqa: S608
+            connection.execute(text(others), values)
+    assert bool(list(labels.measure(engine, asked, today, routine.watched()))) == compared
+
+
+def test_a_saturday_is_held_against_saturdays(engine: Engine, settings: Settings) -> None:
+    """On which half as many ECGs come as on other days."""
+    routine, saturday = small(engine, 20, 40), day(19)
+    asked = settings.model_copy(update={"reference_days": 14})
+    found = list(operations.measure(engine, asked, saturday, routine.watched()))
+    assert of(found, "feed_ratio")[None].value > 0.7
 
 
 def test_figures_are_the_same_at_every_look(hospital: Routine, settings: Settings) -> None:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from stence import database
-from stence.database import migrate
+from stence.database import account, migrate
 from stence.errors import DatabaseUnavailableError
 from stence.settings import Settings
 from support.database import server_folder
@@ -160,6 +160,20 @@ def test_a_folder_that_cannot_be_is_told(own: Settings) -> None:
         database.connect(Settings(data_dir=own.data_dir / "file" / "folder")),
     ):
         pass
+
+
+def test_a_folder_of_somebody_else_or_a_link_is_not_used(tmp_path: Path) -> None:
+    own, link = tmp_path / "own", tmp_path / "link"
+    for _ in range(2):
+        account.make_private_folder(own)
+    link.symlink_to(own)
+    not_ours = "belongs to someone else: remove it"
+    with pytest.raises(DatabaseUnavailableError, match=not_ours):
+        account.make_private_folder(link)
+    if os.geteuid() == 0:
+        os.chown(own, 4711, 4711)
+        with pytest.raises(DatabaseUnavailableError, match=not_ours):
+            account.make_private_folder(own)
 
 
 def test_a_server_that_cannot_start_is_told_with_its_last_words(own: Settings) -> None:

@@ -189,6 +189,9 @@ def test_ecgs_after_the_study_too_long_before_it_or_after_an_intervention_are_no
     assert hospital.new_pairs() == 2
     ecgs, _ = hospital.gather("once")
     assert len(recorded_pairs(hospital.engine)) == 2
+    with hospital.engine.connect() as connection:
+        days_before = connection.scalars(select(ecg_study_pairs.c.days_before)).all()
+    assert sorted(days_before) == [0, 30]
     assert ecgs.left_out == {
         "ecg_not_before_study": 2,
         "ecg_after_intervention": 2,

@@ -171,7 +171,7 @@ def test_an_error_that_is_none_of_postgres_does_not_end_the_thread(caplog: pytes
             raise RuntimeError("patient p1234567")
 
     with kept_alive(renew, 0.03, "this test"):
-        wait_until(lambda: len(calls) > 5)
+        wait_until(lambda: len(calls) > 5, 20)
     assert caplog.text.count("could not be renewed, trying again: RuntimeError") == 1
     assert "p1234567" not in caplog.text
 

@@ -157,6 +157,19 @@ def test_workload_beside_its_promise(hospital: Routine, settings: Settings) -> N
     assert flagging(hospital, settings, everybody)["flag_rate_p"] < 1e-9
 
 
+def test_an_ecg_exactly_at_the_threshold_counts_as_flagged(hospital: Routine, settings: Settings) -> None:
+    with hospital.engine.connect() as connection:
+        highest = connection.scalar(text("SELECT max(stenosis_70) FROM scores"))
+    manifest = hospital.watched().manifest | {"thresholds": {"stenosis_70": {"value": highest}}}
+    found = flagging(hospital, settings, replace(hospital.watched(), manifest=manifest))
+    assert found["flag_rate"] == pytest.approx(1 / count(hospital.engine, "scores"))
+
+
+def test_the_workload_that_was_asked_for_is_the_promise_whatever_was_tested(hospital: Routine) -> None:
+    manifest = hospital.watched().manifest | {"metrics": {"stenosis_70": {"alerts_per_1000": {"value": 250}}}}
+    assert workload.promise(replace(hospital.watched(), manifest=manifest), "stenosis_70") == 0.1
+
+
 def test_workload_where_sensitivity_was_asked_for(hospital: Routine, settings: Settings) -> None:
     """The promise is what was flagged of the test patients; without that there is none."""
     manifest = {

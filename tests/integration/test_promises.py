@@ -1,4 +1,4 @@
-"""Promises of the README that no other test is named after; tests/README.md lists the test of each promise."""
+"""Promises of the README that no other test is named after; tests/README.md lists the tests of each."""
 
 from __future__ import annotations
 

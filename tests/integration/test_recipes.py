@@ -145,5 +145,5 @@ def test_a_model_on_its_authors_input_scores_on_it_beside_one_on_stences(
     assert refused(engine) == [(f"ecg/{SHORT}.hea", "too_short", champion.model_version)]
 
     retraining = RetrainConfig(backbone="ridges", **config(encoder).model_dump()).finetuning
-    with pytest.raises(StenceError, match=f"{own.version} makes them, .* trains on stence-500hz-3s-1"):
+    with pytest.raises(StenceError, match=f"input recipe {own.version}, .* uses stence-500hz-3s-1"):
         find_champion(engine, store, settings, retraining.input, settings.windows_per_ecg)

@@ -17,7 +17,7 @@ from support.ecgs import heartbeats, store_ecg
 from support.hostile import cost
 from support.identity import HEADER, listed, patients_by_key, put_ecgs, put_named
 from support.models import ShapeScorer, register
-from support.scoring import ScoreAll, all_rows, in_quarantine
+from support.scoring import ScoreAll, all_rows, in_quarantine, run_scorer
 
 MIB = 2**20
 
@@ -60,6 +60,15 @@ def test_times_without_a_zone_move_when_the_time_zone_is_mended(
     assert {time for (time,) in all_rows(engine, ecgs.c.acquired_at)} == {
         datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
     }
+
+
+def test_a_files_time_without_a_zone_is_the_hospitals(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    put_timed(store, "1", "09:30:00 01/06/2026")
+    run_scorer(engine, store, settings.model_copy(update={"timezone": "Europe/Berlin"}), ShapeScorer())
+    read = all_rows(engine, ecgs.c.acquired_at, ecgs.c.local_timezone)
+    assert read == [(datetime(2026, 6, 1, 7, 30, tzinfo=UTC), "Europe/Berlin")]
 
 
 def test_every_file_is_an_ecg_or_part_of_one_or_counted(

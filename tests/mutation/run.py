@@ -132,9 +132,9 @@ def tried(faults: list[Fault], processes: int) -> Iterator[tuple[Fault, str]]:
 
 
 def commit() -> str:
-    """Of this clone: what the sample is drawn by."""
+    """The commit of this clone, by which the sample is drawn; empty outside a clone."""
     command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def main() -> int:

@@ -36,7 +36,7 @@ VALUES ('input-moved', 'critical', 'input_ks', NULL, 'measure|device', 'r_mv.V1|
         'that machine; its scores are not to be trusted until then.',
         :until - interval '1 day', :until, NULL, NULL, NULL, NULL),
        ('workload', 'warning', 'flag_rate', 'synthetic-2', 'target', 'stenosis_70', 'acknowledged', 0.071,
-        'More ECGs are flagged than promised: at most 5 %. Check for other drift before you change a threshold.',
+        'More ECGs are flagged than promised (at most 5 %). Look for drift before changing a threshold.',
         :until - interval '9 days', :until, :until - interval '8 days', 'cardiology on call', NULL, NULL),
        ('feed-stopped', 'critical', 'feed_p', NULL, 'site', 'clinic', 'resolved', 0.0,
         'No ECG came from clinic.', :until - interval '20 days', :until - interval '19 days', NULL, NULL,

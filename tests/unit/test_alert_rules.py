@@ -93,6 +93,91 @@ def test_what_is_certain_but_small_and_what_is_large_but_uncertain_raise_nothing
     assert raised(small) == raised(uncertain) == set()
 
 
+AT = {"key": "target", "of": "stenosis_70", "model_version": "m"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "inside", "outside", "others"),
+    [
+        ("feed_stopped", "feed_ratio", 0.51, 0.49, [metric("feed_p", 1e-6)]),
+        ("feed_stopped", "feed_p", 0.0011, 0.0009, [metric("feed_ratio", 0.1)]),
+        ("inputs_moved", "input_ks", 0.19, 0.21, [metric("input_ks_p", 1e-6, "measure", "age")]),
+        ("inputs_moved", "input_ks_p", 0.0011, 0.0009, [metric("input_ks", 0.5, "measure", "age")]),
+        ("mix_moved", "input_psi", 0.029, 0.031, [metric("category_p", 1e-6, "measure", "sex")]),
+        ("embeddings_moved", "embedding_mmd", 0.019, 0.021, [metric("embedding_mmd_p", 1e-6)]),
+        ("scores_rose", "score_shift", 0.09, 0.11, [metric("score_mean_p", 1e-6)]),
+        ("scores_fell", "score_shift", -0.09, -0.11, [metric("score_mean_p", 1e-6)]),
+        ("scores_moved", "score_ks", 0.14, 0.16, [metric("score_ks_p", 1e-6, "target", "rca_70")]),
+        ("reports_moved", "report_ks", 0.19, 0.21, [metric("report_ks_p", 1e-6, "measure", "narrowed")]),
+        ("new_site", "new_category", 0.009, 0.011, []),
+        ("no_run", "hours_since_run", 2.9, 3.1, []),
+        ("backlog_old", "backlog_age_hours", 23, 25, []),
+    ],
+)
+def test_just_inside_its_limit_a_figure_raises_nothing_and_just_outside_it_does(
+    rule: str, name: str, inside: float, outside: float, others: list[Metric]
+) -> None:
+    place = {
+        "input_ks": ("measure", "age"),
+        "input_ks_p": ("measure", "age"),
+        "input_psi": ("measure", "sex"),
+        "report_ks": ("measure", "narrowed"),
+        "score_ks": ("target", "rca_70"),
+        "new_category": ("site", "annexe"),
+    }.get(name, (None, None))
+    raised_by = [
+        {which for which, _ in raised([metric(name, value, *place), *others])} for value in (inside, outside)
+    ]
+    assert raised_by == [set(), {rule}]
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "inside", "outside"),
+    [
+        ("model_disagrees", "model_agreement", (0.2, 0.51), (0.2, 0.49)),
+        ("calibration_lost", "outcome_calibration_slope_weighted", (0.2, 0.61), (0.2, 0.59)),
+        ("risks_wrong", "outcome_ece_weighted", (0.149, 0.9), (0.151, 0.9)),
+        ("quarantine_full", "quarantine_rate", (0.09, 0.9), (0.11, 0.9)),
+    ],
+)
+def test_what_has_an_interval_is_judged_by_the_end_that_is_certain(
+    rule: str, name: str, inside: tuple[float, float], outside: tuple[float, float]
+) -> None:
+    place = {} if name == "quarantine_rate" else AT
+    raised_by = [
+        {which for which, _ in raised([metric(name, sum(ends) / 2, lower=ends[0], upper=ends[1], **place)])}
+        for ends in (inside, outside)
+    ]
+    assert raised_by == [set(), {rule}]
+
+
+@pytest.mark.parametrize(("rate", "p", "told"), [(0.14, 1e-9, 0), (0.16, 1e-9, 1), (0.16, 2e-4, 0)])
+def test_the_workload_may_be_half_as_much_again_as_was_promised(rate: float, p: float, told: int) -> None:
+    flags = [metric("flag_rate", rate, **AT), metric("flags_promised", 0.1, **AT), metric("flag_rate_p", p, **AT)]
+    assert len(raised(flags, flags)) == told
+
+
+@pytest.mark.parametrize(
+    ("sign", "values", "worst"), [("> 0.1", (0.3, 0.7, 0.5), 0.7), ("< 0.9", (0.4, 0.2, 0.3), 0.2)]
+)
+def test_a_finding_of_several_figures_tells_the_worst(
+    sign: str, values: tuple[float, ...], worst: float
+) -> None:
+    rules = Rules.model_validate({"my_rule": RULE | {"when": f"input_ks {sign}", "slice": "measure"}})
+    figures = [metric("input_ks", value, "measure", f"m{n}") for n, value in enumerate(values)]
+    (finding,) = find(rules, [figures])
+    assert (finding.value, f": {worst:.3g} in m0, m1, m2" in finding.detail) == (worst, True)
+
+
+def test_a_rule_looks_at_both_figures_of_one_place_and_only_at_the_places_that_it_names() -> None:
+    rule = {"when": "input_ks > 0.2 and input_ks_p < 0.01", "slice": "measure|site", "only": {"site": "w*"}}
+    rules = Rules.model_validate({"my_rule": RULE | rule})
+    ward, clinic = (moved("measure|site", f"age|{site}") for site in ("ward", "clinic"))
+    assert raised(ward, rules=rules) == {("my_rule", None)}
+    assert raised(clinic, rules=rules) == set()
+    assert raised([ward[0], clinic[1]], rules=rules) == set()
+
+
 def test_outcomes_are_held_against_what_was_promised() -> None:
     place = {"key": "target", "of": "stenosis_70", "model_version": "m"}
     promised = metric("promised_auroc", 0.8, lower=0.76, upper=0.84, **place)

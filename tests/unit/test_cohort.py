@@ -39,6 +39,22 @@ def test_an_ecg_from_after_an_intervention_is_paired_with_no_later_study() -> No
 
 
 @pytest.mark.parametrize(
+    ("before", "paired"),
+    [
+        (timedelta(days=30), True),
+        (timedelta(days=30, seconds=1), False),
+        (timedelta(0), True),
+        (timedelta(seconds=-1), False),
+    ],
+)
+def test_the_days_before_a_study_reach_from_the_first_moment_to_the_last(
+    before: timedelta, paired: bool
+) -> None:
+    found = Pairing([study("S1", "P1", degrees())], 30).study_of("P1", NOON - before)
+    assert found == (study("S1", "P1", degrees()) if paired else "ecg_not_before_study")
+
+
+@pytest.mark.parametrize(
     ("patient_id", "split"),
     [
         ("patient 2", Split.TRAIN),

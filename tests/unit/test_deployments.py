@@ -29,6 +29,7 @@ def read(name: str) -> str:
         "Dockerfile",
         "prefect.yaml",
         "README.md",
+        "REFERENCE.md",
         "CHANGELOG.md",
     ],
 )

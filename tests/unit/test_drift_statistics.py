@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stence.monitoring import statistics
+from stence.monitoring import inputs, statistics
+from stence.monitoring.samples import ALL, MEASURED, MEASURES, Sample, Slice, alike, comparable
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -184,3 +185,52 @@ def test_rank_correlation() -> None:
     assert same is not None
     assert same.value == pytest.approx(1)
     assert statistics.rank_correlation(a, np.ones(300)) is None
+
+
+# --- the samples that are compared --------------------------------------------------------------------------
+
+
+def sample(*places: tuple[str, str, int], seed: int = 0) -> Sample:
+    """So many ECGs of each site and device."""
+    sites, devices = ([place[n] for place in places for _ in range(place[2])] for n in range(2))
+    measured = 1 + rng(seed).random((len(sites), len(MEASURED)))
+    named = {"site": np.array(sites, dtype=str), "device": np.array(devices, dtype=str)}
+    return Sample(named, measured, np.zeros((len(sites), 6)), np.full((len(sites), 32), np.nan))
+
+
+@pytest.mark.parametrize(("before", "now", "compared"), [(30, 30, True), (29, 200, False), (200, 29, False)])
+def test_thirty_ecgs_on_either_side_are_compared(before: int, now: int, compared: bool) -> None:
+    found = [of for of, _, _ in comparable(sample(("ward", "a", before)), sample(("ward", "a", now)))]
+    assert found == ([ALL, Slice("device", "a"), Slice("site", "ward")] if compared else [])
+
+
+def test_of_the_reference_as_much_of_each_place_is_compared_as_the_day_has() -> None:
+    """A place that the reference does not know is left out, one without a site goes by its device."""
+    reference = sample(("ward", "a", 90), ("clinic", "b", 30), ("", "c", 60))
+    day = sample(("ward", "a", 10), ("clinic", "b", 10), ("annexe", "a", 50), ("", "c", 5))
+    before, now = alike(reference, day)
+    assert dict(zip(*np.unique(before.strata(), return_counts=True), strict=True)) == {
+        "ward": 30, "clinic": 30, "c": 15,
+    }  # fmt: skip
+    assert len(now) == 25
+
+
+def test_the_derived_measures_are_the_mean_height_and_the_growth_of_r_from_lead_to_lead() -> None:
+    one = sample(("ward", "a", 1))
+    r, s = one.measured[0, 2:14], one.measured[0, 14:26]
+    found = dict(zip(MEASURES, one.measures()[0].tolist(), strict=True))
+    assert found["amplitude_mv"] == pytest.approx((r + s).mean())
+    assert found["r_step.V1-V2"] == pytest.approx(np.log((r[7] + 0.02) / (r[6] + 0.02)))
+    assert found["r_step.V5-V6"] == pytest.approx(np.log((r[11] + 0.02) / (r[10] + 0.02)))
+
+
+def test_distances_of_a_day_are_adjusted_for_all_that_was_tested() -> None:
+    reference, day = sample(("ward", "a", 60)), sample(("ward", "a", 60), seed=1)
+    day.measured[:, 0] += 0.8
+    metrics = list(inputs.distances(reference, day))
+    tests = [metric for metric in metrics if metric.name == "input_ks"]
+    assert len(tests) == 3 * len(MEASURES)
+    raw = statistics.kolmogorov_smirnov(reference.measured[:, 0], day.measured[:, 0])
+    (p,) = (m.value for m in metrics if (m.name, m.slice_value) == ("input_ks_p", "age"))
+    assert raw.p < p / 100
+    assert p == pytest.approx(raw.p * len(tests))

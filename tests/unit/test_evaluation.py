@@ -104,6 +104,14 @@ def test_the_calibration_line_of_true_probabilities_is_one_and_zero() -> None:
     assert intercept[0] == pytest.approx(0, abs=0.05)
 
 
+def test_the_calibration_line_of_decided_probabilities_is_one_too() -> None:
+    """Most of them near 0 or 1: far from the line that the fit begins with."""
+    rng = np.random.default_rng(0)
+    probability = 1 / (1 + np.exp(-rng.normal(scale=5, size=40_000)))
+    label = (rng.uniform(size=len(probability)) < probability).astype(np.float32)
+    assert figures(BinaryPredictions(probability, label, 0.5))["calibration_slope"] == pytest.approx(1, abs=0.05)
+
+
 def test_logits_doubled_and_moved_have_half_the_slope() -> None:
     rng = np.random.default_rng(0)
     logit = rng.normal(size=40_000)

@@ -90,7 +90,7 @@ def test_weekends_and_nights_are_quiet() -> None:
 @pytest.mark.parametrize(
     ("impossible", "said"),
     [
-        ({"fault": "coffee"}, "no fault coffee: gain-doubled"),
+        ({"fault": "coffee"}, "no fault coffee; known: gain-doubled"),
         ({"ecgs_per_day": 5000}, "5000 ECGs"),
         ({"first_day": date(2025, 12, 31)}, "from 2026-01-15"),
         ({"first_day": date(2038, 4, 20), "days": 30}, "to 2038"),

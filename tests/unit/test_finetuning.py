@@ -20,14 +20,17 @@ from stence.domain.targets import labels
 from stence.ecg import preprocess
 from stence.encoders import Encoder
 from stence.errors import StenceError, WeightsError
+from stence.evaluation.predictions import Predictions
 from stence.fitting.finetuning import ecg_logits, first_encoder, first_model, fit
 from stence.fitting.fractions import label_share
 from stence.fitting.loop import TrainingHistory
 from stence.fitting.tasks import TREE, BinaryTask, Task
-from stence.models import RiskModel
+from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
 from stence.progress import silent
-from stence.training import SupervisedConfig, TrainingConfig
-from stence.training.publishing import calibrate
+from stence.training import SupervisedConfig, TrainingConfig, load_preset
+from stence.training.evaluation import verdict_on
+from stence.training.publishing import Fitted, calibrate, finish
+from stence.training.stages import TrainingWorkspace
 from stence.training.supervised import check_size
 from support.ecgs import heartbeats
 
@@ -159,6 +162,45 @@ def test_calibration_asks_what_the_tree_asks_and_weighs_patients_not_ecgs(valida
     np.testing.assert_allclose(calibrate(model, often, "cpu").intercepts, found.intercepts, atol=1e-3)
 
 
+NO_STUDIES = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
+
+
+def test_each_split_does_its_own_part(validation: Part) -> None:
+    """The calibration patients calibrate, the validation patients choose thresholds, the test's do neither."""
+    model = first_model(CONFIG, first_encoder(CONFIG), 6).eval()
+    config = SupervisedConfig(finetuning=CONFIG, bootstrap_resamples=100)
+    used = (Split.VALIDATION, Split.CALIBRATION, Split.TEST)
+
+    def decided(parts: dict[Split, Part]) -> tuple[Calibration, list[float]]:
+        fitted = finish(model, {}, Cohort(parts, {}, NO_STUDIES), config, "cpu", silent)
+        return fitted.calibration, [threshold.value for threshold in fitted.thresholds.values()]
+
+    other = part_of(WORST[1:17], list(range(16)), 3 * validation.signals[::-1].copy())
+    line, thresholds = decided(dict.fromkeys(used, validation))
+    changed_by = {split: decided(dict.fromkeys(used, validation) | {split: other}) for split in used}
+    assert changed_by[Split.TEST] == (line, thresholds)
+    assert changed_by[Split.CALIBRATION][0] != line
+    assert changed_by[Split.VALIDATION][0] == line
+    assert changed_by[Split.VALIDATION][1] != thresholds
+
+
+@pytest.mark.parametrize("seen", [Split.TRAIN, Split.VALIDATION, Split.CALIBRATION, None])
+def test_the_gate_hears_of_every_patient_that_was_learned_from(
+    validation: Part, tmp_path: Path, seen: Split | None
+) -> None:
+    elsewhere = part_of(WORST[:16], list(range(100, 116)), validation.signals)
+    again = part_of(WORST[:16], [*range(100, 115), 3], validation.signals)
+    parts = {split: again if split is seen else elsewhere for split in Split} | {Split.TEST: validation}
+    workspace = TrainingWorkspace(tmp_path, load_preset("small"))
+    workspace.cohort = Cohort(parts, {}, NO_STUDIES)
+    thresholds = {name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES}
+    fitted = Fitted(first_model(CONFIG, first_encoder(CONFIG), 6), Calibration(), thresholds, {}, {})
+    challenger = Predictions.of(validation, np.full((16, 6), 0.4))
+    verdict = verdict_on(challenger, fitted, workspace, None)
+    [check] = [check for check in verdict.checks if check.name == "unseen test patients"]
+    assert check.finding.startswith(f"{int(seen is not None)} of 16 test patients")
+
+
 @pytest.mark.parametrize(("ill", "well", "enough"), [(5, 5, True), (4, 9, False), (9, 4, False)])
 def test_five_patients_with_and_five_without_are_enough_in_each_split(
     ill: int, well: int, enough: bool
@@ -168,12 +210,11 @@ def test_five_patients_with_and_five_without_are_enough_in_each_split(
         for a, b in ((20, 20), (ill, well))
     )
     config = SupervisedConfig(finetuning=CONFIG)
-    nothing = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
     for small in Split:
         parts = {split: few if split is small else many for split in Split}
         refused = nullcontext() if enough else pytest.raises(StenceError, match=f"{small} {ill} . {well}")
         with refused:
-            check_size(Cohort(parts, {}, nothing), config)
+            check_size(Cohort(parts, {}, NO_STUDIES), config)
 
 
 # --- fractions of the labels --------------------------------------------------------------------------------
@@ -262,6 +303,19 @@ def test_training_starts_from_the_weights_it_is_given(train: Part, validation: P
 
     fit(CONFIG, train, validation, "cpu", tmp_path / "other.safetensors", silent, start, SEVERE)
     assert same(start, before), "the caller's encoder was trained"
+
+
+def test_random_weights_learn_at_a_rate_of_their_own(
+    train: Part, validation: Part, tmp_path: Path
+) -> None:
+    config = changed(epochs=1, warmup_epochs=0, scratch_rate=1e-12)
+    before = first_encoder(config)
+    stays = []
+    for name, start in (("random", None), ("given", before)):
+        model, _ = fit(config, train, validation, "cpu", tmp_path / name, silent, start, SEVERE)
+        both = zip(before.parameters(), model.encoder.parameters(), strict=True)
+        stays.append(all(torch.allclose(old, new, atol=1e-6) for old, new in both))
+    assert stays == [True, False]
 
 
 def test_weights_of_another_encoder_are_refused() -> None:

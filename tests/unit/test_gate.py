@@ -132,17 +132,18 @@ def test_each_criterion_is_held_to_its_own_end_of_the_interval(
     challenger: Predictions, name: str, bound: str, limits: Any
 ) -> None:
     """Just inside its limit a challenger passes, just outside it does not."""
-    found = number(check(verdict(challenger), name), bound)
-    assert name not in failed(verdict(challenger, **limits(found, STEP)))
-    assert name in failed(verdict(challenger, **limits(found, -STEP)))
+    found = number(check(verdict(challenger, resamples=100), name), bound)
+    assert name not in failed(verdict(challenger, resamples=100, **limits(found, STEP)))
+    assert name in failed(verdict(challenger, resamples=100, **limits(found, -STEP)))
 
 
 def test_the_champions_calibration_may_be_missed_by_the_margin() -> None:
     challenger = predictions(blurred(1.0) - 0.6)
-    found = check(verdict(challenger), "calibration error")
+    found = check(verdict(challenger, resamples=100), "calibration error")
     margin = number(found, "error #,") - number(found, r"champion #\)")
-    assert "calibration error" not in failed(verdict(challenger, calibration_margin=margin + STEP))
-    assert "calibration error" in failed(verdict(challenger, calibration_margin=margin - STEP))
+    for inside, missed in ((STEP, False), (-STEP, True)):
+        judged = verdict(challenger, resamples=100, calibration_margin=margin + inside)
+        assert ("calibration error" in failed(judged)) == missed
 
 
 def test_a_subgroup_that_is_not_served_is_rejected_though_the_champion_serves_it_no_better() -> None:
@@ -164,7 +165,7 @@ def test_a_subgroup_is_judged_from_so_many_patients_with_and_so_many_without() -
 
 
 def test_patients_are_counted_not_their_ecgs() -> None:
-    several = predictions(blurred(1.5), patients=np.arange(PATIENTS) // 40)
+    several = predictions(blurred(1.5), patients=np.arange(PATIENTS) // 50)
     assert "too few patients to judge" in check(verdict(several, None), "subgroup women").finding
 
 
@@ -295,7 +296,8 @@ def test_both_bounds_of_the_workload_may_be_reached() -> None:
         ((alerts + 1, 900), False),
         ((1, alerts - 1), False),
     ):
-        assert failed(verdict(challenger, alerts_per_1000=bounds)) == (set() if passes else {"workload"})
+        found = verdict(challenger, resamples=100, alerts_per_1000=bounds)
+        assert failed(found) == (set() if passes else {"workload"})
 
 
 def test_a_challenger_that_learned_from_todays_test_patients_is_rejected() -> None:

@@ -9,6 +9,8 @@ import sys
 
 import psutil
 
+from stence import orphans
+
 RUN = """
 import os, time
 from stence import orphans
@@ -46,3 +48,13 @@ def test_a_run_whose_parent_is_no_worker_has_lost_its_own() -> None:
         check=False,
     )
     assert ended.returncode == -signal.SIGTERM
+
+
+def test_a_process_that_has_ended_is_not_alive_before_its_parent_has_looked() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = psutil.Process(child.pid)
+        assert orphans.is_alive(process)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it is dead, and stays in the table
+        assert not orphans.is_alive(process)
+    assert not orphans.is_alive(process)

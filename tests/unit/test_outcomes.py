@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from sqlalchemy import create_engine
 
 from stence.domain.targets import TARGET_NAMES
+from stence.domain.windows import Window
 from stence.evaluation.follow_up import FollowUp, Scored
+from stence.evaluation.metrics import BinaryPredictions, resampled_metrics
 from stence.evaluation.referral_weights import inverse_propensities
+from stence.evaluation.watched import Watched
+from stence.monitoring import promises
 from stence.monitoring.estimation import expected
 from stence.monitoring.metrics import Metric
-from stence.monitoring.outcomes import outcomes
+from stence.monitoring.outcomes import judged_figures, outcomes
+from stence.settings import Settings
 from stence.simulation.months import SimulatedModel
 from support.months import as_follow_up, month, simulated_model, truth
 
@@ -106,6 +113,67 @@ def test_the_curve_is_of_tenths_of_the_people(model: SimulatedModel, follow_up: 
     assert sum(count or 0 for count in counts) == settled
 
 
+def examined(probability: np.ndarray, ill: np.ndarray) -> FollowUp:
+    """People of one ECG each, all of whom were sent."""
+    count = len(ill)
+    nothing = np.full(count, "")
+    return FollowUp(
+        np.arange(count),
+        np.repeat(probability[:, None], 6, axis=1),
+        nothing,
+        np.full(count, np.nan),
+        nothing,
+        nothing,
+        np.zeros(count, dtype=bool),
+        nothing,
+        np.repeat(ill[:, None], 6, axis=1).astype(np.float32),
+        np.ones(count, dtype=bool),
+    )
+
+
+HALF = dict.fromkeys(TARGET_NAMES, 0.5)
+
+
+def test_every_tenth_has_as_many_people() -> None:
+    people = examined(np.arange(1, 201) / 202, np.arange(200) % 3 == 0)
+    curve = [
+        metric
+        for metric in outcomes(people, HALF, 20, sliced=False)
+        if metric.name == "outcome_calibration_observed" and metric.slice_value.startswith("rca_70|")
+    ]
+    assert {metric.slice_value: metric.count for metric in curve} == {f"rca_70|{n}": 20 for n in range(1, 11)}
+
+
+@pytest.mark.parametrize(
+    ("ill", "well", "judged_by"), [(10, 25, True), (9, 25, False), (25, 10, True), (25, 9, False)]
+)
+def test_ten_with_the_stenosis_and_ten_without_give_figures(ill: int, well: int, judged_by: bool) -> None:
+    people = examined(np.linspace(0.1, 0.9, ill + well), np.arange(ill + well) < ill)
+    names = {metric.name for metric in outcomes(people, HALF, 20, sliced=False)}
+    assert "outcome_count" in names
+    assert ("outcome_auroc" in names) == ("outcome_calibration_observed" in names) == judged_by
+
+
+def test_outcome_figures_are_those_of_the_test_patients_by_other_names() -> None:
+    rng = np.random.default_rng(2)
+    probability = rng.uniform(size=80)
+    predicted = BinaryPredictions(probability, (rng.uniform(size=80) < probability).astype(np.float32), 0.6)
+    weights = rng.uniform(size=(3, 80))
+    found, tested = judged_figures(predicted, weights), resampled_metrics(predicted, weights)
+    names = {"ppv": "positive_predictive_value", "ece": "calibration_error"}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, tested[names.get(name, name)])
+
+
+def test_the_auroc_that_a_model_promised_is_the_manifests_with_its_interval() -> None:
+    tested = {"stenosis_70": {"auroc": {"value": 0.8, "lower": 0.76, "upper": 0.84}}, "rca_70": {"auroc": {"value": None}}}
+    watched = Watched("m", "champion", "p", {"metrics": tested})
+    day = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+    (found,) = promises.measure(create_engine("sqlite://"), Settings(), day, watched)
+    assert (found.value, found.lower, found.upper) == (0.8, 0.76, 0.84)
+    assert (found.slice_key, found.slice_value, found.model_version) == ("target", "stenosis_70", "m")
+
+
 def test_slices_are_parts_of_the_whole(model: SimulatedModel, follow_up: FollowUp) -> None:
     found = judged(follow_up, model, sliced=True)
     whole = found["stenosis_70", "outcome_count"]
@@ -153,10 +221,39 @@ def test_expected_figures_come_true_where_probabilities_do() -> None:
     assert 0.9 < np.mean(held) < 1
 
 
-def test_a_handful_of_ecgs_gives_nothing_to_expect() -> None:
-    nothing = np.full(40, "")
-    scored = Scored(np.arange(40), np.full((40, 6), 0.3), nothing, np.full(40, np.nan), nothing, nothing)
-    assert list(expected(scored, dict.fromkeys(TARGET_NAMES, 0.4), 100)) == []
+def scored_ecgs(patients: np.ndarray, probability: np.ndarray) -> Scored:
+    nothing = np.full(len(patients), "")
+    several = np.repeat(probability[:, None], 6, axis=1)
+    return Scored(patients, several, nothing, np.full(len(patients), np.nan), nothing, nothing)
+
+
+@pytest.mark.parametrize(("ecgs", "judged_by"), [(49, False), (50, True)])
+def test_a_handful_of_ecgs_gives_nothing_to_expect(ecgs: int, judged_by: bool) -> None:
+    scored = scored_ecgs(np.arange(ecgs), np.linspace(0.1, 0.9, ecgs))
+    assert bool(list(expected(scored, HALF, 100))) == judged_by
+
+
+def test_all_ecgs_of_a_patient_are_expected_to_have_one_outcome() -> None:
+    """So the same ECGs of fewer patients leave more open."""
+    probability = np.tile(np.linspace(0.2, 0.8, 10), 10)
+    widths = []
+    for patients in (np.arange(100), np.repeat(np.arange(5), 20)):
+        found = by_name(list(expected(scored_ecgs(patients, probability), HALF, 300)))
+        metric = found["stenosis_70", "expected_ppv"]
+        widths.append(metric.upper - metric.lower)  # type: ignore[operator]
+    assert widths[1] > 2 * widths[0]
+
+
+def test_a_patient_with_many_ecgs_is_expected_once() -> None:
+    probability = np.linspace(0.1, 0.9, 60)
+    rows = np.repeat(np.arange(60), np.where(np.arange(60) == 50, 40, 1))
+    once, often = (
+        by_name(list(expected(scored_ecgs(patients, probability[patients]), HALF, 50)))
+        for patients in (np.arange(60), rows)
+    )
+    for name in ("auroc", "auprc", "ppv", "sensitivity"):
+        key = ("stenosis_70", f"expected_{name}")
+        assert often[key].value == pytest.approx(once[key].value)
 
 
 def test_a_training_weighs_those_most_who_are_seldom_sent(follow_up: FollowUp) -> None:

@@ -92,6 +92,19 @@ def test_the_teacher_finds_stenosis_on_angiograms(tmp_path: Path) -> None:
     assert history.best_validation_auroc > 0.8
 
 
+def test_the_teacher_is_judged_by_the_validation_patients(tmp_path: Path) -> None:
+    _, angiograms = tiny_pairs()
+    held_out = np.array([split == Split.VALIDATION for split in angiograms.splits])
+    other = replace(angiograms, degrees=np.where(held_out[:, None], 100 - angiograms.degrees, angiograms.degrees))
+    one_epoch = TEACHER.model_copy(update={"epochs": 1})
+    judged = [
+        train_teacher(each, one_epoch, "cpu", tmp_path / f"{number}", silent)[1]
+        for number, each in enumerate((angiograms, other))
+    ]
+    assert judged[0].training_losses == judged[1].training_losses
+    assert judged[0].validation_aurocs != judged[1].validation_aurocs
+
+
 def test_reports_that_may_not_be_seen_change_nothing(tmp_path: Path) -> None:
     cohort, angiograms = tiny_pairs()
     seen = np.arange(len(angiograms)) % 2 == 0

@@ -6,14 +6,19 @@ import math
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stence.cohort import Part
+from stence.cohort.signals import RAW_SAMPLES
+from stence.ecg import preprocess
 from stence.ecg.augmentation import Augmentation
 from stence.errors import StenceError
 from stence.fitting import checkpoint
+from stence.fitting.crops import even_crops, random_crops
 from stence.fitting.losses import tree_loss
 
 NAN = math.nan
@@ -64,6 +69,34 @@ def test_smoothing_wants_less_than_certainty() -> None:
     tree_loss(logits, answers, torch.ones(1), smoothing=0.1).backward()
     assert logits.grad is not None
     assert logits.grad[0, 0].item() == pytest.approx(0, abs=1e-6)
+
+
+# --- windows ------------------------------------------------------------------------------------------------
+
+
+def test_random_windows_begin_anywhere_in_what_was_recorded_and_never_beyond() -> None:
+    """The second ECG ends in NaN after two samples more than a window has."""
+    raw = np.random.default_rng(0).normal(size=(2, 12, RAW_SAMPLES)).astype(np.float32)
+    raw[1, :, 1502:] = NAN
+    part = Part(
+        contents=("whole", "short"),
+        patients=np.arange(2),
+        studies=np.arange(2),
+        labels=np.zeros((2, 6), np.float32),
+        degrees=np.zeros((2, 16), np.float32),
+        sex=np.full(2, ""),
+        age=np.full(2, np.nan),
+        samples=np.array([RAW_SAMPLES, 1502]),
+        rows=np.arange(2),
+        signals=raw,
+    )
+    rng = np.random.default_rng(1)
+    drawn = random_crops(part, np.array([1] * 60), rng)
+    possible = preprocess(np.stack([raw[1, :, start : start + 1500] for start in range(3)]))
+    nearest = np.abs(drawn[:, None] - possible).max(axis=(2, 3))
+    assert set(nearest.argmin(axis=1)) == {0, 1, 2}
+    assert nearest.min(axis=1).max() < 1e-4
+    np.testing.assert_allclose(even_crops(part, np.array([1]), 2)[0], possible[::2], atol=1e-4)
 
 
 # --- augmentation -------------------------------------------------------------------------------------------

@@ -119,6 +119,14 @@ def test_the_best_epochs_weights_stay_and_it_stops_when_nothing_gets_better(tmp_
     assert not torch.equal(saved["best"]["0.weight"], saved["model"]["0.weight"])
 
 
+def test_a_best_epoch_before_a_kill_stays_the_best(tmp_path: Path) -> None:
+    before, after = Line([0.9, 0.1, 0.1]), Line([0.2, 0.3, 0.3])
+    run(before, replace(SCHEDULE, epochs=3), "cpu", tmp_path / "c", silent)
+    history = run(after, SCHEDULE, "cpu", tmp_path / "c", silent)
+    assert (history.epochs, history.best_epoch) == (6, 1)
+    assert_equal(weights(before), weights(after))
+
+
 def test_it_is_judged_as_often_as_asked_and_at_the_end(tmp_path: Path) -> None:
     history = run(Line([0.5, 0.6]), replace(SCHEDULE, judge_every=4), "cpu", tmp_path / "c", silent)
     assert (history.judged_epochs, history.validation_aurocs, history.best_epoch) == ([4, 6], [0.5, 0.6], 6)

@@ -39,5 +39,5 @@ def now(name: str, comment: str) -> Column[Any]:
 
 def lease() -> Column[Any]:
     """Until when a run is alive; see ``stence.database.leases``."""
-    comment = "Until when it is taken for alive; renewed while it runs, empty after its end."
+    comment = "End of the lease, after which the run counts as dead; renewed during the run."
     return moment("lease_expires_at", comment)

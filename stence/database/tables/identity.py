@@ -16,9 +16,9 @@ installation = Table(
     "installation",
     metadata,
     Column("name", Text, primary_key=True, comment="timezone, or practice."),
-    Column("value", Text, nullable=False, comment="Its value."),
-    now("set_at", "When it was set."),
-    comment="What holds for this database as a whole.",
+    Column("value", Text, nullable=False, comment="Value of the setting."),
+    now("set_at", "Time of the last change."),
+    comment="Settings of this database as a whole.",
 )
 
 manifests = Table(
@@ -26,10 +26,10 @@ manifests = Table(
     metadata,
     Column("key", Text, primary_key=True, comment="Object key of a record_list.csv."),
     Column("etag", Text, nullable=False, comment="Version of the content that was read."),
-    Column("rows_read", BigInteger, nullable=False, comment="Rows taken up."),
-    Column("rows_refused", BigInteger, nullable=False, comment="Rows that could not be used."),
-    now("read_at", "When it was read."),
-    comment="Manifests that were read, so that an unchanged one is not read again.",
+    Column("rows_read", BigInteger, nullable=False, comment="Usable rows."),
+    Column("rows_refused", BigInteger, nullable=False, comment="Unusable rows."),
+    now("read_at", "Time of the last reading."),
+    comment="Manifests that were read. Unchanged manifests are not read again.",
 )
 
 manifest_rows = Table(
@@ -41,24 +41,28 @@ manifest_rows = Table(
     Column("patient_id", Text, nullable=False, index=True, comment="subject_id of the row."),
     Column("study_id", Text, comment="study_id of the row."),
     moment("acquired_at", "ecg_time of the row."),
-    Column("local_timezone", Text, comment="Time zone that it was read in; empty: it named its own."),
+    Column(
+        "local_timezone", Text, comment="Time zone of the recording time; empty: the file names a time zone."
+    ),
     Column("site", Text, comment="site of the row."),
     Column("indication", Text, comment="indication of the row."),
-    comment="The usable rows of all manifests, as the manifests are now.",
+    comment="Usable rows of all present manifests.",
 )
 
 manifest_records = Table(
     "manifest_records",
     metadata,
     Column("record_key", Text, primary_key=True, comment="Object key of the ECG without its extension."),
-    Column("patient_id", Text, comment="Patient, by the present number; empty where rows contradict."),
+    Column("patient_id", Text, comment="Present number of the patient; empty if rows contradict each other."),
     Column("contradiction", Text, comment="Rows that name different patients: manifest and line of each."),
     Column("study_id", Text, comment="study_id of the last row."),
     moment("acquired_at", "ecg_time of the rows; empty where they contradict."),
-    Column("local_timezone", Text, comment="Time zone that it was read in; empty: it named its own."),
+    Column(
+        "local_timezone", Text, comment="Time zone of the recording time; empty: the file names a time zone."
+    ),
     Column("site", Text, comment="site of the last row."),
     Column("indication", Text, comment="indication of the last row."),
-    comment="What all manifests together say of each ECG file.",
+    comment="Contents of all manifests by ECG file.",
 )
 
 source_faults = Table(
@@ -67,10 +71,10 @@ source_faults = Table(
     Column("kind", Text, primary_key=True, comment="manifest, report or merge."),
     Column("source_key", Text, primary_key=True, comment="Object key of the file."),
     Column("line", BigInteger, primary_key=True, comment="Line of the file; of Parquet, the row from 1 on."),
-    Column("reason", Text, nullable=False, comment="Code of what is wrong with it."),
-    Column("state", Text, nullable=False, comment="open; mended once it is seen no more."),
-    now("first_seen_at", "When it was first seen."),
-    now("seen_at", "When it was last seen."),
+    Column("reason", Text, nullable=False, comment="Code of the fault."),
+    Column("state", Text, nullable=False, comment="open; mended after the fault is gone."),
+    now("first_seen_at", "First time the fault was seen."),
+    now("seen_at", "Last time the fault was seen."),
     one_of("kind", FAULT_KINDS),
     one_of("state", FAULT_STATES),
     comment="Rows of manifests, cath reports and merge tables that cannot be used.",
@@ -80,38 +84,42 @@ patient_merges = Table(
     "patient_merges",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the merge."),
-    Column("former_id", Text, nullable=False, comment="Number that is given up."),
-    Column("present_id", Text, nullable=False, index=True, comment="The patient's number from then on."),
+    Column("former_id", Text, nullable=False, comment="Former number."),
+    Column("present_id", Text, nullable=False, index=True, comment="Number that replaces the former number."),
     Column("state", Text, nullable=False, comment="active or ended."),
     Column("source", Text, nullable=False, comment="file or command."),
     Column("source_key", Text, comment="Object key of the file."),
-    Column("made_by", Text, nullable=False, comment="Who said so."),
-    Column("reason", Text, nullable=False, comment="Why."),
-    Column("split", Text, comment="Split decided for all numbers of the patient, where theirs differed."),
-    now("made_at", "When it was taken up."),
-    Column("ended_by", Text, comment="Who or what ended it."),
-    moment("ended_at", "When it ended."),
+    Column("made_by", Text, nullable=False, comment="Author of the merge."),
+    Column("reason", Text, nullable=False, comment="Reason."),
+    Column(
+        "split",
+        Text,
+        comment="Split of all numbers of the patient, if their splits differed before the merge.",
+    ),
+    now("made_at", "Time at which the merge was recorded."),
+    Column("ended_by", Text, comment="Person, file or stence that ended the merge."),
+    moment("ended_at", "Time at which the merge ended."),
     one_of("state", MERGE_STATES),
     one_of("source", MERGE_SOURCES),
     one_of("split", SPLITS),
     Index("patient_merges_one_active", "former_id", unique=True, postgresql_where=text("state = 'active'")),
-    comment="History of merged patient numbers: each former number and the one it was merged into.",
+    comment="History of merged patient numbers: former number and present number.",
 )
 
 patient_aliases = Table(
     "patient_aliases",
     metadata,
-    Column("patient_id", Text, primary_key=True, comment="A former number."),
+    Column("patient_id", Text, primary_key=True, comment="Former number."),
     Column("present_id", Text, nullable=False, index=True, comment="The patient's present number."),
-    comment="Present number of every former one, chains of merges followed to their end.",
+    comment="Present number of every former number, after all merges.",
 )
 
 patient_splits = Table(
     "patient_splits",
     metadata,
-    Column("patient_id", Text, primary_key=True, comment="A number of a merged patient."),
+    Column("patient_id", Text, primary_key=True, comment="Number of a merged patient."),
     Column("split", Text, nullable=False, comment="train, validation, calibration or test."),
     now("decided_at", "When."),
     one_of("split", SPLITS),
-    comment="Splits of patients whose numbers were of several: decided at the merge, kept after it.",
+    comment="Splits of patients whose merged numbers had different splits, decided at the merge.",
 )

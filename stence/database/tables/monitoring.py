@@ -33,18 +33,20 @@ monitoring_metrics = Table(
     "monitoring_metrics",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the row."),
-    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), index=True, comment="The run it is about."),
-    Column("model_version", Text, ForeignKey("models.version"), comment="The model it is about."),
-    Column("name", Text, nullable=False, comment="What was measured, with its unit."),
-    Column("slice_key", Text, comment="What the figure is restricted to, e.g. stage or device."),
-    Column("slice_value", Text, comment="Which one."),
-    Column("value", Double, nullable=False, comment="The figure."),
+    Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), index=True, comment="Run of the metric."),
+    Column("model_version", Text, ForeignKey("models.version"), comment="Model of the metric."),
+    Column("name", Text, nullable=False, comment="Name of the metric, with its unit."),
+    Column(
+        "slice_key", Text, comment="Kind of slice that the metric is restricted to, e.g. stage or device."
+    ),
+    Column("slice_value", Text, comment="Value of the slice, e.g. the device's name."),
+    Column("value", Double, nullable=False, comment="Value of the metric."),
     Column("lower", Double, comment="Lower end of its 95 % interval."),
     Column("upper", Double, comment="Upper end of its 95 % interval."),
-    Column("count", BigInteger, comment="How many observations it rests on."),
-    moment("window_start", "Start of the time it is about.", nullable=False),
-    moment("window_end", "End of the time it is about.", nullable=False),
-    now("measured_at", "When it was computed."),
+    Column("count", BigInteger, comment="Number of observations."),
+    moment("window_start", "Start of the window.", nullable=False),
+    moment("window_end", "End of the window.", nullable=False),
+    now("measured_at", "Time of the computation."),
     Index("monitoring_metrics_name_window_end_idx", "name", "window_end"),
     Index(
         "monitoring_metrics_once_idx",
@@ -55,7 +57,7 @@ monitoring_metrics = Table(
         unique=True,
         postgresql_where=text("run_id IS NULL"),
     ),
-    comment="Figures about runs, inputs, scores and outcomes over time.",
+    comment="Metrics of runs, inputs, scores and outcomes over time.",
 )
 
 ecg_measurements = Table(
@@ -66,7 +68,7 @@ ecg_measurements = Table(
     Column("r_mv", ARRAY(Double), nullable=False, comment="Height of R in mV, I II III aVR aVL aVF V1-V6."),
     Column("s_mv", ARRAY(Double), nullable=False, comment="Depth of Q or S in mV, by lead as r_mv."),
     Column("noise_uv", ARRAY(Double), nullable=False, comment="Noise above 40 Hz in µV, by lead as r_mv."),
-    comment="What was measured in each ECG when it was first scored, to see whether inputs move.",
+    comment="Measurements of each ECG at its first score, for input drift.",
 )
 
 ecg_embeddings = Table(
@@ -76,22 +78,26 @@ ecg_embeddings = Table(
     Column(
         "model_version", Text, ForeignKey("models.version"), primary_key=True, comment="Model of the encoder."
     ),
-    Column("sketch", ARRAY(REAL), nullable=False, comment="Fixed random projection of its embedding."),
-    comment="What each model's encoder made of each ECG, in short, to see whether ECGs move.",
+    Column("sketch", ARRAY(REAL), nullable=False, comment="Fixed random projection of the embedding."),
+    comment="Projected embeddings of each ECG by model, for embedding drift.",
 )
 
 reference_profiles = Table(
     "reference_profiles",
     metadata,
     Column(
-        "model_version", Text, ForeignKey("models.version"), primary_key=True, comment="Model it belongs to."
+        "model_version",
+        Text,
+        ForeignKey("models.version"),
+        primary_key=True,
+        comment="Model of the reference.",
     ),
-    now("made_at", "When it was made."),
-    moment("window_start", "Start of the time its ECGs are from.", nullable=False),
+    now("made_at", "Time of the creation."),
+    moment("window_start", "Start of the ECGs' window.", nullable=False),
     moment("window_end", "End of that time.", nullable=False),
-    Column("ecgs", Integer, nullable=False, comment="How many ECGs it rests on."),
+    Column("ecgs", Integer, nullable=False, comment="Number of ECGs."),
     Column("profile", JSONB, nullable=False, comment="Distributions of inputs, scores and embeddings."),
-    comment="What a model's ECGs and scores looked like when all was well; drift is measured against it.",
+    comment="Reference of each model: distributions of its ECGs and scores, for drift.",
 )
 
 reviews = Table(
@@ -102,34 +108,34 @@ reviews = Table(
         "ecg_id", BigInteger, ForeignKey("ecgs.id"), nullable=False, index=True, comment="Number of the ECG."
     ),
     Column("outcome", Text, nullable=False, comment="confirmed or dismissed."),
-    Column("reviewed_by", Text, nullable=False, comment="Who."),
+    Column("reviewed_by", Text, nullable=False, comment="Name of the reviewer."),
     now("reviewed_at", "When."),
     Column("note", Text, comment="Remark of the reviewer."),
     one_of("outcome", REVIEW_OUTCOMES),
-    comment="Append-only history of what people found out about flagged ECGs. review_ecg() writes it.",
+    comment="Append-only history of verdicts on flagged ECGs. review_ecg() writes this table.",
 )
 
 alerts = Table(
     "alerts",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the alert."),
-    Column("rule", Text, nullable=False, comment="Name of the rule that raised it."),
+    Column("rule", Text, nullable=False, comment="Name of the rule that raised the alert."),
     Column("severity", Text, nullable=False, comment="info, warning or critical."),
-    Column("metric", Text, nullable=False, comment="The metric that the rule looks at."),
-    Column("model_version", Text, ForeignKey("models.version"), comment="The model it is about."),
-    Column("slice_key", Text, comment="What the metric is restricted to."),
-    Column("slice_value", Text, comment="Which one."),
+    Column("metric", Text, nullable=False, comment="Metric that the rule examines."),
+    Column("model_version", Text, ForeignKey("models.version"), comment="Model of the metric."),
+    Column("slice_key", Text, comment="Kind of slice that the metric is restricted to, e.g. device."),
+    Column("slice_value", Text, comment="Value of the slice, e.g. the device's name."),
     Column("state", Text, nullable=False, comment="open, acknowledged or resolved."),
-    Column("value", Double, comment="The metric's value when it was last seen."),
-    Column("detail", Text, nullable=False, comment="What was found, in words, and what to do; no patient."),
-    now("opened_at", "When it was raised."),
-    now("last_seen_at", "When its condition was last found to hold."),
-    moment("last_window_end", "End of the window in which it last held."),
-    moment("acknowledged_at", "When somebody took it up."),
-    Column("acknowledged_by", Text, comment="Who."),
-    moment("resolved_at", "When it was resolved."),
-    Column("resolved_by", Text, comment="Who or what resolved it."),
-    Column("note", Text, comment="Remark of who last changed the state."),
+    Column("value", Double, comment="Last value of the metric."),
+    Column("detail", Text, nullable=False, comment="Finding and action, in words; names no patient."),
+    now("opened_at", "Time at which the alert was opened."),
+    now("last_seen_at", "Last time at which the condition held."),
+    moment("last_window_end", "End of the last window in which the condition held."),
+    moment("acknowledged_at", "Time at which a person acknowledged the alert."),
+    Column("acknowledged_by", Text, comment="Person who acknowledged the alert."),
+    moment("resolved_at", "Time at which the alert was resolved."),
+    Column("resolved_by", Text, comment="Person who resolved the alert, or stence."),
+    Column("note", Text, comment="Remark of the person who last changed the state."),
     one_of("state", ALERT_STATES),
     one_of("severity", SEVERITIES),
     Index(
@@ -139,7 +145,7 @@ alerts = Table(
         unique=True,
         postgresql_where=text("state <> 'resolved'"),
     ),
-    comment="Alerts; of one cause at most one that is not resolved.",
+    comment="Alerts. Each cause has at most one alert that is not resolved.",
 )
 
 alert_events = Table(
@@ -147,12 +153,17 @@ alert_events = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the events."),
     Column(
-        "alert_id", BigInteger, ForeignKey("alerts.id"), nullable=False, index=True, comment="Which alert."
+        "alert_id",
+        BigInteger,
+        ForeignKey("alerts.id"),
+        nullable=False,
+        index=True,
+        comment="Number of the alert.",
     ),
     now("at", "When."),
     Column("event", Text, nullable=False, comment="opened, acknowledged, resolved or reopened."),
-    Column("by_whom", Text, nullable=False, comment="Who or what did it."),
-    Column("why", Text, comment="Why."),
+    Column("by_whom", Text, nullable=False, comment="Author of the event: a person, or stence."),
+    Column("why", Text, comment="Reason."),
     one_of("event", ALERT_EVENTS),
     comment="Append-only history of alerts.",
 )
@@ -164,10 +175,10 @@ monitor_runs = Table(
     now("started_at", "Start."),
     moment("finished_at", "End."),
     Column("state", Text, nullable=False, comment="running, finished, interrupted or failed."),
-    Column("days", Integer, nullable=False, comment="How many days it looked at."),
-    Column("metrics", Integer, comment="How many figures it wrote."),
-    Column("alerts_opened", Integer, comment="How many alerts it raised."),
-    Column("error", Text, comment="Why it failed."),
+    Column("days", Integer, nullable=False, comment="Number of monitored days."),
+    Column("metrics", Integer, comment="Number of metrics."),
+    Column("alerts_opened", Integer, comment="Number of raised alerts."),
+    Column("error", Text, comment="Error of a failed run."),
     lease(),
     one_of("state", MONITOR_STATES),
     comment="Runs of the monitor.",

@@ -145,7 +145,7 @@ def _whole(dataset: Dataset, keyword: str) -> int:
     """Return a required integer."""
     number = _number(dataset, keyword)
     if not number.is_integer():
-        raise refuse(Reason.BROKEN_HEADER, f"{keyword} is no whole number in the DICOM file")
+        raise refuse(Reason.BROKEN_HEADER, f"{keyword} is not an integer in the DICOM file")
     return int(number)
 
 
@@ -178,7 +178,7 @@ def _digital(group: Dataset, byte_order: str) -> NDArray[np.integer]:
     channels, count = _whole(group, "NumberOfWaveformChannels"), _whole(group, "NumberOfWaveformSamples")
     check_size(channels, count)
     if channels != len(items(group, "ChannelDefinitionSequence")):
-        raise refuse(Reason.BROKEN_HEADER, f"{channels} channels are announced, another number is described")
+        raise refuse(Reason.BROKEN_HEADER, f"{channels} channels are declared, another number is described")
     sample_type = _SAMPLE_TYPES.get(text(group, "WaveformSampleInterpretation"), "")
     if value(group, "WaveformBitsAllocated") != _BITS.get(sample_type):
         raise refuse(Reason.UNSUPPORTED_FORMAT, "the DICOM waveform's samples are not plain integers")

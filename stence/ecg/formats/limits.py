@@ -37,5 +37,5 @@ def millivolts(unit: str, lead: str) -> float:
     """Return one ``unit`` in millivolts. Raises UnusableEcgError if the unit is not a voltage."""
     plain = unit.strip().lower().replace("\u00b5", "u").replace("\u03bc", "u")
     if plain not in _TO_MILLIVOLT:
-        raise refuse(Reason.UNKNOWN_UNIT, f"lead {lead} has the unit {unit[:16]!r}, no voltage", lead)
+        raise refuse(Reason.UNKNOWN_UNIT, f"lead {lead} has the unit {unit[:16]!r}, not a voltage", lead)
     return _TO_MILLIVOLT[plain]

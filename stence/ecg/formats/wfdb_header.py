@@ -94,11 +94,11 @@ def parse(content: bytes) -> Header:
         if len(fields) - 1 < count:
             raise refuse(
                 Reason.BROKEN_HEADER,
-                f"the WFDB header announces {count} signals and describes {len(fields) - 1}",
+                f"the WFDB header declares {count} signals, but describes {len(fields) - 1}",
             )
         channels = tuple(_channel(line) for line in fields[1 : count + 1])
     except (ValueError, OverflowError) as error:
-        raise refuse(Reason.BROKEN_HEADER, "the WFDB header holds a number that is none") from error
+        raise refuse(Reason.BROKEN_HEADER, "the WFDB header has an invalid number") from error
     return Header(rate, samples, moment, channels, about)
 
 
@@ -156,7 +156,7 @@ def _channel(line: str) -> Channel:
     if file_name == "~":
         raise refuse(Reason.UNSUPPORTED_FORMAT, "the layout of a WFDB record of several segments")
     if not _FILE_NAME.fullmatch(file_name):
-        raise refuse(Reason.BROKEN_HEADER, "the WFDB header names a signal file by no plain name")
+        raise refuse(Reason.BROKEN_HEADER, "the WFDB header has an invalid signal file name")
     scale, baseline, unit = _gain(gain)
     return Channel(
         file_name,

@@ -1,0 +1,55 @@
+"""The main job from the wheel that a hospital installs: all that it needs is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.database import server_folder
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+PATIENTS = 500
+COMMAND = "from stence.cli import main; import stence, flows; print(stence.__file__, flows.__file__); main()"
+
+COUNTS = r"indexed (\d+) = scored (\d+) \+ quarantined (\d+) \+ pending (\d+)"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which the wheel of this checkout is installed, without what it depends on."""
+    wheels, folder = (tmp_path_factory.mktemp(name) for name in ("wheels", "installed"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", wheels, ROOT], check=True)
+    (wheel,) = wheels.glob("stence-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder, wheel], check=True)
+    return folder
+
+
+@pytest.mark.timeout(900)
+def test_the_main_job_runs_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    with server_folder() as data_dir:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND, "practice", "--patients", str(PATIENTS)],
+            cwd=tmp_path,
+            env=os.environ
+            | {"PYTHONPATH": str(installed), "STENCE_DATA_DIR": str(data_dir), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    places = done.stdout.splitlines()[0].split()
+    assert all(Path(place).is_relative_to(installed) for place in places), "it ran from the checkout"
+    found = re.search(COUNTS, done.stderr)
+    assert found is not None, done.stderr[-3000:]
+    indexed, scored, quarantined, pending = map(int, found.groups())
+    assert indexed == scored + quarantined > PATIENTS
+    assert (pending, quarantined > 0) == (0, True)
+    assert "Flagged patients, highest risk first" in done.stdout
+    assert "stenosis_70" in done.stdout, "nobody is flagged"
