@@ -122,7 +122,8 @@ class Settings(BaseSettings):
             name = variable.upper().removeprefix(PREFIX)
             if variable.upper().startswith(PREFIX) and name not in known:
                 nearest = get_close_matches(name, known, 1)
-                hint = f"do you mean {PREFIX}{nearest[0]}?" if nearest else "README.md lists all settings."
+                all_settings = "deployments/REFERENCE.md lists all settings."
+                hint = f"do you mean {PREFIX}{nearest[0]}?" if nearest else all_settings
                 raise ConfigurationError(f"{variable} is no setting of stence: {hint}")
 
     @field_validator("timezone")

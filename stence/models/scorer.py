@@ -91,7 +91,7 @@ class RiskScorer:
         Raises ValueError unless the number of windows is that of the calibration.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
-            raise ValueError(f"{self.model_version} takes (n, {self.windows}, 12, samples), got {ecgs.shape}")
+            raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
         embeddings, logits = _infer(self._network, ecgs, self.device)
         calibrated = probabilities(self._calibration.apply(logits))
         return Scores(np.round(calibrated, DECIMALS), project(embeddings))

@@ -87,6 +87,12 @@ def test_each_fault_raises_one_alert_that_names_its_place(
     assert raised(figures) == expected
 
 
+def test_a_rule_that_finds_nothing_explains_nothing() -> None:
+    looked_at = moved("measure|device", "amplitude_mv|Cardio 200", distance=0.05)
+    found = raised([*looked_at, *moved("measure|device", "r_mv.V1|Cardio 200")])
+    assert found == {("device_moved", "Cardio 200")}
+
+
 def test_what_is_certain_but_small_and_what_is_large_but_uncertain_raise_nothing() -> None:
     small = moved("measure|device", "amplitude_mv|Cardio 200", distance=0.05)
     uncertain = moved("measure|device", "amplitude_mv|Cardio 200", p=0.01)
@@ -153,7 +159,8 @@ def test_what_has_an_interval_is_judged_by_the_end_that_is_certain(
 
 @pytest.mark.parametrize(("rate", "p", "told"), [(0.14, 1e-9, 0), (0.16, 1e-9, 1), (0.16, 2e-4, 0)])
 def test_the_workload_may_be_half_as_much_again_as_was_promised(rate: float, p: float, told: int) -> None:
-    flags = [metric("flag_rate", rate, **AT), metric("flags_promised", 0.1, **AT), metric("flag_rate_p", p, **AT)]
+    measured = {"flag_rate": rate, "flags_promised": 0.1, "flag_rate_p": p}
+    flags = [metric(name, value, **AT) for name, value in measured.items()]
     assert len(raised(flags, flags)) == told
 
 
@@ -185,6 +192,9 @@ def test_outcomes_are_held_against_what_was_promised() -> None:
     kept = metric("outcome_auroc_weighted", 0.72, lower=0.62, upper=0.82, **place)
     assert raised([promised, lost]) == {("discrimination_lost", "stenosis_70")}
     assert raised([promised, kept]) == raised([lost]) == set()
+    for upper, told in ((0.77, 0), (0.75, 1)):
+        near = metric("outcome_auroc_weighted", 0.7, lower=0.6, upper=upper, **place)
+        assert len(raised([promised, near])) == told
 
 
 def test_a_rule_for_days_waits_for_them() -> None:

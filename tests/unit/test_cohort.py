@@ -97,6 +97,13 @@ def test_an_ecg_belongs_to_the_first_study_after_it_within_the_days(
     assert (None if isinstance(found, str) else found.performed_at) == min(fitting, default=None)
 
 
+def test_of_two_studies_the_earlier_counts_in_whichever_order_they_were_reported() -> None:
+    first = study("S2", "P1", degrees())
+    later = Study("S1", "P1", NOON + timedelta(days=3), degrees(), "a.csv")
+    for studies in ([first, later], [later, first]):
+        assert Pairing(studies, 30).study_of("P1", NOON - timedelta(days=2)) == first
+
+
 def test_a_patient_without_study_has_none() -> None:
     assert Pairing([], 30).study_of("P1", NOON) == "ecg_not_before_study"
     assert not Pairing([], 30).has_study("P1")

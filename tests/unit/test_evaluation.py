@@ -109,7 +109,9 @@ def test_the_calibration_line_of_decided_probabilities_is_one_too() -> None:
     rng = np.random.default_rng(0)
     probability = 1 / (1 + np.exp(-rng.normal(scale=5, size=40_000)))
     label = (rng.uniform(size=len(probability)) < probability).astype(np.float32)
-    assert figures(BinaryPredictions(probability, label, 0.5))["calibration_slope"] == pytest.approx(1, abs=0.05)
+    assert figures(BinaryPredictions(probability, label, 0.5))["calibration_slope"] == pytest.approx(
+        1, abs=0.05
+    )
 
 
 def test_logits_doubled_and_moved_have_half_the_slope() -> None:
@@ -212,7 +214,9 @@ def test_a_grey_zone_leaves_out_who_lies_between() -> None:
 def test_a_grey_zone_asks_the_target_of_its_high_degree() -> None:
     case = predictions(60)
     by_target = case.probabilities * np.arange(1, 7) / 6
-    asked = {each.name: each for each in target_predictions(replace(case, probabilities=by_target), THRESHOLDS)}
+    asked = {
+        each.name: each for each in target_predictions(replace(case, probabilities=by_target), THRESHOLDS)
+    }
     for name, target in (("grey_zone_50_70", "stenosis_70"), ("grey_zone_0_90", "stenosis_90")):
         mine = by_target[asked[name].rows, TARGET_NAMES.index(target)]
         np.testing.assert_array_equal(asked[name].predicted.probability, mine)

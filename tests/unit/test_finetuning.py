@@ -166,7 +166,7 @@ NO_STUDIES = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), ()
 
 
 def test_each_split_does_its_own_part(validation: Part) -> None:
-    """The calibration patients calibrate, the validation patients choose thresholds, the test's do neither."""
+    """Calibration patients calibrate, validation patients choose thresholds, test patients do neither."""
     model = first_model(CONFIG, first_encoder(CONFIG), 6).eval()
     config = SupervisedConfig(finetuning=CONFIG, bootstrap_resamples=100)
     used = (Split.VALIDATION, Split.CALIBRATION, Split.TEST)
@@ -305,9 +305,7 @@ def test_training_starts_from_the_weights_it_is_given(train: Part, validation: P
     assert same(start, before), "the caller's encoder was trained"
 
 
-def test_random_weights_learn_at_a_rate_of_their_own(
-    train: Part, validation: Part, tmp_path: Path
-) -> None:
+def test_random_weights_learn_at_a_rate_of_their_own(train: Part, validation: Part, tmp_path: Path) -> None:
     config = changed(epochs=1, warmup_epochs=0, scratch_rate=1e-12)
     before = first_encoder(config)
     stays = []

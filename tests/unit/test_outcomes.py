@@ -166,7 +166,10 @@ def test_outcome_figures_are_those_of_the_test_patients_by_other_names() -> None
 
 
 def test_the_auroc_that_a_model_promised_is_the_manifests_with_its_interval() -> None:
-    tested = {"stenosis_70": {"auroc": {"value": 0.8, "lower": 0.76, "upper": 0.84}}, "rca_70": {"auroc": {"value": None}}}
+    tested = {
+        "stenosis_70": {"auroc": {"value": 0.8, "lower": 0.76, "upper": 0.84}},
+        "rca_70": {"auroc": {"value": None}},
+    }
     watched = Watched("m", "champion", "p", {"metrics": tested})
     day = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
     (found,) = promises.measure(create_engine("sqlite://"), Settings(), day, watched)

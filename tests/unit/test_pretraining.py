@@ -95,7 +95,9 @@ def test_the_teacher_finds_stenosis_on_angiograms(tmp_path: Path) -> None:
 def test_the_teacher_is_judged_by_the_validation_patients(tmp_path: Path) -> None:
     _, angiograms = tiny_pairs()
     held_out = np.array([split == Split.VALIDATION for split in angiograms.splits])
-    other = replace(angiograms, degrees=np.where(held_out[:, None], 100 - angiograms.degrees, angiograms.degrees))
+    other = replace(
+        angiograms, degrees=np.where(held_out[:, None], 100 - angiograms.degrees, angiograms.degrees)
+    )
     one_epoch = TEACHER.model_copy(update={"epochs": 1})
     judged = [
         train_teacher(each, one_epoch, "cpu", tmp_path / f"{number}", silent)[1]

@@ -126,7 +126,9 @@ def test_nobodys_probability_learns_from_whether_they_were_sent_themselves() -> 
 def test_an_indication_of_thirty_people_has_a_term_of_its_own_and_one_of_fewer_none() -> None:
     known, _ = people(600)
     widths = [
-        covariates(replace(known, indications=[frozenset({"syncope"} if n < count else ()) for n in range(600)]))
+        covariates(
+            replace(known, indications=[frozenset({"syncope"} if n < count else ()) for n in range(600)])
+        )
         for count in (0, 29, 30)
     ]
     none, fewer, thirty = (width.shape[1] for width in widths)

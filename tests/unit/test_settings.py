@@ -28,7 +28,7 @@ def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPa
         ("STENCE_DATABASE_ULR", "do you mean STENCE_DATABASE_URL?"),
         ("STENCE_STOREURL", "do you mean STENCE_STORE_URL?"),
         ("STENCE_TIME_ZONE", "do you mean STENCE_TIMEZONE?"),
-        ("STENCE_QQQ", "README.md lists all settings"),
+        ("STENCE_QQQ", "deployments/REFERENCE.md lists all settings"),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", ".env"])
