@@ -139,7 +139,7 @@ def plan_cohort(
     left_out = Counter(reports.left_out)
     candidates = []
     for candidate in transact(engine, settings.outage_seconds, _indexed, pairing.patients):
-        if reason := _why_not(candidate, pairing):
+        if reason := _exclusion_reason(candidate, pairing):
             left_out[reason] += 1
         else:
             candidates.append(candidate)
@@ -161,7 +161,7 @@ def _views(
     return tuple(view for view in views if view.study_id in known)
 
 
-def _why_not(candidate: Candidate, pairing: Pairing) -> str | None:
+def _exclusion_reason(candidate: Candidate, pairing: Pairing) -> str | None:
     """Return the reason to exclude the ECG that is known from its manifest, or None."""
     if candidate.patient_id is None or candidate.acquired_at is None:
         return None

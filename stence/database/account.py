@@ -56,7 +56,7 @@ def let_pass(*folders: Path) -> None:
         return
     above = {path for folder in folders for path in (folder, *folder.parents)}
     for path in sorted(above, key=lambda path: len(path.parts)):
-        if _passes(account, path):
+        if _may_traverse(account, path):
             continue
         try:
             acl.let_pass(path, account.pw_uid)
@@ -70,7 +70,7 @@ def let_pass(*folders: Path) -> None:
         logger.warning("let the account %s, and only it, pass through %s", SYSTEM_USER, path)
 
 
-def _passes(account: pwd.struct_passwd, folder: Path) -> bool:
+def _may_traverse(account: pwd.struct_passwd, folder: Path) -> bool:
     """True if the account may traverse the folder. The kernel decides, by mode and ACL."""
     asked = subprocess.run(  # noqa: S603 - a fixed command
         ["/bin/sh", "-c", 'test -x "$1"', "sh", folder],

@@ -86,7 +86,7 @@ def merge(connection: Connection, former: str, present: str, *, by: str, why: st
     split = connection.scalar(select(patient_splits.c.split).filter_by(patient_id=former_id))
     if split is None:
         return f"Both numbers are of the same split, {split_of(former_id)}."
-    return f"The numbers were of different splits: all are {split} from now on."
+    return f"The numbers were of different splits: all are {split} from now on, permanently."
 
 
 def unmerge(connection: Connection, former: str, *, by: str) -> None:

@@ -85,7 +85,7 @@ def settle(
         elif finding.holds and last is not None and last.state != "resolved":
             _keep(connection, last, finding, window_end)
         elif _is_over(last, window_end):
-            resolved.append(_resolve(connection, last.id, MONITOR, "its condition is gone"))
+            resolved.append(_resolve(connection, last.id, MONITOR, "the condition no longer holds"))
     resolved += _forget(connection, window_end, versions)
     return Settled(opened, resolved)
 
@@ -166,8 +166,8 @@ def _forget(connection: Connection, window_end: datetime, versions: Collection[s
     unwatched: ColumnElement[bool] = a.model_version.is_not(None) & a.model_version.not_in(versions)
     unseen = a.last_window_end <= window_end - timedelta(days=UNSEEN_DAYS)
     reasons = (
-        (unwatched, "its model is no longer watched"),
-        (unseen, f"nothing was measured of it for {UNSEEN_DAYS} days"),
+        (unwatched, "the model is no longer monitored"),
+        (unseen, f"no measurement for {UNSEEN_DAYS} days"),
     )
     return [
         _resolve(connection, number, MONITOR, why)

@@ -138,7 +138,7 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
                 raise
             except Exception as error:
                 failures.append(f"{part.name} of {model.version}: {_said(error)}")
-                log.error("a part of monitoring could not be computed: %s", failures[-1])
+                log.error("a part of monitoring failed: %s", failures[-1])
         failed += failures
         figures[window].append(_part_failed(part, bool(failures)))
     return Day(window, dict(figures), failed)
@@ -186,7 +186,7 @@ def _windows_before(settings: Settings, window: Window, count: int) -> Iterator[
 def _watched(engine: Engine) -> list[Watched]:
     watched = watched_models(engine)
     if not watched or watched[0].state != "champion":
-        raise MonitoringError("No model is champion, so there is none to watch; stence models promote one.")
+        raise MonitoringError("No model is champion. Promote a model first: stence models promote.")
     return watched
 
 

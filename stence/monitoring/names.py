@@ -27,7 +27,7 @@ NAMES = {
     "ecgs_per_second": "ECGs per second in scoring runs that ended in the window",
     "hours_since_run": "Hours since the last finished scoring run, at the window's end",
     "runs_failed": "Scoring runs that failed",
-    "part_failed": "1 where a part of monitoring could not be computed, else 0",
+    "part_failed": "1 if a part of monitoring failed, else 0",
     # inputs and embeddings
     "input_ks": "Kolmogorov-Smirnov distance of a measure from the reference",
     "input_ks_p": "p of input_ks, adjusted over the window",

@@ -186,7 +186,7 @@ def _replace(folder: str, name: str, content: bytes, mode: int) -> None:
     temporary = f"{folder}/.stence-{uuid.uuid4().hex}.tmp"
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            _open_up(file.fileno(), mode)
+            _add_permissions(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -206,11 +206,11 @@ def _make_folders(path: str, mode: int) -> None:
     _make_folders(parent, mode)
     with suppress(FileExistsError):
         os.mkdir(path, mode)
-        _open_up(path, mode)
+        _add_permissions(path, mode)
     _sync(parent)
 
 
-def _open_up(file: int | str, mode: int) -> None:
+def _add_permissions(file: int | str, mode: int) -> None:
     """Add the permissions that the umask removed; network shares without permissions are ignored."""
     if os.stat(file).st_mode & mode != mode:
         with suppress(PermissionError):

@@ -45,7 +45,7 @@ class Walk:
             if len(key.encode()) > MAX_KEY_BYTES:
                 self._skip(f"paths of more than {MAX_KEY_BYTES} bytes", key)
                 continue
-            with self._costs_itself_only(key):
+            with self._skip_errors(key):
                 if name.endswith("/"):
                     yield from self.files(key[:-1], "")
                 else:
@@ -61,7 +61,7 @@ class Walk:
         with os.scandir(f"{self._root}/{folder}" if folder else self._root) as entries:
             for entry in entries:
                 if entry.name.startswith(start) and not UNFINISHED.fullmatch(entry.name):
-                    with self._costs_itself_only(_joined(folder, entry.name)):
+                    with self._skip_errors(_joined(folder, entry.name)):
                         yield from self._kept(folder, entry)
 
     def _kept(self, folder: str, entry: os.DirEntry[str]) -> Iterator[str]:
@@ -76,7 +76,7 @@ class Walk:
             self._passed_over["symbolic links" if entry.is_symlink() else "pipes, sockets or devices"] += 1
 
     @contextmanager
-    def _costs_itself_only(self, key: str) -> Iterator[None]:
+    def _skip_errors(self, key: str) -> Iterator[None]:
         """Skip an entry that cannot be listed, or that was deleted after its folder was read."""
         try:
             yield

@@ -102,7 +102,7 @@ class Transfer:
         caller and does not count.
         """
         with closing(self._body) as body:
-            vars(body)["_raw_stream"] = _WhatHasCome(vars(body)["_raw_stream"])
+            vars(body)["_raw_stream"] = _AvailableBytes(vars(body)["_raw_stream"])
             piece = bytearray()
             while part := self._timed(body):
                 piece += part
@@ -130,7 +130,7 @@ class Transfer:
         return bytes(piece)
 
 
-class _WhatHasCome:
+class _AvailableBytes:
     """Raw stream of a response that returns available bytes; plain ``read(n)`` would wait for n bytes."""
 
     def __init__(self, raw: Any) -> None:

@@ -91,17 +91,6 @@ def _contracted(points: NDArray[np.float64], systole: float) -> NDArray[np.float
     return shorter[:, None] * TO_APEX + across * (1 - 0.09 * systole)
 
 
-def _catheter(rng: np.random.Generator, ostium: NDArray[np.float64], right: bool) -> NDArray[np.float64]:
-    """Points (n, 3), ``STEP_MM`` apart: from the ostium (1, 3) to the aorta's far wall, then up and away."""
-    far = np.array([14.0, 4.0, 0.0]) if right else np.array([-16.0, -6.0, 0.0])
-    bends = np.array([0.5 * far, far, 0.8 * far, (18, 25, 0), (30, 45, 0)])
-    bends[:, 2] = 3, 16, 55, 95, 130
-    bends[1:] += rng.normal(0, 2, (4, 3))
-    course = CubicSpline(np.arange(6), np.vstack([ostium, ostium + bends]))
-    along = np.cumsum(np.linalg.norm(np.diff(course(np.linspace(0, 5, 100)), axis=0), axis=1))
-    return course(np.interp(np.arange(0, along[-1], STEP_MM), np.insert(along, 0, 0), np.linspace(0, 5, 100)))
-
-
 def _ramp(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute a smooth step: 0 below 0, 1 above 1."""
     x = np.clip(x, 0, 1)

@@ -68,7 +68,7 @@ def gathered(
         if not (folder / DATA).exists():
             _gather(engine, store, settings, config, folder, progress)
     found = json.loads((folder / DATA).read_text())
-    _check(found["how"], _how(settings, config), folder)
+    _check(found["how"], _gathering_settings(settings, config), folder)
     place = folder / found["folder"]
     return Data(
         {recipe.version: cohorts.read_cohort(_folder(place, recipe)) for recipe in config.recipes},
@@ -103,7 +103,7 @@ def _gather(
     found = {
         "folder": place.name,
         "gathered_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "how": _how(settings, config),
+        "how": _gathering_settings(settings, config),
     }
     write_json(folder / DATA, found, indent=2)
 
@@ -112,7 +112,7 @@ def _folder(place: Path, recipe: Recipe) -> Path:
     return place / f"{COHORT}-{recipe.version}"
 
 
-def _how(settings: Settings, config: StudyConfig) -> dict[str, Any]:
+def _gathering_settings(settings: Settings, config: StudyConfig) -> dict[str, Any]:
     """Return the settings that the gathered data depend on."""
     return {
         "days_before_study": config.days_before_study,

@@ -15,7 +15,7 @@ from stence.study.data import Data
 from stence.study.published import Published
 from stence.study.statistics import Estimate, Row
 
-SPLITS = {Split.TRAIN: "to learn from", Split.VALIDATION: "to choose epochs", Split.TEST: "to measure"}
+SPLITS = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
 
 
 def to_csv(rows: Sequence[Row]) -> str:

@@ -26,9 +26,9 @@ from stence.settings import Settings
 from stence.simulation import HospitalConfig, simulate
 from stence.simulation.cardiac_dipole import ISCHAEMIA_SPREAD, SCAR_SPREAD
 from stence.simulation.coronaries import ischaemia
-from stence.simulation.measure import INDEPENDENT, delineate
 from stence.simulation.patients import draw_patient
 from stence.simulation.truth import Evidence, IdealObserver, auroc, best_auroc
+from support.delineation import INDEPENDENT, delineate
 
 PEOPLE, PATIENTS, FOLDS, PENALTY = 40_000, 3000, 5, 30.0
 

@@ -20,8 +20,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 
 from stence.monitoring.outcomes import outcomes
-from stence.simulation.months import SimulatedModel
 from support.months import as_follow_up, month, simulated_model, truth
+from support.simulated_months import SimulatedModel
 
 FIGURES = ("auroc", "auprc", "ppv", "sensitivity", "calibration_slope", "calibration_intercept", "ece")
 Estimates = dict[tuple[str, str], tuple[float, float, float]]

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 
 from stence.domain.targets import TARGET_NAMES
 from stence.evaluation.referral_weights import inverse_propensities
-from stence.simulation.months import Month, SimulatedModel, draw_month
 from support.months import BLUR, FLAGGED, as_follow_up, month, observer, simulated_model, truth
+from support.simulated_months import Month, SimulatedModel, draw_month
 
 TARGETS = ("stenosis_50", "stenosis_70", "stenosis_90")
 PENALTY = 1.0

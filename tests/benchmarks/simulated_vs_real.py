@@ -27,7 +27,7 @@ from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings
 from stence.simulation import HospitalConfig, simulate
-from stence.simulation.measure import Measurements, measure
+from support.delineation import Measurements, measure
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "data"

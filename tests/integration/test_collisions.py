@@ -184,9 +184,7 @@ def test_what_postgres_refuses_a_command_is_told_in_words(engine: Engine, comman
     arguments = ["review", str(number), "--outcome", "confirmed", "--by", "me", "--note", PATIENT]
     said = CliRunner().invoke(main, arguments)
     assert said.exit_code == 1
-    assert said.output.startswith(
-        'Error: Postgres refused: new row for relation "reviews" violates check'
-    )
+    assert said.output.startswith('Error: Postgres refused: new row for relation "reviews" violates check')
     assert PATIENT not in said.output
 
 

@@ -109,6 +109,18 @@ def test_a_signal_that_arrives_after_its_header_is_scored_then(
     assert all_rows(engine, quarantine.c.state) == [("resolved",)]
 
 
+def test_a_signal_that_came_cut_short_is_scored_once_it_is_whole(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    store_ecg(store, "ecg/a.hea", heartbeats(1), comments=("<subject_id>: 7",))
+    signal = store.get("ecg/a.dat")
+    store.put("ecg/a.dat", signal[:1000])
+    score_all()
+    assert in_quarantine(engine) == {"ecg/a.hea": "truncated"}
+    store.put("ecg/a.dat", signal)
+    assert score_all().scored == 1
+
+
 def test_a_patient_named_later_by_a_manifest_frees_the_ecg(
     engine: Engine, store: ObjectStore, score_all: ScoreAll
 ) -> None:

@@ -10,8 +10,8 @@ from stence.domain.targets import TARGET_NAMES
 from stence.evaluation.follow_up import FollowUp
 from stence.evaluation.metrics import BinaryPredictions
 from stence.monitoring.outcomes import judged_figures
-from stence.simulation.months import Month, SimulatedModel, draw_month
 from stence.simulation.truth import IdealObserver
+from support.simulated_months import Month, SimulatedModel, draw_month
 
 FLAGGED = 0.08
 """Of all ECGs, on each target."""

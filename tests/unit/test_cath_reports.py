@@ -312,14 +312,15 @@ def test_the_first_intervention_is_kept_also_of_a_study_that_cannot_be_used(repo
         "a.csv",
         "S1,P1,2026-03-01T12:00:00,1,90,2026-03-01T13:00:00",
         "S1,P1,2026-03-01T12:00:00,6,90,2026-03-01T12:30:00",
-        "S2,P1,2026-05-01T12:00:00,6,20,",
+        "S2,P1,2026-05-01T12:00:00,6,20,2026-05-01T14:00:00",
         "S3,P2,2026-03-01T12:00:00,6,90,2026-03-01T12:00:00",
         "S3,P2,2026-03-01T12:00:00,66,90,",
         header=HEADER.strip() + ",intervention_at\n",
     )
     found = reports.read()
     treated = NOON + timedelta(minutes=30)
-    assert [each.intervention_at for each in found.studies] == [treated, None]
+    again = NOON.replace(month=5, hour=14)
+    assert [each.intervention_at for each in found.studies] == [treated, again]
     assert found.interventions == {"P1": treated, "P2": NOON}
 
 

@@ -142,6 +142,28 @@ def test_heads_of_angiograms(case: str) -> None:
     assert megabytes < MAX_MB
 
 
+def test_a_deflated_file_is_not_inflated() -> None:
+    """32 MB of zeros in 32 kB."""
+    file = xa.dataset(xa.run())
+    file.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    file.add_new(PRIVATE, "OB", bytes(2**25))
+    content = xa.content(file)
+    assert len(content) < 2**20
+    refused: list[object] = []
+
+    def read() -> None:
+        with pytest.raises(UnusableAngiogramError) as angiogram:
+            read_view(content)
+        with pytest.raises(UnusableEcgError) as recording:
+            ecg.decode("ecg.dcm", {"ecg.dcm": content})
+        refused.extend([angiogram.value.reason, recording.value.finding.reason])
+
+    seconds, megabytes = cost(read)
+    assert refused == [AngiogramReason.UNSUPPORTED_PIXELS, Reason.UNSUPPORTED_FORMAT]
+    assert seconds < MAX_SECONDS
+    assert megabytes < 16
+
+
 def header(
     rate: str, samples: str, fmt: str = "16", gain: str = "1000/mV", names: tuple[str, ...] = LEADS
 ) -> bytes:

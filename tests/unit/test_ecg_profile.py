@@ -15,7 +15,7 @@ from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings
 from stence.simulation import HospitalConfig, simulate
-from stence.simulation.measure import measure
+from support.delineation import measure
 from support.ecgs import heartbeats
 
 RATES = (100.0, 128.0, 250.0, 257.0, 360.0, 500.0, 1000.0, 2000.0)

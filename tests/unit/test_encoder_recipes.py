@@ -93,6 +93,15 @@ def test_ecgfounders_median_takes_out_what_is_slower_than_four_tenths_of_a_secon
     assert (prepared[:, 2500:] == 0).sum() >= 12 * 2399  # the last 0.2 s border on nothing
 
 
+@pytest.mark.parametrize(("milliseconds", "kept"), [(180, True), (220, False)])
+def test_ecgfounders_median_keeps_a_wave_of_less_than_half_its_length(milliseconds: int, kept: bool) -> None:
+    only_median = replace(PUBLISHED["ecgfounder"], notch=False, band=None, normalisation="none")
+    wave = np.zeros((12, 5000), np.float32)
+    wave[:, 2000 : 2000 + milliseconds // 2] = 1
+    middle = 2000 + milliseconds // 4
+    assert (only_median.apply(wave)[:, middle] == (1 if kept else 0)).all()
+
+
 def test_ptacls_is_stences_over_five_seconds() -> None:
     noisy = np.random.default_rng(0).standard_normal((12, 6000)).astype(np.float32)
     np.testing.assert_array_equal(PUBLISHED["ptacl"].apply(noisy), preprocess(noisy[:, :2500]))

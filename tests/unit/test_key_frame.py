@@ -19,6 +19,7 @@ from pydicom import uid
 from pydicom.encaps import encapsulate
 
 from stence.angiography import Decoder, Reason, UnusableAngiogramError, read_view
+from stence.angiography.keyframe import opacification
 from support import xa
 
 PHANTOM = Path(__file__).parents[1] / "data/xa/phantom.dcm"
@@ -276,3 +277,44 @@ def test_real_phantoms(shared: Path, decoder: Decoder, number: int):
     key = decoder.key_frame((shared / f"data/xa/phantom_IM{number}.dcm").read_bytes())
     assert key.index > 0
     assert key.opacification[0] < 0.8 * key.opacification.max()
+
+
+# --- what counts as contrast medium, frame by frame ---------------------------------------------------------
+
+
+@pytest.fixture
+def grey() -> np.ndarray:
+    """A run of 128 x 128 pixels in 0..1."""
+    return xa.run(side=128).astype(np.float32) / 255
+
+
+def test_a_brighter_exposure_shows_no_more_contrast_medium(grey: np.ndarray) -> None:
+    flash = xa.KEY_FRAME - 1
+    expected = opacification(grey)
+    grey *= np.float32(0.6)
+    grey[flash] *= np.float32(1.5)
+    found = opacification(grey)
+    assert found.argmax() == xa.KEY_FRAME
+    np.testing.assert_allclose(found, expected, rtol=0.05)
+
+
+def test_noise_is_no_contrast_medium(grey: np.ndarray) -> None:
+    grey[0] += np.random.default_rng(3).normal(0, 0.2, grey[0].shape).astype(np.float32)
+    found = opacification(grey)
+    assert found[0] < 0.05 * found.max()
+
+
+def test_the_edge_of_a_collimator_that_moves_is_no_contrast_medium(grey: np.ndarray) -> None:
+    y, x = np.mgrid[-64:64, -64:64]
+    for frame, shift in zip(grey, (0, 0, 0, 0, 0, 4, 8), strict=True):
+        frame[np.hypot(y, x - shift) > 56] = 0
+    found = opacification(grey)
+    assert found.argmax() == xa.KEY_FRAME
+    assert found[0] < 0.2 * found.max()
+
+
+def test_frames_before_the_exposure_do_not_change_those_of_it(grey: np.ndarray) -> None:
+    shut = np.zeros((13, 128, 128), np.float32)
+    found = opacification(np.concatenate([shut, grey]))
+    np.testing.assert_allclose(found[13:], opacification(grey), rtol=0.05)
+    assert found[:13].max() == 0

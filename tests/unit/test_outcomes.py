@@ -20,8 +20,8 @@ from stence.monitoring.estimation import expected
 from stence.monitoring.metrics import Metric
 from stence.monitoring.outcomes import judged_figures, outcomes
 from stence.settings import Settings
-from stence.simulation.months import SimulatedModel
 from support.months import as_follow_up, month, simulated_model, truth
+from support.simulated_months import SimulatedModel
 
 MONTHS, PEOPLE, RESAMPLES = 10, 3000, 100
 JUDGED = ("auroc", "ppv", "sensitivity", "calibration_intercept")

@@ -22,9 +22,9 @@ from stence.simulation.cardiac_dipole import ISCHAEMIA_SPREAD, SCAR_SPREAD
 from stence.simulation.coronaries import draw_trees, ischaemia
 from stence.simulation.devices import SITES
 from stence.simulation.faults import EXPECTED, SENT_AGAIN, WRONG_PATIENT
-from stence.simulation.measure import measure
 from stence.simulation.patients import draw_patient
 from stence.simulation.truth import Evidence, IdealObserver, auroc, best_auroc
+from support.delineation import measure
 
 PATIENTS = 300
 
