@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, text
 
+from stence import database
 from stence.cli import main
 from stence.database import queries
 from stence.monitoring.report import ReportFile, write_report
 from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings
+from support.database import copied
 from support.monitored import load_monitored
 from support.pages import Page, Table
 from support.psql import as_read, in_psql
@@ -29,33 +32,46 @@ LEAVES = re.compile(
 )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalStore:
-    return LocalStore(tmp_path / "store")
+class Hospital(NamedTuple):
+    """A database, a store and the report that was written into it last."""
+
+    settings: Settings
+    engine: Engine
+    store: LocalStore
+    report: ReportFile
+
+
+@pytest.fixture(scope="module")
+def hospital(postgres: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
+    """A watched hospital with today's report and one of the day before.
+
+    Between the two reports a model was retired. It is made once for all tests, which only read it.
+    """
+    folder = tmp_path_factory.mktemp("hospital")
+    with copied(postgres, "template") as url:
+        settings, store = Settings(data_dir=folder, database_url=url), LocalStore(folder / "store")
+        with database.connect(settings) as engine:
+            load_monitored(engine, YESTERDAY, days=30)
+            write_report(engine, store, settings, silent, YESTERDAY)
+            with engine.begin() as connection:
+                for statement in BETWEEN:
+                    connection.execute(text(statement))
+            report = write_report(engine, store, settings, silent, TODAY)
+            yield Hospital(settings, engine, store, report)
+
+
+BETWEEN = (
+    "UPDATE monitoring_metrics SET value = value + 7 WHERE name = 'ecgs_arrived'",
+    "INSERT INTO alerts (rule, severity, metric, slice_key, slice_value, state, detail) "
+    "VALUES ('new-device', 'info', 'new_category', 'device', '<b>Unknown</b>', 'open', 'New.')",
+    "INSERT INTO model_events (version, from_state, to_state, changed_by, reason) "
+    "VALUES ('synthetic-1', 'retired', 'retired', 'cardiology', 'said & done')",
+)
 
 
 @pytest.fixture
-def report(engine: Engine, settings: Settings, store: LocalStore) -> ReportFile:
-    """Today's report of a watched hospital, with one of the day before; between them a model was retired."""
-    load_monitored(engine, YESTERDAY, days=30)
-    write_report(engine, store, settings, silent, YESTERDAY)
-    with engine.begin() as connection:
-        connection.execute(
-            text("UPDATE monitoring_metrics SET value = value + 7 WHERE name = 'ecgs_arrived'")
-        )
-        connection.execute(
-            text(
-                "INSERT INTO alerts (rule, severity, metric, slice_key, slice_value, state, detail) "
-                "VALUES ('new-device', 'info', 'new_category', 'device', '<b>Unknown</b>', 'open', 'New.')"
-            )
-        )
-        connection.execute(
-            text(
-                "INSERT INTO model_events (version, from_state, to_state, changed_by, reason) "
-                "VALUES ('synthetic-1', 'retired', 'retired', 'cardiology', 'said & done')"
-            )
-        )
-    return write_report(engine, store, settings, silent, TODAY)
+def report(hospital: Hospital) -> ReportFile:
+    return hospital.report
 
 
 def page_of(report: ReportFile) -> Page:
@@ -79,10 +95,10 @@ def says(written: str, value: float) -> bool:
     return abs(float(digits) - value * times) <= 0.5001 * 10.0**-decimals
 
 
-def test_every_number_of_every_table_is_what_its_query_answers(engine: Engine, report: ReportFile) -> None:
+def test_every_number_of_every_table_is_what_its_query_answers(hospital: Hospital) -> None:
     checked = 0
-    for table in page_of(report).tables:
-        answer, rows = asked(engine, table), [row for row in table.rows if row]
+    for table in page_of(hospital.report).tables:
+        answer, rows = asked(hospital.engine, table), [row for row in table.rows if row]
         assert len(rows) == len(answer) > 0, table.query
         for row, expected in zip(rows, answer, strict=True):
             for cell, names in zip(row, table.columns, strict=True):
@@ -119,22 +135,20 @@ def test_no_number_stands_outside_a_table_but_days_and_the_words_of_the_page(rep
     assert re.findall(r"\d+", words) == []
 
 
-def test_a_table_shows_the_sql_that_gives_it(engine: Engine, report: ReportFile) -> None:
+def test_a_table_shows_the_sql_that_gives_it(report: ReportFile) -> None:
     content = report.content.decode()
     for table in page_of(report).tables:
         assert f"stence query {table.query}" in content
         assert re.search(r"^FROM (\w+)", queries.script(table.query), re.MULTILINE)
 
 
-def test_psql_answers_what_the_report_shows_and_every_query_is_shown(
-    engine: Engine, settings: Settings, report: ReportFile
-) -> None:
-    tables = page_of(report).tables
+def test_psql_answers_what_the_report_shows_and_every_query_is_shown(hospital: Hospital) -> None:
+    tables = page_of(hospital.report).tables
     names = {name for name, _ in queries.available() if name.startswith("monitoring_")}
     assert {table.query for table in tables} == names
     for table in tables:
-        ours = asked(engine, table)
-        assert as_read(in_psql(settings, table.query, table.params), ours) == ours
+        ours = asked(hospital.engine, table)
+        assert as_read(in_psql(hospital.settings, table.query, table.params), ours) == ours
 
 
 def test_nothing_is_loaded_from_anywhere(report: ReportFile) -> None:
@@ -143,9 +157,9 @@ def test_nothing_is_loaded_from_anywhere(report: ReportFile) -> None:
     assert "default-src 'none'" in content
 
 
-def test_no_patient_and_no_file_is_named(engine: Engine, report: ReportFile) -> None:
-    content = report.content.decode()
-    with engine.connect() as connection:
+def test_no_patient_and_no_file_is_named(hospital: Hospital) -> None:
+    content = hospital.report.content.decode()
+    with hospital.engine.connect() as connection:
         patients = set(connection.scalars(text("SELECT patient_id FROM ecgs")))
     assert patients
     assert set(re.findall(r"\bp\d+\b", content)).isdisjoint(patients)
@@ -161,12 +175,10 @@ def test_charts_say_what_they_are_to_who_cannot_see_them(report: ReportFile) -> 
     assert set(heads) == {"col"}
 
 
-def test_it_tells_what_changed_since_the_last_report(
-    engine: Engine, settings: Settings, store: LocalStore, report: ReportFile
-) -> None:
-    page = page_of(report)
+def test_it_tells_what_changed_since_the_last_report(hospital: Hospital) -> None:
+    page = page_of(hospital.report)
     tables = {table.query: table for table in page.tables}
-    kept = json.loads(store.get(f"monitoring/report-{YESTERDAY}.json"))["figures"]
+    kept = json.loads(hospital.store.get(f"monitoring/report-{YESTERDAY}.json"))["figures"]
     figures = {row[0].text: row for row in tables["monitoring_key_figures"].rows if row}
     for title, before in kept.items():
         [[(value, written)]] = [cell.before for cell in figures[title] if cell.before]
@@ -185,9 +197,8 @@ def test_the_worst_is_said_first(report: ReportFile) -> None:
     assert words.index("■ Act: inputs.") < words.index("▲ Look: workload.")
 
 
-def test_one_a_day_is_kept_and_the_newest_has_a_name(
-    engine: Engine, settings: Settings, store: LocalStore, report: ReportFile
-) -> None:
+def test_one_a_day_is_kept_and_the_newest_has_a_name(hospital: Hospital) -> None:
+    settings, engine, store, _ = hospital
     again = write_report(engine, store, settings, silent, TODAY)
     assert "Changes since the report of" in page_of(again).words  # not since the one of the same day
     assert [each.key for each in store.list("monitoring/")] == [
@@ -198,9 +209,9 @@ def test_one_a_day_is_kept_and_the_newest_has_a_name(
 
 
 def test_a_hospital_that_measures_nothing_is_told_so(
-    engine: Engine, settings: Settings, store: LocalStore
+    engine: Engine, settings: Settings, tmp_path: Path
 ) -> None:
-    page = page_of(write_report(engine, store, settings, silent, TODAY))
+    page = page_of(write_report(engine, LocalStore(tmp_path / "store"), settings, silent, TODAY))
     assert "The last days were not monitored" in page.words
     assert "This is the first report." in page.words
     assert "none yet" in page.words
