@@ -20,6 +20,8 @@ ORDER BY s.content_hash, t.target, s.object_id
 ON CONFLICT (content_hash, model_version, target) DO UPDATE
     SET patient_id = EXCLUDED.patient_id,
         state = CASE f.state WHEN 'withdrawn' THEN 'open' ELSE f.state END,
+        reviewed_by = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.reviewed_by END,
+        reviewed_at = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.reviewed_at END,
         note = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.note END,
         withdrawn_for = NULL
     WHERE f.state = 'withdrawn' OR f.patient_id <> EXCLUDED.patient_id

@@ -84,6 +84,7 @@ def test_every_real_ecg_is_scored_or_refused_for_the_right_reason(
             print(f"  {key}: {rest[0]}: {rest[1]}")
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_the_same_files_on_s3_give_the_same_rows(
     engine: Engine, settings: Settings, s3_settings: dict[str, Any], shared: Path

@@ -78,6 +78,7 @@ def ends_well(decoder: Decoder, content: bytes) -> Reason | None:
     return refused.reason if refused else None
 
 
+@pytest.mark.slow
 @fuzzed
 @given(content=st.sampled_from(SYNTAXES).flatmap(lambda syntax: damaged(FILES[syntax])))
 def test_damaged_files(decoder: Decoder, content: bytes):

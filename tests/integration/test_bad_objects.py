@@ -98,6 +98,7 @@ def test_a_bad_object_is_told_from_a_store_that_is_down(
     assert store.get(KEY) == streamed(store) == CONTENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "code"), [(500, "InternalError"), (405, "MethodNotAllowed"), (400, "Bad")]
 )
@@ -112,6 +113,7 @@ def test_what_is_clear_is_not_asked_about_again(store: ObjectStore, faulty: Faul
     assert len(faulty.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [(403, "AccessDenied", ObjectForbiddenError), (404, "NoSuchKey", ObjectNotFoundError)],
@@ -123,6 +125,7 @@ def test_what_was_clear_stays_so(
     assert isinstance(refused(store), kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts", [["/bad", "/0", "/1", "/2"], ["/bad", "/0", "/1", "/2", ""]], ids=["objects", "all"]
 )
@@ -231,6 +234,7 @@ def test_an_object_that_comes_byte_by_byte_has_a_deadline(
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_the_readers_own_time_does_not_count(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stence.objects.s3_transfer.GRACE_SECONDS", 1.5)
     store.put(KEY, LARGE)
@@ -241,6 +245,7 @@ def test_the_readers_own_time_does_not_count(store: ObjectStore, monkeypatch: py
     assert got == LARGE
 
 
+@pytest.mark.slow
 def test_an_object_that_is_never_answered_for(
     store: ObjectStore, faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

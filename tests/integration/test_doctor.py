@@ -105,6 +105,7 @@ def test_a_store_that_is_none(monkeypatch: pytest.MonkeyPatch, url: str, advice:
     assert advice in unwell["object store"]
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_an_s3_store(s3_settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3_settings.items():

@@ -142,6 +142,7 @@ def test_a_fault_is_found_on_its_day(
     assert expected in found_on(hospital, settings, REFERENCE_DAYS, change)
 
 
+@pytest.mark.slow
 def test_nothing_else_is_blamed(hospital: Routine, settings: Settings) -> None:
     """A machine's gain is no drift of the clinic that lacks that machine, nor of scores and reports."""
     found = found_on(hospital, settings, REFERENCE_DAYS, gain_doubled)
@@ -149,6 +150,7 @@ def test_nothing_else_is_blamed(hospital: Routine, settings: Settings) -> None:
     assert not [where for _, key, where in found if key == "measure|site" and "clinic" in str(where)]
 
 
+@pytest.mark.slow
 def test_doubled_prevalence_is_found_on_its_day(hospital: Routine, settings: Settings) -> None:
     """Scores move together, and so do the reasons for which people come; with enough ECGs a day."""
     hospital.ecgs_per_day = 1600
@@ -187,6 +189,7 @@ def test_a_model_that_scored_the_days_before_has_a_reference_of_its_own(
     assert agreement.upper < 0.1
 
 
+@pytest.mark.slow
 def test_a_model_without_scores_of_its_own_is_compared_with_its_predecessor(
     hospital: Routine, settings: Settings
 ) -> None:
@@ -268,6 +271,7 @@ def test_a_saturday_is_held_against_saturdays(engine: Engine, settings: Settings
     assert of(found, "feed_ratio")[None].value > 0.7
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_at_every_look(hospital: Routine, settings: Settings) -> None:
     """Samples and permutations are drawn from seeds."""
     hospital.write(REFERENCE_DAYS)

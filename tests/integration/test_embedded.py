@@ -79,6 +79,7 @@ def ask(engine: Engine) -> int | None:
         return connection.scalar(text("SELECT 7"))
 
 
+@pytest.mark.slow
 def test_the_server_outlives_killed_users_and_is_stopped_by_the_last(
     own: Settings, users: list[subprocess.Popen[str]]
 ) -> None:
@@ -92,6 +93,7 @@ def test_the_server_outlives_killed_users_and_is_stopped_by_the_last(
     assert server_pid(own) is None
 
 
+@pytest.mark.slow
 def test_a_leaving_process_leaves_the_server_to_the_others(
     own: Settings, users: list[subprocess.Popen[str]]
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_leaving_process_leaves_the_server_to_the_others(
     assert server_pid(own) is None
 
 
+@pytest.mark.slow
 def test_what_was_committed_survives_when_everything_is_killed(
     own: Settings, users: list[subprocess.Popen[str]]
 ) -> None:
@@ -116,6 +119,7 @@ def test_what_was_committed_survives_when_everything_is_killed(
         assert connection.scalar(text("SELECT value FROM kept")) == 7
 
 
+@pytest.mark.slow
 def test_a_running_process_brings_a_killed_server_back(own: Settings) -> None:
     with database.connect(own) as engine:
         assert ask(engine) == 7
@@ -126,6 +130,7 @@ def test_a_running_process_brings_a_killed_server_back(own: Settings) -> None:
         assert ask(engine) == 7
 
 
+@pytest.mark.slow
 def test_a_lock_file_that_names_another_process_does_not_stop_the_start(own: Settings) -> None:
     with database.connect(own):
         lock = own.data_dir / "postgres" / "postmaster.pid"
@@ -143,6 +148,7 @@ def test_a_creation_that_was_cut_off_is_begun_anew(own: Settings) -> None:
         assert ask(engine) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["long" * 30, "it's a folder, with: signs"])
 def test_any_folder_will_do(own: Settings, name: str) -> None:
     with database.connect(Settings(data_dir=own.data_dir / name)) as engine:
@@ -176,6 +182,7 @@ def test_a_folder_of_somebody_else_or_a_link_is_not_used(tmp_path: Path) -> None
             account.make_private_folder(own)
 
 
+@pytest.mark.slow
 def test_a_server_that_cannot_start_is_told_with_its_last_words(own: Settings) -> None:
     with database.connect(own):
         pass
@@ -191,6 +198,7 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_server(own: Settings) -> None
         assert os.getsid(pid) != os.getsid(0)
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_migrate_once(own: Settings) -> None:
     began = time.monotonic()
     together = [start_user(own) for _ in range(8)]
@@ -205,6 +213,7 @@ def test_processes_that_start_together_migrate_once(own: Settings) -> None:
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 def test_the_log_holds_no_patient(own: Settings) -> None:
     with database.connect(own) as engine:
         for statement in ("SELECT 1 / 0 AS p1234567", "INSERT INTO manifests (key) VALUES ('p1234567')"):

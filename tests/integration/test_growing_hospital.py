@@ -105,6 +105,7 @@ def grow(hospital: Hospital, year: int) -> None:
             hospital.angiogram(patient, OPENED + timedelta(days=100 * (number // PATIENTS_A_YEAR)))
 
 
+@pytest.mark.slow
 def test_patients_of_the_test_split_are_never_trained_on_while_the_hospital_grows(hospital: Hospital) -> None:
     used: defaultdict[Split, set[str]] = defaultdict(set)
     fingerprints, sizes = set(), []

@@ -127,6 +127,7 @@ def check_files(store: ObjectStore, settings: Settings, report: LabelsReport) ->
     assert not list((settings.data_dir / "training").iterdir()), "the working copy of signals is still there"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["ecgfounder", "xecg"])
 def test_a_linear_probe_of_published_weights_on_their_authors_input(
     store: ObjectStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str
@@ -146,6 +147,7 @@ def test_a_linear_probe_of_published_weights_on_their_authors_input(
     assert report.metrics["upside_down"]["auroc"]["value"] > 0.7
 
 
+@pytest.mark.slow
 def test_headers_are_a_source_and_their_ecgs_their_own_patients(
     store: ObjectStore, settings: Settings
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_linear_probe_is_published_with_the_encoder_it_began_with(
         assert torch.equal(published[f"encoder.{name}"], tensor), name
 
 
+@pytest.mark.slow
 def test_a_killed_fitting_ends_with_the_weights_it_would_have_had(
     store: ObjectStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

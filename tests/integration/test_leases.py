@@ -93,6 +93,7 @@ def are_over(engine: Engine, table: Table) -> bool:
         return connection.scalar(running) == 0
 
 
+@pytest.mark.slow
 def test_the_next_run_of_any_model_closes_the_row_of_a_killed_one(
     engine: Engine, store: ObjectStore, settings: Settings, archive: None
 ) -> None:
@@ -324,6 +325,7 @@ def test_a_retraining_waits_for_the_lease_of_a_killed_one(
         assert trainings(engine) == [("interrupted", WITHOUT_A_WORD), ("running", None)]
 
 
+@pytest.mark.slow
 def test_no_retraining_beside_one_that_is_alive(
     engine: Engine, settings: Settings, retraining: subprocess.Popen[str]
 ) -> None:
@@ -335,6 +337,7 @@ def test_no_retraining_beside_one_that_is_alive(
     assert trainings(engine) == [("interrupted", "KeyboardInterrupt")]
 
 
+@pytest.mark.slow
 def test_a_retraining_that_was_cut_off_finds_its_place_taken_and_ends(
     engine: Engine, settings: Settings, retraining: subprocess.Popen[str]
 ) -> None:

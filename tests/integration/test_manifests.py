@@ -133,6 +133,7 @@ def test_a_manifest_that_is_no_table_costs_itself_only(
     assert faults(engine) == [(0, reason)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "time",
     [

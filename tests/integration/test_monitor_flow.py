@@ -105,6 +105,7 @@ def test_a_full_run_tells_what_it_found_and_names_no_patient(
     assert [each for each in known if each in said] == []
 
 
+@pytest.mark.slow
 def test_days_monitored_again_raise_nothing_new(client: Any, engine: Engine, store: ObjectStore) -> None:
     from flows.monitor import monitor
     from flows.score import score

@@ -80,6 +80,7 @@ def test_a_listing_is_in_the_order_of_the_keys_bytes(store: ObjectStore) -> None
     assert keys(store) == sorted(names, key=str.encode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prefix", "expected"),
     [
@@ -101,6 +102,7 @@ def test_a_prefix_may_end_anywhere(store: ObjectStore, prefix: str, expected: li
     assert keys(store, prefix) == expected
 
 
+@pytest.mark.slow
 def test_a_listing_goes_on_beyond_one_page(store: ObjectStore) -> None:
     names = [f"many/{number:04}" for number in range(1100)]
     with ThreadPoolExecutor(8) as pool:
@@ -116,6 +118,7 @@ def test_the_etag_changes_with_the_content_alone(store: ObjectStore) -> None:
     assert store.head("key").etag != first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", ["absent", "absent/below", "folder", "folder/", "", "folder/../key", "../key", "nul\0"]
 )

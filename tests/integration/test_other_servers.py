@@ -218,6 +218,7 @@ def test_a_time_that_python_cannot_hold_is_no_time(engine: Engine, time: str) ->
     assert tuple(rows[1]) == (None,) * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "0001-01-01 00:00 BC", "9999-12-31 23:59-05"])
 def test_one_bad_stored_time_ends_no_query_of_everybody(
     engine: Engine,

@@ -110,6 +110,7 @@ def intrude(data_dir: Path, *folders: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_left_open_is_closed_and_that_is_told(
     left_open: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_folder_that_was_left_open_is_closed_and_that_is_told(
         assert open_to_others(left_open) == []
 
 
+@pytest.mark.slow
 @needs_root
 def test_nobody_gets_into_a_folder_that_was_left_open(left_open: Path) -> None:
     found = intrude(left_open)
@@ -134,6 +136,7 @@ def test_nobody_gets_into_a_folder_that_was_left_open(left_open: Path) -> None:
         assert intrude(left_open) == []
 
 
+@pytest.mark.slow
 @needs_root
 def test_nobody_reaches_a_server_whose_socket_lies_elsewhere(folder: Path) -> None:
     data_dir = folder / ("long" * 30)
@@ -164,6 +167,7 @@ def test_what_the_commands_write_is_closed_too(folder: Path) -> None:
         assert intrude(folder / "new") == []
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_private_parent_is_opened_to_the_servers_account_alone(
     folder: Path, caplog: pytest.LogCaptureFixture

@@ -195,7 +195,7 @@ def test_a_flag_is_traced_to_file_model_run_and_threshold(hospital: Engine) -> N
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("nothing", {}, "no query 'nothing'; there are: alert_history, alerts_open"),
+        ("nothing", {}, "no query 'nothing'; available: alert_history, alerts_open"),
         ("../views/ecg_risk", {}, "no query"),
         ("flagged_patients", {"limits": "3"}, "no parameter limits; it has: target, since, limit"),
         ("patient_history", {}, "--param patient="),

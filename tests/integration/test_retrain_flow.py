@@ -58,6 +58,7 @@ def states(engine: Engine) -> dict[str, str]:
         return dict(tuple(row) for row in connection.execute(select(models.c.version, models.c.state)))
 
 
+@pytest.mark.slow
 def test_too_few_new_pairs_make_no_training_and_say_so(
     client: Any, engine: Engine, filmed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
         assert identifier not in held
 
 
+@pytest.mark.slow
 def test_no_second_retraining_beside_one_at_work(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:
@@ -136,6 +138,7 @@ def test_no_second_retraining_beside_one_at_work(
     assert last_run(client, "retrain").state.is_failed()
 
 
+@pytest.mark.slow
 def test_a_step_is_tried_again_after_an_outage_and_the_last_error_stands_in_the_run(
     client: Any, engine: Engine, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +165,7 @@ def test_a_step_is_tried_again_after_an_outage_and_the_last_error_stands_in_the_
     )
 
 
+@pytest.mark.slow
 def test_a_prefect_server_that_is_away_ends_no_training(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect import flow
 
@@ -182,6 +186,7 @@ def test_a_prefect_server_that_is_away_ends_no_training(client: Any, monkeypatch
     assert told() == "goes on"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("minimum", "enough"), [(0, True), (1, False)])
 def test_as_many_new_pairs_as_are_asked_for_are_enough(
     engine: Engine, settings: Settings, minimum: int, enough: bool
@@ -192,6 +197,7 @@ def test_as_many_new_pairs_as_are_asked_for_are_enough(
         assert (training.skip_reason() is None) == enough
 
 
+@pytest.mark.slow
 def test_what_fails_after_the_end_of_a_run_is_written_changes_nothing(
     engine: Engine, settings: Settings
 ) -> None:

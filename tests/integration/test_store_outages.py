@@ -107,6 +107,7 @@ def flip(passed: int, piece: bytes) -> bytes:
     return piece if passed < 100_000 else os.urandom(8)[: len(piece)] + piece[8:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil", [cut(1), cut(100_000), cut(500_000), flip], ids=["head", "body", "end", "flip"]
 )
@@ -139,6 +140,7 @@ def test_a_transfer_that_breaks_off_once_is_begun_again(store: ObjectStore, prox
     assert broken
 
 
+@pytest.mark.slow
 def test_a_listing_cut_short_is_no_short_list(direct: ObjectStore, store: ObjectStore, proxy: Proxy) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: direct.put(f"many/{number}", b"x"), range(300)))
@@ -149,6 +151,7 @@ def test_a_listing_cut_short_is_no_short_list(direct: ObjectStore, store: Object
     assert len(list(store.list("many/"))) == 300
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_given_up(
     store: ObjectStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +219,7 @@ def put_until_killed(store: ObjectStore, server: Any) -> dict[str, bytes]:
     return acknowledged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "advice"),
     [

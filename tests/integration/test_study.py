@@ -125,6 +125,7 @@ def test_a_stopped_study_computes_only_what_is_missing(
     assert numbers(store, "whole") == numbers(store)
 
 
+@pytest.mark.slow
 def test_a_study_keeps_its_data_and_grows_by_what_is_added_to_it(
     engine: Engine, settings: Settings, store: ObjectStore, calls: Counter[str]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_study_keeps_its_data_and_grows_by_what_is_added_to_it(
         ran(engine, store, settings, **plan, days_before_study=10)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table(
     engine: Engine, settings: Settings, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def check_manifest(manifest: Manifest, settings: Settings) -> None:
     assert {threshold.rule for threshold in manifest.thresholds.values()} == {expected}
 
 
+@pytest.mark.slow
 def test_the_same_data_and_seed_give_the_same_weights_also_after_a_kill(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
@@ -134,6 +135,7 @@ def test_the_same_data_and_seed_give_the_same_weights_also_after_a_kill(
     assert artefact_of(engine, store, version).weights == undisturbed.weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["cohort", "evaluate"])
 def test_a_training_killed_elsewhere_registers_nothing_and_ends_when_started_again(
     engine: Engine, store: ObjectStore, settings: Settings, stage: str
@@ -206,6 +208,7 @@ def test_ecgs_of_any_rate_and_of_three_seconds_or_more_are_trained_on(
     assert sum(data.patients.values()) == PATIENTS
 
 
+@pytest.mark.slow
 def test_a_file_that_names_its_patient_needs_no_manifest(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
@@ -241,6 +244,7 @@ def test_too_few_patients_are_refused_with_what_was_found(
         train(engine, store, settings, CONFIG)
 
 
+@pytest.mark.slow
 def test_the_same_training_is_not_run_twice_at_once(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:

@@ -92,8 +92,8 @@ def test_flags_of_every_model_come_back_with_the_row_that_named_the_patient(
     assert set(all_rows(engine, flags.c.state)) == {("withdrawn",)}
     give_patients(store, ("p1", "a"))
     score_all(ShapeScorer("shape-2", threshold=0))
-    said = all_rows(engine, flags.c.model_version, flags.c.state)
-    assert set(said) == {("shape-1", "open"), ("shape-2", "open")}
+    said = all_rows(engine, flags.c.model_version, flags.c.state, flags.c.reviewed_by, flags.c.reviewed_at)
+    assert set(said) == {("shape-1", "open", None, None), ("shape-2", "open", None, None)}
 
 
 def test_a_signal_that_arrives_after_its_header_is_scored_then(

@@ -4,8 +4,9 @@
     python tests/mutation/run.py --sample 12         a sample, another one for each commit
     python tests/mutation/run.py quality leases      the files faults/quality.yaml and faults/leases.yaml
 
-A fault replaces ``old``, which stands once in ``file``, by ``new``. Its tests first run without those marked
-slow; where they pass, with them. The command ends with 1 where a fault survives both.
+A fault replaces ``old``, which stands once in ``file``, by ``new``. Its tests must pass without it. With it,
+those run first that are not marked slow; where they pass, the slow ones. The command ends with 1 where a
+fault survives both, and with 2 where a test fails without any fault.
 """
 
 from __future__ import annotations
@@ -14,25 +15,26 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import yaml
+from forked import preload, run_tests
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Path(__file__).parent / "faults"
 COPIED = ("stence", "flows", "sql", "deployments", "tests", "pyproject.toml", "README.md")
-SECONDS = 600
-NO_TEST_RAN = 5
-"""Pytest's exit status where every test was deselected."""
+FAST, SLOW = "not slow", "slow"
 
 
 @dataclass(frozen=True)
@@ -44,91 +46,83 @@ class Fault:
     file: str
     old: str
     new: str
-    tests: tuple[str, ...]
+    tests: list[str]
 
-    def apply(self, folder: Path) -> None:
-        """Put it into the copy in ``folder``. Raises ValueError unless ``old`` stands there once."""
+    @contextmanager
+    def applied(self, folder: Path) -> Iterator[None]:
+        """Put it into the copy in ``folder`` for the context.
+
+        Raises ValueError unless ``old`` stands there once.
+        """
         path = folder / self.file
         text = path.read_text()
         if text.count(self.old) != 1:
             raise ValueError(f"{self.room}.{self.name}: {self.old!r} stands {text.count(self.old)} times")
         path.write_text(text.replace(self.old, self.new))
+        try:
+            yield
+        finally:
+            path.write_text(text)
 
 
-def read_faults(rooms: list[str]) -> list[Fault]:
+def read_faults(rooms: Sequence[str]) -> list[Fault]:
     """The faults of ``rooms``, of all where there are none."""
     paths = [FAULTS / f"{room}.yaml" for room in rooms] or sorted(FAULTS.glob("*.yaml"))
-    return [_fault(path.stem, entry) for path in paths for entry in yaml.safe_load(path.read_text())]
-
-
-def _fault(room: str, entry: dict[str, Any]) -> Fault:
-    return Fault(room, entry["name"], entry["file"], entry["old"], entry["new"], tuple(entry["tests"]))
-
-
-def outcome(fault: Fault, folder: Path) -> str:
-    """``fast``, ``whole`` or ``survived``, by the tests that notice the fault in the copy in ``folder``."""
-    source = (ROOT / fault.file).read_text()
-    fault.apply(folder)
-    try:
-        if _notice(fault, folder, "not slow"):
-            return "fast"
-        return "whole" if _notice(fault, folder, "slow") else "survived"
-    finally:
-        (folder / fault.file).write_text(source)
-
-
-def _notice(fault: Fault, folder: Path, marker: str) -> bool:
-    """Whether a test fails. Raises RuntimeError where pytest cannot run them at all."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        marker,
-        *fault.tests,
-    ]
-    environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
-    if done.returncode not in (0, 1, NO_TEST_RAN):
-        raise RuntimeError(f"{fault.room}.{fault.name}: pytest ended with {done.returncode}\n{done.stdout}")
-    return done.returncode == 1
+    return [Fault(path.stem, **entry) for path in paths for entry in yaml.safe_load(path.read_text())]
 
 
 @contextmanager
-def copies(count: int) -> Iterator[SimpleQueue[Path]]:
-    """Copies of the code, one for each fault that is tried at a time."""
+def workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that hold the large packages, each with a copy of the code."""
+    context = get_context("fork")
     with TemporaryDirectory(prefix="stence-mutation-") as folder:
-        free: SimpleQueue[Path] = SimpleQueue()
+        places: SimpleQueue[Path] = context.SimpleQueue()
         for number in range(count):
-            place = Path(folder, str(number), "main")
-            place.mkdir(parents=True)
-            (place.parent / "shared").symlink_to(ROOT.parent / "shared")  # where the tests look for it
-            for name in COPIED:
-                source = ROOT / name
-                copy = shutil.copytree if source.is_dir() else shutil.copy2
-                copy(source, place / name)
-            free.put(place)
-        yield free
+            places.put(_copy(Path(folder, str(number))))
+        with ProcessPoolExecutor(count, context, initializer=_take, initargs=(places,)) as pool:
+            yield pool
 
 
-def tried(faults: list[Fault], processes: int) -> Iterator[tuple[Fault, str]]:
-    """Each fault and its outcome, in order."""
+def _copy(folder: Path) -> Path:
+    place = folder / "main"
+    place.mkdir(parents=True)
+    (folder / "shared").symlink_to(ROOT.parent / "shared")  # where the tests look for it
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, place / name)
+    return place
 
-    def one(fault: Fault) -> str:
-        folder = free.get()
-        try:
-            return outcome(fault, folder)
-        finally:
-            free.put(folder)
 
-    with copies(processes) as free, ThreadPoolExecutor(processes) as pool:
-        yield from zip(faults, pool.map(one, faults), strict=True)
+def _take(places: SimpleQueue[Path]) -> None:
+    """Take one of the copies, which this process alone works in."""
+    os.environ["MUTATION_COPY"] = str(places.get())
+
+
+def _copy_of_mine() -> Path:
+    return Path(os.environ["MUTATION_COPY"])
+
+
+def passes(tests: list[str]) -> bool:
+    """True if ``tests`` pass without any fault."""
+    return run_tests(_copy_of_mine(), tests, f"{FAST} or {SLOW}")
+
+
+def outcome(fault: Fault) -> str:
+    """``fast``, ``slow`` or ``survived``, by the tests that notice the fault."""
+    folder = _copy_of_mine()
+    with fault.applied(folder):
+        if not run_tests(folder, fault.tests, FAST):
+            return "fast"
+        return "survived" if run_tests(folder, fault.tests, SLOW) else "slow"
+
+
+def failing_files(faults: Sequence[Fault], pool: ProcessPoolExecutor) -> list[str]:
+    """Test files whose listed tests do not pass without any fault."""
+    by_file = defaultdict(set)
+    for test in {test for fault in faults for test in fault.tests}:
+        by_file[test.partition("::")[0]].add(test)
+    passed = pool.map(passes, [sorted(tests) for tests in by_file.values()])
+    return [file for file, is_sound in zip(by_file, passed, strict=True) if not is_sound]
 
 
 def commit() -> str:
@@ -143,15 +137,21 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="try so many only")
     parser.add_argument("-n", "--processes", type=int, default=2)
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and so remove the copies
     faults = read_faults(chosen.rooms)
     if chosen.sample and chosen.sample < len(faults):
         faults = random.Random(commit()).sample(faults, chosen.sample)
-    counts = {"fast": 0, "whole": 0, "survived": 0}
-    for fault, noticed in tried(faults, chosen.processes):
-        counts[noticed] += 1
-        print(f"{noticed:9} {fault.room}.{fault.name}", flush=True)
+    counts: Counter[str] = Counter()
+    preload()
+    with workers(chosen.processes) as pool:
+        if failing := failing_files(faults, pool):
+            print(f"without any fault, tests fail in {', '.join(failing)}")
+            return 2
+        for fault, noticed in zip(faults, pool.map(outcome, faults), strict=True):
+            counts[noticed] += 1
+            print(f"{noticed:9} {fault.room}.{fault.name}", flush=True)
     print(f"{len(faults)} faults: the fast suite notices {counts['fast']},", end=" ")
-    print(f"the slow tests {counts['whole']} more, {counts['survived']} survive")
+    print(f"the slow tests {counts['slow']} more, {counts['survived']} survive")
     return 1 if counts["survived"] else 0
 
 

@@ -39,6 +39,7 @@ def frames(count: int, side: int) -> np.ndarray:
     return np.random.default_rng(4).random((count, side, side), dtype=np.float32)
 
 
+@pytest.mark.slow
 def test_dinov2_equals_an_independent_forward_without_any_network(
     store: LocalStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ HOSTILE_DICOM: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", HOSTILE_DICOM)
 def test_dicom_ecgs(case: str) -> None:
     content = dicom(HOSTILE_DICOM[case]())

@@ -117,6 +117,7 @@ def test_invalid_samples_change_little(signal: NDArray[np.float32]) -> None:
     np.testing.assert_allclose(arrays(found), arrays(expected), rtol=0.1, atol=0.02)
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_practice_hospital(tmp_path: Path) -> None:
     simulate(LocalStore(tmp_path), Settings(), HospitalConfig(60), silent)
     with (tmp_path / "simulation/faults.csv").open() as table:
@@ -137,6 +138,7 @@ def test_figures_are_those_of_the_practice_hospital(tmp_path: Path) -> None:
     assert np.corrcoef(amplitudes.ravel(), reference.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "agree"), [("ludb", 0.98), ("cinc2021", 0.97)])
 def test_heart_rates_of_real_ecgs_are_those_of_a_slower_delineation(
     shared: Path, folder: str, agree: float

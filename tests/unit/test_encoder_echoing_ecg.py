@@ -20,6 +20,7 @@ def published(shared: Path) -> dict[str, Tensor]:
     return weights | {"text_encoder.backbone.embeddings.LayerNorm.weight": torch.ones(768)}
 
 
+@pytest.mark.slow
 def test_equals_the_published_code(shared: Path, published: dict[str, Tensor]) -> None:
     encoder = encoders.build("echoing_ecg").eval()
     encoder.load_published(published)

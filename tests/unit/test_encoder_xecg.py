@@ -25,6 +25,7 @@ def published(shared: Path) -> dict[str, Tensor]:
     return {name: tensor - 1 if "norm" in name else tensor for name, tensor in weights.items()}
 
 
+@pytest.mark.slow
 def test_equals_the_published_code(shared: Path, published: dict[str, Tensor]) -> None:
     encoder = encoders.build("xecg", window_samples=1000).eval()
     encoder.load_published(published)

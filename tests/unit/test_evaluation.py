@@ -173,6 +173,7 @@ def test_intervals_do_not_depend_on_how_many_resamples_fit_into_memory(
     assert evaluate(predictions(50), THRESHOLDS, 60) == whole
 
 
+@pytest.mark.slow
 def test_an_interval_holds_the_true_auroc_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     held = 0

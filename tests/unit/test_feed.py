@@ -54,6 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_day_has_the_same_bytes_alone_and_among_others_in_two_processes(tmp_path: Path) -> None:
     settings = Settings()
     two = FeedConfig(ecgs_per_day=10, first_day=date(2026, 6, 30), days=2, processes=2)
@@ -143,6 +144,7 @@ def test_a_stopped_feed_leaves_the_morning_of_the_clinic_and_the_other_site(
     assert len(rows) < len(sound[0])
 
 
+@pytest.mark.slow
 def test_prevalence_doubles_and_those_who_were_ill_stay() -> None:
     def ill(fault: FeedFault) -> dict[int, bool]:
         people = [

@@ -171,6 +171,7 @@ def test_missing_frames_are_noticed(decoder: Decoder):
     assert reason_of(lambda: decoder.key_frame(xa.content(file))) is Reason.TRUNCATED
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_costs_itself_alone():
     good = xa.content(xa.dataset(xa.run()))
     with Decoder(seconds=0.5, memory_bytes=2**30) as decoder:
@@ -180,6 +181,7 @@ def test_a_file_that_takes_too_long_costs_itself_alone():
         assert time.monotonic() - begun < 15
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_much_memory_costs_itself_alone():
     good = xa.content(xa.dataset(xa.run()))
     with Decoder(seconds=60, memory_bytes=24 * 2**20) as decoder:
@@ -188,6 +190,7 @@ def test_a_file_that_takes_too_much_memory_costs_itself_alone():
         assert decoder.key_frame(good).index == xa.KEY_FRAME
 
 
+@pytest.mark.slow
 def test_a_decoder_killed_between_files_is_replaced():
     good = xa.content(xa.dataset(xa.run()))
     others = set(psutil.Process().children())
@@ -214,6 +217,7 @@ def test_decoders_work_in_threads_side_by_side():
     assert found == [xa.KEY_FRAME] * 10
 
 
+@pytest.mark.slow
 def test_no_decoder_outlives_its_parent(tmp_path: Path):
     """Neither one that waits nor one at work when the parent is killed."""
     (tmp_path / "slow.dcm").write_bytes(slow_run())

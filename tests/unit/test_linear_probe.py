@@ -58,6 +58,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(equal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("name", sorted(ENCODERS))
 def test_a_linear_probe_changes_no_bit_of_the_encoder(

@@ -105,6 +105,7 @@ def test_only_files_are_objects(root: Path, store: LocalStore) -> None:
             store.get(key)
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_leaves_is_no_object(root: Path, store: LocalStore) -> None:
     """kill -9 at any moment: the object is the old one or a new one, whole, and nothing else is listed."""
     store.put("folder/key", b"0" * 5_000_000)

@@ -133,6 +133,7 @@ def test_a_path_too_long_for_a_key_costs_itself_only(store: LocalStore, segment:
     assert len(skipped[0]) > 1024
 
 
+@pytest.mark.slow
 def test_a_key_of_just_the_right_length(store: LocalStore) -> None:
     for key in ("ecg/" + "n/" * 509 + "ab", "ecg/" + "\u00e4/" * 339 + "\u00e4"):
         assert len(key.encode()) <= 1024

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 
 from stence import orphans
 
@@ -25,6 +26,7 @@ run.wait()
 """
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_worker_and_ends_with_it() -> None:
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, "worker", RUN],

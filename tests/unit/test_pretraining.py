@@ -60,6 +60,7 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
 # --- what is learned ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_ecgs_find_their_angiograms_only_if_these_are_their_patients(tmp_path: Path) -> None:
     found = {}
     for shuffled in (False, True):
@@ -234,7 +235,7 @@ def test_too_few_pairs_or_reports_are_said(tmp_path: Path) -> None:
         pretrained(cohort, elsewhere, tmp_path / "c")
     unseen = np.zeros(len(angiograms), dtype=bool)
     with pytest.raises(
-        StenceError, match="No angiogram of the train patients has a cath report that settles"
+        StenceError, match="No angiogram of the train patients has a cath report with known targets"
     ):
         train_teacher(angiograms, TEACHER, "cpu", tmp_path / "t", silent, unseen)
     with pytest.raises(StenceError, match="No test ECG has an angiogram"):

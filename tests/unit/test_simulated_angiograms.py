@@ -88,6 +88,7 @@ def tree(seed: int, **narrowed: int) -> Tree:
 # the store
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_more_patients_change_nobody(tmp_path: Path) -> None:
     for name, patients in (("a", 6), ("b", 6), ("more", 9)):
         simulate(LocalStore(tmp_path / name), Settings(), HospitalConfig(patients, angiograms=True), silent)

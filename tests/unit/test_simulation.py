@@ -136,6 +136,7 @@ def test_limb_leads_are_consistent_to_the_last_count(folder: Path) -> None:
             assert np.abs(2 * lead - twice).max() <= 1
 
 
+@pytest.mark.slow
 def test_sound_ecgs_measure_like_ecgs_and_pass_the_checks(folder: Path) -> None:
     keys = sound_keys(folder)[::4]
     rates = {row["key"]: float(row["heart_rate"]) for row in table(folder / "simulation/ecgs.csv")}
@@ -222,6 +223,7 @@ def test_prevalence_is_that_of_a_hospital() -> None:
     assert 0.40 < np.nanmean(severe[sent]) < 0.50
 
 
+@pytest.mark.slow
 def test_the_best_possible_auroc_is_about_080_and_its_odds_are_calibrated() -> None:
     """An observer that is exact gives probabilities that come true."""
     rng, observer = np.random.default_rng(9), IdealObserver()

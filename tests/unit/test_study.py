@@ -131,6 +131,7 @@ def made_up() -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[np.ndarray
     return label, patients, new, old
 
 
+@pytest.mark.slow
 def test_figures_and_intervals_equal_an_independent_calculation() -> None:
     label, patients, new, old = made_up()
     found = Comparison(label, patients, 20_000)
