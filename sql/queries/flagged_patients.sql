@@ -1,4 +1,4 @@
--- Who is flagged? Patients with a flag that is open, reviewed or confirmed, highest risk first.
+-- Who is flagged? Patients with a flag that is open or confirmed, highest risk first.
 --   limit    number of patients
 --   target   only patients flagged for this target, e.g. stenosis_70
 --   since    only where the leading flag was raised at or after this time

@@ -4,7 +4,6 @@ SELECT flags.model_version,
        flags.target,
        count(*) AS flags,
        count(*) FILTER (WHERE state = 'open') AS open,
-       count(*) FILTER (WHERE state = 'reviewed') AS reviewed,
        count(*) FILTER (WHERE state = 'confirmed') AS confirmed,
        count(*) FILTER (WHERE state = 'dismissed') AS dismissed,
        count(*) FILTER (WHERE state = 'withdrawn') AS withdrawn,
@@ -21,7 +20,6 @@ COMMENT ON COLUMN reviews_summary.model_version IS 'Model that raised them.';
 COMMENT ON COLUMN reviews_summary.target IS 'Target of the flags.';
 COMMENT ON COLUMN reviews_summary.flags IS 'Flags raised.';
 COMMENT ON COLUMN reviews_summary.open IS 'Of these: not reviewed yet.';
-COMMENT ON COLUMN reviews_summary.reviewed IS 'Of these: reviewed without a verdict.';
 COMMENT ON COLUMN reviews_summary.confirmed IS 'Of these: confirmed.';
 COMMENT ON COLUMN reviews_summary.dismissed IS 'Of these: dismissed.';
 COMMENT ON COLUMN reviews_summary.withdrawn IS 'Of these: withdrawn because the ECG was replaced.';

@@ -52,7 +52,7 @@ def describe(engine: Engine) -> str:
             text(
                 "SELECT (SELECT count(*) FROM scores), count(*), count(*) FILTER (WHERE listed), "
                 "count(DISTINCT patient_id) FILTER (WHERE listed) "
-                "FROM (SELECT *, state IN ('open', 'reviewed', 'confirmed') AS listed FROM flags) AS f"
+                "FROM (SELECT *, state IN ('open', 'confirmed') AS listed FROM flags) AS f"
             )
         ).one()
     return f"{scores:,} scores, {flags:,} flags, {listed:,} of them listed, of {patients:,} patients"

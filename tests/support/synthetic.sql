@@ -45,7 +45,7 @@ WHERE get_byte(content_hash, 0) = 0;
 -- About one flag in ten ECGs; half of them open.
 INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state, raised_at)
 SELECT scores.content_hash, model_version, target, patient_id, probability, threshold, 'chosen for the example',
-       (ARRAY['open', 'open', 'open', 'open', 'open', 'reviewed', 'confirmed', 'dismissed', 'dismissed',
+       (ARRAY['open', 'open', 'open', 'open', 'open', 'open', 'confirmed', 'dismissed', 'dismissed',
               'withdrawn'])[1 + floor(random() * 10)::int],
        acquired_at + interval '1 hour'
 FROM scores

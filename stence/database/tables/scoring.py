@@ -26,8 +26,8 @@ WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 RUN_STATES = ("running", "finished", "interrupted", "failed")
 WITHDRAWALS = ("replaced", "patient_conflict", "patient_unclear")
-FLAG_STATES = ("open", "reviewed", "dismissed", "confirmed", "withdrawn")
-LISTED_FLAG_STATES = ("open", "reviewed", "confirmed")
+FLAG_STATES = ("open", "dismissed", "confirmed", "withdrawn")
+LISTED_FLAG_STATES = ("open", "confirmed")
 QUARANTINE_STATES = ("open", "retried", "resolved", "dismissed")
 
 models = Table(
@@ -235,7 +235,7 @@ flags = Table(
     Column("probability", Double, nullable=False, comment="Calibrated probability, 0 to 1."),
     Column("threshold", Double, nullable=False, comment="Threshold that the probability reached."),
     Column("rule", Text, nullable=False, comment="Method by which the threshold was chosen."),
-    Column("state", Text, nullable=False, comment="open, reviewed, dismissed, confirmed or withdrawn."),
+    Column("state", Text, nullable=False, comment="open, dismissed, confirmed or withdrawn."),
     now("raised_at", "When."),
     Column("reviewed_by", Text, comment="Author of the last change of state."),
     moment("reviewed_at", "Time of the last change of state."),

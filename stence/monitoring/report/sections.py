@@ -149,7 +149,6 @@ def _reviews(answers: Mapping[str, Answer]) -> Section:
         text("Target", "target"),
         plain("Flags", "flags", "count"),
         plain("Not reviewed", "open", "count"),
-        plain("Reviewed", "reviewed", "count"),
         plain("Confirmed", "confirmed", "count"),
         plain("Dismissed", "dismissed", "count"),
         plain("Withdrawn", "withdrawn", "count"),
