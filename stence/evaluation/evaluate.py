@@ -67,7 +67,7 @@ def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: i
         "cases": int(predicted.label.sum()),
     } | {
         name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
-        for name, value in metrics.figures(predicted).items()
+        for name, value in metrics.binary_metrics(predicted).items()
     }
 
 

@@ -41,11 +41,11 @@ class BinaryPredictions:
         return self.probability >= self.threshold
 
 
-def figures(predicted: BinaryPredictions) -> dict[str, float]:
+def binary_metrics(predicted: BinaryPredictions) -> dict[str, float]:
     """Return all metrics of these ECGs. An undefined metric is NaN, such as an AUROC without cases.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
-    >>> found = figures(demo)
+    >>> found = binary_metrics(demo)
     >>> found["auroc"], found["sensitivity"], found["specificity"]
     (1.0, 0.5, 1.0)
     """

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stence.domain.targets import DECISIVE
 from stence.evaluation.bootstrap import bounds, resamples
-from stence.evaluation.metrics import calibration_errors, calibration_lines, figures, ranking
+from stence.evaluation.metrics import binary_metrics, calibration_errors, calibration_lines, ranking
 from stence.evaluation.predictions import Predictions, TargetPredictions, predictions_of_target
 from stence.models import Threshold
 
@@ -197,7 +197,7 @@ def _fair(
 
 
 def _bearable(new: TargetPredictions, config: GateConfig) -> Check:
-    alerts, (low, high) = figures(new.predicted)["alerts_per_1000"], config.alerts_per_1000
+    alerts, (low, high) = binary_metrics(new.predicted)["alerts_per_1000"], config.alerts_per_1000
     finding = f"{alerts:.0f} alerts per 1,000 ECGs at the threshold, must be within {low:g} to {high:g}"
     return Check("workload", low <= alerts <= high, finding)
 

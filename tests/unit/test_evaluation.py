@@ -18,7 +18,7 @@ from torchmetrics.functional import classification
 from stence.cohort import Part
 from stence.evaluation.bootstrap import bounds, resamples
 from stence.evaluation.evaluate import auroc, evaluate
-from stence.evaluation.metrics import BinaryPredictions, calibration_lines, figures, resampled_metrics
+from stence.evaluation.metrics import BinaryPredictions, binary_metrics, calibration_lines, resampled_metrics
 from stence.evaluation.predictions import Predictions, predict, target_predictions
 from stence.models import TARGET_NAMES, Threshold, labels
 from support.models import ShapeScorer
@@ -40,7 +40,7 @@ def random_predictions(seed: int, count: int = 300) -> BinaryPredictions:
 
 
 def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
-    found = figures(predicted([0.9, 0.6, 0.4, 0.1, 0.2], [1, 0, 1, 0, 0], 0.6))
+    found = binary_metrics(predicted([0.9, 0.6, 0.4, 0.1, 0.2], [1, 0, 1, 0, 0], 0.6))
     assert found["auroc"] == pytest.approx(5 / 6)
     assert found["auprc"] == pytest.approx((1 + 2 / 3) / 2)
     assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01 + 0.04) / 5)
@@ -60,11 +60,11 @@ def test_the_calibration_error_is_torchmetrics(seed: int) -> None:
     expected = classification.binary_calibration_error(
         torch.from_numpy(case.probability), torch.from_numpy(case.label).int(), n_bins=10
     )
-    assert figures(case)["calibration_error"] == pytest.approx(float(expected), abs=1e-6)
+    assert binary_metrics(case)["calibration_error"] == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_certain_probabilities_are_in_the_last_bin() -> None:
-    assert figures(predicted([1.0, 0.95], [1, 0]))["calibration_error"] == pytest.approx(0.95 / 2)
+    assert binary_metrics(predicted([1.0, 0.95], [1, 0]))["calibration_error"] == pytest.approx(0.95 / 2)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -74,7 +74,7 @@ def test_a_resamples_figures_are_those_of_the_ecgs_drawn(seed: int) -> None:
     resampled = resampled_metrics(case, times.astype(np.float64))
     for row, drawn in enumerate(times):
         rows = np.repeat(np.arange(len(drawn)), drawn)
-        expected = figures(BinaryPredictions(case.probability[rows], case.label[rows], case.threshold))
+        expected = binary_metrics(BinaryPredictions(case.probability[rows], case.label[rows], case.threshold))
         assert {name: values[row] for name, values in resampled.items()} == pytest.approx(expected, abs=1e-5)
 
 
@@ -86,11 +86,11 @@ def test_both_ways_agree_on_what_is_not_defined(ecgs: list[tuple[float, float]])
     case = predicted([p for p, _ in ecgs], [label for _, label in ecgs])
     resampled = resampled_metrics(case, np.ones((1, len(ecgs))))
     one = {name: float(values[0]) for name, values in resampled.items()}
-    assert one == pytest.approx(figures(case), abs=1e-5, nan_ok=True)
+    assert one == pytest.approx(binary_metrics(case), abs=1e-5, nan_ok=True)
 
 
 def test_without_a_flag_precision_is_undefined_and_f1_is_zero() -> None:
-    found = figures(predicted([0.1, 0.2], [1, 0]))
+    found = binary_metrics(predicted([0.1, 0.2], [1, 0]))
     assert math.isnan(found["positive_predictive_value"])
     assert found["f1"] == found["sensitivity"] == 0
 
@@ -109,7 +109,7 @@ def test_the_calibration_line_of_decided_probabilities_is_one_too() -> None:
     rng = np.random.default_rng(0)
     probability = 1 / (1 + np.exp(-rng.normal(scale=5, size=40_000)))
     label = (rng.uniform(size=len(probability)) < probability).astype(np.float32)
-    assert figures(BinaryPredictions(probability, label, 0.5))["calibration_slope"] == pytest.approx(
+    assert binary_metrics(BinaryPredictions(probability, label, 0.5))["calibration_slope"] == pytest.approx(
         1, abs=0.05
     )
 
@@ -119,14 +119,14 @@ def test_logits_doubled_and_moved_have_half_the_slope() -> None:
     logit = rng.normal(size=40_000)
     label = (rng.uniform(size=len(logit)) < 1 / (1 + np.exp(-logit))).astype(np.float32)
     case = BinaryPredictions(1 / (1 + np.exp(-(2 * logit - 1))), label, 0.5)
-    found = figures(case)
+    found = binary_metrics(case)
     assert found["calibration_slope"] == pytest.approx(0.5, abs=0.05)
     assert found["calibration_intercept"] == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_ecgs_of_one_answer_have_no_calibration_line(label: float) -> None:
-    found = figures(predicted([0.2, 0.6, 0.7], [label] * 3))
+    found = binary_metrics(predicted([0.2, 0.6, 0.7], [label] * 3))
     assert math.isnan(found["calibration_slope"])
     assert math.isnan(found["calibration_intercept"])
 

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.special import expit
 
 from stence.evaluation import curves
-from stence.evaluation.metrics import BinaryPredictions, figures
+from stence.evaluation.metrics import BinaryPredictions, binary_metrics
 from stence.evaluation.pictures import histories, pictures
 from stence.models import TARGET_NAMES, Threshold
 from stence.registry import Manifest
@@ -171,7 +171,7 @@ def test_there_is_nothing_to_draw_without_cases() -> None:
 
 def test_the_area_under_the_drawn_roc_is_the_auroc_and_the_threshold_lies_on_it() -> None:
     case = predicted()
-    curve, found = curves.roc(case), figures(case)
+    curve, found = curves.roc(case), binary_metrics(case)
     assert np.trapezoid(curve.y, curve.x) == pytest.approx(found["auroc"])
     assert curve.chosen == pytest.approx((1 - found["specificity"], found["sensitivity"]))
     assert np.min(np.abs(curve.x - curve.chosen[0]) + np.abs(curve.y - curve.chosen[1])) < 1e-6
@@ -179,7 +179,7 @@ def test_the_area_under_the_drawn_roc_is_the_auroc_and_the_threshold_lies_on_it(
 
 def test_the_precision_recall_curve_holds_the_threshold() -> None:
     case = predicted()
-    curve, found = curves.precision_recall(case), figures(case)
+    curve, found = curves.precision_recall(case), binary_metrics(case)
     assert curve.chosen == pytest.approx((found["sensitivity"], found["positive_predictive_value"]))
     assert np.min(np.abs(curve.x - curve.chosen[0]) + np.abs(curve.y - curve.chosen[1])) < 1e-6
 
