@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,11 +24,12 @@ from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.faulty_s3 import Answer, Fault, FaultyServer, Request, changed, error, first, with_etag
 
+RANDOM = random.Random(1)
 pytestmark = pytest.mark.s3
 
 KEY = "p7654321/bad"
-CONTENT = os.urandom(500_000)
-LARGE = os.urandom(5_000_000)
+CONTENT = RANDOM.randbytes(500_000)
+LARGE = RANDOM.randbytes(5_000_000)
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def store(faulty: FaultyServer, s3_settings: dict[str, Any]) -> ObjectStore:
 
 
 def damaged(_: Request, answer: Answer) -> Answer:
-    at = int.from_bytes(os.urandom(2), "big")
-    return replace(answer, body=answer.body[:at] + os.urandom(64) + answer.body[at + 64 :])
+    at = int.from_bytes(RANDOM.randbytes(2), "big")
+    return replace(answer, body=answer.body[:at] + RANDOM.randbytes(64) + answer.body[at + 64 :])
 
 
 def refused(store: ObjectStore, read: Any = None) -> ObjectError:

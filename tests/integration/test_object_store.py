@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import uuid
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from stence.errors import (
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 
+RANDOM = random.Random(1)
 ODD_KEYS = [
     "ecg/Ä b/ü.hea",
     " leading and trailing ",
@@ -55,7 +57,7 @@ def keys(store: ObjectStore, prefix: str = "") -> list[str]:
 
 @pytest.mark.parametrize("size", [0, 1, 2**20, 3 * 2**20 + 1])
 def test_what_is_put_is_got(store: ObjectStore, size: int) -> None:
-    content = os.urandom(size)
+    content = RANDOM.randbytes(size)
     store.put("some/key", content)
     assert store.get("some/key") == content
     assert b"".join(store.stream("some/key")) == content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import socket
 import threading
@@ -20,9 +21,10 @@ from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.ports import free_port
 
+RANDOM = random.Random(1)
 pytestmark = pytest.mark.s3
 
-CONTENT = os.urandom(500_000)
+CONTENT = RANDOM.randbytes(500_000)
 SOON_SECONDS = 45.0
 Spoiler = Callable[[int, bytes], bytes | None]
 
@@ -104,7 +106,7 @@ def cut(after: int) -> Spoiler:
 
 def flip(passed: int, piece: bytes) -> bytes:
     """Damage the body, never twice the same, without changing its length."""
-    return piece if passed < 100_000 else os.urandom(8)[: len(piece)] + piece[8:]
+    return piece if passed < 100_000 else RANDOM.randbytes(8)[: len(piece)] + piece[8:]
 
 
 @pytest.mark.slow
@@ -201,7 +203,7 @@ def put_until_killed(store: ObjectStore, server: Any) -> dict[str, bytes]:
 
     def put(thread: int) -> None:
         for number in range(10_000):
-            content = os.urandom(100_000)
+            content = RANDOM.randbytes(100_000)
             store.put(key := f"{thread}/{number}", content)
             acknowledged[key] = content
 
