@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from support.s3 import s3_bucket, s3_server, s3_settings
 __all__ = ["s3_bucket", "s3_server", "s3_settings", "shared"]
 
 ROOT = Path(__file__).resolve().parents[1]
+SEED = 987_654_321
 
 for name in [name for name in os.environ if name.startswith(("STENCE_", "PREFECT_"))]:
     del os.environ[name]
@@ -43,6 +45,13 @@ def umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Random weights of a test are the same alone, and after any other; nothing in stence has this seed."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(SEED)
 
 
 @pytest.fixture(scope="session")
