@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -11,15 +10,6 @@ from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
 
 from stence.angiography import IncompleteHeaderError, Reason, UnusableAngiogramError, View, read_view
-from stence.angiography.reasons import refuse
-from stence.angiography.refusals import as_refused
-from stence.errors import (
-    ObjectError,
-    ObjectForbiddenError,
-    ObjectNotFoundError,
-    ObjectTooLargeError,
-    ObjectUnreadableError,
-)
 from support import xa
 
 
@@ -388,27 +378,3 @@ def test_other_arteries_are_not_coronary(file: FileDataset, part: str):
 def test_a_heart_may_be_named_otherwise_or_not_at_all(file: FileDataset, part: str):
     file.BodyPartExamined, file.Modality = part, ""
     assert view(file).frames == 7
-
-
-# --- reasons ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reason", Reason)
-def test_each_reason_has_a_remedy(reason: Reason):
-    assert re.fullmatch("it is so; .{10,}", refuse(reason, "it is so").detail)
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (ObjectNotFoundError("gone", "a.dcm"), Reason.OBJECT_MISSING),
-        (ObjectForbiddenError("closed", "a.dcm"), Reason.OBJECT_FORBIDDEN),
-        (ObjectUnreadableError("damaged", "a.dcm"), Reason.OBJECT_UNREADABLE),
-        (ObjectTooLargeError("large", "a.dcm"), Reason.OBJECT_TOO_LARGE),
-        (refuse(Reason.BLANK, "one grey"), Reason.BLANK),
-    ],
-)
-def test_each_error_of_the_store_is_a_reason(
-    error: ObjectError | UnusableAngiogramError, reason: Reason
-) -> None:
-    assert as_refused(error).reason is reason

@@ -1,19 +1,11 @@
-"""The pages tell what the code does: commands, settings, reasons, states, views, encoders, promises, places.
-
-A table is compared with the code in both directions; a link, path, command, option, setting or name of the
-code that a page mentions exists.
-"""
+"""The reference tells what the code does: its tables are compared with the code in both directions."""
 
 from __future__ import annotations
 
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import click
 import pytest
@@ -31,87 +23,13 @@ from stence.encoders import ENCODERS
 from stence.encoders.recipes import PUBLISHED
 from stence.ingest.reports import StudyFault
 from stence.ingest.tables import FileFault, RowFault
-from stence.settings import OTHERS, PREFIX, Settings
+from stence.settings import PREFIX, Settings
 from stence.weights import IMPORTABLES
+from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, named, names, parsed, read, rows, section
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = (
-    "README.md",
-    "deployments/README.md",
-    "deployments/REFERENCE.md",
-    "deployments/CHANGELOG.md",
-    "sql/README.md",
-    "tests/README.md",
-    "tests/benchmarks/README.md",
-    "tests/data/README.md",
-    "stence/registry/README.md",
-    "stence/simulation/README.md",
-    "stence/study/README.md",
-    "stence/labels/README.md",
-)
-CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 UNSET = {"embedded", "local folder", "AWS", "boto3's own", "shipped"}
 """Words for a default that is decided elsewhere."""
-HISTORY = "deployments/CHANGELOG.md"
-"""It may name what was given up."""
-
-page = pytest.mark.parametrize("page", PAGES)
-
-
-@cache
-def read(path: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8")
-
-
-def section(path: str, heading: str) -> str:
-    """What stands below a heading, up to the next one of its level or higher."""
-    mark, _, _ = heading.partition(" ")
-    rest = read(path).split(f"\n{heading}\n", 1)[1]
-    return re.split(rf"\n#{{1,{len(mark)}}} ", rest)[0]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of all tables in a text, without heads."""
-    found, in_head = [], True
-    for line in text.splitlines():
-        if not line.startswith("|"):
-            in_head = True
-        elif re.fullmatch(r"[|\-: ]+", line):
-            in_head = False
-        elif not in_head:
-            found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))])
-    return found
-
-
-def names(cell: str) -> list[str]:
-    """What stands as code in a cell."""
-    return CODE.findall(cell)
-
-
-def named(text: str, column: int = 0) -> list[str]:
-    """What stands as code in a column of the tables of a text."""
-    return [name for row in rows(text) for name in names(row[column])]
-
-
-def leaves(group: click.Group = main, before: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    """Every command that does something, with its words."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from leaves(command, (*before, name))
-        else:
-            yield " ".join((*before, name)), command
-
-
-def options(command: click.Command) -> set[str]:
-    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-
-
-LEAVES = dict(leaves())
-
 
 # --- tables
 
@@ -270,114 +188,6 @@ def test_the_test_of_a_promise_exists(test: str) -> None:
     path, _, name = test.partition("::")
     functions = {node.name for node in parsed(path).body if isinstance(node, ast.FunctionDef)}
     assert name in functions
-
-
-@cache
-def parsed(path: str) -> ast.Module:
-    return ast.parse(read(path))
-
-
-# --- what pages mention
-
-
-def without_blocks(text: str) -> str:
-    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-
-
-def anchors(path: str) -> set[str]:
-    """The anchors of a page, as GitHub makes them."""
-    found: dict[str, int] = {}
-    for title in re.findall(r"^#+ (.+)$", without_blocks(read(path)), re.MULTILINE):
-        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title)
-        name = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-        found[name] = found.get(name, -1) + 1
-    return {name if not n else f"{name}-{n}" for name, last in found.items() for n in range(last + 1)}
-
-
-@page
-def test_every_link_leads_somewhere(page: str) -> None:
-    text = re.sub(r"(?<!`)`[^`\n]+`(?!`)", "", without_blocks(read(page)))
-    links = re.findall(r"\]\(([^)\s]+)\)", text)
-    for link in links:
-        if not re.match(r"https?:", link):
-            place, _, anchor = unquote(link).partition("#")
-            target = (ROOT / page).parent / place if place else ROOT / page
-            assert target.exists(), link
-            inside = target / "README.md" if target.is_dir() else target
-            if anchor:
-                assert anchor in anchors(str(inside.resolve().relative_to(ROOT))), link
-
-
-@page
-def test_every_command_and_option_exists(page: str) -> None:
-    """Of what stands as code, or in a block of it, and begins with ``stence``."""
-    if page == HISTORY:
-        return
-    blocks = re.findall(r"^ {4}\S.*$", read(page), re.MULTILINE)
-    spoken = [*CODE.findall(read(page)), *blocks]
-    calls = [found for code in spoken for found in re.findall(r"(?:^ *|bin/)stence ([^|;&#`]+)", code)]
-    assert calls or not page.startswith(("README", "deployments"))
-    for call in calls:
-        words = call.split()
-        command = next((name for name in (" ".join(words[:2]), words[0]) if name in LEAVES), None)
-        if command is None:
-            assert words[0] in COMMANDS or words[0] in {"…", "--version"}, call
-            continue
-        used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
-        assert used <= options(LEAVES[command]) | {"--help"}, call
-
-
-@page
-def test_every_setting_that_is_named_exists(page: str) -> None:
-    known = {f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *OTHERS)}
-    assert set(re.findall(rf"{PREFIX}[A-Z0-9_]*[A-Z0-9]", read(page))) <= known
-
-
-@page
-def test_every_path_of_the_repository_exists(page: str) -> None:
-    folders = "stence|flows|sql|deployments|tests"
-    for code in CODE.findall(read(page)):
-        if re.fullmatch(rf"(?:{folders})/[\w./\-*]*", code) and not re.search(r"NAME|NNNN", code):
-            assert list(ROOT.glob(code.rstrip("/"))), code
-
-
-@page
-def test_every_name_of_the_code_exists(page: str) -> None:
-    """``stence.room.module.Class.method`` and the like."""
-    for code in CODE.findall(read(page)):
-        if re.fullmatch(r"(?:stence|flows|support)(?:\.\w+)+", code):
-            assert exists(code), code
-
-
-def exists(dotted: str) -> bool:
-    """Whether a module, or what is defined in one, has this name; nothing is imported."""
-    base = ROOT / "tests" if dotted.startswith("support.") else ROOT
-    parts = dotted.split(".")
-    for length in range(len(parts), 0, -1):
-        place = base.joinpath(*parts[:length])
-        for path in (place.with_suffix(".py"), place / "__init__.py"):
-            if path.is_file():
-                return defines(ast.parse(path.read_text(encoding="utf-8")).body, parts[length:])
-    return False
-
-
-def defines(body: list[ast.stmt], parts: list[str]) -> bool:
-    """Whether ``parts``, a name and names within it, is defined or imported in a body."""
-    if not parts:
-        return True
-    for node in body:
-        match node:
-            case ast.ClassDef(name=name, body=inner) if name == parts[0]:
-                return defines(inner, parts[1:])
-            case ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)) if name == parts[0]:
-                return len(parts) == 1
-            case ast.Assign(targets=targets) if parts[0] in {
-                t.id for t in targets if isinstance(t, ast.Name)
-            }:
-                return len(parts) == 1
-            case ast.ImportFrom(names=imported) if parts[0] in {i.asname or i.name for i in imported}:
-                return len(parts) == 1
-    return False
 
 
 # --- the page for those who change the code
