@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from stence.errors import ObjectError
+from stence.errors import ObjectError, PatientMergeError
 from stence.ingest.faults import Fault
 from stence.ingest.tables import (
     Cells,
@@ -99,7 +99,12 @@ def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[li
 
 
 def present_numbers(merges: Mapping[str, str]) -> dict[str, str]:
-    """Map every former number to its present number, at the end of its chain; ``merges`` has no cycle."""
+    """Map every former number to its present number, at the end of its chain.
+
+    Raises PatientMergeError if the merges form a circle.
+    """
+    if any(_is_circular(former, merges) for former in merges):
+        raise PatientMergeError("The active rows of patient_merges form a circle: end one of them.")
     return {former: _follow(former, merges) for former in merges}
 
 

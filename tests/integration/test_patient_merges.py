@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from stence import cohort, scoring
 from stence.cli import main
@@ -24,6 +25,7 @@ from support.environment import set_environment
 from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer
 from support.scoring import ScoreAll, all_rows, in_quarantine
+from support.waiting import wait_until
 
 REPORT = "study_id,patient_id,performed_at,segment,degree\nS1,{},2026-03-10T12:00:00,6,90\n"
 
@@ -253,3 +255,28 @@ def test_merging_by_command(engine: Engine, store: ObjectStore, score: ScoreAll,
     assert "Separated" in stence("patients", "separate", "OLD-4711", "--by", "archivist").output
     score()
     assert listed(engine) == {"OLD-4711"}
+
+
+WAITING = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'patient_merges'::regclass AND NOT granted)
+"""
+
+
+def test_a_table_that_is_read_while_somebody_merges_the_other_way_makes_no_circle(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    put_merges(store, ("Y", "X"))
+
+    def somebody_waits() -> bool:
+        with engine.connect() as looking:
+            return bool(looking.scalar(text(WAITING)))
+
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            merges.merge(connection, "X", "Y", by="archivist", why="one person")
+            imported = pool.submit(merges.import_merges, engine, store, settings)
+            wait_until(lambda: somebody_waits() or imported.done())
+        imported.result()
+    patients = transact(engine, 0, load_patients)
+    assert (patients.present("X"), patients.present("Y")) == ("Y", "Y")
+    assert len(all_rows(engine, source_faults.c.reason)) == 1
