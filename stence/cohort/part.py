@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.encoders.recipes import STENCE, Recipe
+from stence.models.clinical import clinical_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ class Part:
     def patient_count(self) -> int:
         """Number of patients."""
         return len(np.unique(self.patients))
+
+    @property
+    def clinical(self) -> NDArray[np.float64]:
+        """Clinical values (n, 2) as models read them: age and sex, NaN where unknown."""
+        return clinical_values(self.age, self.sex)
 
     @property
     def weights(self) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
     manifest = Manifest(
         model_version=f"{encoder}-{now:%Y%m%dT%H%M%S}-{sha256[:8]}",
         created_at=now,
-        architecture=Architecture(encoder=encoder, config=fitted.model.encoder.config),
+        architecture=Architecture.of(encoder, fitted.model),
         preprocessing=Preprocessing.of(config.finetuning.input, windows),
         targets=TARGET_NAMES,
         calibration=fitted.calibration,
