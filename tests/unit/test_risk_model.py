@@ -85,7 +85,8 @@ def test_a_projection_does_not_depend_on_the_other_ecgs(model: RiskModel, ecgs: 
     together = at_work.embed_and_score(ecgs, UNKNOWN[: len(ecgs)]).projections
     assert together.shape == (11, 32)
     for ecg, expected in zip(ecgs, together, strict=True):
-        np.testing.assert_array_equal(at_work.embed_and_score(ecg[None], UNKNOWN[:1]).projections[0], expected)
+        alone = at_work.embed_and_score(ecg[None], UNKNOWN[:1])
+        np.testing.assert_array_equal(alone.projections[0], expected)
 
 
 def test_distances_of_projections_are_about_those_of_embeddings() -> None:
