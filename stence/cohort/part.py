@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class Part:
     def clinical(self) -> NDArray[np.float64]:
         """Clinical values (n, 2) as models read them: age and sex, NaN where unknown."""
         return clinical_values(self.age, self.sex)
+
+    def without_age_and_sex(self) -> Part:
+        """Return the same ECGs, as if no file stated age or sex."""
+        return replace(self, age=np.full(len(self), np.nan), sex=np.full(len(self), "", dtype="U1"))
 
     @property
     def weights(self) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from scipy.special import expit
 
 from stence.cohort import Part
 from stence.fitting.finetuning import TrainingConfig, ecg_logits, learned_answers
+from stence.fitting.regression import Floats, logistic_regression
 from stence.fitting.tasks import TREE
 from stence.models import RiskModel
 from stence.models.clinical import AGE, PATTERNS, SEX, ClinicalHead, basis, patterns
@@ -31,7 +32,6 @@ _TERMS = {AGE: (1, 2), SEX: (3,), AGE | SEX: (1, 2, 3)}
 _FREE = 1e-6
 """Precision of a parameter without prior."""
 
-Floats = NDArray[np.float64]
 Answers = NDArray[np.float32]
 
 
@@ -107,24 +107,6 @@ def _regressions(terms: Floats, used: tuple[int, ...], answers: Answers, weights
             found[question, columns] = logistic_regression(x, answer[asked].astype(np.float64), w, precision)
             found[question, 0] = -np.average(terms[asked] @ (found[question] * (np.arange(4) > 0)), weights=w)
     return found
-
-
-def logistic_regression(x: Floats, y: Floats, weights: Floats, precision: Floats) -> Floats:
-    """Return the maximum a posteriori coefficients (k,) of a logistic regression.
-
-    ``x`` (n, k), ``y`` (n,) 0 or 1, ``weights`` (n,); the priors are N(0, 1 / ``precision``) with (k,).
-
-    >>> x, y = np.array([[1.0], [1.0], [1.0], [1.0]]), np.array([1.0, 1.0, 1.0, 0.0])
-    >>> np.round(logistic_regression(x, y, np.ones(4), np.zeros(1)), 4).tolist()
-    [1.0986]
-    """
-
-    def loss(coefficients: Floats) -> tuple[float, Floats]:
-        z = x @ coefficients
-        value = weights @ (np.logaddexp(0, z) - y * z) + 0.5 * precision @ coefficients**2
-        return float(value), (weights * (expit(z) - y)) @ x + precision * coefficients
-
-    return np.asarray(minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x)
 
 
 def _stack(parts: Sequence[Floats], answers: Answers, weights: Floats) -> tuple[Floats, Floats]:

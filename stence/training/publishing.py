@@ -15,8 +15,10 @@ import stence
 from stence import registry
 from stence.cohort import Cohort, Part, Split
 from stence.domain.thresholds import Rule
+from stence.evaluation.ablation import ablation
 from stence.evaluation.evaluate import evaluate
 from stence.evaluation.predictions import Predictions
+from stence.fitting.baseline import clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
@@ -26,6 +28,9 @@ from stence.registry.artefact import WEIGHTS, Artefact, weights_of
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
 from stence.registry.provenance import git_commit, libraries
 from stence.training.config import SupervisedConfig
+
+AGE_AND_SEX, ECG_ALONE = "age and sex alone", "ECG alone"
+"""Names of the models that the ablation compares with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def finish(
     thresholds = choose_thresholds(on_validation, config.threshold)
     on_test = predict(model, line, cohort.parts[Split.TEST], device)
     metrics = evaluate(on_test, thresholds, config.bootstrap_resamples)
+    metrics["ablation"] = _ablation(model, line, on_test, cohort, config.bootstrap_resamples, device)
     progress("evaluate", 1, 1)
     stages = {stage: asdict(history) for stage, history in histories.items()}
     return Fitted(model, line, thresholds, metrics, {"device": device, "stages": stages})
@@ -76,6 +82,17 @@ def choose_thresholds(validation: Predictions, rule: Rule) -> dict[str, Threshol
         name: rule.choose(validation.probabilities[:, column], validation.labels[:, column], on)
         for column, name in enumerate(TARGET_NAMES)
     }
+
+
+def _ablation(
+    model: RiskModel, line: Calibration, on_test: Predictions, cohort: Cohort, count: int, device: str
+) -> dict[str, Any]:
+    """Compare a model with its own ECG part, as it scores an ECG without age and sex, and the baseline."""
+    test = cohort.parts[Split.TEST]
+    others = {AGE_AND_SEX: clinical_baseline(cohort.parts[Split.TRAIN], test)}
+    if model.clinical is not None:
+        others[ECG_ALONE] = predict(model, line, test.without_age_and_sex(), device)
+    return ablation(on_test, others, count)
 
 
 def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, windows: int) -> Artefact:

@@ -44,6 +44,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         decisions=tables.decisions(measured),
         decisive=DECISIVE,
         pictures="\n".join(_image(name) for name in pictures if name != COURSES),
+        ablation=tables.ablation(measured.get("ablation")),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
         retrieval=tables.retrieval(measured.get("retrieval")),
         teacher=tables.teacher(measured.get("teacher")),

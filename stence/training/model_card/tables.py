@@ -122,6 +122,23 @@ def teacher(found: Json | None) -> str:
     return _table((f"target ({found['studies']} studies)", "AUROC"), areas)
 
 
+def ablation(found: Json | None) -> str:
+    """AUROC of the model and of its parts, and what the model gains over each, per patient."""
+    if not found:
+        return "Not measured."
+    names = next(iter(found.values()))["others"]
+    head = ("target", "this model", *(column for name in names for column in (name, "gain")))
+    rows = (
+        (
+            target,
+            figure(of, "model"),
+            *(figure(of["others"][name], each) for name in names for each in ("auroc", "gain")),
+        )
+        for target, of in found.items()
+    )
+    return _table(head, rows)
+
+
 def gate(verdict: Json | None) -> str:
     """The gate's verdict, the champion's version, and the result of each check."""
     if verdict is None:
@@ -144,6 +161,7 @@ def origin(manifest: Manifest) -> str:
     code = manifest.code
     rows = {
         "encoder": manifest.architecture.encoder,
+        "clinical values": manifest.architecture.clinical,
         "preprocessing": f"{manifest.preprocessing.version}, {manifest.preprocessing.windows} windows an ECG",
         "data fingerprint": manifest.training_data.fingerprint,
         "seed": manifest.training_config.get("seed", "–"),

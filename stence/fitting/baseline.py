@@ -1,0 +1,47 @@
+"""The clinical baseline: what age and sex alone predict. A model must be better to be worth its ECGs.
+
+It is a logistic regression per target on the training patients, on age, its square, and sex. Unknown values
+have indicators of their own. Its targets need not be coherent: it is no model to score with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from stence.cohort import Part
+from stence.evaluation.predictions import Predictions
+from stence.fitting.regression import logistic_regression
+from stence.models.clinical import basis
+
+PRIOR_SD = 2.0
+"""Of each coefficient but the constant: so weak that it only keeps effects finite."""
+
+
+def clinical_baseline(train: Part, test: Part) -> Predictions:
+    """Return the baseline's predictions for the ECGs of ``test``, fitted on the patients of ``train``.
+
+    Every patient weighs the same, shared among the patient's ECGs.
+    """
+    ours, theirs = _terms(train), _terms(test)
+    columns = [
+        expit(theirs @ _coefficients(ours, label, train.weights)) if (~np.isnan(label)).any() else None
+        for label in train.labels.T
+    ]
+    unknown = np.full(len(test), 0.5)
+    return Predictions.of(test, np.stack([unknown if each is None else each for each in columns], axis=1))
+
+
+def _coefficients(
+    terms: NDArray[np.float64], label: NDArray[np.float32], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    known = ~np.isnan(label)
+    precision = np.full(terms.shape[1], PRIOR_SD**-2)
+    precision[0] = 1e-6
+    return logistic_regression(terms[known], label[known].astype(np.float64), weights[known], precision)
+
+
+def _terms(part: Part) -> NDArray[np.float64]:
+    """Return the terms (n, 6): those of ``basis``, age unknown, sex unknown."""
+    return np.hstack([basis(part.clinical), np.isnan(part.clinical)])
