@@ -17,7 +17,7 @@ RANKING = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
     "brier": "Brier score",
-    "calibration_error": "expected calibration error",
+    "calibration_error": "calibration error",
     "calibration_slope": "slope",
     "calibration_intercept": "intercept",
 }
@@ -29,7 +29,7 @@ DECISIONS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "kappa": "Cohen's kappa",
-    "alerts_per_1000": "alerts per 1,000 ECGs",
+    "alerts_per_1000": "alerts per 1,000 patients",
 }
 SUBGROUP = ("prevalence", "auroc", "calibration_error", "sensitivity", "specificity", "alerts_per_1000")
 COUNTS = ("ecgs", "patients", "cases")
@@ -44,7 +44,7 @@ def summary(manifest: Manifest) -> str:
         f"AUROC {DECISIVE}": figure(decisive, "auroc"),
         "test patients": decisive.get("patients", "–"),
         "flagged from a probability of": f"{threshold.value:g}",
-        "alerts per 1,000 ECGs": figure(decisive, "alerts_per_1000"),
+        "alerts per 1,000 patients": figure(decisive, "alerts_per_1000"),
         "gate": verdict,
     }
     return _rows(rows.items())
