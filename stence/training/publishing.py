@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 import stence
 from stence import registry
 from stence.cohort import Cohort, Part, Split
+from stence.domain.checks import Result, Verdict
 from stence.domain.thresholds import Rule
 from stence.evaluation.ablation import ablation
 from stence.evaluation.evaluate import evaluate
@@ -124,8 +125,12 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
     return Artefact(manifest, weights)
 
 
-def register(connection: Connection, folder: str, artefact: Artefact, *, by: str) -> None:
-    """Register the artefact, published in ``folder``, as a candidate."""
+def register(
+    connection: Connection, folder: str, artefact: Artefact, *, by: str, verdict: Verdict | None = None
+) -> None:
+    """Register the artefact, published in ``folder``, as a candidate; the reason says what was left open."""
     patients = sum(artefact.manifest.training_data.patients.values())
     why = f"trained on cath reports of {patients} patients"
+    if verdict is not None and verdict.result is Result.CANNOT_TELL:
+        why = f"{why}; {verdict.text()}; a person decides"
     registry.register(connection, folder, artefact, by=by, why=why)

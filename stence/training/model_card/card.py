@@ -41,6 +41,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         courses=_image(COURSES) if COURSES in pictures else "",
         weights=tables.weights(run.get("weights", {})),
         ranking=tables.ranking(measured),
+        selection=tables.selection(measured.get(DECISIVE, {})),
         decisions=tables.decisions(measured),
         decisive=DECISIVE,
         pictures="\n".join(_image(name) for name in pictures if name != COURSES),
