@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.evaluation.bootstrap import interval, resamples
-from stence.evaluation.metrics import ranked
+from stence.evaluation.metrics import patient_shares, ranked
 from stence.evaluation.predictions import Predictions
 from stence.models import TARGET_NAMES
 
@@ -53,15 +53,9 @@ def _by_target(predictions: Predictions, weights: Rows) -> Rows:
     areas = []
     for probability, label in zip(predictions.probabilities.T, predictions.labels.T, strict=True):
         known = ~np.isnan(label)
-        drawn = weights[:, known] * _shares(predictions.patients[known])
+        drawn = weights[:, known] * patient_shares(predictions.patients[known])
         areas.append(ranked(probability[known], drawn * (label[known] == 1), drawn * (label[known] == 0))[0])
     return np.stack(areas)
-
-
-def _shares(patients: NDArray[np.int64]) -> Rows:
-    """Return 1 / number of the patient's ECGs (n,)."""
-    _, inverse, counts = np.unique(patients, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / counts[inverse])
 
 
 def _interval(areas: Rows) -> dict[str, float | None]:

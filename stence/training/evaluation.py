@@ -20,6 +20,7 @@ from stence.evaluation.metrics import auroc
 from stence.evaluation.paired import areas
 from stence.evaluation.pictures import histories, pictures
 from stence.evaluation.predictions import Predictions, predict, predictions_of_target
+from stence.fitting.baseline import clinical_baseline
 from stence.fitting.studies import rows_of, targets_of
 from stence.fitting.teacher import study_logits
 from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
@@ -112,7 +113,7 @@ def verdict_on(
     workspace: TrainingWorkspace,
     days_since_look: float | None,
 ) -> Verdict:
-    """Return the gate's verdict; both models are evaluated on the same test patients."""
+    """Return the gate's verdict; both models and the clinical baseline see the same test patients."""
     parts = workspace.cohort.parts
     return judge(
         challenger,
@@ -121,6 +122,7 @@ def verdict_on(
         workspace.config.gate,
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
         counts=parts[Split.TEST].sample_weight,
+        baseline=clinical_baseline(parts[Split.TRAIN], parts[Split.TEST]),
         days_since_look=days_since_look,
     )
 

@@ -2,11 +2,11 @@
 
     python tests/benchmarks/age_and_sex.py [--seeds 7 8] [--patients 3000] [--preset small] [--folder FOLDER]
 
-Each seed is a hospital of its own, trained by the product's ``stence train``. The table is that of the model's
-manifest: AUROC per patient on its test patients, of the model, of a logistic regression on age and sex alone, and
-of the same network without age and sex, with the gains over both. The last lines are the mean over the hospitals
-with its Monte-Carlo error. FOLDER keeps each hospital's figures, so that the work may be stopped; hospitals that are
-there are not made again. A hospital takes one to two minutes on two quiet cores.
+Each seed is a hospital of its own, trained by the product's ``stence train``. The table is that of the
+model's manifest: AUROC per patient on its test patients, of the model, of a logistic regression on age and
+sex alone, and of the same network without age and sex, with the gains over both. The last lines are the mean
+over the hospitals with its Monte-Carlo error. FOLDER keeps each hospital's figures, so that the work may be
+stopped. A hospital takes one to two minutes on two quiet cores.
 """
 
 from __future__ import annotations
