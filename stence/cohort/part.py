@@ -19,8 +19,9 @@ class Part:
     cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M or empty,
     ``age`` (n,) in years or NaN, both from the ECG file. With labels from a table (``stence.labels``),
     ``labels`` is (n, labels), NaN where unknown, each ECG is a study of its own, and ``degrees`` are NaN.
-    ``sample_weight`` (n,) is that of the patient, see Referral; None: all equal. ``recipe`` prepared the
-    signals, or will prepare them where they are stored raw.
+    ``sample_weight`` (n,) is that of the patient, see Referral; None: all equal. ``indication``
+    (n,) are ``indication_code`` of the ECGs, empty where none is stated; None: nowhere. ``recipe`` prepared
+    the signals, or will prepare them where they are stored raw.
     """
 
     contents: tuple[str, ...]
@@ -35,6 +36,7 @@ class Part:
     signals: NDArray[np.float32]
     recipe: Recipe = STENCE
     sample_weight: NDArray[np.float64] | None = None
+    indication: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -19,7 +19,7 @@ from stence.domain.thresholds import Rule
 from stence.evaluation.ablation import ablation
 from stence.evaluation.evaluate import evaluate
 from stence.evaluation.predictions import Predictions
-from stence.fitting.baseline import clinical_baseline
+from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
@@ -30,8 +30,8 @@ from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing
 from stence.registry.provenance import git_commit, libraries
 from stence.training.config import SupervisedConfig
 
-AGE_AND_SEX, ECG_ALONE = "age and sex alone", "ECG alone"
-"""Names of the models that the ablation compares with."""
+ECG_ALONE = "ECG alone"
+"""Name of a model's own ECG part in its ablation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def _ablation(
     model: RiskModel, line: Calibration, on_test: Predictions, cohort: Cohort, count: int, device: str
 ) -> dict[str, Any]:
     """Compare a model with its own ECG part, as it scores an ECG without age and sex, and the baseline."""
-    test = cohort.parts[Split.TEST]
-    others = {AGE_AND_SEX: clinical_baseline(cohort.parts[Split.TRAIN], test)}
+    train, test = (cohort.parts[split] for split in (Split.TRAIN, Split.TEST))
+    others = {baseline_name(train): clinical_baseline(train, test)}
     if model.clinical is not None:
         others[ECG_ALONE] = predict(model, line, test.without_age_and_sex(), device)
     return ablation(on_test, others, count)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from stence.cohort import Part
+from stence.cohort.entries import indication_code
 from stence.evaluation.ablation import MEAN, ablation
 from stence.evaluation.predictions import Predictions
-from stence.fitting.baseline import clinical_baseline
+from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.models import TARGET_NAMES
 from stence.simulation.truth import auroc
 
@@ -71,6 +73,24 @@ def test_a_patient_counts_once_however_many_ecgs() -> None:
     )
     once, again = (clinical_baseline(part, TEST).probabilities for part in (TRAIN, often))
     np.testing.assert_allclose(again, once, atol=1e-3)
+
+
+def test_an_indication_that_twenty_patients_have_counts_where_it_is_stated() -> None:
+    def complaining(part: Part, count: int) -> Part:
+        """The indication is stated of some patients, all of them ill."""
+        ill = np.flatnonzero(part.labels[:, 1] == 1)[:count]
+        codes = np.full(len(part), indication_code(None), "U12")
+        codes[ill] = indication_code("Chest pain")
+        return replace(part, indication=codes)
+
+    test = complaining(TEST, 300)
+    stated = test.indication == indication_code("chest pain ")
+    few, enough = (complaining(TRAIN, count) for count in (19, 20))
+    assert baseline_name(TRAIN) == baseline_name(few) == "age and sex alone"
+    assert baseline_name(enough) == "age, sex and indication"
+    without, found = (clinical_baseline(part, test).probabilities[:, 1] for part in (few, enough))
+    assert found[stated].mean() > without[stated].mean() + 0.1
+    assert abs(found[~stated].mean() - without[~stated].mean()) < 0.05
 
 
 def test_a_target_without_labels_is_left_at_one_half() -> None:
