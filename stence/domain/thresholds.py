@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +34,21 @@ class Workload:
 
     alerts_per_1000: float
 
-    def choose(self, probability: NDArray[np.float64], answer: NDArray[np.float32], on: str) -> Threshold:
-        """Return the lowest threshold within the workload on these ECGs (n,). ``on`` describes the ECGs."""
-        allowed = math.floor(_exact(len(probability) * self.alerts_per_1000 / 1000))
-        ranked = np.sort(np.round(probability, DECIMALS))[::-1]
+    def choose(
+        self,
+        probability: NDArray[np.float64],
+        answer: NDArray[np.float32],
+        on: str,
+        weight: NDArray[np.float64] | None = None,
+    ) -> Threshold:
+        """Return the lowest threshold within the workload on these ECGs (n,), with sample ``weight`` (n,).
+
+        ``on`` describes the ECGs.
+        """
+        weight = np.ones(len(probability)) if weight is None else weight
+        order = np.argsort(-np.round(probability, DECIMALS), kind="stable")
+        ranked, together = np.round(probability, DECIMALS)[order], np.cumsum(weight[order])
+        allowed = int(np.sum(np.round(together, 9) <= _exact(weight.sum() * self.alerts_per_1000 / 1000)))
         return Threshold(
             _above(ranked[allowed]) if allowed < len(ranked) else 0.0,
             f"at most {self.alerts_per_1000:g} alerts per 1,000 ECGs, chosen on {on}",
@@ -56,11 +66,20 @@ class Sensitivity:
 
     at_least: float
 
-    def choose(self, probability: NDArray[np.float64], answer: NDArray[np.float32], on: str) -> Threshold:
+    def choose(
+        self,
+        probability: NDArray[np.float64],
+        answer: NDArray[np.float32],
+        on: str,
+        weight: NDArray[np.float64] | None = None,
+    ) -> Threshold:
         """Return the highest threshold that finds the share ``at_least`` of the cases (``answer`` 1)."""
-        ranked = np.sort(np.round(probability[answer == 1], DECIMALS))[::-1]
-        needed = math.ceil(_exact(len(ranked) * self.at_least))
-        value = float(ranked[needed - 1]) if needed else 1.0
+        case = answer == 1
+        weight = np.ones(len(answer)) if weight is None else weight
+        order = np.argsort(-np.round(probability[case], DECIMALS), kind="stable")
+        ranked, together = np.round(probability, DECIMALS)[case][order], np.cumsum(weight[case][order])
+        needed = _exact(weight[case].sum() * self.at_least)
+        value = float(ranked[np.sum(np.round(together, 9) < needed)]) if len(ranked) else 1.0
         return Threshold(value, f"sensitivity of at least {self.at_least:g}, chosen on {on}")
 
 

@@ -12,10 +12,11 @@ from scipy.special import expit
 
 from stence.cohort import Part, Split
 from stence.domain.thresholds import DECIMALS, Rule
+from stence.evaluation import calibrate
 from stence.evaluation.evaluate import measured
 from stence.evaluation.metrics import BinaryPredictions
 from stence.fitting.finetuning import ecg_logits
-from stence.models import Calibration, RiskModel, Threshold, calibration
+from stence.models import Calibration, RiskModel, Threshold
 
 MIN_TO_CALIBRATE = 10
 """Minimum calibration patients with, and without, a label; fewer would distort its probabilities."""
@@ -72,7 +73,7 @@ def _calibrate(logits: NDArray[np.float64], part: Part) -> tuple[Calibration, ND
     enough = [min(patients_by_answer(part, column)) >= MIN_TO_CALIBRATE for column in range(labels.shape[1])]
     calibrated = np.array(enough)
     labels[:, ~calibrated] = np.nan
-    return calibration.fit(logits, labels, part.weights), calibrated
+    return calibrate.fit(logits, labels, part.weights), calibrated
 
 
 def _choose(rule: Rule, probabilities: NDArray[np.float64], part: Part, column: int) -> Threshold:

@@ -1,4 +1,9 @@
-"""Platt calibration per question of the tree: of 10 ECGs with probability 0.3, 3 are cases."""
+"""Calibration of the tree's questions: of 10 ECGs with probability 0.3, 3 are cases, in a named population.
+
+A line per question maps the network's logits to calibrated logits of the referred patients, whose labels are
+known. ``severity_weights`` then move the probabilities to the screened population, see
+``stence.evaluation.screened``.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import log_expit, logsumexp
 
 from stence.domain.targets import TARGETS
+
+SEVERITIES = 5
+"""Classes of the worst stenosis: below 50, 50 to 69, 70 to 89, 90 to 99 and 100 percent."""
+
+Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Calibration ``slope * logit + intercept`` per question, six by default. Slopes are never negative.
+    """Calibration ``slope * logit + intercept`` per question, six by default. Slopes are above 0.
 
     It acts on the questions' logits, before ``coherence.probabilities``. So calibrated probabilities keep the
-    guarantees stated there.
+    guarantees stated there. ``severity_weights`` (5,) multiply the probabilities of the severity classes,
+    which are then normalised; None leaves the population of the labels.
 
     >>> Calibration(slopes=(2.0,), intercepts=(-1.0,)).apply(np.array([[0.5], [1.0]])).tolist()
     [[0.0], [1.0]]
@@ -25,50 +35,51 @@ class Calibration:
 
     slopes: tuple[float, ...] = (1.0,) * len(TARGETS)
     intercepts: tuple[float, ...] = (0.0,) * len(TARGETS)
+    severity_weights: tuple[float, ...] | None = None
 
-    def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, logits: Reals) -> Reals:
         """Return calibrated logits of the same shape (..., questions)."""
-        return logits * np.asarray(self.slopes) + np.asarray(self.intercepts)
+        lined = logits * np.asarray(self.slopes) + np.asarray(self.intercepts)
+        return lined if self.severity_weights is None else reweighted(lined, np.array(self.severity_weights))
+
+    def invert(self, calibrated: Reals) -> Reals:
+        """Return the logits (..., questions) that ``apply`` maps to ``calibrated``.
+
+        >>> line = Calibration(severity_weights=(2.0, 1.0, 0.5, 0.5, 0.5))
+        >>> bool(np.allclose(line.invert(line.apply(np.zeros((1, 6)))), 0))
+        True
+        """
+        lined = calibrated
+        if self.severity_weights is not None:
+            lined = reweighted(calibrated, 1 / np.array(self.severity_weights))
+        return (lined - np.asarray(self.intercepts)) / np.asarray(self.slopes)
 
 
-def fit(
-    logits: NDArray[np.float64], answers: NDArray[np.float32], weights: NDArray[np.float64]
-) -> Calibration:
-    """Fit the calibration by maximum likelihood on held-out patients.
+def severities(logits: Reals) -> Reals:
+    """Return log probabilities (..., 5) of the severity classes from logits of the tree (..., 6).
 
-    ``logits`` and ``answers`` are (n, questions; NaN: not asked), the sample ``weights`` (n,). The likelihood
-    of the tree is the product over its questions, so each line is fitted separately. A question without
-    answers keeps its logits.
-
-    >>> logits, answers = np.array([[-1.0], [1.0], [1.0]]), np.array([[0], [1], [0]], np.float32)
-    >>> np.round(fit(logits, answers, np.ones(3)).slopes, 2).tolist()
-    [0.47]
+    >>> np.exp(severities(np.zeros(6))).round(4).tolist()
+    [0.5, 0.25, 0.125, 0.0625, 0.0625]
     """
-    lines = [_fit_line(logits[:, column], answers[:, column], weights) for column in range(logits.shape[1])]
-    slopes, intercepts = zip(*lines, strict=True)
-    return Calibration(slopes, intercepts)
+    degrees = logits[..., : SEVERITIES - 1]
+    reached = np.cumsum(log_expit(degrees), axis=-1)
+    at_least = np.concatenate([np.zeros_like(reached[..., :1]), reached], axis=-1)
+    stays = np.concatenate([log_expit(-degrees), np.zeros_like(reached[..., :1])], axis=-1)
+    return np.asarray(at_least + stays)
 
 
-def _fit_line(
-    logit: NDArray[np.float64], answer: NDArray[np.float32], weight: NDArray[np.float64]
-) -> tuple[float, float]:
-    asked = ~np.isnan(answer)
-    if not asked.any():
-        return 1.0, 0.0
-    x, w = logit[asked], weight[asked]
-    t = _platt_labels(answer[asked].astype(np.float64), w)
+def reweighted(logits: Reals, weights: Reals) -> Reals:
+    """Return logits of the tree after each severity's probability is multiplied by its weight (5,).
 
-    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        z = line[0] * x + line[1]
-        pull = w * (expit(z) - t)
-        return float(w @ (np.logaddexp(0, z) - t * z)), np.array([pull @ x, pull.sum()])
+    The questions about arteries, asked among patients with >= 70 %, stay as they are (Saerens et al. 2002,
+    Neural Comput. 14:21, for the classes of severity).
 
-    best = minimize(loss, x0=(1.0, 0.0), jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)])
-    return float(best.x[0]), float(best.x[1])
-
-
-def _platt_labels(answer: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return Platt's (1999) labels, (N+ + 1)/(N+ + 2) and 1/(N- + 2). Separable classes give finite lines."""
-    yes = float(weight @ answer)
-    no = float(weight.sum()) - yes
-    return np.where(answer == 1, (yes + 1) / (yes + 2), 1 / (no + 2))
+    >>> reweighted(np.zeros(6), np.array([3.0, 1.0, 1.0, 1.0, 1.0])).round(4).tolist()
+    [-1.0986, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    weighted = severities(logits) + np.log(weights)
+    changed = logits.copy()
+    for question in range(SEVERITIES - 1):
+        above = logsumexp(weighted[..., question + 1 :], axis=-1)
+        changed[..., question] = above - weighted[..., question]
+    return changed

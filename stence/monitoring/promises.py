@@ -13,8 +13,13 @@ from stence.settings import Settings
 
 
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """``promised_auroc`` by target: AUROC on the test patients with its interval, read from the manifest."""
-    for target, figures in model.manifest.get("metrics", {}).items():
+    """``promised_auroc`` by target with its interval, read from the manifest.
+
+    Outcomes are those of everybody scored, so the estimate for everybody is promised where there is one, else
+    the AUROC on the referred test patients.
+    """
+    measured = model.manifest.get("metrics", {})
+    for target, figures in (measured | measured.get("screened", {}).get("targets", {})).items():
         found = figures.get("auroc", {})
         if found.get("value") is not None:
             yield Metric(

@@ -85,6 +85,9 @@ class Manifest(Part):
     preprocessing: Preprocessing
     targets: tuple[str, ...]
     calibration: Calibration
+    calibration_draws: tuple[Calibration, ...] = Field(
+        (), description="Draws of the calibration that span its uncertainty; none: not estimated."
+    )
     thresholds: dict[str, Threshold]
     training_data: TrainingData
     training_config: dict[str, Any]

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from stence import registry
 from stence.cohort import Split
+from stence.cohort.unreferred import read_unreferred
 from stence.database.outage import transact
 from stence.domain.targets import DECISIVE
 from stence.encoders.recipes import Recipe
@@ -72,7 +73,10 @@ def evaluate_model(
     ``weights`` names the initial weights of each network, in words.
     """
     model, histories = workspace.risk_model(), {stage: workspace.history(stage) for stage in stages.STAGES}
-    fitted = finish(model, histories, workspace.cohort, workspace.config, device, progress)
+    unreferred = read_unreferred(
+        workspace.folder / stages.UNREFERRED, workspace.config.finetuning.input, windows
+    )
+    fitted = finish(model, histories, workspace.cohort, unreferred, workspace.config, device, progress)
     test, pair = workspace.cohort.parts[Split.TEST], workspace.pair().to(device)
     further = {
         "teacher": teacher_metrics(workspace, device),
@@ -97,8 +101,10 @@ def teacher_metrics(workspace: TrainingWorkspace, device: str) -> dict[str, Any]
 
 
 def predict_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> Predictions:
-    """Return the model's predictions for the test patients."""
-    return predict_fitted(fitted.model, fitted.calibration, workspace.cohort.parts[Split.TEST], device)
+    """Return the model's predictions for the test patients, calibrated for referred patients."""
+    return predict_fitted(
+        fitted.model, fitted.populations.referred, workspace.cohort.parts[Split.TEST], device
+    )
 
 
 def predict_champion(champion: RiskScorer | None, workspace: TrainingWorkspace) -> Predictions | None:

@@ -8,27 +8,27 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
 import stence
 from stence import registry
 from stence.cohort import Cohort, Part, Split
+from stence.cohort.unreferred import Unreferred
 from stence.domain.checks import Result, Verdict
-from stence.domain.thresholds import Rule
 from stence.evaluation.ablation import ablation
-from stence.evaluation.evaluate import evaluate
 from stence.evaluation.predictions import Predictions
 from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
-from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
-from stence.models.coherence import answers, probabilities
+from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
+from stence.models.coherence import probabilities
 from stence.progress import Progress
 from stence.registry.artefact import WEIGHTS, Artefact, weights_of
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
 from stence.registry.provenance import git_commit, libraries
+from stence.training import populations
 from stence.training.config import SupervisedConfig
+from stence.training.populations import Logits, Populations
 
 ECG_ALONE = "ECG alone"
 """Name of a model's own ECG part in its ablation."""
@@ -36,10 +36,10 @@ ECG_ALONE = "ECG alone"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model with its calibration, thresholds and metrics; ``run`` describes the training, as JSON."""
+    """A model with its calibrations, thresholds and metrics; ``run`` describes the training, as JSON."""
 
     model: RiskModel
-    calibration: Calibration
+    populations: Populations
     thresholds: Mapping[str, Threshold]
     metrics: Mapping[str, Any]
     run: dict[str, Any]
@@ -49,40 +49,29 @@ def finish(
     model: RiskModel,
     histories: Mapping[str, TrainingHistory],
     cohort: Cohort,
+    unreferred: Unreferred,
     config: SupervisedConfig,
     device: str,
     progress: Progress,
 ) -> Fitted:
     """Calibrate a fitted model, choose its thresholds and evaluate it; ``histories`` by stage."""
     progress("evaluate", 0, 1)
-    line = calibrate(model, cohort.parts[Split.CALIBRATION], device)
-    on_validation = predict(model, line, cohort.parts[Split.VALIDATION], device)
-    thresholds = choose_thresholds(on_validation, config.threshold)
-    on_test = predict(model, line, cohort.parts[Split.TEST], device)
-    metrics = evaluate(on_test, thresholds, config.bootstrap_resamples)
-    metrics["ablation"] = _ablation(model, line, on_test, cohort, config.bootstrap_resamples, device)
+    logits = Logits.of(model, cohort, unreferred, device)
+    found = populations.calibrated(logits, cohort, unreferred)
+    thresholds = populations.choose_thresholds(logits, cohort, unreferred, found, config.threshold)
+    metrics = populations.measured(logits, cohort, found, thresholds, config.bootstrap_resamples)
+    on_test = populations.on_test(logits, cohort, found.referred)
+    metrics["ablation"] = _ablation(
+        model, found.referred, on_test, cohort, config.bootstrap_resamples, device
+    )
     progress("evaluate", 1, 1)
     stages = {stage: asdict(history) for stage, history in histories.items()}
-    return Fitted(model, line, thresholds, metrics, {"device": device, "stages": stages})
-
-
-def calibrate(model: RiskModel, part: Part, device: str) -> Calibration:
-    """Fit the calibration, one line per target from logits to calibrated logits."""
-    return calibration.fit(ecg_logits(model, part, device), answers(part.labels), part.weights)
+    return Fitted(model, found, thresholds, metrics, {"device": device, "stages": stages})
 
 
 def predict(model: RiskModel, line: Calibration, part: Part, device: str) -> Predictions:
-    """Return the probabilities that the scorer would write."""
+    """Return the probabilities under a calibration."""
     return Predictions.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
-
-
-def choose_thresholds(validation: Predictions, rule: Rule) -> dict[str, Threshold]:
-    """Choose each target's threshold on the validation patients."""
-    on = f"{len(validation.labels)} ECGs of {len(np.unique(validation.patients))} validation patients"
-    return {
-        name: rule.choose(validation.probabilities[:, column], validation.labels[:, column], on)
-        for column, name in enumerate(TARGET_NAMES)
-    }
 
 
 def _ablation(
@@ -108,7 +97,8 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
         architecture=Architecture.of(encoder, fitted.model),
         preprocessing=Preprocessing.of(config.finetuning.input, windows),
         targets=TARGET_NAMES,
-        calibration=fitted.calibration,
+        calibration=fitted.populations.deployed,
+        calibration_draws=fitted.populations.draws,
         thresholds=dict(fitted.thresholds),
         training_data=TrainingData(
             fingerprint=cohort.fingerprint,

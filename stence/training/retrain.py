@@ -23,6 +23,7 @@ from stence.angiography.backbones import open_backbone
 from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
 from stence.cohort.entries import LAYOUT
+from stence.cohort.unreferred import gather_unreferred
 from stence.database.outage import transact
 from stence.device import device_of
 from stence.fitting.folder import training_folder
@@ -131,6 +132,8 @@ class Retraining:
         cohort = gather(plan, engine, store, settings, place, progress, self._recipe, referral)
         gather_angiograms(plan, engine, store, settings, folder / stages.ANGIOGRAMS, progress)
         check_size(cohort, config)
+        place, limit = folder / stages.UNREFERRED, config.unreferred_patients
+        gather_unreferred(plan, engine, store, settings, place, progress, self._recipe, limit)
         self._journal.note(data_fingerprint=cohort.fingerprint)
         return stages.set_up(folder, config)
 

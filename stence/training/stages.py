@@ -33,7 +33,7 @@ from stence.progress import Progress
 from stence.training.config import RetrainConfig
 
 TEACHER, PRETRAINING, FINETUNING = "teacher", "pretraining", "finetuning"
-COHORT, ANGIOGRAMS = "cohort", "angiograms"
+COHORT, ANGIOGRAMS, UNREFERRED = "cohort", "angiograms", "unreferred"
 START = "start.safetensors"
 """The encoder's published weights, if the configuration names any."""
 SETUP = "config.json"

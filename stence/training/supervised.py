@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from stence import __version__
 from stence.cohort import Cohort, Part, Referral, Split, gather, plan_cohort
 from stence.cohort.entries import LAYOUT
+from stence.cohort.unreferred import Unreferred, gather_unreferred
 from stence.database.outage import transact
 from stence.device import device_of
 from stence.domain.targets import DECISIVE
@@ -59,8 +60,11 @@ def train(
     with training_folder(settings, plan.fingerprint, config, start.origin, *made_by) as folder:
         cohort = gather(plan, engine, store, settings, folder / "cohort", progress, recipe, referral)
         check_size(cohort, config)
+        unreferred = gather_unreferred(
+            plan, engine, store, settings, folder / "unreferred", progress, recipe, config.unreferred_patients
+        )
         with torch_threads(config.cpu_threads):
-            fitted = _fit(cohort, config, start, device, folder, progress)
+            fitted = _fit(cohort, unreferred, config, start, device, folder, progress)
         fitted.run["seconds"] = round(time.monotonic() - started, 1)
         artefact = artefact_of(fitted, config, cohort, windows)
         published = publish(store, settings.model_prefix, artefact)
@@ -94,7 +98,13 @@ def _patients_by_answer(part: Part) -> tuple[int, int]:
 
 
 def _fit(
-    cohort: Cohort, config: SupervisedConfig, start: Start, device: str, folder: Path, progress: Progress
+    cohort: Cohort,
+    unreferred: Unreferred,
+    config: SupervisedConfig,
+    start: Start,
+    device: str,
+    folder: Path,
+    progress: Progress,
 ) -> Fitted:
     train, validation = (cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
     saved = folder / "checkpoint.safetensors"
@@ -102,7 +112,7 @@ def _fit(
     model, history = fit(config.finetuning, train, validation, device, saved, progress, encoder)
     if config.age_and_sex:
         fuse_age_and_sex(model, config.finetuning, train, validation, device)
-    fitted = finish(model, {"finetuning": history}, cohort, config, device, progress)
+    fitted = finish(model, {"finetuning": history}, cohort, unreferred, config, device, progress)
     fitted.run["encoder_start"] = start.origin
     return fitted
 

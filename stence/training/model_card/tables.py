@@ -31,6 +31,17 @@ DECISIONS = {
     "kappa": "Cohen's kappa",
     "alerts_per_1000": "alerts per 1,000 patients",
 }
+SCREENED = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "calibration_slope": "slope",
+    "calibration_intercept": "intercept",
+    "sensitivity": "recall (sensitivity)",
+    "specificity": "specificity",
+    "positive_predictive_value": "precision (PPV)",
+    "alerts_per_1000": "alerts per 1,000 patients",
+    "net_benefit": "net benefit",
+}
 SUBGROUP = ("prevalence", "auroc", "calibration_error", "sensitivity", "specificity", "alerts_per_1000")
 COUNTS = ("ecgs", "patients", "cases")
 
@@ -120,6 +131,20 @@ def teacher(found: Json | None) -> str:
         return "Not measured: the model has no teacher."
     areas = ((name, "–" if area is None else f"{area:.3f}") for name, area in found["auroc"].items())
     return _table((f"target ({found['studies']} studies)", "AUROC"), areas)
+
+
+def screened(found: Json | None) -> str:
+    """Estimates for everybody screened, or the reason why there are none."""
+    if found is None or "cannot_tell" in found:
+        reason = "it was not estimated" if found is None else plain(found["cannot_tell"])
+        return f"Cannot tell: {reason}"
+    prevalence = ", ".join(f"{name} {figure(found['prevalence'], name)}" for name in found["prevalence"])
+    return (
+        f"Estimated from {found['referred_patients']} referred patients who calibrate and "
+        f"{found['unreferred_patients']} patients without a study; {found['share_referred']:.0%} of everybody "
+        f"with an ECG were referred. Share of everybody with the disease: {prevalence}.\n\n"
+        + _figures(found["targets"], ("target", "patients"), SCREENED)
+    )
 
 
 def ablation(found: Json | None) -> str:
