@@ -67,8 +67,8 @@ def gather_unreferred(
 ) -> Unreferred:
     """Store one ECG of each of at most ``limit`` patients without a study in ``folder``.
 
-    A complete folder is only read. The ECGs are checked and prepared as for scoring; those that are not usable
-    are left out and counted.
+    A complete folder is only read. The ECGs are checked and prepared as for scoring; unusable ones are left
+    out and counted.
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
     windows = recipe.windows(settings.windows_per_ecg)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stence import encoders
 from stence.cohort import Cohort, Part, Split, StudyTable
+from stence.cohort.unreferred import Unreferred
 from stence.domain.targets import labels
 from stence.ecg import preprocess
 from stence.encoders import Encoder
@@ -27,9 +28,10 @@ from stence.fitting.loop import TrainingHistory
 from stence.fitting.tasks import TREE, BinaryTask, Task
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
 from stence.progress import silent
-from stence.training import SupervisedConfig, TrainingConfig, load_preset
+from stence.training import SupervisedConfig, TrainingConfig, load_preset, populations
 from stence.training.evaluation import verdict_on
-from stence.training.publishing import Fitted, calibrate, finish
+from stence.training.populations import Logits, Populations
+from stence.training.publishing import Fitted, finish
 from stence.training.stages import TrainingWorkspace
 from stence.training.supervised import check_size
 from support.ecgs import heartbeats
@@ -156,33 +158,39 @@ def test_calibration_asks_what_the_tree_asks_and_weighs_patients_not_ecgs(valida
     once = part_of(worst, list(range(16)), windows)
     again = [*range(16), 3, 3, 3, 4]
     often = part_of([worst[n] for n in again], again, windows[again])
-    found = calibrate(model, once, "cpu")
+
+    def line(part: Part) -> Calibration:
+        cohort = Cohort(dict.fromkeys(Split, part), {}, NO_STUDIES)
+        return populations.calibrated(Logits.of(model, cohort, NOBODY, "cpu"), cohort, NOBODY).deployed
+
+    found = line(once)
     assert found.slopes[2:] == (1.0,) * 4, "nobody was asked for more than 70 %"
-    np.testing.assert_allclose(calibrate(model, often, "cpu").slopes, found.slopes, atol=1e-3)
-    np.testing.assert_allclose(calibrate(model, often, "cpu").intercepts, found.intercepts, atol=1e-3)
+    np.testing.assert_allclose(line(often).slopes, found.slopes, atol=1e-3)
+    np.testing.assert_allclose(line(often).intercepts, found.intercepts, atol=1e-3)
 
 
+NOBODY = Unreferred(replace(part_of([10.0], [0]), rows=np.empty(0, np.int64)), 1, 0, 0)
 NO_STUDIES = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
 
 
 def test_each_split_does_its_own_part(validation: Part) -> None:
-    """Calibration patients calibrate, validation patients choose thresholds, test patients do neither."""
+    """Validation and calibration patients calibrate and choose thresholds, test patients do neither."""
     model = first_model(CONFIG, first_encoder(CONFIG), 6).eval()
     config = SupervisedConfig(finetuning=CONFIG, bootstrap_resamples=100)
     used = (Split.VALIDATION, Split.CALIBRATION, Split.TEST)
 
     def decided(parts: dict[Split, Part]) -> tuple[Calibration, list[float]]:
         everything = {Split.TRAIN: validation} | parts
-        fitted = finish(model, {}, Cohort(everything, {}, NO_STUDIES), config, "cpu", silent)
-        return fitted.calibration, [threshold.value for threshold in fitted.thresholds.values()]
+        fitted = finish(model, {}, Cohort(everything, {}, NO_STUDIES), NOBODY, config, "cpu", silent)
+        return fitted.populations.deployed, [threshold.value for threshold in fitted.thresholds.values()]
 
     other = part_of(WORST[1:17], list(range(16)), 3 * validation.signals[::-1].copy())
     line, thresholds = decided(dict.fromkeys(used, validation))
     changed_by = {split: decided(dict.fromkeys(used, validation) | {split: other}) for split in used}
     assert changed_by[Split.TEST] == (line, thresholds)
-    assert changed_by[Split.CALIBRATION][0] != line
-    assert changed_by[Split.VALIDATION][0] == line
-    assert changed_by[Split.VALIDATION][1] != thresholds
+    for split in (Split.CALIBRATION, Split.VALIDATION):
+        assert changed_by[split][0] != line
+        assert changed_by[split][1] != thresholds
 
 
 @pytest.mark.parametrize("seen", [Split.TRAIN, Split.VALIDATION, Split.CALIBRATION, None])
@@ -195,7 +203,9 @@ def test_the_gate_hears_of_every_patient_that_was_learned_from(
     workspace = TrainingWorkspace(tmp_path, load_preset("small"))
     workspace.cohort = Cohort(parts, {}, NO_STUDIES)
     thresholds = {name: Threshold(0.5, "chosen by the test") for name in TARGET_NAMES}
-    fitted = Fitted(first_model(CONFIG, first_encoder(CONFIG), 6), Calibration(), thresholds, {}, {})
+    fitted = Fitted(
+        first_model(CONFIG, first_encoder(CONFIG), 6), Populations(Calibration(), None), thresholds, {}, {}
+    )
     challenger = Predictions.of(validation, np.full((16, 6), 0.4))
     verdict = verdict_on(challenger, fitted, workspace, None)
     [check] = [check for check in verdict.checks if check.name == "unseen test patients"]

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from stence.domain.thresholds import DECIMALS
+from stence.evaluation.calibrate import fit
 from stence.models import Calibration, Sensitivity, Workload
-from stence.models.calibration import fit
 from stence.models.coherence import answers, probabilities
 
 LOGITS = arrays(np.float64, (5, 6), elements=st.floats(-60, 60))
@@ -85,7 +85,7 @@ def test_a_model_that_is_worse_than_chance_is_not_turned_round() -> None:
     random = np.random.default_rng(3)
     logits = random.normal(0, 1, (2000, 6))
     found = fit(-logits, answers(simulated(logits, random)), np.ones(2000))
-    assert found.slopes == pytest.approx([0.0] * 6, abs=1e-6)
+    assert 0 < min(found.slopes) <= max(found.slopes) < 0.2
 
 
 def test_questions_that_nobody_was_asked_stay_as_they_are() -> None:
@@ -102,14 +102,6 @@ def test_separated_classes_give_a_finite_line() -> None:
     found = fit(logits, asked, np.ones(40))
     assert np.isfinite([found.slopes, found.intercepts]).all()
     assert (expit(found.apply(logits)) < 0.97).all()
-
-
-def test_separated_classes_end_at_platts_probabilities() -> None:
-    """As though one case more and one control more had been seen, on either side one."""
-    yes = np.arange(13) < 4
-    found = fit(np.where(yes, 2.0, -2.0)[:, None], yes[:, None].astype(np.float32), np.ones(13))
-    probability = expit(found.apply(np.array([[2.0], [-2.0]])))
-    np.testing.assert_allclose(probability[:, 0], [5 / 6, 1 / 11], atol=1e-3)
 
 
 def flagged(probability: np.ndarray, threshold: float) -> np.ndarray:
@@ -142,6 +134,14 @@ def test_ties_at_the_threshold_are_all_flagged_or_none() -> None:
     answer = np.ones(5, np.float32)
     assert Sensitivity(0.4).choose(probability, answer, "validation").value == 0.5
     assert Workload(400).choose(probability, answer, "validation").value == 0.500001
+
+
+def test_weights_count_as_people_for_a_threshold() -> None:
+    probability, answer = np.array([0.9, 0.5, 0.3, 0.1]), np.array([1, 0, 1, 1], np.float32)
+    weight = np.array([1.0, 3.0, 1.0, 5.0])
+    assert Workload(400).choose(probability, answer, "validation", weight).value == 0.300001
+    assert Workload(390).choose(probability, answer, "validation", weight).value == 0.500001
+    assert Sensitivity(0.25).choose(probability, answer, "validation", weight).value == 0.3
 
 
 def test_rounding_errors_of_a_share_do_not_move_the_threshold() -> None:

@@ -141,7 +141,7 @@ def screened(found: Json | None) -> str:
     prevalence = ", ".join(f"{name} {figure(found['prevalence'], name)}" for name in found["prevalence"])
     return (
         f"Estimated from {found['referred_patients']} referred patients who calibrate and "
-        f"{found['unreferred_patients']} patients without a study; {found['share_referred']:.0%} of everybody "
+        f"{found['unreferred_patients']} patients without a study; {found['share_referred']:.0%} of the people "
         f"with an ECG were referred. Share of everybody with the disease: {prevalence}.\n\n"
         + _figures(found["targets"], ("target", "patients"), SCREENED)
     )
