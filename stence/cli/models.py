@@ -43,10 +43,12 @@ def promote(version: str, by: str, why: str) -> None:
     from stence.training.promotion import evidence
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        found = evidence(connection, version)
-        flags = registry.promote(connection, version, by=by, why=f"{why} ({found.text('shadow')})")
-    rows = [(check.name, check.result.value, check.finding) for check in found.checks]
-    print_table("Evidence from shadow", ("check", "result", "finding"), rows)
+        found = evidence(connection, version) if registry.champion(connection) else None
+        kept = f"{why} ({found.text('shadow')})" if found else why
+        flags = registry.promote(connection, version, by=by, why=kept)
+    if found:
+        rows = [(check.name, check.result.value, check.finding) for check in found.checks]
+        print_table("Evidence from shadow", ("check", "result", "finding"), rows)
     click.echo(f"{version} is champion." + (f" It raised {flags} flags." if flags else ""))
 
 
