@@ -170,7 +170,7 @@ def year(
     reigning = AUROC + (rng.normal(0, SEED_SD) if champion == "a seed" else 0.0)
     old, promoted, luck = test.model(reigning), [], []
     alpha = look_alpha(7, CONFIG)
-    least = 0.0 if former else float(norm.isf(alpha)) * CONFIG.retraining_sd
+    least = 0.0 if former else float(norm.isf(alpha)) * CONFIG.retraining_sd * np.sqrt(2)
     for week in range(WEEKS):
         true = AUROC + gain + rng.normal(0, SEED_SD)
         new = test.model(true)

@@ -77,8 +77,11 @@ def look_alpha(days_since_look: float | None, config: GateConfig) -> float:
 
 
 def better(difference: float, error: float, alpha: float, config: GateConfig) -> Check:
-    """Check that a challenger is better than the champion: by more than chance and another seed explain."""
-    spread = float((error**2 + config.retraining_sd**2) ** 0.5)
+    """Check that a challenger is better than the champion: by more than chance and another seed explain.
+
+    Both models are one seed of many, so their true difference has twice the variance of a retraining.
+    """
+    spread = float((error**2 + 2 * config.retraining_sd**2) ** 0.5)
     needed = float(norm.isf(alpha)) * spread if alpha > 0 else float("inf")
     found = needed + TO_POWER * error
     return Check(
