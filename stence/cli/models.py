@@ -1,4 +1,4 @@
-"""``stence models``: list, promote and reject model versions, and read their cards."""
+"""``stence models``: list model versions, decide on them, and read their cards."""
 
 from __future__ import annotations
 
@@ -50,6 +50,20 @@ def promote(version: str, by: str, why: str) -> None:
         rows = [(check.name, check.result.value, check.finding) for check in found.checks]
         print_table("Evidence from shadow", ("check", "result", "finding"), rows)
     click.echo(f"{version} is champion." + (f" It raised {flags} flags." if flags else ""))
+
+
+@models.command()
+@click.argument("version")
+@BY
+@WHY
+def shadow(version: str, by: str, why: str) -> None:
+    """Let VERSION, a candidate, score beside the champion without flags, to gather evidence."""
+    from stence import database, registry
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        registry.shadow(connection, version, by=by, why=why)
+        others = registry.make_room(connection, version, by=by)
+    click.echo(f"{version} is in shadow." + (f" Back to candidate: {', '.join(others)}." if others else ""))
 
 
 @models.command()

@@ -279,6 +279,16 @@ def test_the_command_line_rejects(engine: Engine, stence_models: Callable[..., s
     assert states(engine) == {"a": "rejected"}
 
 
+def test_the_command_line_lets_candidates_take_turns_in_shadow(
+    engine: Engine, stence_models: Callable[..., str]
+) -> None:
+    register_candidates(engine, "a", "b")
+    arguments = ("--by", "ada", "--why", "the gate cannot tell")
+    assert stence_models("shadow", "a", *arguments) == "a is in shadow.\n"
+    assert stence_models("shadow", "b", *arguments) == "b is in shadow. Back to candidate: a.\n"
+    assert states(engine) == {"a": "candidate", "b": "shadow"}
+
+
 def test_the_command_line_promotes_and_rolls_back(engine: Engine, stence_models: Callable[..., str]) -> None:
     register_candidates(engine, "a", "b")
     assert stence_models("promote", "a", "--by", "ada", "--why", "first") == "a is champion.\n"
