@@ -98,7 +98,8 @@ class Settings(BaseSettings):
     shadow_days: float = Field(14, ge=0, description="Days in shadow of a model that passed the gate.")
     auto_promote: bool = Field(
         False,
-        description="A shadow becomes champion automatically after its days; otherwise a person decides.",
+        description="A shadow that is better than the champion becomes champion after its days; "
+        "otherwise a person decides.",
     )
 
     monitor_days: int = Field(

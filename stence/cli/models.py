@@ -1,4 +1,4 @@
-"""``stence models``: list, promote and reject model versions, and read their cards."""
+"""``stence models``: list model versions, decide on them, and read their cards."""
 
 from __future__ import annotations
 
@@ -43,11 +43,27 @@ def promote(version: str, by: str, why: str) -> None:
     from stence.training.promotion import evidence
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        found = evidence(connection, version)
-        flags = registry.promote(connection, version, by=by, why=f"{why} ({found.text('shadow')})")
-    rows = [(check.name, check.result.value, check.finding) for check in found.checks]
-    print_table("Evidence from shadow", ("check", "result", "finding"), rows)
+        found = evidence(connection, version) if registry.champion(connection) else None
+        kept = f"{why} ({found.text('shadow')})" if found else why
+        flags = registry.promote(connection, version, by=by, why=kept)
+    if found:
+        rows = [(check.name, check.result.value, check.finding) for check in found.checks]
+        print_table("Evidence from shadow", ("check", "result", "finding"), rows)
     click.echo(f"{version} is champion." + (f" It raised {flags} flags." if flags else ""))
+
+
+@models.command()
+@click.argument("version")
+@BY
+@WHY
+def shadow(version: str, by: str, why: str) -> None:
+    """Let VERSION, a candidate, score beside the champion without flags, to gather evidence."""
+    from stence import database, registry
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        registry.shadow(connection, version, by=by, why=why)
+        others = registry.make_room(connection, version, by=by)
+    click.echo(f"{version} is in shadow." + (f" Back to candidate: {', '.join(others)}." if others else ""))
 
 
 @models.command()

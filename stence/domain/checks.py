@@ -65,12 +65,12 @@ class Verdict:
     @property
     def reasons(self) -> list[str]:
         """Findings of the checks that made the result: the failed ones, else those that cannot tell."""
-        return [
-            check.finding
-            for check in self.checks
-            if check.result is self.result and (check.decides or self.result is Result.FAILED)
-            if self.result is not Result.PASSED
-        ]
+        if self.passed:
+            return []
+        responsible = [check for check in self.checks if check.result is self.result]
+        if self.result is Result.CANNOT_TELL:
+            responsible = [check for check in responsible if check.decides]
+        return [check.finding for check in responsible]
 
     def text(self, subject: str = "the gate") -> str:
         """The verdict in one line, for a history: the reasons, or else all findings."""

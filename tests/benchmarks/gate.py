@@ -2,10 +2,10 @@
 
     python tests/benchmarks/gate.py [--repeats 2000] [--years 400] [part …]
 
-Parts: looks, years, calibration, subgroups. Scores are binormal within the classes; ``rho`` is the share of the
-scores' noise that both models have in common. The former rule (lower end of the 95 % interval of the difference
-above -.01; calibration error at most .15 and .03 above the champion's; a subgroup fails if the upper end is below
--.05) runs on the same draws.
+Parts: looks, years, calibration, subgroups. Scores are binormal within the classes; ``rho`` is the share of
+the scores' noise that both models have in common. The former rule (lower end of the 95 % interval of the
+difference above -.01; calibration error at most .15 and .03 above the champion's; a subgroup fails if the
+upper end is below -.05) runs on the same draws.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ def powers(rng: np.random.Generator, patients: int, rho: float, error: float, re
 
 def years(count: int) -> Iterator[str]:
     """A year of weekly retrainings that are no better on average, and one with a better model each week."""
-    yield "patients  rho  test set  champion  gain | new rule: years with a promotion, of a truly no better model;"
-    yield "          promotions: card - truth as shown, as measured | former rule: years, card - truth"
+    yield "patients  rho  test set  champion  gain | new rule: years with a promotion, of a truly no better"
+    yield "   model; promotions: card - truth as shown, as measured | former rule: years, card - truth"
     for gain, champion in ((0.0, "average"), (0.0, "a seed"), (0.05, "average")):
         for patients in (200, 400, 800):
             for rho in (0.6, 0.9):
@@ -138,7 +138,8 @@ def one_kind_of_year(count: int, patients: int, rho: float, growing: bool, champ
     return (
         f"{patients:8d} {rho:4.1f}  {'growing' if growing else 'fixed':8}  {champion:8}  {gain:.2f} | "
         f"{np.mean([bool(of) for of in new]):.3f}, {bad:.3f}; {len(shown)} promotions: {mean(shown)}, "
-        f"{mean(measured)}, truly no better {worse.sum():.0f} | {np.mean([bool(of) for of in old]):.3f}, {mean(lucky)}"
+        f"{mean(measured)}, truly no better {worse.sum():.0f} | "
+        f"{np.mean([bool(of) for of in old]):.3f}, {mean(lucky)}"
     )
 
 
@@ -169,7 +170,7 @@ def year(
     reigning = AUROC + (rng.normal(0, SEED_SD) if champion == "a seed" else 0.0)
     old, promoted, luck = test.model(reigning), [], []
     alpha = look_alpha(7, CONFIG)
-    least = 0.0 if former else float(norm.isf(alpha)) * CONFIG.retraining_sd
+    least = 0.0 if former else float(norm.isf(alpha)) * CONFIG.retraining_sd * np.sqrt(2)
     for week in range(WEEKS):
         true = AUROC + gain + rng.normal(0, SEED_SD)
         new = test.model(true)
@@ -193,7 +194,7 @@ def year(
 
 def calibration(repeats: int) -> Iterator[str]:
     """A perfectly calibrated model, and models with odds 1.6 times too high or too small a slope."""
-    yield "patients  model            | level passes/fails/cannot tell  slope ...  both pass | printed power | former passes"
+    yield "patients  model        | passes/fails/cannot tell: level, slope; both | power printed | former"
     worlds = {
         "perfect": (0.0, 1.0),
         "odds 1.6 x": (np.log(1.6), 1.0),
@@ -230,7 +231,10 @@ def calibration_row(
         mine, theirs = (float(calibration_errors(each, once)[0]) for each in (new, old))
         former.append(mine <= min(0.15, theirs + 0.03))
     shares = ["/".join(f"{counted[each.value] / repeats:.3f}" for each in Result) for counted in results]
-    return f"{patients:8d}  {name:12} | {'  '.join(shares)}  {np.mean(both):.3f} | {np.mean(power):.3f} | {np.mean(former):.3f}"
+    return (
+        f"{patients:8d}  {name:12} | {'  '.join(shares)}  {np.mean(both):.3f} | {np.mean(power):.3f} | "
+        f"{np.mean(former):.3f}"
+    )
 
 
 def subgroups(repeats: int) -> Iterator[str]:

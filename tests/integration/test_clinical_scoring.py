@@ -1,19 +1,28 @@
-"""A stored score follows from the ECG and from the age and sex that the database holds of it."""
+"""A stored score follows from the ECG and from the age and sex that the database holds of it.
+
+A training reads both, and the indication, where a file or a manifest states them.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Engine, select
 
 from stence import registry, scoring
+from stence.cohort import gather, plan_cohort
+from stence.cohort.entries import indication_code
 from stence.database.tables import ecgs, objects, scores
 from stence.ecg import decode
 from stence.models import TARGET_NAMES, clinical_values
 from stence.objects import ObjectStore
+from stence.progress import silent
 from stence.settings import Settings
 from support.artefacts import make_artefact
 from support.ecgs import heartbeats, store_ecg
 from support.scoring import give_patients
+from support.toy_hospital import ToyHospital, toy_ecg
 
 COMMENTS = {
     "both": ("Age: 81", "Sex: M"),
@@ -56,3 +65,29 @@ def test_a_score_is_that_of_the_ecg_with_the_age_and_sex_of_its_row(
         expected = champion.score(windows, clinical_values([age], [sex]))[0]
         np.testing.assert_allclose(stored, expected, rtol=0, atol=2e-6)
         assert (age is None and sex is None) == np.allclose(expected, champion.score(windows)[0], atol=1e-4)
+
+
+def test_a_training_knows_what_files_and_manifests_state(
+    engine: Engine, store: ObjectStore, settings: Settings, tmp_path: Path
+) -> None:
+    hospital = ToyHospital(store, patients=6)
+    hospital.write()
+    stated = ("Age: 70", "Sex: F", "Indication: Chest pain")
+    store_ecg(store, "ecg/0.hea", toy_ecg(0, ill=False), comments=stated)
+    lines = [
+        f"{patient},{time},{path},{'chest pain' if path == '1' else ''}"
+        for patient, time, path in hospital.ecgs
+    ]
+    content = "\n".join(["subject_id,ecg_time,path,indication", *lines, ""])
+    store.put("ecg/record_list.csv", content.encode())
+    scoring.index(engine, store, settings)
+    plan = plan_cohort(engine, store, settings, 30, silent)
+    cohort = gather(plan, engine, store, settings, tmp_path / "cohort", silent)
+    found = {
+        (str(code), str(sex), float(age))
+        for part in cohort.parts.values()
+        for code, sex, age in zip(part.indication, part.sex, np.nan_to_num(part.age), strict=True)
+    }
+    complaint = indication_code("CHEST PAIN")
+    assert found == {(complaint, "F", 70.0), (complaint, "", 0.0), ("", "", 0.0)}
+    assert b"hest pain" not in (tmp_path / "cohort" / "cohort.json").read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
 
 from stence import scoring
 from stence.database.tables import flags, models, scores
@@ -106,6 +106,12 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     score()
     assert flagged_by(engine) == {"model-7"}
     monkeypatch.setenv("STENCE_AUTO_PROMOTE", "true")
+    better = text("UPDATE models SET manifest = jsonb_set(manifest, '{gate}', '{\"better\": true}')")
+    with engine.begin() as connection:
+        connection.execute(better)
+    score()
+    assert flagged_by(engine) == {"model-7"}, "seven ECGs are no evidence"
+    monkeypatch.setattr("stence.training.promotion.MIN_PATIENTS", 5)
     score()
     assert flagged_by(engine) == {"model-7", "shade"}
     assert "shade" in artifacts(client, last_run(client, "score"))["score-run"]

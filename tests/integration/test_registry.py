@@ -150,23 +150,66 @@ def due(engine: Engine, days: float) -> list[str]:
         return registry.due_shadows(connection, days)
 
 
+def call_better(engine: Engine, *versions: str) -> None:
+    """As the gate's verdict on them would have it."""
+    better = text(
+        "UPDATE models SET manifest = jsonb_set(manifest, '{gate}', :gate) WHERE version = :version"
+    )
+    with engine.begin() as connection:
+        for version in versions:
+            connection.execute(better, {"gate": '{"better": true, "checks": []}', "version": version})
+
+
 def test_a_shadow_is_due_after_its_days_and_the_newest_goes_first(engine: Engine) -> None:
     register_candidates(engine, "a", "b", "c")
     promote(engine, "a")
+    call_better(engine, "b", "c")
     enshadow(engine, "c")
     enshadow(engine, "b")
     assert due(engine, 14) == []
     assert due(engine, 0) == ["b", "c"]
+
+
+def test_a_shadow_that_is_merely_not_worse_waits_for_a_person(engine: Engine) -> None:
+    register_candidates(engine, "a", "b")
+    promote(engine, "a")
+    enshadow(engine, "b")
+    assert due(engine, 0) == []
+
+
+def test_shadows_that_are_merely_not_worse_take_turns(engine: Engine) -> None:
+    register_candidates(engine, "a", "b", "c", "d")
+    promote(engine, "a")
+    call_better(engine, "b")
+    for version in "bcd":
+        enshadow(engine, version)
     with engine.begin() as connection:
-        assert registry.promote_due(connection, 14) is None
-        assert registry.promote_due(connection, 0) == "b"
-    assert states(engine) == {"a": "retired", "b": "champion", "c": "shadow"}
-    assert last_event(engine) == ("b", "shadow", "champion", "stence", "0 days in shadow are over")
+        assert registry.make_room(connection, "d", by="gate") == ["c"]
+    assert states(engine) == {"a": "champion", "b": "shadow", "c": "candidate", "d": "shadow"}
+    assert last_event(engine) == ("c", "shadow", "candidate", "gate", "d took its place in shadow")
+
+
+def test_a_look_is_a_verdict_of_the_gate(engine: Engine) -> None:
+    def days() -> float | None:
+        with engine.connect() as connection:
+            return registry.days_since_look(connection)
+
+    assert days() is None
+    register_candidates(engine, "a", "b")
+    long_ago = text(
+        "UPDATE models SET created_at = created_at - CAST(:age AS interval) WHERE version = :version"
+    )
+    with engine.begin() as connection:
+        connection.execute(long_ago, {"age": "30 days", "version": "a"})
+    assert days() == pytest.approx(30, abs=0.1)
+    call_better(engine, "b")
+    assert days() == pytest.approx(0, abs=0.1)
 
 
 def test_a_shadow_judged_against_an_earlier_champion_is_not_promoted_by_itself(engine: Engine) -> None:
     register_candidates(engine, "a", "b", "c")
     promote(engine, "a")
+    call_better(engine, "b")
     enshadow(engine, "b")
     promote(engine, "c")
     assert due(engine, 0) == []
@@ -236,10 +279,20 @@ def test_the_command_line_rejects(engine: Engine, stence_models: Callable[..., s
     assert states(engine) == {"a": "rejected"}
 
 
+def test_the_command_line_lets_candidates_take_turns_in_shadow(
+    engine: Engine, stence_models: Callable[..., str]
+) -> None:
+    register_candidates(engine, "a", "b")
+    arguments = ("--by", "ada", "--why", "the gate cannot tell")
+    assert stence_models("shadow", "a", *arguments) == "a is in shadow.\n"
+    assert stence_models("shadow", "b", *arguments) == "b is in shadow. Back to candidate: a.\n"
+    assert states(engine) == {"a": "candidate", "b": "shadow"}
+
+
 def test_the_command_line_promotes_and_rolls_back(engine: Engine, stence_models: Callable[..., str]) -> None:
     register_candidates(engine, "a", "b")
     assert stence_models("promote", "a", "--by", "ada", "--why", "first") == "a is champion.\n"
-    assert stence_models("promote", "b", "--by", "ada", "--why", "better") == "b is champion.\n"
+    assert stence_models("promote", "b", "--by", "ada", "--why", "better").endswith("b is champion.\n")
     assert stence_models("rollback", "--by", "bob", "--why", "worse") == "a is champion again.\n"
     assert stence_models("promote", "b", "--by", "ada", "--why", "better").startswith(
         "Error: Model version b is retired"

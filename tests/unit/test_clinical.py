@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from stence.fitting.clinical import Examples, fit_head
-from stence.models import ClinicalHead, clinical_values
+from stence.fitting.finetuning import first_encoder, first_model
+from stence.fitting.loop import TrainingHistory
+from stence.models import TARGET_NAMES, ClinicalHead, clinical_values
 from stence.models.clinical import AGE, SEX
 from stence.models.scorer import RiskScorer
 from stence.registry import Artefact, Manifest, scorer
 from stence.simulation.truth import auroc
+from stence.training import load_preset
+from stence.training.stages import FINETUNING, TrainingWorkspace
 from support.artefacts import make_artefact
 
 EFFECTS = np.array([0.9, 0.6])
@@ -145,6 +150,22 @@ def test_a_model_with_a_clinical_head_comes_back_from_its_files() -> None:
     found, alone = scored(same, ecgs, known), scored(make_artefact(), ecgs, known)
     assert (found[:3] != alone[:3]).any(axis=1).all()
     np.testing.assert_array_equal(found[3], alone[3])
+
+
+@pytest.mark.parametrize("age_and_sex", [True, False])
+def test_the_stages_of_a_retraining_keep_the_head(tmp_path: Path, age_and_sex: bool) -> None:
+    config = load_preset("small").model_copy(update={"age_and_sex": age_and_sex})
+    finetuning = config.finetuning
+    model = first_model(finetuning, first_encoder(finetuning), len(TARGET_NAMES))
+    if age_and_sex:
+        model.clinical = ClinicalHead()
+        model.clinical.coefficients[3, 0, 1] = 0.25
+    workspace = TrainingWorkspace(tmp_path, config)
+    workspace.keep(FINETUNING, model, TrainingHistory())
+    found = workspace.risk_model().clinical
+    assert (found is not None) == age_and_sex
+    if found is not None:
+        assert found.coefficients[3, 0].tolist() == [0.0, 0.25, 0.0, 0.0]
 
 
 def test_a_model_from_before_the_head_scores_as_before() -> None:

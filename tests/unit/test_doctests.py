@@ -13,11 +13,12 @@ import pytest
 
 PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring")
 WITH_EXAMPLES = {
-    "domain": "patients random_projection splits subgroups targets text thresholds urls windows",
+    "domain": "checks patients random_projection splits subgroups targets text thresholds urls windows",
     "ecg": "augmentation formats leads preprocessing profile quality reasons recording resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration coherence risk scorer segment_mil stence",
-    "evaluation": "bootstrap curves evaluate follow_up metrics predictions propensity watched",
+    "evaluation": "bootstrap curves evaluate follow_up metrics paired predictions propensity recalibration "
+    "watched",
     "scoring": "budget reading stage_timer summary",
 }
 MODULES = [
@@ -25,7 +26,7 @@ MODULES = [
     "stence.encoders",
     *(f"stence.{package}.{name}" for package, names in WITH_EXAMPLES.items() for name in names.split()),
 ]
-MIN_DOCSTRINGS = 77
+MIN_DOCSTRINGS = 83
 """Number of docstrings with an example. It only grows."""
 LIBRARY = ("stence.ecg", "stence.encoders", "stence.models")
 """Packages whose exported functions and classes all have an example, except for enumerations."""

@@ -1,10 +1,10 @@
-"""The gate between a challenger and the champion: what it lets through, and what it says otherwise."""
+"""The gate between a challenger and the champion: what it lets through, and what it cannot tell."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from stence.evaluation.bootstrap import resamples
+from stence.evaluation.metrics import BinaryPredictions, patient_shares, ranking
+from stence.evaluation.paired import Areas, areas
 from stence.evaluation.predictions import Predictions
+from stence.evaluation.recalibration import level, slope
 from stence.models import TARGET_NAMES, Threshold
-from stence.training.gate import Check, GateConfig, Verdict, judge
+from stence.training.gate import Check, GateConfig, Result, Verdict, judge, without_luck
+from stence.training.gate.discrimination import better, detectable, look_alpha, margin_of, not_worse
 
 PATIENTS = 800
 DECISIVE = TARGET_NAMES.index("stenosis_70")
@@ -54,16 +59,35 @@ def blurred(noise: float, seed: int = 4) -> Reals:
 
 
 CHAMPION = predictions(blurred(1.5))
+CONFIG = GateConfig()
+CASES = CHAMPION.labels[:, DECISIVE] == 1
 
 
 def verdict(challenger: Predictions, champion: Predictions | None = CHAMPION, **changes: Any) -> Verdict:
-    config = GateConfig(**({"resamples": 300} | changes))
-    return judge(challenger, champion, THRESHOLDS, config, learned_from=NOBODY)
+    days = changes.pop("days_since_look", None)
+    baseline = changes.pop("baseline", None)
+    return judge(
+        challenger,
+        champion,
+        THRESHOLDS,
+        GateConfig(**changes),
+        learned_from=NOBODY,
+        baseline=baseline,
+        days_since_look=days,
+    )
+
+
+def first(of: Predictions, count: int) -> Predictions:
+    return Predictions(*(getattr(of, name)[:count] for name in Predictions.__slots__))
+
+
+def named(found: Verdict, result: Result) -> set[str]:
+    return {check.name for check in found.checks if check.result is result}
 
 
 def failed(found: Verdict) -> set[str]:
-    assert found.passed == (not found.reasons)
-    return {check.name for check in found.checks if not check.passed}
+    assert (found.result is Result.FAILED) == bool(named(found, Result.FAILED))
+    return named(found, Result.FAILED)
 
 
 def check(found: Verdict, name: str) -> Check:
@@ -80,13 +104,19 @@ def number(of: Check, what: str) -> float:
 def test_a_better_challenger_passes_and_its_figures_are_told() -> None:
     found = verdict(predictions(blurred(0.7)))
     assert failed(found) == set()
+    assert found.passed
+    assert found.better
     assert found.text().startswith("passed the gate: ")
     assert "differs by +0.0" in found.text()
-    assert json.loads(json.dumps(found.as_json(), allow_nan=False))["passed"] is True
+    told = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert (told["passed"], told["result"], told["better"]) == (True, "passed", True)
 
 
-def test_the_champions_own_twin_passes() -> None:
-    assert verdict(CHAMPION).passed
+def test_the_champions_own_twin_is_not_worse_and_not_better() -> None:
+    found = verdict(CHAMPION)
+    assert found.passed
+    assert not found.better
+    assert check(found, "better than the champion").result is Result.CANNOT_TELL
 
 
 LOWER, UPPER = "interval # to", r"interval \S+ to #\)"
@@ -103,47 +133,159 @@ STEP = 0.002
             predictions(blurred(1.5, seed=9)),
             "AUROC against the champion",
             LOWER,
-            lambda bound, inside: {"auroc_margin": inside - bound},
+            lambda bound, inside: {"auroc_margin": (inside - bound,) * 2},
         ),
         (
-            predictions(3 * blurred(1.0)),
-            "calibration slope",
-            UPPER,
-            lambda bound, inside: {"calibration_slope": (bound - inside, 9)},
+            CHAMPION,
+            "subgroup women",
+            "at least #",
+            lambda bound, inside: {"subgroup_margin": inside - bound},
         ),
-        (
-            predictions(blurred(1.0) / 3),
-            "calibration slope",
-            LOWER,
-            lambda bound, inside: {"calibration_slope": (0, bound + inside)},
-        ),
-        (
-            predictions(blurred(1.0) - 0.6),
-            "calibration error",
-            "error #,",
-            lambda bound, inside: {"calibration_error": bound + inside, "calibration_margin": 1},
-        ),
-        (WORSE, "subgroup 60 to 69", UPPER, lambda bound, inside: {"subgroup_margin": inside - bound}),
-        (WORSE, "subgroup women", "AUROC #,", lambda bound, inside: {"subgroup_floor": bound - inside}),
+        (CHAMPION, "subgroup women", LOWER, lambda bound, inside: {"subgroup_floor": bound - inside}),
     ],
-    ids=["AUROC", "difference", "overconfident", "underconfident", "calibration", "subgroup", "floor"],
+    ids=["AUROC", "difference", "subgroup", "floor"],
 )
 def test_each_criterion_is_held_to_its_own_end_of_the_interval(
     challenger: Predictions, name: str, bound: str, limits: Any
 ) -> None:
     """Just inside its limit a challenger passes, just outside it does not."""
-    found = number(check(verdict(challenger, resamples=100), name), bound)
-    assert name not in failed(verdict(challenger, resamples=100, **limits(found, STEP)))
-    assert name in failed(verdict(challenger, resamples=100, **limits(found, -STEP)))
+    old = predictions(blurred(1.5, seed=11))
+    found = number(check(verdict(challenger, old), name), bound)
+    inside, outside = (verdict(challenger, old, **limits(found, step)) for step in (STEP, -STEP))
+    assert check(inside, name).result is Result.PASSED
+    assert check(outside, name).result is not Result.PASSED
 
 
-def test_the_champions_calibration_may_be_missed_by_the_margin() -> None:
-    challenger = predictions(blurred(1.0) - 0.6)
-    found = check(verdict(challenger, resamples=100), "calibration error")
-    margin = number(found, "error #,") - number(found, r"champion #\)")
-    for inside, missed in ((STEP, False), (-STEP, True)):
-        judged = verdict(challenger, resamples=100, calibration_margin=margin + inside)
-        assert ("calibration error" in failed(judged)) == missed
+@pytest.mark.parametrize(
+    ("logit", "name", "bound", "limits"),
+    [
+        (3 * blurred(1.0), "calibration slope", UPPER, lambda bound: {"slope_factors": (1 / bound, 9)}),
+        (blurred(1.0) / 3, "calibration slope", LOWER, lambda bound: {"slope_factors": (bound, 9)}),
+        (blurred(1.0) - 0.6, "calibration level", LOWER, lambda bound: {"odds_factors": (bound, 9)}),
+        (blurred(1.0) + 0.6, "calibration level", UPPER, lambda bound: {"odds_factors": (1 / bound, 9)}),
+    ],
+    ids=["overconfident", "underconfident", "too low", "too high"],
+)
+def test_calibration_fails_where_its_interval_leaves_what_is_tolerated(
+    logit: Reals, name: str, bound: str, limits: Any
+) -> None:
+    challenger = predictions(logit)
+    found = number(check(verdict(challenger), name), bound)
+    for moved, fails in ((0.995, False), (1.005, True)):
+        outward = found * moved if bound is UPPER else found / moved
+        assert (name in failed(verdict(challenger, **limits(outward)))) == fails
+
+
+def test_a_calibrated_challenger_passes_with_few_patients() -> None:
+    true = first(predictions(RISK), 100)
+    found = verdict(true, true)
+    assert check(found, "calibration level").result is Result.PASSED
+    assert check(found, "calibration slope").result is Result.PASSED
+
+
+def test_the_gate_says_how_likely_it_finds_odds_too_high() -> None:
+    few, many = (verdict(first(predictions(RISK), count), None) for count in (100, 800))
+    powers = [
+        int(re.search(r"too high are found with (\d+)%", check(each, "calibration level").finding)[1])  # type: ignore[index]
+        for each in (few, many)
+    ]
+    assert powers[0] < 60
+    assert powers[1] > 95
+
+
+def test_calibration_cannot_be_told_from_a_handful_of_patients() -> None:
+    """Odds too high and odds too low are both within the interval."""
+    rows = np.concatenate([np.flatnonzero(CASES)[:8], np.flatnonzero(~CASES)[:8]])
+    few = Predictions(*(getattr(CHAMPION, name)[rows] for name in Predictions.__slots__))
+    assert check(verdict(few, None), "calibration level").result is Result.CANNOT_TELL
+
+
+# --- not worse, and better ----------------------------------------------------------------------------------
+
+
+def test_a_small_loss_in_few_patients_is_neither_found_nor_ruled_out() -> None:
+    challenger, champion = (first(predictions(blurred(1.5, seed)), 120) for seed in (9, 4))
+    found = verdict(challenger, champion)
+    open_ = check(found, "AUROC against the champion")
+    assert open_.result is Result.CANNOT_TELL
+    assert "is found with 80% power, and an equal model passes in" in open_.finding
+    assert found.result is Result.CANNOT_TELL
+    assert open_.finding in found.reasons
+    assert found.text().startswith("left open by the gate: ")
+
+
+@pytest.mark.parametrize("error", [0.001, 0.0115, 0.03])
+def test_the_margin_is_what_the_sample_can_show_within_its_bounds(error: float) -> None:
+    low, high = CONFIG.auroc_margin
+    assert margin_of(error, CONFIG) == pytest.approx(min(max(2.926 * error, low), high), abs=1e-5)
+
+
+def test_a_loss_is_found_and_ruled_out_as_often_as_the_gate_says() -> None:
+    """Of differences drawn with the error that the gate knows; both at 95 %, one-sided."""
+    error, rng = 0.0115, np.random.default_rng(0)
+
+    def shares(true: float) -> dict[Result, float]:
+        results = [not_worse(d, error, CONFIG).result for d in rng.normal(true, error, 1000)]
+        return {result: results.count(result) / 1000 for result in Result}
+
+    assert shares(-detectable(error))[Result.FAILED] == pytest.approx(0.8, abs=0.05)
+    equal = shares(0.0)
+    assert equal[Result.PASSED] == pytest.approx(0.9, abs=0.03)
+    assert equal[Result.FAILED] == pytest.approx(0.05, abs=0.02)
+    assert shares(-0.05)[Result.PASSED] <= 0.01
+
+
+def test_better_needs_more_where_challengers_are_judged_every_week() -> None:
+    challenger = predictions(blurred(1.1))
+    assert verdict(challenger).better
+    weekly = verdict(challenger, days_since_look=1)
+    assert weekly.passed
+    assert not weekly.better
+    needed = [
+        number(check(each, "better than the champion"), "exceed #") for each in (verdict(challenger), weekly)
+    ]
+    assert needed[0] < needed[1]
+
+
+def test_a_year_of_looks_has_the_chance_of_error_of_a_year() -> None:
+    for days in (1, 7, 30, 90):
+        assert look_alpha(days, CONFIG) * 365 / days == pytest.approx(CONFIG.alpha_per_year)
+    assert look_alpha(1000, CONFIG) == look_alpha(None, CONFIG) == look_alpha(90, CONFIG)
+    assert look_alpha(0, CONFIG) == 0
+    assert better(0.4, 0.01, 0.0, CONFIG).result is Result.CANNOT_TELL
+
+
+def test_another_seed_of_the_same_training_is_not_better() -> None:
+    """With thousands of test patients a lucky seed is shown to be better, which is no reason to change."""
+    assert better(0.025, 0.001, 0.001, CONFIG).result is Result.CANNOT_TELL
+    assert better(0.025, 0.001, 0.001, GateConfig(retraining_sd=0)).result is Result.PASSED
+
+
+def test_luck_is_taken_off_an_auroc_that_was_selected() -> None:
+    found = Areas(np.array([0.80, 0.72]), 0.0004 * np.array([[1.0, 0.4], [0.4, 1.0]]))
+    shown = without_luck(found, CONFIG)
+    assert 0.76 < shown["value"] < 0.78
+    assert shown["lower"] < shown["value"] < shown["upper"]
+    equal = without_luck(replace(found, values=np.array([0.75, 0.75])), CONFIG)
+    assert equal["value"] == 0.75
+
+
+# --- a baseline ---------------------------------------------------------------------------------------------
+
+
+def test_a_challenger_must_beat_the_baseline_if_there_is_one() -> None:
+    name = "better than the baseline"
+    good, poor = predictions(blurred(0.7)), predictions(blurred(2.5))
+    assert check(verdict(good), name).finding == "there is no baseline to compare with"
+    assert check(verdict(good, baseline=poor), name).result is Result.PASSED
+    assert name in failed(verdict(poor, poor, baseline=good))
+    same = verdict(good, baseline=good)
+    assert check(same, name).result is Result.CANNOT_TELL
+    assert same.result is Result.CANNOT_TELL
+    assert not same.better
+
+
+# --- subgroups ----------------------------------------------------------------------------------------------
 
 
 def test_a_subgroup_that_is_not_served_is_rejected_though_the_champion_serves_it_no_better() -> None:
@@ -161,12 +303,33 @@ def test_a_subgroup_is_judged_from_so_many_patients_with_and_so_many_without() -
         for patients in (fewer, fewer + 1)
     ]
     assert women[0].startswith("women: AUROC")
-    assert women[1] == f"women: too few patients to judge ({ill.sum()} with, {(~ill).sum()} without)"
+    counted = f"({ill.sum()} with, {(~ill).sum()} without)"
+    assert women[1] == f"women: cannot be judged, too few patients {counted}"
+
+
+def test_a_subgroup_that_cannot_be_judged_did_not_pass_and_stops_nothing() -> None:
+    women = SEX == "F"
+    challenger = predictions(np.where(women, -RISK, RISK), sex=np.where(women & (AGE < 47), "F", ""))
+    found = verdict(challenger, None)
+    assert check(found, "subgroup women").result is Result.CANNOT_TELL
+    assert "too few patients" in check(found, "subgroup women").finding
+    assert verdict(predictions(RISK, sex=challenger.sex), None, alerts_per_1000=(1, 400)).passed
+
+
+def test_a_loss_in_a_subgroup_too_small_to_see_it_is_not_passed() -> None:
+    """The women are served worse, but they are 60."""
+    few = np.where((SEX == "F") & (np.cumsum(SEX == "F") > 60), "", SEX)
+    challenger = predictions(np.where(few == "F", blurred(2.5, seed=8), blurred(1.5)), sex=few)
+    champion = predictions(blurred(1.5), sex=few)
+    judged = check(verdict(challenger, champion), "subgroup women")
+    assert judged.result is Result.CANNOT_TELL
+    assert judged.finding.startswith("women: cannot be judged")
+    assert "the power to tell no loss from one of 0.05 is" in judged.finding
 
 
 def test_patients_are_counted_not_their_ecgs() -> None:
     several = predictions(blurred(1.5), patients=np.arange(PATIENTS) // 50)
-    assert "too few patients to judge" in check(verdict(several, None), "subgroup women").finding
+    assert "too few patients" in check(verdict(several, None), "subgroup women").finding
 
 
 def test_more_ecgs_of_the_same_patients_make_nothing_more_certain() -> None:
@@ -175,7 +338,7 @@ def test_more_ecgs_of_the_same_patients_make_nothing_more_certain() -> None:
         Predictions(*(getattr(CHAMPION, name)[rows] for name in Predictions.__slots__))
         for rows in (few, np.tile(few, 4))
     )
-    for name in ("AUROC", "calibration slope"):
+    for name in ("AUROC", "calibration level", "calibration slope", "subgroup men"):
         assert check(verdict(often, None), name) == check(verdict(once, None), name)
 
 
@@ -186,9 +349,8 @@ def test_a_subgroup_is_judged_by_the_ecgs_with_a_settled_label() -> None:
     counts = np.random.default_rng(7).uniform(0.1, 3, PATIENTS)
     some = predictions(blurred(1.0), labels=labels)
     rest = Predictions(*(getattr(some, name)[settled] for name in Predictions.__slots__))
-    config = GateConfig(resamples=100)
     whole, part = (
-        judge(each, None, THRESHOLDS, config, learned_from=NOBODY, counts=weights)
+        judge(each, None, THRESHOLDS, CONFIG, learned_from=NOBODY, counts=weights)
         for each, weights in ((some, counts), (rest, counts[settled]))
     )
     assert whole.checks[1:] == part.checks[1:]
@@ -198,9 +360,8 @@ def test_the_slope_is_judged_by_what_patients_count() -> None:
     """Of patients who count next to nothing it may be wrong."""
     women = SEX == "F"
     challenger = predictions(np.where(women, 4 * blurred(1.0), blurred(1.0)))
-    config = GateConfig(resamples=100)
     for counts, passes in ((None, False), (np.where(women, 1e-6, 1.0), True)):
-        found = judge(challenger, None, THRESHOLDS, config, learned_from=NOBODY, counts=counts)
+        found = judge(challenger, None, THRESHOLDS, CONFIG, learned_from=NOBODY, counts=counts)
         assert check(found, "calibration slope").passed == passes
 
 
@@ -208,11 +369,10 @@ def test_calibration_is_judged_by_what_patients_count() -> None:
     """One that is calibrated for everybody says too little of those who were sent, more often the ill."""
     counts = np.where(CHAMPION.labels[:, 1] == 1, 0.4, 1.6)
     everybody = predictions(blurred(0.7) - np.log(4))
-    config = GateConfig(resamples=300)
-    naive = judge(everybody, None, THRESHOLDS, config, learned_from=NOBODY)
-    weighted = judge(everybody, None, THRESHOLDS, config, learned_from=NOBODY, counts=counts)
-    assert "calibration error" in failed(naive)
-    assert "calibration error" not in failed(weighted)
+    naive = judge(everybody, None, THRESHOLDS, CONFIG, learned_from=NOBODY)
+    weighted = judge(everybody, None, THRESHOLDS, CONFIG, learned_from=NOBODY, counts=counts)
+    assert "calibration level" in failed(naive)
+    assert "calibration level" not in failed(weighted)
 
 
 def test_a_challenger_that_knows_nothing_is_rejected() -> None:
@@ -222,38 +382,32 @@ def test_a_challenger_that_knows_nothing_is_rejected() -> None:
 
 
 def test_a_worse_challenger_is_rejected_with_the_difference() -> None:
-    found = verdict(predictions(blurred(2.5)), subgroup_margin=0.2)
+    found = verdict(predictions(blurred(2.5)), subgroup_patients=PATIENTS)
     assert failed(found) == {"AUROC against the champion"}
     [reason] = found.reasons
     assert "stenosis_70 differs by -0." in reason
-    assert "must be above -0.01" in reason
+    assert "must be above -0.0" in reason
     assert found.text() == f"failed the gate: {reason}"
 
 
 def test_the_difference_is_paired_patient_by_patient() -> None:
     """A challenger a shade better everywhere passes, though either AUROC alone is uncertain by far more."""
     shade = predictions(0.98 * blurred(1.5) + 0.02 * RISK)
-    assert "AUROC against the champion" not in failed(verdict(shade))
+    found = check(verdict(shade, auroc_margin=(0.01, 0.01)), "AUROC against the champion")
+    assert found.result is Result.PASSED
 
 
 @pytest.mark.parametrize(
     ("logit", "checks"),
     [
-        (3 * blurred(1.0), {"calibration error", "calibration slope"}),
-        (blurred(1.0) - 1.5, {"calibration error", "workload"}),
+        (3 * blurred(1.0), {"calibration level", "calibration slope"}),
+        (blurred(1.0) - 1.5, {"calibration level", "workload"}),
     ],
     ids=["overconfident", "too low"],
 )
 def test_a_miscalibrated_challenger_is_rejected(logit: Reals, checks: set[str]) -> None:
     found = failed(verdict(predictions(logit), alerts_per_1000=(50, 600)))
     assert found == checks
-
-
-def test_a_calibration_worse_than_the_champions_is_rejected_though_it_is_below_the_ceiling() -> None:
-    # 0.6 in log odds are about a tenth in probability.
-    challenger = predictions(blurred(1.0) - 0.6)
-    assert failed(verdict(challenger, None)) == set()
-    assert failed(verdict(challenger)) == {"calibration error"}
 
 
 def test_a_challenger_that_fails_women_is_rejected_by_name() -> None:
@@ -265,18 +419,8 @@ def test_a_challenger_that_fails_women_is_rejected_by_name() -> None:
 
 
 def test_a_subgroup_served_clearly_worse_than_by_the_champion_is_rejected() -> None:
-    old = (AGE >= 60) & (AGE < 70)
-    challenger = predictions(np.where(old, blurred(4), RISK))
-    assert failed(verdict(challenger)) == {"subgroup 60 to 69"}
-    assert verdict(challenger, None).passed
-
-
-def test_a_subgroup_with_too_few_patients_is_not_judged_and_said_so() -> None:
-    women = SEX == "F"
-    challenger = predictions(np.where(women, -RISK, RISK), sex=np.where(women & (AGE < 47), "F", ""))
-    women_are = check(verdict(challenger, None), "subgroup women")
-    assert women_are.passed
-    assert "too few patients to judge" in women_are.finding
+    assert failed(verdict(WORSE)) == {"subgroup 60 to 69"}
+    assert verdict(WORSE, None).passed
 
 
 @pytest.mark.parametrize(("bounds", "passes"), [((1, 250), True), ((1, 50), False), ((300, 400), False)])
@@ -284,7 +428,7 @@ def test_the_workload_must_be_bearable(bounds: tuple[float, float], passes: bool
     found = verdict(predictions(blurred(0.7)), alerts_per_1000=bounds)
     assert failed(found) == (set() if passes else {"workload"})
     if not passes:
-        assert "alerts per 1,000 ECGs at the threshold" in found.reasons[0]
+        assert "alerts per 1,000 patients at the threshold" in found.reasons[0]
 
 
 def test_both_bounds_of_the_workload_may_be_reached() -> None:
@@ -296,16 +440,17 @@ def test_both_bounds_of_the_workload_may_be_reached() -> None:
         ((alerts + 1, 900), False),
         ((1, alerts - 1), False),
     ):
-        found = verdict(challenger, resamples=100, alerts_per_1000=bounds)
+        found = verdict(challenger, alerts_per_1000=bounds)
         assert failed(found) == (set() if passes else {"workload"})
 
 
 def test_a_challenger_that_learned_from_todays_test_patients_is_rejected() -> None:
     found = judge(
-        predictions(blurred(0.7)), CHAMPION, THRESHOLDS, GateConfig(), learned_from=np.array([7, 8, 9_999])
+        predictions(blurred(0.7)), CHAMPION, THRESHOLDS, CONFIG, learned_from=np.array([7, 8, 9_999])
     )
     assert failed(found) == {"unseen test patients"}
     assert found.reasons == ["2 of 800 test patients were used to train, choose or calibrate it"]
+    assert not found.better
 
 
 def test_without_a_case_nothing_passes() -> None:
@@ -313,17 +458,60 @@ def test_without_a_case_nothing_passes() -> None:
     assert "AUROC" in failed(verdict(challenger, None))
 
 
-def test_other_patients_than_the_champions_are_refused() -> None:
+@pytest.mark.parametrize("role", ["champion", "baseline"])
+def test_other_patients_than_the_champions_are_refused(role: str) -> None:
     other = predictions(blurred(0.7), patients=np.arange(PATIENTS) + 1)
     with pytest.raises(ValueError, match="the same ECGs"):
-        verdict(other)
+        verdict(CHAMPION, **{role: other})
 
 
-def test_the_auroc_difference_is_that_of_the_two_models() -> None:
-    from stence.evaluation.metrics import auroc
+def test_bounds_in_the_wrong_order_are_refused() -> None:
+    with pytest.raises(ValueError, match="the first value must not exceed the second, got 2, 1"):
+        GateConfig(odds_factors=(2, 1))
 
-    challenger = predictions(blurred(0.7))
-    areas = [auroc(m.probabilities[:, DECISIVE], m.labels[:, DECISIVE]) for m in (challenger, CHAMPION)]
-    found = check(verdict(challenger), "AUROC against the champion")
-    assert f"differs by {areas[0] - areas[1]:+.3f}" in found.finding
-    assert not any(math.isnan(area) for area in areas)
+
+# --- standard errors ----------------------------------------------------------------------------------------
+
+
+def clustered(seed: int, patients: int = 150) -> tuple[list[BinaryPredictions], NDArray[np.int64]]:
+    """Two models on patients with one to five ECGs each, that resemble each other; labels are by study."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), rng.integers(1, 6, patients))
+    risk = rng.normal(size=patients)[owner]
+    label = (rng.uniform(size=len(owner)) < expit(risk)).astype(np.float32)
+    shares = patient_shares(owner)
+    own = rng.normal(size=(2, patients))[:, owner]
+    return [
+        BinaryPredictions(expit(risk + 1.5 * noise + 0.3 * rng.normal(size=len(owner))), label, 0.5, shares)
+        for noise in own
+    ], owner
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_error_of_a_difference_is_that_of_the_bootstrap_over_patients(seed: int) -> None:
+    models, owner = clustered(seed)
+    found = areas(models, owner)
+    drawn = np.stack(
+        [np.concatenate([ranking(model, block)[0] for block in resamples(owner, 800)]) for model in models]
+    )
+    difference, error = found.contrast([1, -1])
+    once = [float(ranking(model, np.ones((1, len(owner))))[0][0]) for model in models]
+    assert difference == pytest.approx(once[0] - once[1])
+    assert error == pytest.approx(np.std(drawn[0] - drawn[1]), rel=0.12)
+    assert np.sqrt(found.covariance[0, 0]) == pytest.approx(np.std(drawn[0]), rel=0.12)
+
+
+def test_the_errors_of_calibration_hold_for_several_ecgs_a_patient() -> None:
+    """Of 300 samples of a calibrated model about 95 % have the truth in their interval."""
+    held = np.zeros(2)
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        owner = np.repeat(np.arange(120), 3)
+        risk = rng.normal(size=120)
+        label = (rng.uniform(size=120) < expit(risk)).astype(np.float32)[owner]
+        case = BinaryPredictions(expit(risk[owner]), label, 0.5, patient_shares(owner))
+        for i, (estimate, truth) in enumerate(((level(case, owner), 0.0), (slope(case, owner), 1.0))):
+            low, high = estimate.interval()
+            held[i] += low <= truth <= high
+    assert (held / 300 > 0.91).all()
+    assert (held / 300 < 0.985).all()

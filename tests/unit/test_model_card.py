@@ -42,6 +42,7 @@ METRICS = {
         "patients": 321,
         "cases": 123,
         "auroc": measured(0.7012, 0.6511, 0.7519),
+        "auroc_measured": measured(0.7251, 0.6801, 0.7699),
         "alerts_per_1000": measured(97.2, 70.1, 120.4),
         "subgroups": {
             "women": {"ecgs": 167, "patients": 160, "cases": 49, "auroc": measured(0.6897, 0.6, 0.77)},
@@ -74,9 +75,12 @@ METRICS = {
 }
 GATE = {
     "passed": False,
+    "result": "failed",
+    "better": False,
     "champion": "model-6",
     "checks": [
-        {"name": "workload", "passed": False, "finding": "400 alerts per 1,000 ECGs, must be within 250"}
+        {"name": "workload", "result": "failed", "finding": "400 alerts per 1,000 patients, not within 250"},
+        {"name": "subgroup women", "result": "cannot tell", "finding": "women: cannot be judged"},
     ],
 }
 
@@ -115,8 +119,10 @@ def predicted(count: int = 400) -> BinaryPredictions:
         "| target (78 studies) | AUROC |",
         "| RCA | 0.823 |",
         "| segment 13 | – |",
-        "Verdict: **failed**, compared with model-6.",
-        "400 alerts per 1,000 ECGs, must be within 250",
+        "Verdict: **failed**, compared with model-6; not shown to be better.",
+        "| workload | **failed** | 400 alerts per 1,000 patients, not within 250 |",
+        "| subgroup women | **cannot tell** | women: cannot be judged |",
+        "measured on the test patients it is 0.725 (0.680 to 0.770), which is partly luck",
         "| stenosis_70 | 0.4321 | at most 100 alerts |",
         "0" * 64,
     ],

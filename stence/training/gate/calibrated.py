@@ -32,14 +32,15 @@ def calibrated(
         f"{wrong:g} times too high are found with {_power(odds, log(tolerated), log(wrong)):.0%} power",
     )
     line = slope(predicted, patients)
-    low, high = line.interval()
+    logs = _in_logs(line)
+    low, high = map(exp, logs.interval()) if isfinite(logs.value) else (np.nan, np.nan)
     tolerated, wrong = config.slope_factors
     yield Check(
         "calibration slope",
-        _judged(_in_logs(line), log(tolerated), log(wrong)),
+        _judged(logs, log(tolerated), log(wrong)),
         f"calibration slope {line.value:.2f} (95 % interval {low:.2f} to {high:.2f}), must reach into "
         f"{1 / tolerated:.2f} to {tolerated:.2f}; a slope of {1 / wrong:.2g} is found with "
-        f"{_power(_in_logs(line), log(tolerated), log(wrong)):.0%} power",
+        f"{_power(logs, log(tolerated), log(wrong)):.0%} power",
     )
 
 

@@ -14,8 +14,9 @@ from stence.training.gate.config import GateConfig
 CERTAIN = 1.645
 """Standard errors of a one-sided bound of 95 %."""
 POWER = 0.8
-EQUAL_PASSES = 0.9
-"""Chance of an equal model to be shown not worse, for which the margin is chosen."""
+TO_POWER = float(norm.ppf(POWER))
+EQUAL_PASSES = float(norm.ppf(0.9))
+"""Standard errors for which 9 of 10 equal models are shown to be not worse."""
 YEAR = 365.0
 
 
@@ -40,7 +41,7 @@ def margin_of(error: float, config: GateConfig) -> float:
     (0.034, 0.05)
     """
     low, high = config.auroc_margin
-    return min(max((CERTAIN + float(norm.ppf(EQUAL_PASSES))) * error, low), high)
+    return min(max((CERTAIN + EQUAL_PASSES) * error, low), high)
 
 
 def not_worse(difference: float, error: float, config: GateConfig) -> Check:
@@ -76,10 +77,13 @@ def look_alpha(days_since_look: float | None, config: GateConfig) -> float:
 
 
 def better(difference: float, error: float, alpha: float, config: GateConfig) -> Check:
-    """Check that a challenger is better than the champion: by more than chance and another seed explain."""
-    spread = float((error**2 + config.retraining_sd**2) ** 0.5)
+    """Check that a challenger is better than the champion: by more than chance and another seed explain.
+
+    Both models are one seed of many, so their true difference has twice the variance of a retraining.
+    """
+    spread = float((error**2 + 2 * config.retraining_sd**2) ** 0.5)
     needed = float(norm.isf(alpha)) * spread if alpha > 0 else float("inf")
-    found = needed + float(norm.ppf(POWER)) * error
+    found = needed + TO_POWER * error
     return Check(
         "better than the champion",
         Result.PASSED if difference > needed else Result.CANNOT_TELL,
@@ -110,7 +114,7 @@ def detectable(error: float) -> float:
     >>> round(detectable(0.0115), 4)
     0.0294
     """
-    without = (CERTAIN + float(norm.ppf(POWER))) * error
+    without = (CERTAIN + TO_POWER) * error
     return without / (1 - without) if without < 1 else float("inf")
 
 

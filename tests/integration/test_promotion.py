@@ -1,0 +1,113 @@
+"""A shadow takes the champion's place: after its days, and only if what it did in shadow speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import Engine, select, text
+
+from stence.cli import main
+from stence.database.tables import model_events, models
+from stence.domain.checks import Result
+from stence.settings import Settings
+from stence.training.promotion import evidence, promote_due
+from support.environment import set_environment
+from support.routine import Routine
+
+MANIFEST = (
+    '{"thresholds": {"stenosis_70": {"value": 0.6, "rule": "r"}}, "gate": {"better": true, "checks": []}}'
+)
+
+
+def like(scores: np.ndarray) -> np.ndarray:
+    return np.clip(scores + np.random.default_rng(0).normal(0, 0.02, scores.shape), 0, 1)
+
+
+def shuffled(scores: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).permutation(scores)
+
+
+def hospital(engine: Engine, draw: Callable[[Any], Any]) -> None:
+    """A day of ECGs scored by the champion, and by a shadow whose scores ``draw`` makes of the champion's."""
+    routine = Routine(engine)
+    routine.crown("old")
+    routine.write(0)
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest)"
+            " VALUES ('new', 'shadow', 'f', 's', 'p1', :manifest)",
+            "INSERT INTO model_events (version, from_state, to_state, changed_by, reason)"
+            " VALUES ('new', 'candidate', 'shadow', 'gate', 'passed')",
+        ):
+            connection.execute(text(statement), {"manifest": MANIFEST} if ":manifest" in statement else {})
+    routine.version = "new"
+    routine.rescore("old", 0, 1, draw)
+
+
+def champion(engine: Engine) -> str:
+    with engine.connect() as connection:
+        return str(connection.scalar(select(models.c.version).where(models.c.state == "champion")))
+
+
+def last_reason(engine: Engine) -> str:
+    with engine.connect() as connection:
+        newest = select(model_events.c.reason).order_by(model_events.c.id.desc()).limit(1)
+        return str(connection.scalar(newest))
+
+
+def test_a_better_shadow_is_promoted_with_its_evidence(engine: Engine) -> None:
+    hospital(engine, like)
+    with engine.begin() as connection:
+        assert promote_due(connection, 1) == []
+        [attempt] = promote_due(connection, 0)
+    assert attempt.promoted
+    assert champion(engine) == "new"
+    assert "passed shadow: rank correlation of the risks of " in last_reason(engine)
+
+
+def test_a_shadow_that_shuffles_patients_is_not_promoted_and_the_reason_is_told(engine: Engine) -> None:
+    hospital(engine, shuffled)
+    with engine.begin() as connection:
+        [attempt] = promote_due(connection, 0)
+    assert not attempt.promoted
+    assert champion(engine) == "old"
+    assert attempt.evidence.text("shadow").startswith("failed shadow: rank correlation of the risks")
+
+
+def test_outcomes_are_studies_that_were_not_known_when_the_shadow_scored(engine: Engine) -> None:
+    hospital(engine, like)
+    known = text("UPDATE cath_studies SET first_seen_at = :at")
+    for at, count in (("2020-01-01Z", 0), ("2099-01-01Z", None)):
+        with engine.begin() as connection:
+            connection.execute(known, {"at": at})
+            found = evidence(connection, "new").checks[-1]
+            studies = connection.scalar(text("SELECT count(*) FROM cath_studies"))
+        assert found.name == "first outcomes"
+        numbers = [int(word) for word in found.finding.split() if word.isdigit()]
+        assert sum(numbers[:2]) == (0 if count == 0 else studies) or "referred patients" in found.finding
+
+
+def test_a_person_sees_the_evidence_and_it_is_kept_with_the_reason(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital(engine, shuffled)
+    set_environment(monkeypatch, settings)
+    command = ["models", "promote", "new", "--by", "ada", "--why", "the old one is broken"]
+    done = CliRunner().invoke(main, command, env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    assert "agreement with the champion" in done.output
+    assert "new is champion." in done.output
+    assert last_reason(engine).startswith("the old one is broken (failed shadow: rank correlation")
+
+
+def test_a_candidate_that_never_scored_has_no_evidence(engine: Engine) -> None:
+    hospital(engine, like)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM scores WHERE model_version = 'new'"))
+        found = evidence(connection, "new")
+        assert found.result is Result.CANNOT_TELL
+        assert evidence(connection, "old").reasons == ["there is no champion to compare with"]
