@@ -15,7 +15,7 @@ from stence.domain.splits import Split
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import Recipe
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the files in a training's folder. A folder of another layout is not resumed."""
 
 
