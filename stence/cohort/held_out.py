@@ -91,7 +91,8 @@ def _after_cut(plan: Plan, option: TemporalSplit, zone: ZoneInfo) -> Plan:
     if not moved:
         newest = f"the newest is of {max(last.values()):%Y-%m-%d}" if last else "there is no study"
         raise StenceError(
-            f"split: no study is of {cut:%Y-%m-%d} or later, {newest}. Choose an earlier cut, or newest: a share."
+            f"split: no study is of {cut:%Y-%m-%d} or later, {newest}. Choose an earlier cut, or newest: a "
+            "share of the patients."
         )
     return _moved(plan, HeldOut("temporal", cut=cut), moved)
 
@@ -100,8 +101,8 @@ def _at_sites(plan: Plan, option: SiteSplit, found: set[str]) -> Plan:
     moved = found & {study.patient_id for study in plan.studies}
     if not moved:
         raise StenceError(
-            f"split: no patient with a cath study has an ECG at {', '.join(option.sites)}. Sites are named as in "
-            "the column site of record_list.csv, or as ECG files name them."
+            f"split: no patient with a cath study has an ECG at {', '.join(option.sites)}. Sites are named as "
+            "in the column site of record_list.csv, or as ECG files name them."
         )
     return _moved(plan, HeldOut("site", sites=option.sites), moved)
 

@@ -82,11 +82,13 @@ def check_size(cohort: Cohort, config: SupervisedConfig) -> None:
     counted = ", ".join(f"{split} {cases} + {controls}" for split, (cases, controls) in found.items())
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(cohort.left_out.items()))
     moved = cohort.held_out.get("moved", 0)
-    hint = f" The option split moved {moved} patients into test: choose a later cut or fewer sites." * (moved > 0)
+    hint = f" The option split moved {moved} patients into test: choose a later cut or fewer sites." * (
+        moved > 0
+    )
     raise StenceError(
         f"Too few labelled patients to train on: each split needs at least {MIN_PATIENTS} patients with "
         f"and {MIN_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG in "
-        f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}.{hint}"
+        f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}.{hint if moved else ''}"
     )
 
 
