@@ -101,8 +101,8 @@ def _at_sites(plan: Plan, option: SiteSplit, found: set[str]) -> Plan:
     moved = found & {study.patient_id for study in plan.studies}
     if not moved:
         raise StenceError(
-            f"split: no patient with a cath study has an ECG at {', '.join(option.sites)}. Sites are named as "
-            "in the column site of record_list.csv, or as ECG files name them."
+            f"split: no patient with a cath study has an ECG at {', '.join(option.sites)}. Sites are named "
+            "as in the column site of record_list.csv, or as ECG files name them."
         )
     return _moved(plan, HeldOut("site", sites=option.sites), moved)
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from stence.cohort.ready import FeatureSet, ReadyView, ready_views
 from stence.database import queries
 from stence.database.outage import transact
-from stence.domain.splits import HeldOut
+from stence.domain.splits import NOTHING_HELD_OUT, HeldOut
 from stence.errors import StenceError
 from stence.ingest.patients import NOT_MERGED, Patients, load_patients
 from stence.ingest.report_tables import import_reports
@@ -94,7 +94,7 @@ class Plan:
     features: FeatureSet | None = None
     views: tuple[ReadyView, ...] = ()
     patients: Patients = NOT_MERGED
-    held_out: HeldOut = HeldOut()
+    held_out: HeldOut = NOTHING_HELD_OUT
 
     @property
     def fingerprint(self) -> str:

@@ -39,8 +39,8 @@ SHARES: Mapping[Split, float] = MappingProxyType(
 class HeldOut:
     """What a training held out besides the test patients by hash; ``moved`` is the number of patients.
 
-    ``kind`` is patient (nothing more), temporal (patients with a study from ``cut`` on) or site (patients with
-    an ECG at one of ``sites``).
+    ``kind`` is patient (nothing more), temporal (patients with a study from ``cut`` on) or site (patients
+    with an ECG at one of ``sites``).
 
     >>> HeldOut("site", sites=("ward 3",), moved=12).summary
     {'kind': 'site', 'sites': ['ward 3'], 'moved': 12}
@@ -68,6 +68,9 @@ class HeldOut:
             tuple(summary.get("sites", ())),
             summary.get("moved", 0),
         )
+
+
+NOTHING_HELD_OUT = HeldOut()
 
 
 def split_of(patient_id: str) -> Split:

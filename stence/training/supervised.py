@@ -88,7 +88,8 @@ def check_size(cohort: Cohort, config: SupervisedConfig) -> None:
     raise StenceError(
         f"Too few labelled patients to train on: each split needs at least {MIN_PATIENTS} patients with "
         f"and {MIN_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG in "
-        f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}.{hint if moved else ''}"
+        f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}."
+        + (hint if moved else "")
     )
 
 

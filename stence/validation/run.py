@@ -132,7 +132,7 @@ def _figures(
             "ecgs": asdict(gathered.ecgs),
             "patients": asdict(gathered.patients),
             "reports": {name: n for name, n in sorted(plan.left_out.items()) if not name.startswith("ecg_")},
-            "new_patients": int(len(set(gathered.predictions.patients[gathered.new].tolist()))),
+            "new_patients": len(set(gathered.predictions.patients[gathered.new].tolist())),
         },
         "missing": measuring.missing(gathered),
         "characteristics": measuring.characteristics(gathered),

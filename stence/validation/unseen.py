@@ -1,11 +1,11 @@
 """Which patients a frozen model did not learn from.
 
 A model stores no patient, so it is inferred, on the safe side. A training uses the studies that are known
-when the model is made (``created_at`` of its manifest), and the split of each patient. A patient may have been
-learned from if the split is not test and a study was performed, or first reported here, before the model was
-made. Of a training with held-out patients (``split`` in ``training_run``) these are unseen too: with a temporal
-split those without a study before the cut, with a site split those with an ECG at a held-out site in a file
-known by then.
+when the model is made (``created_at`` of its manifest), and the split of each patient. A patient may have
+been learned from if the split is not test and a study was performed, or first reported here, before the
+model was made. Of a training with held-out patients (``split`` in ``training_run``) these are unseen too:
+with a temporal split those without a study before the cut, with a site split those with an ECG at a held-out
+site in a file known by then.
 """
 
 from __future__ import annotations
