@@ -29,20 +29,21 @@ def register(
     settings: Settings,
     made_at: datetime = MADE,
     by: str = "test",
+    name: str = "tiny-1",
     **run: Any,
 ) -> str:
     """Publish and register an untrained model made at a time; return its version. ``run``: training_run."""
-    made = make_artefact()
+    made = make_artefact(name)
     changes = {"created_at": made_at, "metrics": CARD, "training_run": run}
     artefact = Artefact(made.manifest.model_copy(update=changes), made.weights)
     folder = registry.publish(store, settings.model_prefix, artefact)
     with engine.begin() as connection:
         registry.register(connection, folder, artefact, by=by, why="test")
-    return artefact.manifest.model_version
+    return name
 
 
 class Hospital(ToyHospital):
-    """Patients with ECGs at times and sites of their own; ``write`` puts manifest and reports into the store."""
+    """Patients with ECGs at times and sites of their own."""
 
     def __init__(self, store: ObjectStore) -> None:
         super().__init__(store, patients=0)
