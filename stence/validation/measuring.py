@@ -170,10 +170,14 @@ def _figures(of_target: TargetPredictions, patients: NDArray[np.int64], config: 
         counts = {"ecgs": len(own), "patients": len(np.unique(own)), "cases": int(predicted.label.sum())}
         return counts | people | {"cannot_tell": why}
     count = config.bootstrap_resamples
-    return measured(predicted, own, count) | people | {"observed_to_expected": _ratio(predicted, own, count)}
+    return (
+        measured(predicted, own, count)
+        | people
+        | {"observed_to_expected": observed_to_expected(predicted, own, count)}
+    )
 
 
-def _ratio(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> Json:
+def observed_to_expected(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> Json:
     """Return the share of cases over the mean predicted risk."""
     drawn = [_ratios(predicted, draws) for draws in resamples(patients, count)]
     return interval(float(_ratios(predicted, np.ones((1, len(patients))))[0]), np.concatenate(drawn))
