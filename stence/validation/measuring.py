@@ -27,6 +27,8 @@ DECISIVE_COLUMN = TARGET_NAMES.index(DECISIVE)
 
 NET_BENEFIT_AT = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Threshold probabilities of the decision curve's table, beside the model's own threshold."""
+Z = 1.959964
+"""Quantile of the normal distribution for 95 %."""
 MIN_BIN_PATIENTS = 5
 """A bin of the calibration curve with fewer patients has counts only."""
 
@@ -58,27 +60,44 @@ def decisive(
     return of_target.predicted, gathered.predictions.patients[of_target.rows]
 
 
-def calibration_curve(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> list[Json]:
+def calibration_curve(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> list[Json]:
     """Return each tenth of the probabilities that is not empty: mean risk, share of cases with interval."""
-    members = in_bins(predicted)
-    observed = _resampled_shares(predicted, members, resamples(patients, count))
-    weights = predicted.weights
+    members, weights = in_bins(predicted) > 0, predicted.weights
     bins = []
     for number in np.flatnonzero(members.any(axis=0)):
-        own = members[:, number] > 0
+        own = members[:, number]
         people = len(np.unique(patients[own]))
-        share = float(np.average(predicted.label[own], weights=weights[own]))
-        drawn = observed[:, number] if people >= MIN_BIN_PATIENTS else np.empty(0)
+        found = share(predicted.label[own], weights[own], patients[own])
         bins.append(
             {
                 "from": round(number / 10, 1),
                 "ecgs": int(own.sum()),
                 "patients": people,
                 "predicted": round(float(np.average(predicted.probability[own], weights=weights[own])), 4),
-                "observed": interval(share, drawn),
+                "observed": found if people >= MIN_BIN_PATIENTS else dict.fromkeys(found),
             }
         )
     return bins
+
+
+def share(values: NDArray[np.floating], weights: NDArray[np.float64], patients: NDArray[np.int64]) -> Json:
+    """Return a weighted share of ECGs (n,) with Wilson's interval (1927) at the effective number of patients.
+
+    A bootstrap of a share of 0 or 1 has an interval without width.
+
+    >>> share(np.array([1.0, 1.0, 1.0]), np.array([0.5, 0.5, 1.0]), np.array([1, 1, 2]))
+    {'value': 1.0, 'lower': 0.3424, 'upper': 1.0}
+    """
+    _, of = np.unique(patients, return_inverse=True)
+    each = np.bincount(of, weights)
+    if not each.sum():
+        return dict.fromkeys(("value", "lower", "upper"))
+    value = float(np.average(values, weights=weights))
+    effective = float(each.sum() ** 2 / (each**2).sum())
+    middle = (value + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
+    half = Z * (value * (1 - value) / effective + (Z / (2 * effective)) ** 2) ** 0.5 / (1 + Z**2 / effective)
+    lower, upper = max(middle - half, 0.0), min(middle + half, 1.0)
+    return {"value": round(value, 4), "lower": round(lower, 4), "upper": round(upper, 4)}
 
 
 def net_benefit(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> list[Json]:
@@ -170,11 +189,23 @@ def _figures(of_target: TargetPredictions, patients: NDArray[np.int64], config: 
         counts = {"ecgs": len(own), "patients": len(np.unique(own)), "cases": int(predicted.label.sum())}
         return counts | people | {"cannot_tell": why}
     count = config.bootstrap_resamples
-    return (
-        measured(predicted, own, count)
-        | people
-        | {"observed_to_expected": observed_to_expected(predicted, own, count)}
-    )
+    expected = {"observed_to_expected": observed_to_expected(predicted, own, count)}
+    return measured(predicted, own, count) | shares(predicted, own) | expected | people
+
+
+def shares(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Json:
+    """Return the figures that are shares, each of some of the ECGs."""
+    flagged, case = predicted.flagged, predicted.label == 1
+    among = {
+        "prevalence": (case, np.full(len(case), True)),
+        "sensitivity": (flagged, case),
+        "specificity": (~flagged, ~case),
+        "positive_predictive_value": (case, flagged),
+    }
+    return {
+        name: share(values[own].astype(float), predicted.weights[own], patients[own])
+        for name, (values, own) in among.items()
+    }
 
 
 def observed_to_expected(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> Json:
@@ -186,17 +217,6 @@ def observed_to_expected(predicted: BinaryPredictions, patients: NDArray[np.int6
 def _ratios(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = draws * predicted.weights
     return ratio(weights @ predicted.label, weights @ predicted.probability)
-
-
-def _resampled_shares(
-    predicted: BinaryPredictions, members: NDArray[np.float64], draws: Iterator[NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Return the share of cases in each bin and resample (r, bins); NaN where a bin is empty."""
-    blocks = [np.empty((0, members.shape[1]))]
-    for block in draws:
-        weights = block * predicted.weights
-        blocks.append(ratio((weights * predicted.label) @ members, weights @ members))
-    return np.concatenate(blocks)
 
 
 def _net_benefits(

@@ -143,7 +143,7 @@ def _figures(
     }
     if "cannot_tell" not in figures["targets"][DECISIVE]:
         predicted, patients = measuring.decisive(gathered, thresholds)
-        figures["calibration_curve"] = measuring.calibration_curve(predicted, patients, count)
+        figures["calibration_curve"] = measuring.calibration_curve(predicted, patients)
         figures["net_benefit"] = measuring.net_benefit(predicted, patients, count)
     return figures
 

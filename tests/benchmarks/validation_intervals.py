@@ -17,16 +17,10 @@ from numpy.typing import NDArray
 
 from stence.evaluation.evaluate import measured
 from stence.evaluation.metrics import BinaryPredictions, binary_metrics, patient_shares
-from stence.validation.measuring import calibration_curve, net_benefit, observed_to_expected
+from stence.validation.measuring import calibration_curve, net_benefit, observed_to_expected, shares
 
-SHOWN = (
-    "auroc",
-    "calibration_slope",
-    "calibration_intercept",
-    "sensitivity",
-    "positive_predictive_value",
-    "brier",
-)
+SHOWN = ("auroc", "calibration_slope", "calibration_intercept", "brier")
+SHARES = ("sensitivity", "positive_predictive_value")
 THRESHOLD = 0.5
 PREVALENCE = 0.33
 
@@ -55,7 +49,7 @@ def truth() -> dict[str, float]:
     own = next(row for row in net_benefit(predicted, patients, 1) if row["own"])
     curve = {
         f"curve from {each['from']}": each["observed"]["value"]
-        for each in calibration_curve(predicted, patients, 1)
+        for each in calibration_curve(predicted, patients)
     }
     expected = float(predicted.label @ predicted.weights / (predicted.probability @ predicted.weights))
     return (
@@ -69,9 +63,12 @@ def intervals(
     """All intervals that a report has of a target."""
     found = measured(predicted, patients, resamples)
     own = next(row for row in net_benefit(predicted, patients, resamples) if row["own"])
-    curve = calibration_curve(predicted, patients, resamples)
+    curve = calibration_curve(predicted, patients)
+    wilson = shares(predicted, patients)
     return (
         {name: found[name] for name in SHOWN}
+        | {f"{name}, bootstrap": found[name] for name in SHARES}
+        | {name: wilson[name] for name in SHARES}
         | {"O/E": observed_to_expected(predicted, patients, resamples)}
         | {"net benefit": own["model"], "gain": own["gain"]}
         | {f"curve from {each['from']}": each["observed"] for each in curve}
@@ -89,7 +86,7 @@ def coverage(cases: int, repetitions: int, resamples: int, *, by_ecg: bool) -> d
         for name, each in intervals(predicted, patients, resamples).items():
             if each["value"] is not None:
                 key = "curve" if name.startswith("curve") else name
-                held[key].append(each["lower"] <= real[name] <= each["upper"])
+                held[key].append(each["lower"] <= real[name.removesuffix(", bootstrap")] <= each["upper"])
     return {name: float(np.mean(found)) for name, found in held.items()}
 
 

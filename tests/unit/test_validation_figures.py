@@ -116,7 +116,7 @@ def test_net_benefit_and_curve_count_patients_not_ecgs() -> None:
     predicted = BinaryPredictions(risk, label, 0.5, patient_shares(patients))
     own = next(row for row in net_benefit(predicted, patients, 100) if row["own"])
     assert own["model"]["value"] == 0.5
-    curve = calibration_curve(predicted, patients, 100)
+    curve = calibration_curve(predicted, patients)
     assert [(each["from"], each["ecgs"], each["patients"]) for each in curve] == [(0.1, 1, 1), (0.8, 3, 1)]
     assert curve[0]["observed"]["value"] is None, "a point of one patient is not shown"
 
@@ -125,8 +125,14 @@ def test_the_curve_holds_the_truth_of_a_calibrated_model() -> None:
     rng = np.random.default_rng(0)
     risk = rng.uniform(size=4000)
     predicted = BinaryPredictions(risk, (rng.uniform(size=4000) < risk).astype(np.float32), 0.5)
-    for each in calibration_curve(predicted, np.arange(4000), 200):
+    for each in calibration_curve(predicted, np.arange(4000)):
         assert each["observed"]["lower"] < each["predicted"] < each["observed"]["upper"]
+
+
+def test_a_share_of_all_has_an_interval_with_width() -> None:
+    found = targets(gathered([0.9] * 20 + [0.1] * 20, [1] * 20 + [0] * 20), THRESHOLDS, CONFIG)["stenosis_70"]
+    assert found["sensitivity"] == {"value": 1.0, "lower": 0.8389, "upper": 1.0}  # 20 of 20, Wilson
+    assert found["positive_predictive_value"] == found["specificity"] == found["sensitivity"]
 
 
 def test_missing_values_and_characteristics_are_counted() -> None:
