@@ -61,8 +61,8 @@ def predict(scorer: RiskScorer, part: Part) -> Predictions:
 
     Raises ValueError if the ECGs were preprocessed with another number of windows than the model's.
     """
-    batches = [part.rows[start : start + BATCH] for start in range(0, len(part), BATCH)]
-    scored = [scorer.score(part.signals[rows]) for rows in batches]
+    batches = [slice(start, start + BATCH) for start in range(0, len(part), BATCH)]
+    scored = [scorer.score(part.signals[part.rows[batch]], part.clinical[batch]) for batch in batches]
     return Predictions.of(part, np.concatenate([np.empty((0, len(TARGET_NAMES))), *scored]))
 
 

@@ -121,6 +121,7 @@ def _figures(
             "manifest_sha256": found.sha256,
             "made_at": manifest.created_at.isoformat(timespec="seconds"),
             "encoder": manifest.architecture.encoder,
+            "clinical": manifest.architecture.clinical,
             "preprocessing": manifest.preprocessing.version,
             "thresholds": {name: asdict(each) for name, each in thresholds.items()},
             "split": manifest.training_run.get("split", {}),
