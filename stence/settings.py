@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     model_prefix: str = Field("models/", description="Prefix of model artefacts in the store.")
     card_prefix: str = Field("cards/", description="Prefix of model cards in the store.")
     training_prefix: str = Field("training/", description="Prefix of teachers and pretrained pairs.")
+    validation_prefix: str = Field("validation/", description="Prefix of reports of validations.")
     study_prefix: str = Field("studies/", description="Prefix of the results of studies.")
     task_prefix: str = Field("tasks/", description="Prefix of models for other labels.")
     feature_prefix: str = Field("features/", description="Prefix of patch features of key frames.")
@@ -153,6 +154,7 @@ class Settings(BaseSettings):
         "training_prefix",
         "task_prefix",
         "study_prefix",
+        "validation_prefix",
         "monitoring_prefix",
     )
     @classmethod

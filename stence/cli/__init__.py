@@ -28,6 +28,7 @@ COMMANDS = {
     "query": "query",
     "quarantine": "quarantine",
     "models": "models",
+    "validate": "validate",
     "patients": "patients",
     "review": "review",
     "alerts": "alerts",

@@ -6,6 +6,7 @@ from stence.cohort.angiogram_gathering import gather_angiograms
 from stence.cohort.angiograms import Angiograms, ViewBatch, read_angiograms
 from stence.cohort.dataset import Cohort, StudyTable, read_cohort
 from stence.cohort.gathering import gather
+from stence.cohort.held_out import SplitConfig, hold_out
 from stence.cohort.pairing import Pairing, Plan, plan_cohort
 from stence.cohort.pairs import new_pairs
 from stence.cohort.part import Part
@@ -25,11 +26,13 @@ __all__ = [
     "Referral",
     "Reports",
     "Split",
+    "SplitConfig",
     "Study",
     "StudyTable",
     "ViewBatch",
     "gather",
     "gather_angiograms",
+    "hold_out",
     "index_reports",
     "new_pairs",
     "plan_cohort",

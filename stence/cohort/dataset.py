@@ -78,13 +78,14 @@ class StudyTable:
 class Cohort:
     """Labelled ECGs by split, their studies, and the numbers of excluded rows, studies and ECGs by reason.
 
-    ``referral`` is the summary of the sample weights.
+    ``referral`` is the summary of the sample weights, ``held_out`` that of what was held out.
     """
 
     parts: Mapping[Split, Part]
     left_out: Mapping[str, int]
     studies: StudyTable
     referral: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -167,6 +168,7 @@ class CohortWriter:
         without: Collection[str],
         left_out: Mapping[str, int],
         referral: Mapping[str, Any] = MappingProxyType({}),
+        held_out: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Write the index without the ECGs whose content hash is in ``without``."""
         sync_signals(self._folder, self._rows)
@@ -177,6 +179,7 @@ class CohortWriter:
             "windows": self._windows,
             "recipe": self._recipe.version,
             "referral": dict(referral),
+            "held_out": dict(held_out),
         }
         write_json(self._folder / INDEX, index)
 
@@ -194,7 +197,7 @@ def read_cohort(folder: Path) -> Cohort:
     parts = parts_of(
         entries, folder, studies.degrees, len(TARGETS), index["windows"], VERSIONS[index["recipe"]]
     )
-    return Cohort(parts, index["left_out"], studies, index["referral"])
+    return Cohort(parts, index["left_out"], studies, index["referral"], index["held_out"])
 
 
 def _study_table(entries: Sequence[_StudyEntry]) -> StudyTable:

@@ -30,6 +30,7 @@ from stence.settings import Settings
 TIME_UNKNOWN = "ecg_time_unknown"
 DUPLICATE = "ecg_duplicate"
 PATIENT_CONFLICT = f"ecg_{Reason.PATIENT_CONFLICT}"
+HELD_OUT_SITE = "ecg_at_held_out_site"
 STUDY_WITHOUT_ECG = "study_without_ecg"
 
 
@@ -93,7 +94,8 @@ class _Gathering:
         used = [pair for content, pair in self._kept.items() if content not in self._conflicts]
         self._left_out[STUDY_WITHOUT_ECG] = len(self._plan.studies) - len({pair.study_id for pair in used})
         record_pairs(engine, used, self._settings.outage_seconds)
-        writer.finish(self._conflicts, +self._left_out, self._referral.summary)
+        held_out = self._plan.held_out.summary
+        writer.finish(self._conflicts, +self._left_out, self._referral.summary, held_out)
 
     def _take(self, candidate: Candidate, example: Example, writer: CohortWriter) -> None:
         if example.content not in self._kept:
@@ -125,6 +127,8 @@ class _Gathering:
         if isinstance(study, str):
             return study
         split = self._plan.patients.split_of(ecg.patient_id)
+        if ecg.site in self._plan.held_out.sites and split is not Split.TEST:
+            return HELD_OUT_SITE  # only the file names the site, so the patient was not moved into test
         samples, signal = kept_signal(ecg.recording, split, self._recipe, self._windows)
         return Example(
             content=ecg.content_hash.hex(),

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from stence.cohort.ready import FeatureSet, ReadyView, ready_views
 from stence.database import queries
 from stence.database.outage import transact
+from stence.domain.splits import NOTHING_HELD_OUT, HeldOut
 from stence.errors import StenceError
 from stence.ingest.patients import NOT_MERGED, Patients, load_patients
 from stence.ingest.report_tables import import_reports
@@ -94,6 +95,7 @@ class Plan:
     features: FeatureSet | None = None
     views: tuple[ReadyView, ...] = ()
     patients: Patients = NOT_MERGED
+    held_out: HeldOut = NOTHING_HELD_OUT
 
     @property
     def fingerprint(self) -> str:
@@ -102,7 +104,8 @@ class Plan:
         decided = sorted(
             (study.patient_id, self.patients.splits.get(study.patient_id)) for study in self.studies
         )
-        for item in (*self.studies, *self.candidates, self.features, *self.views, *decided):
+        inputs = (*self.studies, *self.candidates, self.features, *self.views, *decided, self.held_out)
+        for item in inputs:
             digest.update(repr(item).encode())
         return digest.hexdigest()
 

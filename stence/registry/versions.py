@@ -130,6 +130,14 @@ def champion(connection: Connection) -> Registered | None:
     return Registered(*found) if found else None
 
 
+def find(connection: Connection, version: str) -> Registered:
+    """Select a version in any state. Raises RegistryError if it is unknown."""
+    found = connection.execute(_REGISTERED.where(models.c.version == version)).one_or_none()
+    if found is None:
+        raise RegistryError(f"There is no model version {version}; stence models list shows all versions.")
+    return Registered(*found)
+
+
 def shadows(connection: Connection) -> list[Registered]:
     """Select the versions in shadow, oldest first."""
     found = _REGISTERED.where(models.c.state == "shadow").order_by(models.c.created_at, models.c.version)

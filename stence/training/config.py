@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stence.cohort.held_out import PatientSplit, SplitConfig
 from stence.domain.thresholds import Rule, Workload
 from stence.fitting.finetuning import TrainingConfig
 from stence.fitting.pretraining import PretrainingConfig
@@ -29,6 +30,7 @@ class SupervisedConfig(BaseModel):
         None, ge=1, description="Threads of torch on a CPU; none: torch's default."
     )
     days_before_study: float = Field(30, gt=0, description="Maximum age of an ECG at its study.")
+    split: SplitConfig = Field(PatientSplit(), description="Who is in test besides the patients by hash.")
     finetuning: TrainingConfig
     age_and_sex: bool = Field(True, description="Fuse the ECG with age and sex; false: the ECG alone.")
     unreferred_patients: int = Field(

@@ -107,7 +107,7 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
             left_out=dict(cohort.left_out),
         ),
         training_config=config.model_dump(mode="json"),
-        training_run={**fitted.run, "referral": dict(cohort.referral)},
+        training_run={**fitted.run, "referral": dict(cohort.referral), "split": dict(cohort.held_out)},
         metrics=dict(fitted.metrics),
         code=Code(stence=stence.__version__, git_commit=git_commit(), libraries=libraries()),
         files={WEIGHTS: sha256},

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, func
 from stence import __version__, registry
 from stence.angiography.backbones import open_backbone
 from stence.angiography.views import prepare_views
-from stence.cohort import FeatureSet, gather, gather_angiograms, new_pairs, plan_cohort
+from stence.cohort import FeatureSet, gather, gather_angiograms, hold_out, new_pairs, plan_cohort
 from stence.cohort.entries import LAYOUT
 from stence.cohort.unreferred import gather_unreferred
 from stence.database.outage import transact
@@ -120,6 +120,7 @@ class Retraining:
         engine, store, progress = self._engine, self._store, self._progress
         config, settings, start = self._config, self._settings, inputs.start
         plan = plan_cohort(engine, store, settings, config.days_before_study, progress, inputs.features)
+        plan = hold_out(plan, config.split, engine, settings)
         made_by = (self._windows, self._recipe.version, __version__, LAYOUT)
         self._until_the_end.close()  # the folder of an earlier attempt
         folder = self._until_the_end.enter_context(

@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from stence import __version__
-from stence.cohort import Cohort, Part, Referral, Split, gather, plan_cohort
+from stence.cohort import Cohort, Part, Referral, Split, gather, hold_out, plan_cohort
 from stence.cohort.entries import LAYOUT
 from stence.cohort.unreferred import Unreferred, gather_unreferred
 from stence.database.outage import transact
@@ -53,6 +53,7 @@ def train(
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
     plan = plan_cohort(engine, store, settings, config.days_before_study, progress)
+    plan = hold_out(plan, config.split, engine, settings)
     referral = referral_of(engine, settings, config)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
@@ -85,10 +86,15 @@ def check_size(cohort: Cohort, config: SupervisedConfig) -> None:
         return
     counted = ", ".join(f"{split} {cases} + {controls}" for split, (cases, controls) in found.items())
     left_out = ", ".join(f"{reason} {count}" for reason, count in sorted(cohort.left_out.items()))
+    moved = cohort.held_out.get("moved", 0)
+    hint = f" The option split moved {moved} patients into test: choose a later cut or fewer sites." * (
+        moved > 0
+    )
     raise StenceError(
         f"Too few labelled patients to train on: each split needs at least {MIN_PATIENTS} patients with "
         f"and {MIN_PATIENTS} without {DECISIVE}, found {counted}. A patient counts with a usable ECG in "
         f"the {config.days_before_study:g} days before a cath study. Left out: {left_out or 'nothing'}."
+        + (hint if moved else "")
     )
 
 

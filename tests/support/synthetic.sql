@@ -118,3 +118,10 @@ INSERT INTO patient_merges (former_id, present_id, state, source, made_by, reaso
 VALUES ('old1', 'p1', 'active', 'command', 'archivist', 'the same person', '2026-02-01Z', NULL, NULL),
        ('old2', 'p1', 'ended', 'command', 'archivist', 'a mistake', '2026-01-01Z', 'archivist', '2026-01-02Z');
 INSERT INTO patient_aliases (patient_id, present_id) VALUES ('old1', 'p1');
+INSERT INTO validations (id, model_version, ran_at, sites, ecgs, patients, figures, report_key, files, code_version)
+VALUES ('00000000-0000-0000-0000-000000000021', 'synthetic-2', '2026-02-01 00:00Z', '{north,south}', 300, 200,
+        '{"targets": {"stenosis_70": {"patients_with": 80, "patients_without": 120,
+          "auroc": {"value": 0.71, "lower": 0.64, "upper": 0.78}}}}', 'validation/2.html', '{}', '0'),
+       ('00000000-0000-0000-0000-000000000022', 'synthetic-2', '2026-03-01 00:00Z', '{}', 9, 8,
+        '{"targets": {"stenosis_70": {"patients_with": 2, "patients_without": 6, "cannot_tell": "too few"}}}',
+        'validation/3.html', '{}', '0');

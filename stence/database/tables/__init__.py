@@ -9,7 +9,8 @@ Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what
 
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
-``ecg_study_pairs`` is what a training paired.
+``ecg_study_pairs`` is what a training paired,
+``validations`` how a frozen model did on patients that it did not learn from.
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
@@ -61,6 +62,7 @@ from stence.database.tables.training import (
     ecg_study_pairs,
     segment_stenoses,
     training_runs,
+    validations,
 )
 
 __all__ = [
@@ -99,5 +101,6 @@ __all__ = [
     "segment_stenoses",
     "source_faults",
     "training_runs",
+    "validations",
     "worklist",
 ]

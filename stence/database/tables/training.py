@@ -1,4 +1,4 @@
-"""What models are trained on: cath reports, angiograms, their pairs with ECGs; and the trainings."""
+"""What models are trained on: cath reports, angiograms, pairs with ECGs; trainings and validations."""
 
 from __future__ import annotations
 
@@ -182,4 +182,29 @@ training_runs = Table(
     Index("training_runs_one_running", "state", unique=True, postgresql_where=text("state = 'running'")),
     Index("training_runs_started_at_idx", "started_at"),
     comment="Trainings from cath reports, angiograms and ECGs, including skipped trainings.",
+)
+
+validations = Table(
+    "validations",
+    metadata,
+    Column("id", UUID(as_uuid=True), primary_key=True, comment="Number of the validation."),
+    Column(
+        "model_version",
+        Text,
+        ForeignKey("models.version"),
+        nullable=False,
+        index=True,
+        comment="Model, measured as it is: nothing of it was fitted again.",
+    ),
+    now("ran_at", "Time of the validation."),
+    moment("window_start", "Studies from here on; empty: from the first study on."),
+    moment("window_end", "Studies before this time; empty: up to the last study."),
+    Column("sites", ARRAY(Text), nullable=False, comment="Only ECGs of these sites; empty: all sites."),
+    Column("ecgs", BigInteger, nullable=False, comment="ECGs in the figures."),
+    Column("patients", BigInteger, nullable=False, comment="Patients in the figures."),
+    Column("figures", JSONB, nullable=False, comment="The whole report as JSON; names no patient."),
+    Column("report_key", Text, nullable=False, comment="Key of the report, an HTML page, in the store."),
+    Column("files", JSONB, nullable=False, comment="Key and SHA-256 of each file of the report."),
+    Column("code_version", Text, nullable=False, comment="Version of stence."),
+    comment="Validations of frozen models on patients that they did not learn from.",
 )
