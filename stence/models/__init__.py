@@ -9,13 +9,14 @@ from stence.models.calibration import Calibration
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
-from stence.models.stence import StencePair
+from stence.models.stence import EcgStudent, StencePair
 
 __all__ = [
     "ANGIOGRAPHIC_TARGETS",
     "TARGETS",
     "TARGET_NAMES",
     "Calibration",
+    "EcgStudent",
     "Region",
     "RiskModel",
     "RiskScorer",
