@@ -118,7 +118,7 @@ def pretrain(  # noqa: PLR0913
     the angiogram's side remains the teacher. Raises StenceError if there are too few pairs.
     """
     pair = first_pair(encoder, teacher, config).to(device)
-    stage = _STAGES[config.objective](cohort, angiograms, config, pair, device, reports)
+    stage = _STAGES[config.objective](_Given(cohort, angiograms, config, pair, device, reports))
     history = run(stage, config.schedule, device, saved, progress)
     return pair, history
 
@@ -130,28 +130,30 @@ def first_pair(encoder: Encoder, teacher: SegmentMIL, config: PretrainingConfig)
         return StencePair(deepcopy(encoder), deepcopy(teacher), config.shared)
 
 
+class _Given(NamedTuple):
+    cohort: Cohort
+    angiograms: Angiograms
+    config: PretrainingConfig
+    pair: StencePair
+    device: str
+    reports: NDArray[np.bool_] | None
+
+
 class _Stage:
-    """What all objectives share, as a part of a stage of ``stence.fitting.loop``: the ECGs, and the probe."""
+    """Common part of all objectives as a stage of ``stence.fitting.loop``: ECGs, targets, and the probe."""
 
     name = "pretraining"
 
-    def __init__(
-        self,
-        cohort: Cohort,
-        angiograms: Angiograms,
-        config: PretrainingConfig,
-        pair: StencePair,
-        device: str,
-        reports: NDArray[np.bool_] | None,
-    ) -> None:
-        self._train, self._validation = cohort.parts[Split.TRAIN], cohort.parts[Split.VALIDATION]
-        self._angiograms, self._config, self._device = angiograms, config, device
-        self._targets = targets_of(angiograms, config.threshold, reports)
-        self._known = _known(self._train, angiograms, reports)
-        self._pairs = _pairs(self._train, angiograms, config)
+    def __init__(self, given: _Given) -> None:
+        parts = given.cohort.parts
+        self._train, self._validation = parts[Split.TRAIN], parts[Split.VALIDATION]
+        self._angiograms, self._config, self._device = given.angiograms, given.config, given.device
+        self._targets = targets_of(given.angiograms, given.config.threshold, given.reports)
+        self._known = _known(self._train, given.angiograms, given.reports)
+        self._pairs = _pairs(self._train, given.angiograms, given.config)
         self._studies = self._pairs.studies
-        self._pair = pair
-        self.module: nn.Module = pair
+        self._pair = given.pair
+        self.module: nn.Module = given.pair
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         """Return batches with every study once, so no batch has two ECGs of a study."""
@@ -218,8 +220,9 @@ class _DirectBatch(NamedTuple):
 class _Direct(_Stage):
     """``Objective.STENOSIS``: the ECG's side alone learns the study's targets, through a linear head."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, given: _Given) -> None:
+        super().__init__(given)
+        self._targets = self._taught()
         self._studies = self._studies[~np.isnan(self._targets[self._studies]).any(axis=1)]
         if len(self._studies) < MIN_PAIRS:
             raise StenceError(
@@ -229,6 +232,10 @@ class _Direct(_Stage):
             torch.manual_seed(self._config.seed)
             self._student = EcgStudent(self._pair).to(self._device)
         self.module = self._student
+
+    def _taught(self) -> NDArray[np.float32]:
+        """Return the targets of all studies (studies, 11); NaN if unknown."""
+        return self._targets
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self._student.parameters()), "rate": self._config.ecg_rate}]
@@ -246,12 +253,11 @@ class _Direct(_Stage):
 class _Distillation(_Direct):
     """``Objective.DISTILLATION``: the targets are the teacher's probabilities from all views of the study."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        self._studies = self._pairs.studies
-        teacher = self._pair.segment_mil.eval()
-        logits = study_logits(teacher, self._angiograms, self._studies, self._device)
-        self._targets[self._studies] = expit(logits)
+    def _taught(self) -> NDArray[np.float32]:
+        teacher, studies = self._pair.segment_mil.eval(), self._pairs.studies
+        targets = np.full_like(self._targets, np.nan)
+        targets[studies] = expit(study_logits(teacher, self._angiograms, studies, self._device))
+        return targets
 
 
 _STAGES: dict[Objective, type[_Contrastive | _Direct]] = {

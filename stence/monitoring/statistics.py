@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from stence.evaluation.multiplicity import holm as holm
+from stence.evaluation.multiplicity import holm as holm  # noqa: PLC0414 (re-exported)
 
 BINS = 10
 _HALF = 0.5

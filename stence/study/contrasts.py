@@ -17,7 +17,7 @@ from stence.study.measures import Estimate, Measured
 LEVEL = 0.05
 """Probability of any wrong verdict within a family."""
 MIN_SEEDS = 3
-"""Fewest seeds for a verdict. Two leave one degree of freedom for the seeds' variance: too many false gains."""
+"""Fewest seeds for a verdict. With two, small p-values are too frequent without any effect."""
 
 
 class Family(StrEnum):
@@ -88,6 +88,11 @@ class Difference:
         return self.measured is not None and self.seeds >= MIN_SEEDS
 
     @property
+    def p(self) -> float | None:
+        """Two-sided p-value before adjustment; None if nothing can be tested."""
+        return self.measured.p if self.measured and self.can_tell else None
+
+    @property
     def estimate(self) -> Estimate:
         """Value and ordinary 95 % interval."""
         return self.measured.estimate() if self.measured else Estimate(None, None, None)
@@ -121,9 +126,9 @@ def adjusted(differences: Iterable[Difference]) -> list[Difference]:
     found = list(differences)
     for family in Family:
         tested = [
-            (place, each.measured.p)
+            (place, each.p)
             for place, each in enumerate(found)
-            if each.contrast.family is family and each.can_tell and each.measured
+            if each.contrast.family is family and each.p is not None
         ]
         for (place, _), p in zip(tested, holm([p for _, p in tested]), strict=True):
             found[place] = replace(found[place], tests=len(tested), adjusted=float(p))

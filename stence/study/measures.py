@@ -16,10 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import expit
 
 from stence.evaluation.bootstrap import resamples
-from stence.evaluation.metrics import ranked
+from stence.evaluation.metrics import ratio
 from stence.fitting.tasks import shares
 
 Logits = NDArray[np.float64]
@@ -85,16 +84,16 @@ class Comparison:
         """Patients with the stenosis."""
         return len(np.unique(self._patients[self._label == 1]))
 
-    def areas(self, logits: Logits) -> Areas:
-        """Compute a model's AUROC, given its logits (n,), in the sample and in every resample."""
+    def areas(self, models: Sequence[Logits]) -> list[Areas]:
+        """Compute the AUROC of each model, given its logits (n,), in the sample and in every resample."""
         everyone = np.ones((1, len(self._label)))
         share = shares(self._patients, np.ones(len(self._label), dtype=bool))
-        score = expit(logits[self._asked])
-        found = [
-            ranked(score, weights * (share * self._label), weights * (share * (1 - self._label)))[0]
-            for weights in (everyone, *resamples(self._patients, self._count))
-        ]
-        return np.concatenate(found)
+        found: list[list[Areas]] = [[] for _ in models]
+        for counts in (everyone, *resamples(self._patients, self._count)):
+            weights = counts * share
+            for own, logits in zip(found, models, strict=True):
+                own.append(weighted_areas(logits[self._asked], self._label, weights))
+        return [np.concatenate(own) for own in found]
 
     def measure(self, by_seed: Sequence[Areas]) -> Measured | None:
         """Measure the mean over seeds of AUROCs or differences; None if it is not defined.
@@ -113,3 +112,20 @@ class Comparison:
         shared = sum(part**2 / freedom for part, freedom in parts)
         freedom = total**2 / shared if shared else math.inf
         return Measured(float(of_seeds.mean()), math.sqrt(total), freedom)
+
+
+def weighted_areas(score: Logits, label: NDArray[np.float64], weights: NDArray[np.float64]) -> Areas:
+    """Return the AUROC (r,) for each row of sample ``weights`` (r, n); NaN without cases or controls.
+
+    >>> weights = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 3.0]])
+    >>> weighted_areas(np.array([2.0, 1.0, 3.0]), np.array([1.0, 0.0, 0.0]), weights).tolist()
+    [0.5, 0.25]
+    """
+    cases, controls = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
+    controls = controls[np.argsort(score[controls], kind="stable")]
+    below = np.zeros((len(weights), len(controls) + 1))
+    np.cumsum(weights[:, controls], axis=1, out=below[:, 1:])
+    lower, upper = (np.searchsorted(score[controls], score[cases], side) for side in ("left", "right"))
+    of_cases = weights[:, cases]
+    won = np.einsum("rc,rc->r", of_cases, below[:, lower] + below[:, upper]) / 2
+    return ratio(won, of_cases.sum(axis=1) * below[:, -1])

@@ -69,9 +69,11 @@ def row_of(
     contrasts: Sequence[Contrast],
 ) -> Row:
     """Compute one row, with p-values that are not adjusted yet."""
-    areas = {
-        arm: {seed: compared.areas(logits) for seed, logits in seeds.items()} for arm, seeds in models.items()
-    }
+    places = [(arm, seed) for arm, seeds in models.items() for seed in seeds]
+    found = compared.areas([models[arm][seed] for arm, seed in places])
+    areas: dict[Arm, dict[int, Areas]] = {arm: {} for arm in models}
+    for (arm, seed), each in zip(places, found, strict=True):
+        areas[arm][seed] = each
     return Row(
         encoder,
         task,
