@@ -162,7 +162,12 @@ def test_ablations_are_arms_with_pretrainings_of_their_own(
         ("gain", "StenCE", "scratch"),
         *(("mechanism", "StenCE", arm) for arm in ABLATIONS),
     ]
-    assert len({row["difference"] for row in found}) == 5, "two arms trained alike"
+    cells_of_arms = [
+        json.loads(path.read_text())
+        for path in (settings.data_dir / "studies" / "toy" / "cells").glob("*.json")
+    ]
+    assert {cell["arm"] for cell in cells_of_arms} == {"scratch", "StenCE", *ABLATIONS}
+    assert len({tuple(cell["logits"]) for cell in cells_of_arms}) == 6, "two arms trained alike"
 
 
 @pytest.mark.slow
