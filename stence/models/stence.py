@@ -63,6 +63,12 @@ class EcgStudent(nn.Module):
 
     Windows (n, 12, window_samples) -> logits of ``ANGIOGRAPHIC_TARGETS`` (n, 11). The encoder and projector
     of ``pair`` are shared, not copied: training changes them in the pair.
+
+    >>> from stence.encoders import build
+    >>> encoder = build("otis", width=16, depth=1, heads=2)
+    >>> pair = StencePair(encoder, SegmentMIL(patch_dim=8, embed_dim=16, layers=1, heads=2), shared=4)
+    >>> EcgStudent(pair).head.out_features
+    11
     """
 
     def __init__(self, pair: StencePair) -> None:
