@@ -43,8 +43,8 @@ def label_loss(logits: Tensor, answers: Tensor, weights: Tensor, smoothing: floa
 def stenosis_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the binary cross-entropy of ``ANGIOGRAPHIC_TARGETS`` (n, 11): weighted sum of group means.
 
-    Rows with NaN targets are left out: they are neither case nor control, or their report may not be used.
-    Without any row the loss is 0.
+    ``targets`` are 0 or 1, or probabilities (soft labels). Rows with NaN are left out: they are neither case
+    nor control, or their report may not be used. Without any row the loss is 0.
     """
     counted = ~targets.isnan().any(dim=1)
     each = binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(), reduction="none")

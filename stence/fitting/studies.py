@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stence.cohort import Part, Split
 from stence.cohort.angiograms import Angiograms, ViewBatch
+from stence.errors import StenceError
 from stence.models import angiographic_targets
 
 
@@ -83,3 +84,42 @@ class Pairs:
     def ecgs(self, studies: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw a random ECG of each study. So patients with many ECGs have no larger weight."""
         return self._ecgs[self._first[studies] + rng.integers(self._count[studies])]
+
+
+class PermutedPairs(Pairs):
+    """The same studies, each with the ECGs of another patient: a negative control of pretraining.
+
+    The permutation of the studies is drawn once from ``seed``. Raises StenceError if it is impossible,
+    because one patient has more than half of the studies.
+    """
+
+    def __init__(self, part: Part, angiograms: Angiograms, seed: int) -> None:
+        super().__init__(part, angiograms)
+        patients = part.patients[self._ecgs[self._first[self.studies]]]
+        self._given = np.arange(len(angiograms))
+        self._given[self.studies] = self.studies[others(patients, np.random.default_rng(seed))]
+
+    def ecgs(self, studies: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw a random ECG of the study that each of these was given."""
+        return super().ecgs(self._given[studies], rng)
+
+
+def others(patients: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return a permutation (n,) that gives every row a row of another patient (a derangement by patient).
+
+    The rows are put in random order, a patient's together, and rotated by the largest number of rows of a
+    patient. Raises StenceError if a patient has more than half of the rows.
+
+    >>> patients = np.array([7, 7, 8, 9, 9])
+    >>> bool((patients[others(patients, np.random.default_rng(0))] != patients).all())
+    True
+    """
+    _, patient, counts = np.unique(patients, return_inverse=True, return_counts=True)
+    most = int(counts.max(initial=0))
+    if 2 * most > len(patients):
+        raise StenceError("Permuted pairs need other patients: one has more than half of the cath studies.")
+    mixed = rng.permutation(len(patients))
+    together = mixed[np.argsort(rng.permutation(len(counts))[patient[mixed]], kind="stable")]
+    given = np.empty(len(patients), dtype=np.int64)
+    given[together] = np.roll(together, most)
+    return given

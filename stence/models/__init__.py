@@ -10,7 +10,7 @@ from stence.models.clinical import ClinicalHead, clinical_values
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
-from stence.models.stence import StencePair
+from stence.models.stence import EcgStudent, StencePair
 
 __all__ = [
     "ANGIOGRAPHIC_TARGETS",
@@ -18,6 +18,7 @@ __all__ = [
     "TARGET_NAMES",
     "Calibration",
     "ClinicalHead",
+    "EcgStudent",
     "Region",
     "RiskModel",
     "RiskScorer",

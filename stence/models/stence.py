@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from stence.encoders import Encoder
+from stence.models.angiographic import ANGIOGRAPHIC_TARGETS
 from stence.models.segment_mil import SegmentMIL
 
 SHARED = 256
@@ -29,7 +30,7 @@ class StencePair(nn.Module):
     def __init__(self, encoder: Encoder, segment_mil: SegmentMIL, shared: int = SHARED) -> None:
         super().__init__()
         width = segment_mil.query.shape[1]
-        self.encoder = encoder
+        self.encoder, self.shared = encoder, shared
         self.ecg_projector = projector(encoder.size, shared)
         self.segment_mil = segment_mil
         self.query = nn.Parameter(segment_mil.query[:1].detach().clone())
@@ -55,6 +56,29 @@ class StencePair(nn.Module):
     def ecg_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the ECG's side."""
         return [*self.encoder.parameters(), *self.ecg_projector.parameters()]
+
+
+class EcgStudent(nn.Module):
+    """The ECG side of a pair with a linear head, for pretraining without the angiogram's side.
+
+    Windows (n, 12, window_samples) -> logits of ``ANGIOGRAPHIC_TARGETS`` (n, 11). The encoder and projector
+    of ``pair`` are shared, not copied: training changes them in the pair.
+
+    >>> from stence.encoders import build
+    >>> encoder = build("otis", width=16, depth=1, heads=2)
+    >>> pair = StencePair(encoder, SegmentMIL(patch_dim=8, embed_dim=16, layers=1, heads=2), shared=4)
+    >>> EcgStudent(pair).head.out_features
+    11
+    """
+
+    def __init__(self, pair: StencePair) -> None:
+        super().__init__()
+        self.encoder, self.projector = pair.encoder, pair.ecg_projector
+        self.head = nn.Linear(pair.shared, len(ANGIOGRAPHIC_TARGETS))
+
+    def forward(self, windows: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.projector(self.encoder(windows)))
+        return logits
 
 
 def projector(width: int, shared: int) -> nn.Sequential:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.spatial.distance import cdist
 
+from stence.evaluation.multiplicity import holm as holm  # noqa: PLC0414 (re-exported)
+
 BINS = 10
 _HALF = 0.5
 """Added to every count, so that an empty bin has a logarithm (Jeffreys' prior)."""
@@ -91,19 +93,6 @@ def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
     p, q = (counts / counts.sum() for counts in smoothed)
     bias = (len(p) - 1) * sum(1 / counts.sum() for counts in smoothed)
     return float(((q - p) * np.log(q / p)).sum() - bias)
-
-
-def holm(p: Sequence[float]) -> NDArray[np.float64]:
-    """p-values of a family of tests (n,), adjusted (Holm 1979).
-
-    The probability that any true null hypothesis has an adjusted p of α or less is at most α, however the
-    tests depend on each other.
-    """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
-    return np.minimum(adjusted, 1)
 
 
 def mean_shift(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> Distance:

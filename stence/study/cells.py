@@ -1,6 +1,6 @@
 """The trainings of a study. Cells share teachers and pretrainings; each cell has its own fine-tuning.
 
-    teacher of a seed -> pretraining of an encoder and seed -> fine-tuning of each endpoint and fraction
+    teacher of a seed -> pretraining of an encoder, arm and seed -> fine-tuning of each endpoint and fraction
 
 Each result is a file whose name holds a hash of all its inputs. After a change of the configuration, results
 with unchanged inputs are used again, and all others are computed anew.
@@ -36,7 +36,7 @@ from stence.fitting.tasks import BinaryTask
 from stence.fitting.teacher import train_teacher
 from stence.models import SegmentMIL
 from stence.progress import Progress
-from stence.study.config import Arm, StudyConfig
+from stence.study.config import BASELINES, Arm, StudyConfig
 from stence.study.data import Data
 from stence.study.published import Published
 from stence.study.steps import Step
@@ -89,7 +89,7 @@ class Cells:
         self._steps: dict[Cell, Step] = {}
         self._shared: dict[Path, Step] = {}
         for seed, fraction, task, name, arm in product(
-            config.seeds, config.label_fractions, config.tasks, config.encoders, Arm
+            config.seeds, config.label_fractions, config.tasks, config.encoders, config.arms
         ):
             if arm != Arm.PUBLISHED or published[name].is_imported:
                 cell = Cell(name, arm, task, fraction, seed)
@@ -113,17 +113,17 @@ class Cells:
         path = self._path(f"teacher-seed{seed}", decisive)
         return self._once(Step(path.stem, path, partial(self._teach, seed, path)))
 
-    def _pretraining(self, encoder: str, seed: int) -> Step:
+    def _pretraining(self, encoder: str, arm: Arm, seed: int) -> Step:
         teaching = self._teaching(seed)
-        config = self._config.pretraining_of(encoder, seed).model_dump(mode="json")
+        config = self._config.pretraining_of(encoder, seed, arm).model_dump(mode="json")
         decisive = (teaching.path.name, config, self._first(encoder))
-        path = self._path(f"pretrained-{encoder}-seed{seed}", decisive)
-        return self._once(
-            Step(path.stem, path, partial(self._pretrain, encoder, seed, teaching.path, path), (teaching,))
-        )
+        path = self._path(f"pretrained-{encoder}-{arm}-seed{seed}", decisive)
+        work = partial(self._pretrain, encoder, arm, seed, teaching.path, path)
+        return self._once(Step(path.stem, path, work, (teaching,)))
 
     def _finetuning(self, cell: Cell) -> Step:
-        needs = (self._pretraining(cell.encoder, cell.seed),) if cell.arm is Arm.STENCE else ()
+        is_pretrained = cell.arm not in BASELINES
+        needs = (self._pretraining(cell.encoder, cell.arm, cell.seed),) if is_pretrained else ()
         config = self._config.finetuning_of(cell.encoder, cell.fraction, cell.seed).model_dump(mode="json")
         start = self._first(cell.encoder) if cell.arm is Arm.PUBLISHED else None
         decisive = (*self._given, asdict(cell), config, start, *(step.path.name for step in needs))
@@ -148,13 +148,13 @@ class Cells:
         teacher, history = train_teacher(self._data.angiograms, config, self._device, saved, self._progress)
         _keep(path, teacher, history)
 
-    def _pretrain(self, name: str, seed: int, taught: Path, path: Path) -> None:
+    def _pretrain(self, name: str, arm: Arm, seed: int, taught: Path, path: Path) -> None:
         teacher = self._config.teacher_of(seed).build(self._data.angiograms.patch_dim)
         _load(teacher, taught)
         pair, history = pretrain(
             self._data.cohorts[self._config.encoders[name].input.version],
             self._data.angiograms,
-            self._config.pretraining_of(name, seed),
+            self._config.pretraining_of(name, seed, arm),
             self._encoder(name, seed, self._published[name].read()),
             teacher,
             self._device,

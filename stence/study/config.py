@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
 from stence.fitting.finetuning import TrainingConfig
-from stence.fitting.pretraining import PretrainingConfig
+from stence.fitting.pretraining import Objective, PretrainingConfig
 from stence.fitting.tasks import BinaryTask
 from stence.fitting.teacher import TeacherConfig
 from stence.presets import in_words, read_config
@@ -22,7 +23,7 @@ from stence.weights import ECG_ENCODER, IMPORTABLES
 PRESETS = Path(__file__).parent / "presets"
 OF_THE_GRID = {
     "teacher": {"seed"},
-    "pretraining": {"seed"},
+    "pretraining": {"seed", "objective", "permute_pairs"},
     "finetuning": {"seed", "encoder", "encoder_config", "recipe", "weights", "label_fraction"},
 }
 """Keys of each section that the study sets itself."""
@@ -31,11 +32,32 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=6
 
 
 class Arm(StrEnum):
-    """Initial weights of the encoder in fine-tuning."""
+    """Origin of the encoder that fine-tuning starts from."""
 
     SCRATCH = "scratch"
     PUBLISHED = "published"
     STENCE = "StenCE"
+    CLIP_ONLY = "CLIP-only"
+    """Pretraining without the stenosis term."""
+    PERMUTED_PAIRS = "permuted-pairs"
+    """Pretraining with the ECGs of another training patient in each pair."""
+    STENOSIS_ONLY = "stenosis-only"
+    """Pretraining without the contrastive term: the ECG learns the reports' stenosis targets."""
+    DISTILLATION = "distillation"
+    """Pretraining without the contrastive term: the ECG learns the teacher's probabilities."""
+
+
+BASELINES = (Arm.SCRATCH, Arm.PUBLISHED)
+"""Arms without pretraining on angiograms."""
+ABLATIONS: Mapping[Arm, Changes] = MappingProxyType(
+    {
+        Arm.CLIP_ONLY: {"stenosis_weight": 0.0},
+        Arm.PERMUTED_PAIRS: {"permute_pairs": True},
+        Arm.STENOSIS_ONLY: {"objective": Objective.STENOSIS},
+        Arm.DISTILLATION: {"objective": Objective.DISTILLATION},
+    }
+)
+"""Differences of each ablation's pretraining from StenCE's."""
 
 
 class EncoderChoice(BaseModel):
@@ -93,11 +115,17 @@ class StudyConfig(BaseModel):
         min_length=1, description="Shares of training patients with labels; differences of fine-tuning there."
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    ablations: tuple[Arm, ...] = Field((), description="Other pretrainings that StenCE is compared with.")
 
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     finetuning: dict[str, Any] = Field(description="A TrainingConfig without the grid's keys.")
-    resamples: int = Field(2000, ge=100, description="Resamples of seeds and patients per interval.")
+    resamples: int = Field(2000, ge=100, description="Bootstrap resamples of patients per interval.")
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """All arms, in the order of the table."""
+        return (*BASELINES, Arm.STENCE, *self.ablations)
 
     @property
     def tasks(self) -> tuple[BinaryTask, ...]:
@@ -116,9 +144,9 @@ class StudyConfig(BaseModel):
         """Return the teacher's configuration for a seed; all encoders share this teacher."""
         return self.teacher.model_copy(update={"seed": seed})
 
-    def pretraining_of(self, encoder: str, seed: int) -> PretrainingConfig:
-        """Return an encoder's pretraining configuration; all endpoints and fractions share it."""
-        changes = self.encoders[encoder].pretraining
+    def pretraining_of(self, encoder: str, seed: int, arm: Arm = Arm.STENCE) -> PretrainingConfig:
+        """Return an encoder's pretraining configuration in an arm; all endpoints and fractions share it."""
+        changes = self.encoders[encoder].pretraining | ABLATIONS.get(arm, {})
         return PretrainingConfig(**self.pretraining.model_dump() | changes | {"seed": seed})
 
     def finetuning_of(self, encoder: str, fraction: float, seed: int) -> TrainingConfig:
@@ -177,7 +205,14 @@ class StudyConfig(BaseModel):
         for fraction, changes in self.label_fractions.items():
             yield f"label_fractions.{fraction:g}", "finetuning", changes
 
-    @field_validator("endpoints", "seeds")
+    @field_validator("ablations")
+    @classmethod
+    def _ablations(cls, given: tuple[Arm, ...]) -> tuple[Arm, ...]:
+        if wrong := [arm for arm in given if arm not in ABLATIONS]:
+            raise ValueError(f"{', '.join(wrong)}: no ablation; known: {', '.join(ABLATIONS)}")
+        return given
+
+    @field_validator("endpoints", "seeds", "ablations")
     @classmethod
     def _once(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(given)) < len(given):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -19,9 +20,10 @@ from stence.study.picture import draw
 from stence.study.published import published_of
 from stence.study.statistics import rows_of
 from stence.study.steps import do_all
-from stence.study.table import to_csv, to_markdown
+from stence.study.table import differences_csv, to_csv, to_json, to_markdown
 
-TABLE, NUMBERS, PICTURE, CONFIG = "table.md", "table.csv", "picture.png", "config.json"
+TABLE, NUMBERS, DIFFERENCES = "table.md", "table.csv", "differences.csv"
+RESULTS, PICTURE, CONFIG = "results.json", "picture.png", "config.json"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def run_study(
     kept = f"{settings.study_prefix}{config.name}/"
     store.put(kept + CONFIG, config.model_dump_json(indent=2).encode())
     store.put(kept + NUMBERS, to_csv(rows).encode())
+    store.put(kept + DIFFERENCES, differences_csv(rows).encode())
+    store.put(kept + RESULTS, json.dumps(to_json(rows), indent=2).encode())
     store.put(kept + PICTURE, draw(rows))
     store.put(kept + TABLE, markdown.encode())
     return Report(markdown, kept)

@@ -1,4 +1,4 @@
-"""Tables of a study: Markdown for people, CSV for machines."""
+"""Tables of a study: Markdown for people, CSV and JSON for machines."""
 
 from __future__ import annotations
 
@@ -6,32 +6,47 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
+from typing import Any
 
 from stence.cohort import Split
 from stence.fitting.tasks import BinaryTask
 from stence.study.cells import Cell, Outcome
-from stence.study.config import Arm, StudyConfig
+from stence.study.config import ABLATIONS, Arm, StudyConfig
+from stence.study.contrasts import LEVEL, MIN_SEEDS, QUESTIONS, Difference, Family
 from stence.study.data import Data
+from stence.study.measures import Estimate
 from stence.study.published import Published
-from stence.study.statistics import Estimate, Row
+from stence.study.statistics import Row
 
 SPLITS = {Split.TRAIN: "training", Split.VALIDATION: "validation", Split.TEST: "test"}
+ABOUT = ("encoder", "no_up_to", "yes_from", "label_fraction", "test_patients", "test_cases")
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Write the CSV, one line per row; a metric that is not defined is empty."""
-    figures = [*Arm, "difference"]
-    bounds = [f"{name}{suffix}" for name in figures for suffix in ("", "_lower", "_upper")]
-    about = ["encoder", "no_up_to", "yes_from", "label_fraction", "test_patients", "test_cases", "seeds"]
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*about, *(bound.lower() for bound in bounds), "verdict"])
-    for row in rows:
-        task = row.task
-        start = [row.encoder, task.low, task.high, row.fraction, row.patients, row.cases, row.seeds]
-        estimates = [*(row.aurocs.get(arm) for arm in Arm), row.difference]
-        writer.writerow([*start, *(number for each in estimates for number in _numbers(each)), row.verdict])
-    return file.getvalue()
+    """Write the AUROCs as CSV, one line per row and arm; a metric that is not defined is empty."""
+    lines = [[*_place(row), arm, *_numbers(estimate)] for row in rows for arm, estimate in row.aurocs.items()]
+    return _csv([*ABOUT, "arm", "auroc", "auroc_lower", "auroc_upper"], lines)
+
+
+def differences_csv(rows: Sequence[Row]) -> str:
+    """Write the paired differences as CSV, one line per row and contrast."""
+    found = [(_place(row), _found(each)) for row in rows for each in row.differences]
+    columns = list(found[0][1]) if found else []
+    return _csv([*ABOUT, *columns], [[*place, *each.values()] for place, each in found])
+
+
+def to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return all rows with their AUROCs and differences."""
+    return [
+        {
+            **dict(zip(ABOUT, _place(row), strict=True)),
+            "auroc": {
+                arm: dict(zip(_BOUNDS, _numbers(each), strict=True)) for arm, each in row.aurocs.items()
+            },
+            "differences": [_found(each) for each in row.differences],
+        }
+        for row in rows
+    ]
 
 
 def to_markdown(
@@ -41,9 +56,10 @@ def to_markdown(
     outcomes: Mapping[Cell, Outcome],
     rows: Sequence[Row],
 ) -> str:
-    """Write the report: the design, the table, and missing trainings with their reasons."""
-    lines = [f"# Study {config.name}", "", *_about(config, data), "", *_table(rows), ""]
-    lines += _summary(rows)
+    """Write the report: the design, the tables, and missing trainings with their reasons."""
+    lines = [f"# Study {config.name}", "", *_about(config, data), "", *_aurocs(rows), ""]
+    for family in Family:
+        lines += _family(family, rows)
     return "\n".join([*lines, *_left_out(published), *_untrained(outcomes)]) + "\n"
 
 
@@ -67,39 +83,59 @@ def _about(config: StudyConfig, data: Data) -> Iterator[str]:
     )
     yield ""
     yield (
-        "The endpoint is the worst segment of the cath report. The metric is the AUROC on the test ECGs, "
-        "averaged over seeds. The 95 % intervals come from a bootstrap over seeds and patients; differences "
-        "are paired by seed and patient. Few seeds underestimate the variation between seeds."
+        "The endpoint is the worst segment of the cath report. The metric is the AUROC per test patient of "
+        "the cath lab (every patient weighs one, shared by the patient's ECGs), averaged over seeds. The "
+        "95 % intervals hold the variation of patients (bootstrap) and of seeds; differences are paired by "
+        "seed and patient."
+    )
+    yield ""
+    yield (
+        f"Verdicts follow Holm's p of each family: the probability of any wrong one is at most {LEVEL:.0%}. "
+        f"`gain` is said of {Arm.STENCE} over published weights, or over {Arm.SCRATCH} where there are none. "
+        f"Fewer than {MIN_SEEDS} seeds cannot tell."
     )
     yield ""
     yield (
         "`labels` is the share of training patients whose reports fine-tuning uses. "
-        f"{Arm.STENCE}'s pretraining, done once per seed for all endpoints and shares, uses angiograms and "
-        "reports of all training patients: below 1, part of a gain may come from these reports."
+        "Pretraining, done once per seed for all endpoints and shares, uses angiograms and "
+        "reports of all training patients: below 1, part of a gain may come from these reports"
+        + (f" (see {Arm.STENOSIS_ONLY})." if Arm.STENOSIS_ONLY in config.ablations else ".")
     )
 
 
-def _table(rows: Sequence[Row]) -> Iterator[str]:
-    yield (
-        f"| encoder | stenosis | labels | test patients (cases) | {' | '.join(Arm)} "
-        f"| {Arm.STENCE} - {Arm.SCRATCH} | |"
-    )
-    yield "|---|---|---|---|" + "---|" * (len(Arm) + 2)
+def _aurocs(rows: Sequence[Row]) -> Iterator[str]:
+    arms = [arm for arm in Arm if arm not in ABLATIONS or any(arm in row.aurocs for row in rows)]
+    yield f"| encoder | stenosis | labels | test patients (cases) | {' | '.join(arms)} |"
+    yield "|---|---|---|---|" + "---|" * len(arms)
     for row in rows:
-        arms = " | ".join(row.aurocs[arm].text() if arm in row.aurocs else "–" for arm in Arm)
+        found = " | ".join(row.aurocs[arm].text() if arm in row.aurocs else "–" for arm in arms)
+        yield f"{_start(row)} {row.patients:,} ({row.cases:,}) | {found} |"
+
+
+def _family(family: Family, rows: Sequence[Row]) -> Iterator[str]:
+    found = [(row, each) for row in rows for each in row.differences if each.contrast.family is family]
+    if not found:
+        return
+    tests = sum(each.can_tell for _, each in found)
+    yield f"## Family `{family}`: {QUESTIONS[family]}"
+    yield ""
+    yield "| encoder | stenosis | labels | AUROC of | (95 %) | simultaneous 95 % | seeds | Holm's p | |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row, each in found:
+        p = "–" if each.adjusted is None else f"{each.adjusted:.3f}"
         yield (
-            f"| {row.encoder} | {endpoint(row.task)} | {row.fraction:.4g} | {row.patients:,} ({row.cases:,}) "
-            f"| {arms} | {row.difference.text('+')} | {row.verdict} |"
+            f"{_start(row)} {each.contrast.label} | {each.estimate.text('+')} "
+            f"| {each.simultaneous.text('+')} | {each.seeds} | {p} | {each.verdict} |"
         )
+    yield ""
+    verdicts = Counter(each.verdict for _, each in found)
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+    yield f"{tests} tests adjusted together: {counted}."
+    yield ""
 
 
-def _summary(rows: Sequence[Row]) -> Iterator[str]:
-    found = Counter(row.verdict for row in rows)
-    yield (
-        f"- Of {len(rows)} rows {found['gain']} show a gain, {found['loss']} a loss, "
-        f"{found['no gain shown']} neither, {found['not known']} are not known. The intervals are not "
-        "corrected for multiple tests: without any effect, about one row in forty shows a gain by chance."
-    )
+def _start(row: Row) -> str:
+    return f"| {row.encoder} | {endpoint(row.task)} | {row.fraction:.4g} |"
 
 
 def _left_out(published: Mapping[str, Published]) -> Iterator[str]:
@@ -107,7 +143,7 @@ def _left_out(published: Mapping[str, Published]) -> Iterator[str]:
         if not each.is_imported:
             yield (
                 f"- {name}: the arm `{Arm.PUBLISHED}` is left out, and {Arm.STENCE} started from random "
-                f"weights: {each.missing}."
+                f"weights and is compared with `{Arm.SCRATCH}`: {each.missing}."
             )
 
 
@@ -120,5 +156,41 @@ def _untrained(outcomes: Mapping[Cell, Outcome]) -> Iterator[str]:
         yield f"- Not trained: {reason}: {', '.join(labels)}."
 
 
-def _numbers(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
-    return (estimate.value, estimate.lower, estimate.upper) if estimate else (None, None, None)
+_BOUNDS = ("value", "lower", "upper")
+
+
+def _place(row: Row) -> list[Any]:
+    return [row.encoder, row.task.low, row.task.high, row.fraction, row.patients, row.cases]
+
+
+def _found(each: Difference) -> dict[str, Any]:
+    """Return a difference, flat, as columns or as JSON."""
+    value, lower, upper = _numbers(each.estimate)
+    _, simultaneous_lower, simultaneous_upper = _numbers(each.simultaneous)
+    return {
+        "family": each.contrast.family,
+        "new": each.contrast.new,
+        "old": each.contrast.old,
+        "seeds": each.seeds,
+        "difference": value,
+        "lower": lower,
+        "upper": upper,
+        "simultaneous_lower": simultaneous_lower,
+        "simultaneous_upper": simultaneous_upper,
+        "p": each.p,
+        "tests": each.tests,
+        "p_holm": each.adjusted,
+        "verdict": each.verdict,
+    }
+
+
+def _numbers(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
+    return estimate.value, estimate.lower, estimate.upper
+
+
+def _csv(columns: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(lines)
+    return file.getvalue()

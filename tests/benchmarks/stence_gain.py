@@ -7,12 +7,12 @@ FOLDER is that of a retraining (``data_dir/training/...``) which has gathered it
 any moment, and several processes may each take some seeds. Prints the table of all that is there.
 
 A seed draws which tenth of the training patients has labels, the first weights and the batches. Figures are
-AUROC for a stenosis >= 70 % (StenCE's fine-tuning: the worst of all segments) on the test patients.
-Differences are of the same seed; their 95 % interval resamples seeds and patients together.
+AUROC per patient for a stenosis >= 70 % (StenCE's fine-tuning: the worst of all segments) on the test
+patients. Differences are of the same seed, with the intervals of a study (patients' and seeds' variance).
 
-There are two controls. Pairs permuted once give each study an angiogram that is not its own, for good: the
-encoder still learns to tell people apart, by an arbitrary mark. Pairs drawn anew for every batch leave it
-nothing to learn from angiograms.
+There are two controls. Pairs permuted once (``permute_pairs``) give each study another patient's ECGs, for
+good: the encoder still learns to tell people apart, by an arbitrary mark. Pairs drawn anew for every batch
+leave it nothing to learn from angiograms.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.cohort import Angiograms, Split, read_angiograms, read_cohort
+from stence.cohort import Split, read_angiograms, read_cohort
 from stence.encoders import Encoder
 from stence.evaluation.metrics import auroc
 from stence.fitting.finetuning import ecg_logits, first_encoder, fit
@@ -39,6 +39,7 @@ from stence.fitting.studies import Pairs, rows_of
 from stence.fitting.tasks import BinaryTask
 from stence.fitting.teacher import study_logits, train_teacher
 from stence.models import angiographic_targets
+from stence.study.measures import Comparison
 from stence.training import RetrainConfig, load_preset
 
 TASK = BinaryTask(70, 70)
@@ -137,8 +138,8 @@ class Seed:
         with mock.patch("stence.fitting.pretraining.Pairs", pairs):
             pair, _ = pretrain(
                 self.cohort,
-                self._permuted() if start.pairs == "permuted" else self.angiograms,
-                config.pretraining,
+                self.angiograms,
+                config.pretraining.model_copy(update={"permute_pairs": start.pairs == "permuted"}),
                 first_encoder(config.finetuning),
                 teacher,
                 "cpu",
@@ -154,14 +155,6 @@ class Seed:
         studies = self._train.studies[label_share(self._train.patients, share, self._seed)]
         of_training = np.array([split == Split.TRAIN for split in self.angiograms.splits])
         return np.isin(self.angiograms.study, studies) | ~of_training
-
-    def _permuted(self) -> Angiograms:
-        """The angiograms, with the training ones given to other training studies' ECGs."""
-        rows = rows_of(self.angiograms, Split.TRAIN)
-        study = self.angiograms.study.copy()
-        study[rows] = np.random.default_rng(self._seed).permutation(study[rows])
-        fields = {name: getattr(self.angiograms, name) for name in Angiograms.__dataclass_fields__}
-        return Angiograms(**fields | {"study": study})
 
     def _progress(self, stage: str, done: int, total: int | None = None, note: str = "") -> None:
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} seed {self._seed} {stage} {done}/{total} {note}\n")
@@ -179,8 +172,8 @@ class Table:
 
     def __init__(self, folder: Path, seeds: list[Seed]) -> None:
         test = read_cohort(folder / "cohort").parts[Split.TEST]
-        self._seeds, self._labels = seeds, TASK.answers(test)[:, 0]
-        _, self._patient = np.unique(test.patients, return_inverse=True)
+        self._seeds = seeds
+        self._compared = Comparison(TASK.answers(test)[:, 0], test.patients, RESAMPLES)
 
     def rows(self) -> Iterator[str]:
         """Markdown."""
@@ -192,7 +185,7 @@ class Table:
                 if not all(seed.path(share, start).exists() for seed in self._seeds):
                     continue
                 logits = self._logits(share, start)
-                mean = np.mean([auroc(each, self._labels) for each in logits])
+                mean = np.mean([areas[0] for areas in self._compared.areas(list(logits))])
                 against = "" if start == SCRATCH else self._difference(logits, scratch)
                 behind = self._behind(share, start, logits) if start in CONTROLS else ""
                 seen = "–" if start == SCRATCH else f"{start.reports:.0%}"
@@ -208,18 +201,9 @@ class Table:
         return np.stack([np.load(seed.path(share, start)) for seed in self._seeds])
 
     def _difference(self, new: NDArray[np.float64], old: NDArray[np.float64]) -> str:
-        def mean(seeds: NDArray[np.intp], ecgs: NDArray[np.intp]) -> float:
-            label = self._labels[ecgs]
-            return float(np.mean([auroc(new[s, ecgs], label) - auroc(old[s, ecgs], label) for s in seeds]))
-
-        rng, everyone = np.random.default_rng(0), np.arange(len(self._labels))
-        count, patients = len(self._seeds), self._patient.max() + 1
-        drawn = []
-        for _ in range(RESAMPLES):
-            times = np.bincount(rng.integers(patients, size=patients), minlength=patients)[self._patient]
-            drawn.append(mean(rng.integers(count, size=count), np.repeat(everyone, times)))
-        low, high = np.percentile(drawn, (2.5, 97.5))
-        return f"{mean(np.arange(count), everyone):+.3f} ({low:+.3f} to {high:+.3f})"
+        pairs = zip(self._compared.areas(list(new)), self._compared.areas(list(old)), strict=True)
+        measured = self._compared.measure([one - other for one, other in pairs])
+        return measured.estimate().text("+") if measured else ""
 
     def _teacher(self, reports: float) -> float:
         """Its AUROC for any major segment, where the report settles it."""

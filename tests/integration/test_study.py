@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Callable
 from io import StringIO
@@ -19,6 +20,7 @@ from stence.errors import ConfigurationError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from stence.study import Report, StudyConfig, cells, run_study
+from stence.study.config import ABLATIONS
 from support.environment import set_environment
 from support.toy_hospital import ToyHospital
 
@@ -78,7 +80,7 @@ def ran(engine: Engine, store: ObjectStore, settings: Settings, **changes: objec
 
 
 def numbers(store: ObjectStore, name: str = "toy") -> str:
-    return store.get(f"studies/{name}/table.csv").decode()
+    return store.get(f"studies/{name}/differences.csv").decode()
 
 
 @pytest.mark.slow
@@ -107,7 +109,9 @@ def test_a_stopped_study_computes_only_what_is_missing(
     assert calls == {"fit": FITS, "train_teacher": TEACHERS, "pretrain": PAIRS}
     assert {found.key.removeprefix(report.folder) for found in store.list(report.folder)} == {
         "config.json",
+        "differences.csv",
         "picture.png",
+        "results.json",
         "table.csv",
         "table.md",
     }
@@ -116,7 +120,9 @@ def test_a_stopped_study_computes_only_what_is_missing(
     assert "stence weights import otis-base PATH" in report.markdown
     rows = list(csv.DictReader(StringIO(numbers(store))))
     assert len(rows) == 8
-    assert all(row["seeds"] == "2" and row["difference_lower"] for row in rows)
+    assert all(row["seeds"] == "2" and row["lower"] for row in rows)
+    assert {row["verdict"] for row in rows} == {"cannot tell"}, "two seeds"
+    assert len(json.loads(store.get(report.folder + "results.json"))) == 8
 
     again = ran(engine, store, settings)
     assert again == report
@@ -140,6 +146,28 @@ def test_a_study_keeps_its_data_and_grows_by_what_is_added_to_it(
     assert calls == {"fit": 6, "train_teacher": 2, "pretrain": 2}
     with pytest.raises(ConfigurationError, match=r"days_before_study was 30, is 10.*another name"):
         ran(engine, store, settings, **plan, days_before_study=10)
+
+
+@pytest.mark.slow
+def test_ablations_are_arms_with_pretrainings_of_their_own(
+    engine: Engine, settings: Settings, store: ObjectStore, calls: Counter[str]
+) -> None:
+    plan = {"encoders": {"otis": PLAN["encoders"]["otis"]}, "endpoints": [70], "label_fractions": {1.0: {}}}
+    ran(engine, store, settings, **plan, seeds=[0])
+    before = calls["fit"]
+    ran(engine, store, settings, **plan, seeds=[0], ablations=list(ABLATIONS))
+    assert calls == {"fit": before + 4, "train_teacher": 1, "pretrain": 1 + 4}
+    found = list(csv.DictReader(StringIO(numbers(store))))
+    assert [(row["family"], row["new"], row["old"]) for row in found] == [
+        ("gain", "StenCE", "scratch"),
+        *(("mechanism", "StenCE", arm) for arm in ABLATIONS),
+    ]
+    cells_of_arms = [
+        json.loads(path.read_text())
+        for path in (settings.data_dir / "studies" / "toy" / "cells").glob("*.json")
+    ]
+    assert {cell["arm"] for cell in cells_of_arms} == {"scratch", "StenCE", *ABLATIONS}
+    assert len({tuple(cell["logits"]) for cell in cells_of_arms}) == 6, "two arms trained alike"
 
 
 @pytest.mark.slow

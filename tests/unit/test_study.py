@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from scipy import stats
 
 from stence import encoders
 from stence.cohort import Split
@@ -24,13 +27,15 @@ from stence.fitting.tasks import BinaryTask
 from stence.progress import silent
 from stence.study import StudyConfig, load_study, steps
 from stence.study.cells import Cell, Cells, Outcome
-from stence.study.config import PRESETS, Arm
+from stence.study.config import ABLATIONS, BASELINES, PRESETS, Arm
+from stence.study.contrasts import Difference, adjusted, contrasts_of
 from stence.study.data import Data
+from stence.study.measures import Comparison, Estimate, Measured
 from stence.study.picture import draw
 from stence.study.published import RANDOM, Published
-from stence.study.statistics import Comparison, rows_of
+from stence.study.statistics import rows_of
 from stence.study.steps import Step, do_all
-from stence.study.table import to_csv, to_markdown
+from stence.study.table import differences_csv, to_csv, to_json, to_markdown
 from support.pairs import tiny_pairs
 
 OTIS = {"encoder": "otis", "config": {"width": 8, "depth": 1, "heads": 1}}
@@ -82,6 +87,9 @@ def edited(folder: Path, **keys: object) -> str:
         ({"teacher": {"seed": 3}}, "leave them out: teacher.seed"),
         ({"seeds": [4, 4]}, "seeds: Value error, each may stand here once only"),
         ({"name": "../elsewhere"}, "name: "),
+        ({"ablations": ["scratch"]}, "scratch: no ablation; known: CLIP-only, permuted-pairs"),
+        ({"ablations": ["CLIP-only", "CLIP-only"]}, "ablations: Value error, each may stand here once only"),
+        ({"pretraining": {"permute_pairs": True}}, "leave them out: pretraining.permute_pairs"),
     ],
 )
 def test_every_mistake_in_a_configuration_is_named(
@@ -111,11 +119,29 @@ def test_what_differs_of_an_encoder_and_a_fraction_reaches_its_trainings(tmp_pat
     assert config.pretraining_of("b", 3).seed == config.teacher_of(3).seed == 3
 
 
-def by_pairs(score: np.ndarray, label: np.ndarray) -> float:
-    """AUROC by its definition; NaN without cases or controls."""
+def test_each_ablation_changes_one_thing_of_the_pretraining() -> None:
+    config = StudyConfig.model_validate(QUICK | {"ablations": list(ABLATIONS)})
+    assert config.arms == tuple(Arm)
+    stence = config.pretraining_of("tiny", 1).model_dump()
+    changed = {
+        arm: {key: value for key, value in config.pretraining_of("tiny", 1, arm).model_dump().items()
+              if value != stence[key]}
+        for arm in ABLATIONS
+    }  # fmt: skip
+    assert changed == {
+        Arm.CLIP_ONLY: {"stenosis_weight": 0},
+        Arm.PERMUTED_PAIRS: {"permute_pairs": True},
+        Arm.STENOSIS_ONLY: {"objective": "stenosis"},
+        Arm.DISTILLATION: {"objective": "distillation"},
+    }
+
+
+def by_pairs(score: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
+    """AUROC by its definition, of weighted ECGs; NaN without cases or controls."""
     cases, controls = score[label == 1, None], score[label == 0]
-    both = (cases > controls) + 0.5 * (cases == controls)
-    return float(both.mean()) if both.size else float("nan")
+    pairs = weight[label == 1, None] * weight[label == 0]
+    both = pairs * ((cases > controls) + 0.5 * (cases == controls))
+    return float(both.sum() / pairs.sum()) if both.size else float("nan")
 
 
 def made_up() -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[np.ndarray]]:
@@ -131,47 +157,105 @@ def made_up() -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[np.ndarray
     return label, patients, new, old
 
 
+def difference(
+    label: np.ndarray, patients: np.ndarray, new: list[np.ndarray], old: list[np.ndarray], count: int = 400
+) -> Measured:
+    """The measured difference of seeds' models."""
+    compared = Comparison(label, patients, count)
+    pairs = zip(compared.areas(new), compared.areas(old), strict=True)
+    return compared.measure([one - other for one, other in pairs])
+
+
 @pytest.mark.slow
-def test_figures_and_intervals_equal_an_independent_calculation() -> None:
+def test_figures_and_errors_equal_an_independent_calculation() -> None:
     label, patients, new, old = made_up()
-    found = Comparison(label, patients, 20_000)
-    difference, mean = found.difference(new, old), found.mean(new)
+    found = difference(label, patients, new, old, 4000)
 
     asked = ~np.isnan(label)
-    ecgs_of = {
-        patient: np.flatnonzero(asked & (patients == patient)) for patient in np.unique(patients[asked])
-    }
-    rng, drawn = np.random.default_rng(99), []
-    for _ in range(6000):
-        rows = np.concatenate([ecgs_of[patient] for patient in rng.choice(list(ecgs_of), len(ecgs_of))])
-        seeds = rng.integers(3, size=3)
-        pairs = [(by_pairs(new[s][rows], label[rows]), by_pairs(old[s][rows], label[rows])) for s in seeds]
-        drawn.append(np.mean(pairs, axis=0))
-    of_new, of_old = np.array(drawn).T
-    areas = [
-        (by_pairs(n[asked], label[asked]), by_pairs(o[asked], label[asked]))
+    ecgs_of = {each: np.flatnonzero(asked & (patients == each)) for each in np.unique(patients[asked])}
+    weight = np.array([1 / max(1, len(ecgs_of.get(patient, ()))) for patient in patients])
+    of_seeds = [
+        by_pairs(n[asked], label[asked], weight[asked]) - by_pairs(o[asked], label[asked], weight[asked])
         for n, o in zip(new, old, strict=True)
     ]
-    assert mean.value == pytest.approx(np.mean(areas, axis=0)[0], abs=1e-4)
-    assert difference.value == pytest.approx(-np.diff(np.mean(areas, axis=0))[0], abs=1e-4)
-    assert (mean.lower, mean.upper) == pytest.approx(tuple(np.percentile(of_new, (2.5, 97.5))), abs=0.015)
-    expected = tuple(np.percentile(of_new - of_old, (2.5, 97.5)))
-    assert (difference.lower, difference.upper) == pytest.approx(expected, abs=0.015)
+    rng, drawn = np.random.default_rng(99), []
+    for _ in range(2000):
+        rows = np.concatenate([ecgs_of[patient] for patient in rng.choice(list(ecgs_of), len(ecgs_of))])
+        pairs = [
+            by_pairs(n[rows], label[rows], weight[rows]) - by_pairs(o[rows], label[rows], weight[rows])
+            for n, o in zip(new, old, strict=True)
+        ]
+        drawn.append(np.mean(pairs))
+    over_patients, over_seeds = np.nanvar(drawn), np.var(of_seeds, ddof=1) / 3
+    assert found.value == pytest.approx(np.mean(of_seeds), abs=1e-9)
+    assert found.error == pytest.approx(np.sqrt(over_patients + over_seeds), rel=0.03)
+    fewest = len(np.unique(patients[label == 1])) - 1
+    freedom = (over_patients + over_seeds) ** 2 / (over_patients**2 / fewest + over_seeds**2 / 2)
+    assert found.freedom == pytest.approx(freedom, rel=0.03)
+    assert found.p == pytest.approx(2 * stats.t.sf(found.value / found.error, found.freedom))
+    estimate = found.estimate()
+    assert estimate.upper - estimate.value == pytest.approx(
+        stats.t.ppf(0.975, found.freedom) * found.error, abs=1e-3
+    )
+
+
+def test_patients_weigh_the_same_however_many_ecgs_they_have() -> None:
+    """One case with nine low ECGs, one with a high one: half of the cases rank above the controls."""
+    label = np.array([1] * 10 + [0, 0], np.float32)
+    patients = np.array([1] * 9 + [2, 3, 4])
+    logits = np.array([-1.0] * 9 + [1.0, 0.0, 0.0])
+    assert Comparison(label, patients, 100).areas([logits])[0][0] == pytest.approx(0.5)
 
 
 def test_seeds_that_disagree_widen_the_interval() -> None:
     label, patients, new, old = made_up()
-    found = Comparison(label, patients, 1000)
-    several, one = found.difference(new, old), found.difference([new[1]], [old[1]])
-    assert several.upper - several.lower > 0.1 + one.upper - one.lower
-    same = found.difference(new, new)
-    assert (same.value, same.lower, same.upper) == (0, 0, 0)
+    several, one = difference(label, patients, new, old), difference(label, patients, [new[1]], [old[1]])
+    assert several.error > 1.3 * one.error
+    assert several.freedom < 6 < one.freedom
+    same = difference(label, patients, new, new)
+    assert (same.estimate(), same.p) == (Estimate(0, 0, 0), 1)
 
 
 def test_without_cases_there_is_no_figure() -> None:
     nobody = Comparison(np.zeros(6, dtype=np.float32), np.arange(6), 100)
-    assert nobody.mean([np.arange(6.0)]).value is None
-    assert nobody.mean([]).value is None
+    assert nobody.measure(nobody.areas([np.arange(6.0)])) is None
+    assert nobody.measure([]) is None
+
+
+def test_the_gain_is_over_published_weights_where_they_exist() -> None:
+    with_published = contrasts_of([*BASELINES, Arm.STENCE, Arm.DISTILLATION])
+    assert [(each.family, each.label) for each in with_published] == [
+        ("gain", "StenCE - published"),
+        ("mechanism", "StenCE - distillation"),
+        ("start", "StenCE - scratch"),
+        ("start", "published - scratch"),
+    ]
+    without = contrasts_of([Arm.SCRATCH, Arm.STENCE])
+    assert [(each.family, each.label) for each in without] == [("gain", "StenCE - scratch")]
+
+
+def test_verdicts_hold_for_all_tests_of_a_family_together() -> None:
+    """One p of .03 is a gain by itself and none among two tests; another family does not count."""
+    gain, start = (contrasts_of(BASELINES)[place] for place in (0, 1))
+    clear, weak = Measured(0.1, 0.01, 50), Measured(0.1, 0.045, 50)
+    assert 0.025 < weak.p < 0.05
+
+    def verdicts(*given: Difference) -> list[str]:
+        return [each.verdict for each in adjusted(given)]
+
+    assert verdicts(Difference(gain, weak, 3)) == ["gain"]
+    assert verdicts(Difference(gain, weak, 3), Difference(start, weak, 3)) == ["gain", "higher"]
+    assert verdicts(Difference(gain, weak, 3), Difference(gain, weak, 3)) == ["no gain shown"] * 2
+    assert verdicts(Difference(gain, weak, 3), Difference(gain, clear, 3)) == ["gain"] * 2
+    untested = [Difference(gain, clear, 2), Difference(gain, None, 0)]
+    found = adjusted([Difference(gain, weak, 3), *untested])
+    assert [each.verdict for each in found] == ["gain", "cannot tell", "cannot tell"]
+    assert [(each.tests, each.p is None) for each in found] == [(1, False), (0, True), (0, True)]
+    assert verdicts(Difference(gain, replace(clear, value=-0.1), 3)) == ["loss"]
+
+    two = adjusted([Difference(gain, weak, 3), Difference(gain, clear, 3)])[0]
+    half = two.simultaneous.upper - two.simultaneous.value
+    assert half == pytest.approx(stats.t.ppf(1 - 0.05 / 4, 50) * 0.045, abs=1e-4)
 
 
 def test_two_that_share_the_work_do_every_step_once_and_in_order(
@@ -225,24 +309,36 @@ def test_tables_and_picture_show_gain_and_none_alike(data: Data) -> None:
     config = StudyConfig.model_validate(QUICK)
     outcomes = made_outcomes(config, data)
     rows = rows_of(config, data, outcomes)
-    gain, none = rows
-    assert (gain.task, gain.verdict, gain.seeds) == (IN_ALL, "gain", 3)
-    assert (none.task, none.verdict, none.seeds) == (GREY, "no gain shown", 2)
-    assert none.patients < gain.patients == data.part(Split.TEST, STENCE).patient_count
+    gain, unclear = rows
+    assert (gain.task, gain.gain.verdict, gain.gain.seeds) == (IN_ALL, "gain", 3)
+    assert (unclear.task, unclear.gain.verdict, unclear.gain.seeds) == (GREY, "cannot tell", 2)
+    assert unclear.patients < gain.patients == data.part(Split.TEST, STENCE).patient_count
     assert Arm.PUBLISHED not in gain.aurocs
 
-    numbers = list(csv.DictReader(StringIO(to_csv(rows))))
-    assert [row["verdict"] for row in numbers] == ["gain", "no gain shown"]
-    assert float(numbers[0]["difference"]) == gain.difference.value
-    assert float(numbers[0]["difference_lower"]) > 0
-    assert numbers[0]["published"] == ""
-    assert [numbers[1][key] for key in ("no_up_to", "yes_from")] == ["20.0", "90.0"]
+    numbers = list(csv.DictReader(StringIO(differences_csv(rows))))
+    assert [row["verdict"] for row in numbers] == ["gain", "cannot tell"]
+    assert [(row["family"], row["new"], row["old"], row["tests"]) for row in numbers] == [
+        ("gain", "StenCE", "scratch", "1"),
+        ("gain", "StenCE", "scratch", "0"),
+    ]
+    assert float(numbers[0]["difference"]) == gain.gain.estimate.value
+    assert float(numbers[0]["lower"]) > 0
+    assert float(numbers[0]["p_holm"]) == gain.gain.adjusted
+    assert [numbers[1][key] for key in ("no_up_to", "yes_from", "p_holm")] == ["20.0", "90.0", ""]
+    found = json.loads(json.dumps(to_json(rows)))
+    assert found[0]["differences"][0]["p_holm"] == gain.gain.adjusted
+    assert found[0]["auroc"]["StenCE"]["value"] == gain.aurocs[Arm.STENCE].value
+    areas = list(csv.DictReader(StringIO(to_csv(rows))))
+    assert [row["arm"] for row in areas] == ["scratch", "StenCE"] * 2
+    assert float(areas[1]["auroc"]) == gain.aurocs[Arm.STENCE].value
 
     published = {"tiny": Published(RANDOM, lambda: None, "its configuration names no weights")}
     text = to_markdown(config, data, published, outcomes, rows)
     assert "| tiny | >= 70 % | 1 |" in text
     assert "| tiny | >= 90 % against <= 20 % | 1 |" in text
-    assert "Of 2 rows 1 show a gain, 0 a loss, 1 neither, 0 are not known" in text
+    assert "1 tests adjusted together: 1 gain, 1 cannot tell" in text
+    assert "Family `gain`" in text
+    assert "Family `start`" not in text
     assert "tiny: the arm `published` is left out" in text
     assert (
         "Not trained: 0 training ECGs with the stenosis and 9 without: `tiny-scratch-20-90-labels1-seed2`"
@@ -269,7 +365,7 @@ def test_imported_weights_get_an_arm_and_begin_pretraining(data: Data, tmp_path:
     weights = encoders.build("otis", **OTIS["config"]).state_dict()
     without, imported = studied(config, data, None, tmp_path), studied(config, data, weights, tmp_path)
     assert {cell.arm for cell in without} == {Arm.SCRATCH, Arm.STENCE}
-    assert {cell.arm for cell in imported} == set(Arm)
+    assert {cell.arm for cell in imported} == {*BASELINES, Arm.STENCE}
     assert all(len(outcome.logits) == len(data.part(Split.TEST, STENCE)) for outcome in imported.values())
 
     def logits(outcomes: dict[Cell, Outcome], arm: Arm) -> Iterator[float]:
@@ -288,4 +384,4 @@ def test_an_endpoint_without_cases_ends_with_a_reason_and_the_others_go_on(
     reasons = {cell.task.high: outcome.reason for cell, outcome in outcomes.items()}
     train = len(data.part(Split.TRAIN, STENCE))
     assert reasons == {95: f"0 training ECGs with the stenosis and {train} without", 70: ""}
-    assert rows_of(config, data, outcomes)[0].verdict == "not known"
+    assert rows_of(config, data, outcomes)[0].gain.verdict == "cannot tell"
