@@ -204,7 +204,8 @@ def sample(*places: tuple[str, str, int], seed: int = 0) -> Sample:
     sites, devices = ([place[n] for place in places for _ in range(place[2])] for n in range(2))
     measured = 1 + rng(seed).random((len(sites), len(MEASURED)))
     named = {"site": np.array(sites, dtype=str), "device": np.array(devices, dtype=str)}
-    return Sample(named, measured, np.zeros((len(sites), 6)), np.full((len(sites), 32), np.nan))
+    weekend = np.full(len(sites), np.nan)
+    return Sample(named, measured, np.zeros((len(sites), 6)), np.full((len(sites), 32), np.nan), weekend)
 
 
 @pytest.mark.parametrize(("before", "now", "compared"), [(30, 30, True), (29, 200, False), (200, 29, False)])
