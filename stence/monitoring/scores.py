@@ -39,7 +39,7 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
         return
     day = window.start.astimezone(ZoneInfo(settings.timezone)).date()
     like = profile.sample.like(day)
-    yield from _distances(model, like, now)
+    yield from distances(model, like, now)
     yield from _stability("score_psi", model, like, now)
     yield from score_shifts.measure(engine, settings, window, model, profile)
     day_before = Window(window.start - (window.end - window.start), window.start)
@@ -62,7 +62,7 @@ def _means(model: Watched, now: Sample) -> Iterator[Metric]:
         )
 
 
-def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
+def distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
     """Kolmogorov-Smirnov distances of all ECGs, each device and each site; p is Holm-adjusted over them."""
     found = []
     for of, before, now in comparable(reference, window):
