@@ -116,7 +116,6 @@ class Usual:
         spread = np.maximum(scores.std(axis=0), 1e-9)
         together = max(float((scores / spread).mean(axis=1).std()), 1e-9)
         self._scale = np.append(spread, together)
-        self._reference = reference
         self._of_kind = {kind: reference.among(reference.weekend() == kind) for kind in (False, True)}
         self.freedom, self.between = self._variance()
 
@@ -127,13 +126,9 @@ class Usual:
     def left_out(self, today: ScoreDays, day: date) -> dict[str, int]:
         """Places of ``today`` that the reference hardly knows on such days, with its number of ECGs."""
         like = self._of_kind[is_weekend(day)]
-        here = pooled(like.places, like.ecgs, today.places)
-        known = like.places
-        return {
-            str(place): int(like.ecgs[known == place].sum())
-            for place, label in zip(today.places, here, strict=True)
-            if label == LEFT_OUT
-        }
+        labels = pooled(like.places, like.ecgs, today.places)
+        places = np.unique(today.places[labels == LEFT_OUT])
+        return {str(place): int(like.ecgs[like.places == place].sum()) for place in places}
 
     def shift(self, today: ScoreDays, day: date) -> DayShift | None:
         """Shift of a day against days of its kind with its shares of places.

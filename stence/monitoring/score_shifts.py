@@ -15,7 +15,7 @@ from stence.monitoring import statistics
 from stence.monitoring.metrics import Metric
 from stence.monitoring.profile import Profile
 from stence.monitoring.samples import ALL, SLICE_KEYS, Slice
-from stence.monitoring.score_days import CHART_DAYS, TOGETHER, ScoreDays, Shift, Usual, read
+from stence.monitoring.score_days import CHART_DAYS, MIN_LIKE_DAYS, TOGETHER, ScoreDays, Shift, Usual, read
 from stence.settings import Settings
 
 
@@ -48,7 +48,10 @@ def compare(profile: Profile, days: ScoreDays, day: date, model: Watched) -> Ite
         yield Metric("score_like_days", 0, model_version=model.version)
         return
     usual = Usual(profile.score_days, profile.sample.part(ALL).scores)
-    yield Metric("score_like_days", usual.like_days(day), model_version=model.version)
+    like_days = usual.like_days(day)
+    yield Metric("score_like_days", like_days, model_version=model.version)
+    if like_days < MIN_LIKE_DAYS:
+        return
     yield from _left_out(usual, days.of(day), day, profile, model)
     shifts = {each: usual.shift(days.of(each), each) for each in days.dates()}
     today = shifts.get(day)

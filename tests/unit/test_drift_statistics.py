@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from stence.monitoring import inputs, statistics
-from stence.monitoring.samples import ALL, MEASURED, MEASURES, Sample, Slice, alike, comparable
+from stence.monitoring.samples import ALL, MEASURED, MEASURES, Sample, Slice, alike, comparable, left_out
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -244,3 +244,25 @@ def test_distances_of_a_day_are_adjusted_for_all_that_was_tested() -> None:
     (p,) = (m.value for m in metrics if (m.name, m.slice_value) == ("input_ks_p", "age"))
     assert raw.p < p / 100
     assert p == pytest.approx(raw.p * len(tests))
+
+
+def test_a_stray_ecg_of_a_rare_site_leaves_the_reference_whole() -> None:
+    """Site C has one ECG in the reference and a tenth of the day's: it is left out, and named."""
+    reference, day = (
+        sample(("A", "a", 1990), ("B", "a", 2009), ("C", "a", 1)),
+        sample(("A", "a", 180), ("B", "a", 180), ("C", "a", 40)),
+    )
+    before, now = alike(reference, day)
+    assert len(before) > 3900
+    assert len(now) == 360
+    assert list(left_out(reference, day)) == [(Slice("site", "C"), 1, 0.1)]
+
+
+def test_small_places_are_pooled_and_a_scarce_one_does_not_shrink_the_reference() -> None:
+    reference = sample(("A", "a", 3000), ("C", "a", 20), ("D", "a", 20), ("E", "a", 40))
+    before, now = alike(reference, sample(("A", "a", 300), ("C", "a", 1), ("D", "a", 1)))
+    assert set(now.strata()) == {"A", "C", "D"}
+    assert len(before) > 3000
+    before, now = alike(reference, sample(("A", "a", 300), ("E", "a", 100)))
+    assert set(now.strata()) == {"A"}
+    assert len(before) == 3000
