@@ -1,6 +1,6 @@
 """Alerts about scores on sound days, and on days with a true shift: the product's comparison and the former.
 
-python tests/benchmarks/sound_days.py [--hospitals 100] [--days 20] [--long 200]
+python tests/benchmarks/sound_days.py [--hospitals 100] [--days 20] [--long 200] [--distances]
 
 Scores are drawn, and compared by the product's own functions and rules, without a database. The former
 comparison (Welch's test against all days of the reference, resampled to the day's sites) is beside it.
@@ -59,22 +59,22 @@ class Found(NamedTuple):
     former: list[set[str]]
 
 
-def watch(rng: np.random.Generator, world: World, shifts: Sequence[float]) -> Found:
+def watch(rng: np.random.Generator, world: World, shifts: Sequence[float], distances: bool = False) -> Found:
     """Judge as many days after a fresh reference as there are ``shifts``."""
     profile, seen, found = reference(rng, world), list[Drawn](), Found([], [])
     for number, shift in enumerate(shifts):
         day = draw(rng, world, REFERENCE_DAYS + number, shift)
         seen.append(day)
-        found.now.append(set(_judged(profile, seen, not any(shifts))))
+        found.now.append(set(_judged(profile, seen, distances)))
         found.former.append(set(_formerly(profile.sample.part(ALL), day.sample().part(ALL))))
     return found
 
 
-def _judged(profile: Profile, seen: list[Drawn], is_sound: bool) -> Iterator[str]:
-    """Rules with a finding; Kolmogorov-Smirnov distances take long, and are taken on sound days only."""
+def _judged(profile: Profile, seen: list[Drawn], distances: bool) -> Iterator[str]:
+    """Rules with a finding."""
     today = seen[-1]
     metrics = [
-        *(scores.distances(MODEL, profile.sample.like(today.day), today.sample()) if is_sound else ()),
+        *(scores.distances(MODEL, profile.sample.like(today.day), today.sample()) if distances else ()),
         *score_shifts.compare(profile, as_score_days(seen), today.day, MODEL),
     ]
     yield from (finding.cause.rule for finding in find(RULES, [metrics]) if finding.holds)
@@ -106,7 +106,7 @@ def _hits(days: Sequence[set[str]], rules: set[str]) -> NDArray[np.bool_]:
     return np.array([bool(day & rules) for day in days])
 
 
-def _table(hospitals: int, days: int) -> None:
+def _table(hospitals: int, days: int, distances: bool) -> None:
     print(f"{hospitals} hospitals; sound: {days} days each; shift: {SHIFT} SD from the first day on, 7 days")
     columns = (
         "world", "critical/100 days", "former", "drift warnings/100", "KS warnings/100",
@@ -114,7 +114,7 @@ def _table(hospitals: int, days: int) -> None:
     )  # fmt: skip
     print(" | ".join(columns))
     for name, world in WORLDS.items():
-        sound = [watch(_rng(n), world, [0.0] * days) for n in range(hospitals)]
+        sound = [watch(_rng(n), world, [0.0] * days, distances) for n in range(hospitals)]
         moved = [watch(_rng(10_000 + n), world, [SHIFT] * 7) for n in range(hospitals)]
         cells = [
             _share([_hits(each.now, CRITICAL) for each in sound], 100),
@@ -172,8 +172,9 @@ def main() -> None:
     parser.add_argument("--hospitals", type=int, default=100)
     parser.add_argument("--days", type=int, default=20)
     parser.add_argument("--long", type=int, default=200)
+    parser.add_argument("--distances", action="store_true", help="the slow Kolmogorov-Smirnov warnings too")
     asked = parser.parse_args()
-    _table(asked.hospitals, asked.days)
+    _table(asked.hospitals, asked.days, asked.distances)
     _run_lengths(asked.hospitals, asked.long)
 
 
