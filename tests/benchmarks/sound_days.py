@@ -16,27 +16,28 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stence.evaluation.watched import Watched
-from stence.monitoring import score_shifts, scores, statistics
+from stence.monitoring import score_shifts, scores
 from stence.monitoring.places import MIN_COUNT
 from stence.monitoring.profile import Profile
 from stence.monitoring.rules import Rules, find, load_rules
 from stence.monitoring.samples import ALL, Sample
-from stence.monitoring.score_days import Usual
+from stence.monitoring.score_days import ScoreDays, Usual
 from stence.settings import Settings
-from support.drawn_days import REFERENCE_DAYS, Drawn, World, as_score_days, draw, reference
+from support.drawn_days import REFERENCE_DAYS, Drawn, World, as_score_days, draw, joined, reference
 
 WORLDS = {
-    "days alike, 400 ECGs": World(),
-    "case mix SD .05, 400": World(case_mix=0.05),
-    "case mix SD .1, 400": World(case_mix=0.1),
-    "case mix SD .1, 2,000": World(2_000, case_mix=0.1),
     "outpatients on weekdays, 400": World(sites=1, outpatients=0.6),
-    "the same, case mix SD .1": World(sites=1, outpatients=0.6, case_mix=0.1),
+    "case mix SD .1, 400": World(case_mix=0.1),
     "rare site, 1 reference ECG": World(sites=2, rare=1),
+    "case mix SD .1, 2,000": World(2_000, case_mix=0.1),
+    "outpatients, case mix SD .1": World(sites=1, outpatients=0.6, case_mix=0.1),
+    "days alike, 400": World(),
+    "case mix SD .05, 400": World(case_mix=0.05),
     "rare site, 20 reference ECGs": World(sites=2, rare=20),
 }
 MODEL = Watched("model", "champion", "p", {"thresholds": {}})
@@ -59,23 +60,32 @@ class Found(NamedTuple):
     former: list[set[str]]
 
 
-def watch(rng: np.random.Generator, world: World, shifts: Sequence[float], distances: bool = False) -> Found:
-    """Judge as many days after a fresh reference as there are ``shifts``."""
-    profile, seen, found = reference(rng, world), list[Drawn](), Found([], [])
+def watch(
+    rng: np.random.Generator,
+    world: World,
+    profile: Profile,
+    shifts: Sequence[float],
+    compared: tuple[int, int] = (0, 0),
+) -> Found:
+    """Judge as many days after the reference as there are ``shifts``.
+
+    ``compared``: on how many days the former comparison and the Kolmogorov-Smirnov distances are taken, too.
+    """
+    seen, found = list[ScoreDays](), Found([], [])
     for number, shift in enumerate(shifts):
         day = draw(rng, world, REFERENCE_DAYS + number, shift)
-        seen.append(day)
-        found.now.append(set(_judged(profile, seen, distances)))
-        found.former.append(set(_formerly(profile.sample.part(ALL), day.sample().part(ALL))))
+        seen.append(as_score_days([day]))
+        found.now.append(set(_judged(profile, joined(seen), day, number < compared[1])))
+        if number < compared[0]:
+            found.former.append(set(_formerly(profile.sample.part(ALL), day.sample().part(ALL))))
     return found
 
 
-def _judged(profile: Profile, seen: list[Drawn], distances: bool) -> Iterator[str]:
+def _judged(profile: Profile, seen: ScoreDays, today: Drawn, distances: bool) -> Iterator[str]:
     """Rules with a finding."""
-    today = seen[-1]
     metrics = [
         *(scores.distances(MODEL, profile.sample.like(today.day), today.sample()) if distances else ()),
-        *score_shifts.compare(profile, as_score_days(seen), today.day, MODEL),
+        *score_shifts.compare(profile, seen, today.day, MODEL),
     ]
     yield from (finding.cause.rule for finding in find(RULES, [metrics]) if finding.holds)
 
@@ -91,9 +101,10 @@ def _formerly(before: Sample, now: Sample) -> Iterator[str]:
         yield "blind"
         return
     spread = np.maximum(earlier.std(axis=0), 1e-9)
-    found = statistics.mean_shift(*((side / spread).mean(axis=1) for side in (earlier, later)))
-    if abs(found.value) > 0.1 and found.p < 0.001:
-        yield "scores_rose" if found.value > 0 else "scores_fell"
+    a, b = ((side / spread).mean(axis=1) for side in (earlier, later))
+    shift = (b.mean() - a.mean()) / a.std(ddof=1)
+    if abs(shift) > 0.1 and stats.ttest_ind(b, a, equal_var=False).pvalue < 0.001:
+        yield "scores_rose" if shift > 0 else "scores_fell"
 
 
 def _share(found: Sequence[NDArray[np.bool_]], times: float = 1.0) -> str:
@@ -114,8 +125,12 @@ def _table(hospitals: int, days: int, distances: bool) -> None:
     )  # fmt: skip
     print(" | ".join(columns))
     for name, world in WORLDS.items():
-        sound = [watch(_rng(n), world, [0.0] * days, distances) for n in range(hospitals)]
-        moved = [watch(_rng(10_000 + n), world, [SHIFT] * 7) for n in range(hospitals)]
+        sound, moved = [], []
+        for number in range(hospitals):
+            rng = _rng(number)
+            profile = reference(rng, world)
+            sound.append(watch(rng, world, profile, [0.0] * days, (days, days * distances)))
+            moved.append(watch(rng, world, profile, [SHIFT] * 7, (1, 0)))
         cells = [
             _share([_hits(each.now, CRITICAL) for each in sound], 100),
             _share([_hits(each.former, CRITICAL) for each in sound], 100),

@@ -104,10 +104,22 @@ def as_sample(days: list[Drawn]) -> Sample:
 
 def as_score_days(days: list[Drawn]) -> ScoreDays:
     """The mean scores by day and site."""
-    rows = [
-        (day.day, site, int((day.sites == site).sum()), day.scores[day.sites == site].mean(axis=0))
-        for day in days
-        for site in np.unique(day.sites)
-    ]
-    dates, sites, ecgs, means = zip(*rows, strict=True)
-    return ScoreDays(np.array(dates, dtype="datetime64[D]"), np.array(sites), np.array(ecgs), np.array(means))
+    return joined([_means(day) for day in days])
+
+
+def joined(parts: list[ScoreDays]) -> ScoreDays:
+    """The rows of all parts."""
+    return ScoreDays(
+        np.concatenate([part.days for part in parts]),
+        np.concatenate([part.places for part in parts]),
+        np.concatenate([part.ecgs for part in parts]),
+        np.concatenate([part.means for part in parts]),
+    )
+
+
+def _means(day: Drawn) -> ScoreDays:
+    sites, where, ecgs = np.unique(day.sites, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(sites), day.scores.shape[1]))
+    np.add.at(sums, where, day.scores)
+    days = np.full(len(sites), np.datetime64(day.day), dtype="datetime64[D]")
+    return ScoreDays(days, sites, ecgs, sums / ecgs[:, None])

@@ -96,16 +96,6 @@ def test_holm_by_hand() -> None:
     assert len(statistics.holm([])) == 0
 
 
-def test_mean_shift() -> None:
-    """In standard deviations of the reference, with Welch's p; a constant reference has not moved."""
-    drawn = rng(2)
-    a, b = drawn.normal(10, 2, size=4000), drawn.normal(11, 3, size=400)
-    found = statistics.mean_shift(a, b)
-    assert found.value == pytest.approx((b.mean() - a.mean()) / a.std(ddof=1))
-    assert found.p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue, abs=0)
-    assert statistics.mean_shift(np.ones(9), np.zeros(9)) == (0, 1)
-
-
 def test_mmd_is_unbiased_as_defined() -> None:
     """Against the definition, pair by pair (Gretton et al. 2012, Lemma 6)."""
     drawn = rng(3)
