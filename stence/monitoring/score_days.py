@@ -155,11 +155,10 @@ class Usual:
         The error of the reference's mean does not average out over days, and is part of the variance (Jones,
         Champ & Rigdon 2001).
         """
-        value, own, expected = (np.zeros(TOGETHER + 1) for _ in range(3))
-        for shift in shifts:
-            value = (1 - MEMORY) * value + MEMORY * shift.value
-            own = (1 - MEMORY) ** 2 * own + MEMORY**2 * shift.own
-            expected = (1 - MEMORY) * expected + MEMORY * np.sqrt(shift.expected)
+        weights = MEMORY * (1 - MEMORY) ** np.arange(len(shifts))[::-1]
+        value = weights @ np.array([shift.value for shift in shifts])
+        own = weights**2 @ np.array([shift.own for shift in shifts])
+        expected = weights @ np.sqrt([shift.expected for shift in shifts])
         return self._judged(value, own + expected**2)
 
     def _judged(self, value: NDArray[np.float64], variance: NDArray[np.float64]) -> Shift:

@@ -1,6 +1,6 @@
 """Alerts about scores on sound days, and on days with a true shift: the product's comparison and the former.
 
-python tests/benchmarks/sound_days.py [--hospitals 100] [--days 20] [--long 200] [--distances]
+python tests/benchmarks/sound_days.py [--hospitals 100] [--days 20] [--charts 40] [--long 200] [--distances]
 
 Scores are drawn, and compared by the product's own functions and rules, without a database. The former
 comparison (Welch's test against all days of the reference, resampled to the day's sites) is beside it.
@@ -186,11 +186,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--hospitals", type=int, default=100)
     parser.add_argument("--days", type=int, default=20)
-    parser.add_argument("--long", type=int, default=200)
+    parser.add_argument("--charts", type=int, default=40, help="hospitals with a moving average")
+    parser.add_argument("--long", type=int, default=200, help="days of these")
     parser.add_argument("--distances", action="store_true", help="the slow Kolmogorov-Smirnov warnings too")
     asked = parser.parse_args()
-    _table(asked.hospitals, asked.days, asked.distances)
-    _run_lengths(asked.hospitals, asked.long)
+    if asked.hospitals:
+        _table(asked.hospitals, asked.days, asked.distances)
+    _run_lengths(asked.charts, asked.long)
 
 
 if __name__ == "__main__":
