@@ -135,6 +135,7 @@ def test_just_inside_its_limit_a_figure_raises_nothing_and_just_outside_it_does(
         "report_ks": ("measure", "narrowed"),
         "score_ks": ("target", "rca_70"),
         "new_category": ("site", "annexe"),
+        "score_left_out": ("site", "annexe"),
     }.get(name, (None, None))
     raised_by = [
         {which for which, _ in raised([metric(name, value, *place), *others])} for value in (inside, outside)
