@@ -64,6 +64,11 @@ def test_the_variance_between_days_is_found_and_part_of_the_test() -> None:
     calm, restless = usual(World()), usual(World(case_mix=0.2))
     assert calm.between[TOGETHER] < 0.01
     assert 0.01 < restless.between[TOGETHER] < 0.09
+    found = restless.shift(
+        as_score_days([draw(np.random.default_rng(1), World(), MONDAY)]), date(2026, 3, 30)
+    )
+    assert found is not None
+    assert found.own[TOGETHER] == pytest.approx(restless.between[TOGETHER] + 1 / found.ecgs)
     assert compared(World(), [MONDAY], shift=0.3)["score_mean_p", None].value < 1e-3
     assert compared(World(case_mix=0.2), [MONDAY], shift=0.3)["score_mean_p", None].value > 1e-3
 
@@ -96,7 +101,8 @@ def test_the_error_of_the_reference_does_not_average_out() -> None:
     assert shift is not None
     average = known.moving([shift] * CHART_DAYS)
     half = (average.upper - average.lower)[TOGETHER] / 2
-    assert half > stats.t.isf(0.025, known.freedom) * np.sqrt(shift.expected[TOGETHER])
+    variance = 0.0526 * shift.own[TOGETHER] + 0.9945 * shift.expected[TOGETHER]
+    assert half == pytest.approx(stats.t.isf(0.025, known.freedom) * np.sqrt(variance), rel=1e-3)
 
 
 def test_a_site_that_the_reference_hardly_knows_is_left_out_and_named() -> None:
