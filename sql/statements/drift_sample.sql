@@ -28,7 +28,8 @@ WITH taken AS (
     LIMIT :most
 )
 SELECT e.device, e.site, e.age, m.heart_rate, m.r_mv, m.s_mv, m.noise_uv,
-       s.stenosis_50, s.stenosis_70, s.stenosis_90, s.stenosis_100, s.rca_70, s.lca_70, k.sketch
+       s.stenosis_50, s.stenosis_70, s.stenosis_90, s.stenosis_100, s.rca_70, s.lca_70, k.sketch,
+       extract(isodow FROM coalesce(e.acquired_at, e.first_read_at) AT TIME ZONE :timezone) >= 6 AS weekend
 FROM chosen AS c
 JOIN ecgs AS e USING (content_hash)
 LEFT JOIN ecg_measurements AS m USING (content_hash)

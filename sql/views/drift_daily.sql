@@ -17,10 +17,12 @@ SELECT day,
        max(upper) FILTER (WHERE metric = 'score_mean') AS mean_upper,
        max(value) FILTER (WHERE metric = 'score_shift') AS shift,
        max(value) FILTER (WHERE metric = 'score_mean_p') AS shift_p,
+       max(value) FILTER (WHERE metric = 'score_ewma') AS ewma,
+       max(value) FILTER (WHERE metric = 'score_ewma_p') AS ewma_p,
        max(value) FILTER (WHERE metric = 'model_agreement') AS agreement
 FROM monitoring_daily
 WHERE area IN ('inputs', 'embeddings', 'scores', 'reports') 
-  AND metric NOT IN ('new_category', 'input_missing', 'input_missing_expected')
+  AND metric NOT IN ('new_category', 'input_missing', 'input_missing_expected', 'input_left_out', 'score_left_out')
 GROUP BY day, area, model_version, subject, dimension, member;
 
 COMMENT ON VIEW drift_daily IS
@@ -41,7 +43,12 @@ COMMENT ON COLUMN drift_daily.psi_consecutive IS 'Population stability index aga
 COMMENT ON COLUMN drift_daily.mean IS 'Mean probability; scores only.';
 COMMENT ON COLUMN drift_daily.mean_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN drift_daily.mean_upper IS 'Upper end of its 95 % interval.';
-COMMENT ON COLUMN drift_daily.shift IS 'Shift of the mean from the reference, in standard deviations; scores only.';
+COMMENT ON COLUMN drift_daily.shift IS
+    'Shift of the mean from days of the same kind (weekdays or weekends), in standard deviations; scores only.';
 COMMENT ON COLUMN drift_daily.shift_p IS 'Probability of at least this shift by chance, adjusted for all targets.';
+COMMENT ON COLUMN drift_daily.ewma IS
+    'Moving average of the shift over about three weeks (EWMA), in standard deviations; scores only.';
+COMMENT ON COLUMN drift_daily.ewma_p IS
+    'Probability of at least this average by chance, adjusted for all targets.';
 COMMENT ON COLUMN drift_daily.agreement IS
     'Rank correlation with the last champion, over ECGs that both scored; scores only.';

@@ -27,7 +27,11 @@ COMMENT ON COLUMN drift_latest.mean IS 'Mean probability; scores only.';
 COMMENT ON COLUMN drift_latest.mean_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN drift_latest.mean_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN drift_latest.shift IS
-    'Shift of the mean from the reference, in standard deviations; scores only.';
+    'Shift of the mean from days of the same kind (weekdays or weekends), in standard deviations; scores only.';
 COMMENT ON COLUMN drift_latest.shift_p IS 'Probability of at least this shift by chance, adjusted for all targets.';
+COMMENT ON COLUMN drift_latest.ewma IS
+    'Moving average of the shift over about three weeks (EWMA), in standard deviations; scores only.';
+COMMENT ON COLUMN drift_latest.ewma_p IS
+    'Probability of at least this average by chance, adjusted for all targets.';
 COMMENT ON COLUMN drift_latest.agreement IS
     'Rank correlation with the last champion, over ECGs that both scored; scores only.';

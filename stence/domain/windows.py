@@ -24,3 +24,12 @@ class Window:
         zone = ZoneInfo(timezone)
         start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
         return cls(start, end)
+
+
+def is_weekend(day: date) -> bool:
+    """Return whether ``day`` is a Saturday or Sunday, on which outpatient clinics are closed.
+
+    >>> is_weekend(date(2026, 7, 4))
+    True
+    """
+    return day.weekday() >= 5

@@ -13,9 +13,10 @@ from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
 from stence.monitoring import missing, statistics
 from stence.monitoring.metrics import Metric
+from stence.monitoring.places import MIN_COUNT
 from stence.monitoring.profile import CATEGORIES, Profile, count_categories
 from stence.monitoring.reference import reference
-from stence.monitoring.samples import ALL, MEASURES, MIN_COUNT, Sample, alike, comparable, known, load, where
+from stence.monitoring.samples import ALL, MEASURES, Sample, alike, comparable, known, left_out, load, where
 from stence.settings import Settings
 
 NEW = ("device", "site", "sampling_rate")
@@ -28,10 +29,10 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     """Input drift of all ECGs, each device and each site.
 
     Metrics: ``input_ks`` and ``input_ks_p`` by measure, ``input_psi``, ``input_psi_consecutive``,
-    ``category_p`` and ``new_category``. p-values are Holm-adjusted over all distances of the window; those of
-    categories are adjusted among themselves. For all ECGs together, the reference is weighted to the window's
-    shares of sites. Categories are compared site by site. Without a reference, only ``input_missing`` is
-    measured.
+    ``input_left_out``, ``category_p`` and ``new_category``. p-values are Holm-adjusted over all distances of
+    the window; those of categories are adjusted among themselves. For all ECGs together, the reference is
+    weighted to the window's shares of sites. Categories are compared site by site. Without a reference, only
+    ``input_missing`` is measured.
     """
     profile = reference(engine, settings, window, model)
     yield from missing.measure(engine, settings, window, profile)
@@ -40,6 +41,8 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     now = load(engine, settings, window, model)
     yield from distances(profile.sample, now)
     yield from _stability("input_psi", profile.sample, now)
+    for of, before, share in left_out(profile.sample.part(ALL), now.part(ALL)):
+        yield Metric("input_left_out", share, before, slice_key=of.key, slice_value=of.value)
     day_before = Window(window.start - (window.end - window.start), window.start)
     yield from _stability("input_psi_consecutive", load(engine, settings, day_before, model), now)
     yield from _categories(engine, profile, window)

@@ -17,7 +17,9 @@ from stence.database import queries
 from stence.domain.random_projection import PROJECTION_SIZE
 from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
+from stence.monitoring import score_days
 from stence.monitoring.samples import ALL, Sample, Slice, load
+from stence.monitoring.score_days import ScoreDays
 from stence.settings import Settings
 
 CATEGORIES = ("device", "site", "sampling_rate", "sex", "indication")
@@ -35,7 +37,8 @@ class Profile:
     """A sample of the ECGs, counts of all ECGs, and the cath reports of the same days.
 
     ``arrivals``: ECGs on each of ``days``: all, by device and by site. ``reports`` (studies, 3) in the order
-    of ``REPORTED``.
+    of ``REPORTED``. ``score_days``: mean scores of all ECGs by day and place; None in a profile
+    without them, which an earlier version stored.
     """
 
     sample: Sample
@@ -43,6 +46,7 @@ class Profile:
     days: Sequence[date]
     arrivals: Mapping[Slice, NDArray[np.int64]]
     reports: NDArray[np.float64]
+    score_days: ScoreDays | None
 
     def json(self) -> dict[str, Any]:
         """The profile as JSON: numbers have at most four significant digits, scores have six decimals."""
@@ -58,6 +62,8 @@ class Profile:
             "days": [day.isoformat() for day in self.days],
             "arrivals": [[of.key, of.value, counts.tolist()] for of, counts in self.arrivals.items()],
             "reports": [_numbers(row, ".4g") for row in self.reports],
+            "weekend": sample.weekend.tolist(),
+            "score_days": self.score_days and self.score_days.json(),
         }
 
     @classmethod
@@ -72,11 +78,13 @@ class Profile:
                 measured,
                 np.array(stored["scores"], dtype=np.float64),
                 projections,
+                np.array(stored.get("weekend", [None] * len(measured)), dtype=np.float64),
             ),
             stored["categories"],
             [date.fromisoformat(day) for day in stored["days"]],
             {Slice(key, value): np.array(counts) for key, value, counts in stored["arrivals"]},
             np.array(stored["reports"], dtype=np.float64).reshape(-1, len(REPORTED)),
+            ScoreDays.of_json(stored["score_days"]) if stored.get("score_days") else None,
         )
 
 
@@ -93,7 +101,8 @@ def observe(engine: Engine, settings: Settings, window: Window, model: Watched) 
         if of.key != "hour"
     }
     sample = load(engine, settings, window, model, scored=True)
-    return Profile(sample, categories, days, arrivals, studies)
+    means = score_days.read(engine, settings, window, model)
+    return Profile(sample, categories, days, arrivals, studies, means)
 
 
 def count_arrivals(connection: Connection, settings: Settings, window: Window) -> Arrivals:

@@ -9,23 +9,30 @@ A model that has scored too few ECGs of those days takes over the profile of the
 scores are then compared with the scores that the hospital is used to. Its embeddings are not compared,
 because they are of another encoder.
 
+A profile that an earlier version stored lacks the mean scores of its days. They are added from the model's
+scores of those days. A profile that was taken over from another model cannot be completed: nothing is said of
+its mean scores until the row is deleted.
+
 A window that starts before the end of the profile's own days is not compared with the profile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database import queries
 from stence.database.tables import reference_profiles
 from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
+from stence.monitoring import score_days
+from stence.monitoring.places import MIN_COUNT
 from stence.monitoring.profile import Profile, observe
-from stence.monitoring.samples import ALL, MIN_COUNT, load
+from stence.monitoring.samples import ALL, load
 from stence.settings import Settings
 
 MIN_ECGS = 200
@@ -50,7 +57,7 @@ def reference(engine: Engine, settings: Settings, window: Window, model: Watched
             )
     if stored is None or window.start < stored.window_end:
         return None
-    return Profile.of_json(stored.profile)
+    return Profile.of_json(_completed(engine, settings, stored, model))
 
 
 def predecessor(connection: Connection, version: str) -> str | None:
@@ -79,7 +86,22 @@ def _make(engine: Engine, settings: Settings, window: Window, model: Watched) ->
             connection.execute(queries.statement("take_over_reference"), values)
 
 
+def _completed(engine: Engine, settings: Settings, stored: Any, model: Watched) -> Mapping[str, Any]:
+    """The stored profile, with the mean scores of its days."""
+    profile: dict[str, Any] = stored.profile
+    if "score_days" in profile:
+        return profile
+    means = score_days.read(engine, settings, Window(stored.window_start, stored.window_end), model)
+    if means.ecgs.sum() < MIN_ECGS:
+        return profile
+    profile |= {"score_days": means.json()}
+    row = update(reference_profiles).where(reference_profiles.c.model_version == model.version)
+    with engine.begin() as connection:
+        connection.execute(row.values(profile=profile))
+    return profile
+
+
 def _stored(connection: Connection, version: str | None) -> Any:
     r = reference_profiles.c
-    found = select(r.profile, r.window_end).where(r.model_version == version)
+    found = select(r.profile, r.window_start, r.window_end).where(r.model_version == version)
     return connection.execute(found).one_or_none()

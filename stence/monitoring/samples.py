@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import pairwise
 from typing import Any, NamedTuple, Self, TypedDict
 
@@ -19,15 +20,14 @@ from sqlalchemy import Engine
 from stence.database import queries
 from stence.domain.random_projection import PROJECTION_SIZE
 from stence.domain.targets import TARGET_NAMES
-from stence.domain.windows import Window
+from stence.domain.windows import Window, is_weekend
 from stence.ecg.recording import LEADS
 from stence.evaluation.watched import Watched
+from stence.monitoring.places import MIN_COUNT, kept, pooled
 from stence.settings import Settings
 
 OF_ALL, OF_EACH, MAX_ECGS = 4_000, 400, 20_000
 """Maximum number of ECGs: of all, of each device and site, and in the whole sample."""
-MIN_COUNT = 30
-"""Minimum number of ECGs on either side of a comparison."""
 SLICE_KEYS = ("device", "site")
 MEASURED = (
     "age",
@@ -62,13 +62,15 @@ class Sample:
 
     ``places``: device and site of each ECG, empty where unknown. ``measured`` (n, measures) is in the order
     of ``MEASURED``. ``scores`` (n, targets) and ``measured`` are NaN where there is no value. ``projections``
-    (n, 32) of the model's embeddings are NaN except for the first ECGs.
+    (n, 32) of the model's embeddings are NaN except for the first ECGs. ``weekend`` (n): 1 if the ECG was
+    taken at a weekend, else 0; NaN where that was not recorded.
     """
 
     places: Mapping[str, NDArray[np.str_]]
     measured: NDArray[np.float64]
     scores: NDArray[np.float64]
     projections: NDArray[np.float64]
+    weekend: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.measured)
@@ -88,6 +90,7 @@ class Sample:
                 [tuple(getattr(row, target) for target in TARGET_NAMES) for row in rows], len(TARGET_NAMES)
             ),
             _table([row.sketch or (None,) * PROJECTION_SIZE for row in rows], PROJECTION_SIZE),
+            np.array([float(row.weekend) for row in rows]),
         )
 
     def among(self, rows: NDArray[Any]) -> Sample:
@@ -98,7 +101,13 @@ class Sample:
             measured=self.measured[rows],
             scores=self.scores[rows],
             projections=self.projections[rows],
+            weekend=self.weekend[rows],
         )
+
+    def like(self, day: date) -> Sample:
+        """The ECGs of days like ``day``: weekdays or weekends; all where the kind was not recorded."""
+        other = float(not is_weekend(day))
+        return self.among(np.flatnonzero(self.weekend != other))
 
     def part(self, of: Slice) -> Sample:
         """A random sample of a slice."""
@@ -155,20 +164,33 @@ def comparable(reference: Sample, window: Sample) -> Iterator[tuple[Slice, Sampl
 def alike(reference: Sample, window: Sample) -> tuple[Sample, Sample]:
     """``reference`` resampled to the shares of places in ``window``.
 
-    On weekends the wards are open and the clinics are closed: that is no drift. ECGs of the window are left
-    out if the reference does not know their place, because an alert of its own reports new places.
+    On weekends the wards are open and the clinics are closed: that is no drift. ECGs of places that the
+    reference lacks or hardly knows are left out: see ``places``. ``left_out`` names them.
     """
-    ours, theirs = reference.strata(), window.strata()
-    places, counts = np.unique(theirs[np.isin(theirs, ours)], return_counts=True)
-    if not len(places):
-        return reference.among(np.arange(0)), window.among(np.arange(0))
-    at = {place: np.flatnonzero(ours == place) for place in places}
-    factor = min(len(at[place]) / count for place, count in zip(places, counts, strict=True))
-    kept = [at[place][: int(factor * count)] for place, count in zip(places, counts, strict=True)]
+    ours, theirs = _labels(reference, window)
+    counts = kept(ours, theirs)
+    rows = [np.flatnonzero(ours == label)[:count] for label, count in counts.items()]
     return (
-        reference.among(np.sort(np.concatenate(kept))),
-        window.among(np.flatnonzero(np.isin(theirs, places))),
+        reference.among(np.sort(np.concatenate(rows or [np.arange(0)]))),
+        window.among(np.flatnonzero(np.isin(theirs, list(counts)))),
     )
+
+
+def left_out(reference: Sample, window: Sample) -> Iterator[tuple[Slice, int, float]]:
+    """Places that ``alike`` leaves out: their ECGs in the reference, and their share of the window's."""
+    ours, theirs = _labels(reference, window)
+    out = ~np.isin(theirs, list(kept(ours, theirs)))
+    before, now = reference.strata(), window.strata()
+    for place in np.unique(now[out & (now != "")]):
+        key = "site" if place in window.places["site"] else "device"
+        yield Slice(key, str(place)), int((before == place).sum()), float((now == place).mean())
+
+
+def _labels(reference: Sample, window: Sample) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """The place of each ECG of both, small places pooled; empty where it is left out."""
+    before = reference.strata()
+    ones = np.ones(len(before), dtype=np.int64)
+    return pooled(before, ones, before), pooled(before, ones, window.strata())
 
 
 def known(column: NDArray[np.float64]) -> NDArray[np.float64]:

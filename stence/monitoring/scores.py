@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,11 @@ from stence.database import queries
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
-from stence.monitoring import statistics
+from stence.monitoring import score_shifts, statistics
 from stence.monitoring.metrics import Metric
+from stence.monitoring.places import MIN_COUNT
 from stence.monitoring.reference import predecessor, reference
-from stence.monitoring.samples import ALL, MIN_COUNT, Sample, alike, comparable, load, where
+from stence.monitoring.samples import ALL, Sample, alike, comparable, load, where
 from stence.settings import Settings
 
 MAX_COMPARED = 4_000
@@ -25,8 +27,9 @@ MAX_COMPARED = 4_000
 def measure(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
     """Score drift by target.
 
-    Metrics: ``score_mean``, ``score_shift``, ``score_mean_p``, ``score_ks``, ``score_ks_p``, ``score_psi``,
-    ``score_psi_consecutive`` and ``model_agreement``. Without a reference, only the means and the agreement.
+    Metrics: ``score_mean``, ``score_ks``, ``score_ks_p``, ``score_psi``, ``score_psi_consecutive`` and
+    ``model_agreement``; those of ``score_shifts``. Distances are taken from the reference's days of the same
+    kind: weekdays or weekends. Without a reference, only the means and the agreement.
     """
     now = load(engine, settings, window, model, scored=True)
     yield from _means(model, now)
@@ -34,9 +37,11 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     profile = reference(engine, settings, window, model)
     if profile is None:
         return
-    yield from _distances(model, profile.sample, now)
-    yield from _shifts(model, profile.sample, now)
-    yield from _stability("score_psi", model, profile.sample, now)
+    day = window.start.astimezone(ZoneInfo(settings.timezone)).date()
+    like = profile.sample.like(day)
+    yield from distances(model, like, now)
+    yield from _stability("score_psi", model, like, now)
+    yield from score_shifts.measure(engine, settings, window, model, profile)
     day_before = Window(window.start - (window.end - window.start), window.start)
     before = load(engine, settings, day_before, model, scored=True)
     yield from _stability("score_psi_consecutive", model, before, now)
@@ -57,7 +62,7 @@ def _means(model: Watched, now: Sample) -> Iterator[Metric]:
         )
 
 
-def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
+def distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
     """Kolmogorov-Smirnov distances of all ECGs, each device and each site; p is Holm-adjusted over them."""
     found = []
     for of, before, now in comparable(reference, window):
@@ -68,27 +73,6 @@ def _distances(model: Watched, reference: Sample, window: Sample) -> Iterator[Me
     for (place, count, distance), p in zip(found, adjusted, strict=True):
         yield Metric("score_ks", distance.value, count, **place)
         yield Metric("score_ks_p", p, count, **place)
-
-
-def _shifts(model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:
-    """Shifts of the mean in standard deviations; p is Holm-adjusted over the targets.
-
-    This is the earliest sign of a higher prevalence: the mean of a calibrated probability is the score
-    statistic of prevalence. The metric without a slice is the mean over all targets, each in the reference's
-    standard deviations. It is one test for a change that moves all targets.
-    """
-    before, now = (part.scores for part in alike(reference.part(ALL), window.part(ALL)))
-    if min(len(before), len(now)) < MIN_COUNT:
-        return
-    spread = np.maximum(before.std(axis=0), 1e-9)
-    together = statistics.mean_shift((before / spread).mean(axis=1), (now / spread).mean(axis=1))
-    yield Metric("score_shift", together.value, len(now), model_version=model.version)
-    yield Metric("score_mean_p", together.p, len(now), model_version=model.version)
-    shifts = [statistics.mean_shift(*columns) for columns in zip(before.T, now.T, strict=True)]
-    adjusted = statistics.holm([shift.p for shift in shifts])
-    for target, shift, p in zip(TARGET_NAMES, shifts, adjusted, strict=True):
-        yield Metric("score_shift", shift.value, len(now), **where("target", target, model=model))
-        yield Metric("score_mean_p", p, len(now), **where("target", target, model=model))
 
 
 def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -> Iterator[Metric]:

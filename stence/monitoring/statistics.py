@@ -95,20 +95,6 @@ def stability(reference: NDArray[np.int64], sample: NDArray[np.int64]) -> float:
     return float(((q - p) * np.log(q / p)).sum() - bias)
 
 
-def mean_shift(reference: NDArray[np.float64], sample: NDArray[np.float64]) -> Distance:
-    """Signed shift of the mean, in the reference's standard deviations; p is two-sided (Welch 1947).
-
-    Both (n,), at least two values each. The shift is 0 if the reference does not vary.
-    """
-    spread = float(reference.std(ddof=1))
-    if spread == 0:
-        return Distance(0.0, 1.0)
-    found = stats.ttest_ind(sample, reference, equal_var=False)
-    return Distance(
-        float(sample.mean() - reference.mean()) / spread, float(np.nan_to_num(found.pvalue, nan=1))
-    )
-
-
 def maximum_mean_discrepancy(
     reference: NDArray[np.float64], sample: NDArray[np.float64], permutations: int, seed: int
 ) -> Distance:

@@ -24,8 +24,8 @@ FIRST_CHEST_LEADS = LEADS.index("V1"), LEADS.index("V2")
 class FeedFault:
     """A day without fault; each kind of fault overrides one method."""
 
-    def patient(self, rng: np.random.Generator, patient: Patient) -> Patient:
-        """Return the patient who comes instead of ``patient``."""
+    def patient(self, rng: np.random.Generator, patient: Patient, burden: float) -> Patient:
+        """Return the patient who comes instead of ``patient``, who was drawn with ``burden``."""
         return patient
 
     def device(self, rng: np.random.Generator, device: Device) -> Device:
@@ -89,12 +89,12 @@ class PrevalenceDoubled(FeedFault):
     prevalence = 0.186
     target = TARGET_NAMES.index("stenosis_70")
 
-    def patient(self, rng: np.random.Generator, patient: Patient) -> Patient:
+    def patient(self, rng: np.random.Generator, patient: Patient, burden: float) -> Patient:
         """Replace some healthy patients by ill patients, so that the prevalence doubles."""
         if self._is_ill(patient) or rng.random() >= self.prevalence / (1 - self.prevalence):
             return patient
         while not self._is_ill(patient):
-            patient = draw_patient(rng, patient.number)
+            patient = draw_patient(rng, patient.number, burden)
         return patient
 
     def _is_ill(self, patient: Patient) -> bool:

@@ -51,8 +51,8 @@ def subject_id(number: int) -> int:
     return 10_000_000 + (number + 1) * 7_368_787 % 9_999_991
 
 
-def draw_patient(rng: np.random.Generator, number: int) -> Patient:
-    """Draw one patient of the hospital's population."""
+def draw_patient(rng: np.random.Generator, number: int, burden: float = 0.0) -> Patient:
+    """Draw one patient of the hospital's population; ``burden`` is added to everybody's atherosclerosis."""
     age = int(np.clip(rng.normal(63, 13), 22, 94))
     sex = "M" if rng.random() < 0.54 else "F"
     risk = float(rng.standard_normal())
@@ -64,7 +64,7 @@ def draw_patient(rng: np.random.Generator, number: int) -> Patient:
         + _LOGIT_PER_THICKENING * thickening
     )
     risk_factors = tuple(bool(yes) for yes in rng.random(len(RISK_FACTORS)) < expit(logits))
-    trees = draw_trees(rng, np.array([expected_burden(age, sex) + risk]))
+    trees = draw_trees(rng, np.array([expected_burden(age, sex) + risk + burden]))
     sent = bool(rng.random() < referral(ischaemia(trees.degrees), np.array([risk]))[0])
     return Patient(
         number=number,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,15 @@ from support.watched_hospital import SIGNS, Plan, WatchedHospital
 
 pytestmark = pytest.mark.slow
 
-PLAN = Plan(patients=900, epochs=8, ecgs_per_day=600, reference_days=7, clean_days=3)
+PLAN = Plan(
+    patients=900,
+    epochs=8,
+    ecgs_per_day=500,
+    reference_days=7,
+    clean_days=3,
+    first_day=date(2026, 7, 3),
+)
+"""Sound are a Friday and a weekend; the faults come on a Monday, as few outpatients come at weekends."""
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """What monitoring finds: twenty sound days of the practice hospital, and a day with each planted fault.
 
-python tests/benchmarks/planted_faults.py [ECGS_PER_DAY]
+python tests/benchmarks/planted_faults.py [--ecgs-per-day 800] [--sound-days 20] [--seeds 7]
+
+Each seed is a fresh draw of the hospital, its model and its days.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -23,7 +26,17 @@ PLAN = Plan(patients=2000, epochs=12, ecgs_per_day=800, reference_days=14, clean
 
 
 def main() -> None:
-    plan = PLAN if len(sys.argv) < 2 else replace(PLAN, ecgs_per_day=int(sys.argv[1]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ecgs-per-day", type=int, default=PLAN.ecgs_per_day)
+    parser.add_argument("--sound-days", type=int, default=PLAN.clean_days)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[PLAN.seed])
+    asked = parser.parse_args()
+    for seed in asked.seeds:
+        print(f"seed {seed}", flush=True)
+        _draw(replace(PLAN, ecgs_per_day=asked.ecgs_per_day, clean_days=asked.sound_days, seed=seed))
+
+
+def _draw(plan: Plan) -> None:
     started = time.perf_counter()
     with (
         server_folder() as server,
@@ -32,16 +45,17 @@ def main() -> None:
     ):
         hospital = WatchedHospital(admin, Path(folder), plan)
         hospital.open()
-        print(f"trained, {plan.reference_days + plan.clean_days} days scored: {_since(started)}")
+        print(f"trained, {plan.reference_days + plan.clean_days} days scored: {_since(started)}", flush=True)
         false_alarms = [(day, alert) for day in plan.watched_days for alert in hospital.watch(day)]
-        print(f"{len(false_alarms)} alerts on {plan.clean_days} sound days: {_since(started)}")
+        print(f"{len(false_alarms)} alerts on {plan.clean_days} sound days: {_since(started)}", flush=True)
         for day, alert in false_alarms:
             print(f"  {day}  {_named(alert)}: {alert.detail}")
         for fault, sign in SIGNS.items():
             alerts = hospital.watch_with(fault)
             print(
                 f"{fault:20} {'found ' if _found(sign, alerts) else 'MISSED'}  "
-                f"{'; '.join(map(_named, alerts)) or 'no alert'}"
+                f"{'; '.join(map(_named, alerts)) or 'no alert'}",
+                flush=True,
             )
     print(_since(started))
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, make_url, select, text
+from sqlalchemy import Engine, func, make_url, select, text
 
 from stence import database
-from stence.database.tables import reference_profiles
+from stence.database.tables import ecgs, reference_profiles
+from stence.database.tables import scores as stored_scores
 from stence.domain.windows import Window
 from stence.monitoring import embeddings, inputs, labels, operations, scores, workload
 from stence.monitoring.metrics import Metric
@@ -218,6 +219,45 @@ def test_a_reference_is_made_once(hospital: Routine, settings: Settings) -> None
     assert reference(hospital.engine, settings, day(REFERENCE_DAYS - 1), watched) is None
     with hospital.engine.connect() as connection:
         assert connection.execute(profiles).all() == before
+
+
+def test_means_of_days_are_by_day_and_place_and_the_sample_knows_its_weekends(
+    hospital: Routine, settings: Settings
+) -> None:
+    profile = reference(hospital.engine, settings, day(REFERENCE_DAYS), hospital.watched())
+    assert profile is not None
+    assert profile.score_days is not None
+    found = (
+        select(func.count(), func.avg(stored_scores.c.stenosis_70), func.avg(stored_scores.c.lca_70))
+        .join(ecgs, ecgs.c.content_hash == stored_scores.c.content_hash)
+        .where(ecgs.c.site == "clinic", ecgs.c.acquired_at.between(day(5).start, day(5).end))
+    )
+    with hospital.engine.connect() as connection:
+        count, second, last = connection.execute(found).one()
+    saturday, monday = day(5).start.date(), day(7).start.date()
+    means = profile.score_days.of(saturday)
+    row = means.places.tolist().index("clinic")
+    assert means.ecgs[row] == count
+    assert means.means[row, [1, 5]] == pytest.approx([second, last], abs=1e-5)
+    at_weekends, else_ = (len(profile.sample.like(each)) for each in (saturday, monday))
+    assert at_weekends + else_ == len(profile.sample)
+    assert at_weekends < else_ / 3
+
+
+def test_a_profile_of_an_earlier_version_is_completed(hospital: Routine, settings: Settings) -> None:
+    """It lacks the means of its days; they are added from the scores of those days, the rest stays."""
+    today, watched = day(REFERENCE_DAYS), hospital.watched()
+    made = reference(hospital.engine, settings, today, watched)
+    assert made is not None
+    older = text("UPDATE reference_profiles SET profile = profile - 'score_days' - 'weekend'")
+    with hospital.engine.begin() as connection:
+        connection.execute(older)
+    again = reference(hospital.engine, settings, today, watched)
+    assert again is not None
+    assert again.score_days is not None
+    with hospital.engine.connect() as connection:
+        (stored,) = connection.scalars(select(reference_profiles.c.profile)).all()
+    assert stored == {name: value for name, value in made.json().items() if name != "weekend"}
 
 
 def test_too_few_days_make_no_reference(engine: Engine, settings: Settings) -> None:

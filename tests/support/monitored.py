@@ -98,6 +98,8 @@ def _day(rng: np.random.Generator, back: int, day: date) -> Iterator[Metric]:
         for name in ("score_ks_p", "score_mean_p"):
             yield at(name, rng.random())
         yield at("score_shift", rng.normal(0, 0.05))
+        yield at("score_ewma", 0.02 - 0.0005 * back)
+        yield at("score_ewma_p", 0.4)
         yield at("model_agreement", 0.83, lower=0.8, upper=0.86)
         yield at("flag_rate", rate, lower=rate - 0.02, upper=rate + 0.025)
         yield at("flags_promised", 0.05)

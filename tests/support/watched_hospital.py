@@ -72,6 +72,7 @@ class Plan:
     reference_days: int
     clean_days: int
     first_day: date = date(2026, 7, 1)
+    seed: int = 7
 
     @property
     def watched_days(self) -> list[date]:
@@ -87,9 +88,7 @@ class Plan:
     def feed(self, first_day: date, days: int, fault: str | None = None) -> FeedConfig:
         """Some of its days."""
         processes = min(2, days)
-        return FeedConfig(
-            ecgs_per_day=self.ecgs_per_day, first_day=first_day, days=days, fault=fault, processes=processes
-        )
+        return FeedConfig(self.seed, self.ecgs_per_day, first_day, days, fault, processes)
 
 
 class WatchedHospital:
@@ -124,7 +123,7 @@ class WatchedHospital:
     def _train(self) -> Artefact:
         """A model of patients who were all examined: it takes fewer of them than where only the sick are."""
         with self._place("training") as (engine, store, settings):
-            simulate(store, settings, HospitalConfig(self.plan.patients), self._progress)
+            simulate(store, settings, HospitalConfig(self.plan.patients, self.plan.seed), self._progress)
             examine_everyone(store, settings)
             scoring.index(engine, store, settings)
             preset = load_preset("small").supervised

@@ -114,6 +114,11 @@ AT = {"key": "target", "of": "stenosis_70", "model_version": "m"}
         ("scores_rose", "score_shift", 0.09, 0.11, [metric("score_mean_p", 1e-6)]),
         ("scores_fell", "score_shift", -0.09, -0.11, [metric("score_mean_p", 1e-6)]),
         ("scores_moved", "score_ks", 0.14, 0.16, [metric("score_ks_p", 1e-6, "target", "rca_70")]),
+        ("scores_drift_up", "score_ewma", 0.04, 0.06, [metric("score_ewma_p", 1e-6)]),
+        ("scores_drift_up", "score_ewma_p", 0.003, 0.001, [metric("score_ewma", 0.2)]),
+        ("scores_drift_down", "score_ewma", -0.04, -0.06, [metric("score_ewma_p", 1e-6)]),
+        ("scores_not_judged", "score_like_days", 2, 1, []),
+        ("place_left_out", "score_left_out", 0.01, 0.03, []),
         ("reports_moved", "report_ks", 0.19, 0.21, [metric("report_ks_p", 1e-6, "measure", "narrowed")]),
         ("new_site", "new_category", 0.009, 0.011, []),
         ("no_run", "hours_since_run", 2.9, 3.1, []),
@@ -130,6 +135,7 @@ def test_just_inside_its_limit_a_figure_raises_nothing_and_just_outside_it_does(
         "report_ks": ("measure", "narrowed"),
         "score_ks": ("target", "rca_70"),
         "new_category": ("site", "annexe"),
+        "score_left_out": ("site", "annexe"),
     }.get(name, (None, None))
     raised_by = [
         {which for which, _ in raised([metric(name, value, *place), *others])} for value in (inside, outside)

@@ -17,9 +17,8 @@ WITH_EXAMPLES = {
     "ecg": "augmentation formats leads preprocessing profile quality reasons recording resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration coherence risk scorer segment_mil stence",
-    "evaluation": "bootstrap curves evaluate follow_up metrics paired predictions propensity recalibration "
-    "watched",
-    "evaluation": "bootstrap curves evaluate follow_up metrics multiplicity predictions propensity watched",
+    "evaluation": "bootstrap calibrate curves evaluate follow_up metrics multiplicity paired predictions "
+    "propensity recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
 }
 MODULES = [
@@ -30,8 +29,7 @@ MODULES = [
     "stence.study.measures",
     *(f"stence.{package}.{name}" for package, names in WITH_EXAMPLES.items() for name in names.split()),
 ]
-MIN_DOCSTRINGS = 83
-MIN_DOCSTRINGS = 82
+MIN_DOCSTRINGS = 89
 """Number of docstrings with an example. It only grows."""
 LIBRARY = ("stence.ecg", "stence.encoders", "stence.models")
 """Packages whose exported functions and classes all have an example, except for enumerations."""

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from stence.monitoring import inputs, statistics
-from stence.monitoring.samples import ALL, MEASURED, MEASURES, Sample, Slice, alike, comparable
+from stence.monitoring.samples import ALL, MEASURED, MEASURES, Sample, Slice, alike, comparable, left_out
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -94,16 +94,6 @@ def test_holm_by_hand() -> None:
     assert statistics.holm([0.03, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
     assert statistics.holm([0.9, 0.8]) == pytest.approx([1, 1])
     assert len(statistics.holm([])) == 0
-
-
-def test_mean_shift() -> None:
-    """In standard deviations of the reference, with Welch's p; a constant reference has not moved."""
-    drawn = rng(2)
-    a, b = drawn.normal(10, 2, size=4000), drawn.normal(11, 3, size=400)
-    found = statistics.mean_shift(a, b)
-    assert found.value == pytest.approx((b.mean() - a.mean()) / a.std(ddof=1))
-    assert found.p == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue, abs=0)
-    assert statistics.mean_shift(np.ones(9), np.zeros(9)) == (0, 1)
 
 
 def test_mmd_is_unbiased_as_defined() -> None:
@@ -204,7 +194,8 @@ def sample(*places: tuple[str, str, int], seed: int = 0) -> Sample:
     sites, devices = ([place[n] for place in places for _ in range(place[2])] for n in range(2))
     measured = 1 + rng(seed).random((len(sites), len(MEASURED)))
     named = {"site": np.array(sites, dtype=str), "device": np.array(devices, dtype=str)}
-    return Sample(named, measured, np.zeros((len(sites), 6)), np.full((len(sites), 32), np.nan))
+    weekend = np.full(len(sites), np.nan)
+    return Sample(named, measured, np.zeros((len(sites), 6)), np.full((len(sites), 32), np.nan), weekend)
 
 
 @pytest.mark.parametrize(("before", "now", "compared"), [(30, 30, True), (29, 200, False), (200, 29, False)])
@@ -243,3 +234,25 @@ def test_distances_of_a_day_are_adjusted_for_all_that_was_tested() -> None:
     (p,) = (m.value for m in metrics if (m.name, m.slice_value) == ("input_ks_p", "age"))
     assert raw.p < p / 100
     assert p == pytest.approx(raw.p * len(tests))
+
+
+def test_a_stray_ecg_of_a_rare_site_leaves_the_reference_whole() -> None:
+    """Site C has one ECG in the reference and a tenth of the day's: it is left out, and named."""
+    reference, day = (
+        sample(("A", "a", 1990), ("B", "a", 2009), ("C", "a", 1)),
+        sample(("A", "a", 180), ("B", "a", 180), ("C", "a", 40)),
+    )
+    before, now = alike(reference, day)
+    assert len(before) > 3900
+    assert len(now) == 360
+    assert list(left_out(reference, day)) == [(Slice("site", "C"), 1, 0.1)]
+
+
+def test_small_places_are_pooled_and_a_scarce_one_does_not_shrink_the_reference() -> None:
+    reference = sample(("A", "a", 3000), ("C", "a", 20), ("D", "a", 20), ("E", "a", 40))
+    before, now = alike(reference, sample(("A", "a", 300), ("C", "a", 1), ("D", "a", 1)))
+    assert set(now.strata()) == {"A", "C", "D"}
+    assert len(before) > 3000
+    before, now = alike(reference, sample(("A", "a", 300), ("E", "a", 100)))
+    assert set(now.strata()) == {"A"}
+    assert len(before) == 3000

@@ -71,7 +71,7 @@ def _scores(answer: Answer) -> Block:
         means = [row["mean"] for row in rows]
         low, high = [row["mean_lower"] for row in rows], [row["mean_upper"] for row in rows]
         top = nice(max((value for value in (*means, *high) if value is not None), default=0))
-        unlikely = [below(row["p_value"]) or below(row["shift_p"]) for row in rows]
+        unlikely = [any(below(row[name]) for name in ("p_value", "shift_p", "ewma_p")) for row in rows]
         charts.append(
             trend(target, [row["day"] for row in rows], [Line(means, low=low, high=high)], top, unlikely)
         )
@@ -83,6 +83,8 @@ def _scores(answer: Answer) -> Block:
         plain("p", "p_value", "p"),
         plain("Shift, SD", "shift", "figure"),
         plain("p", "shift_p", "p"),
+        plain("Moving average, SD", "ewma", "figure"),
+        plain("p", "ewma_p", "p"),
         plain("PSI", "psi", "figure"),
         plain("Agreement", "agreement", "figure"),
         plain("ECGs", "ecgs", "count"),
