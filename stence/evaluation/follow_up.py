@@ -62,6 +62,9 @@ class FollowUp(Scored):
     indication: NDArray[np.str_]
     labels: NDArray[np.float32]
     referred: NDArray[np.bool_]
+    censored: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+    chance: NDArray[np.float64]
 
     def people(self) -> People:
         """Aggregate the ECGs to covariates per patient."""
@@ -82,6 +85,8 @@ class FollowUp(Scored):
             indications=[frozenset(reasons) for reasons in indications],
             site=self.site[first],
             referred=self.referred[first],
+            drawn=np.bincount(self.patients, weights=self.drawn) > 0,
+            chance=1 - np.exp(np.bincount(self.patients, weights=np.log1p(-self.chance))),
         )
 
 
