@@ -88,7 +88,7 @@ def of_share(value: float, variance: float, count: int) -> Judged:
     """
     if not 1e-9 < value < 1 - 1e-9:
         margin = NORMAL**2 / (count + NORMAL**2)
-        return Judged(value, max(0.0, value - margin), min(1.0, value + margin)) if count else Judged(*[math.nan] * 3)
+        return Judged(value, max(0.0, value - margin), min(1.0, value + margin))
     there = on_the_line(float(logit(value)), variance / (value * (1 - value)) ** 2)
     return Judged(value, float(expit(there.lower)), float(expit(there.upper)))
 

@@ -1,6 +1,6 @@
 """Weighted metrics of one target with their derivatives by each weight, for intervals without resampling.
 
-A metric T of weighted ECGs changes by D_i dw_i when the weight of ECG i changes by dw_i. A patient's influence
+A metric T of weighted ECGs changes by D_i dw_i if the weight of ECG i changes by dw_i. A patient's influence
 is the sum of w_i D_i over the patient's ECGs; the squares of all influences sum to the variance of T
 (infinitesimal jackknife: Jaeckel 1972; Efron 1982). Scaling all weights leaves T as it is, so that the
 influences sum to 0.
@@ -50,9 +50,7 @@ def auroc(predicted: BinaryPredictions, weights: Floats) -> Linear:
     above = (cases[::-1].cumsum()[::-1] - cases / 2) / cases.sum()
     value = float(cases @ below / cases.sum())
     case = predicted.label == 1
-    derivative = np.where(
-        case, (below[group] - value) / cases.sum(), (above[group] - value) / controls.sum()
-    )
+    derivative = np.where(case, (below[group] - value) / cases.sum(), (above[group] - value) / controls.sum())
     return Linear(value, derivative)
 
 
@@ -104,9 +102,9 @@ def calibration_gaps(predicted: BinaryPredictions, weights: Floats) -> list[Line
 
 
 def _groups(predicted: BinaryPredictions, weights: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:
-    """Return the group of equal probability (m,) of each ECG, and each group's weight of cases and controls."""
+    """Return the group of equal probability (m,) of each ECG, and each group's cases and controls."""
     values, group = np.unique(predicted.probability, return_inverse=True)
     case = predicted.label.astype(np.float64)
     cases = np.bincount(group, weights=weights * case, minlength=len(values))
     controls = np.bincount(group, weights=weights * (1 - case), minlength=len(values))
-    return group, cases, controls
+    return group, cases.astype(np.float64), controls.astype(np.float64)

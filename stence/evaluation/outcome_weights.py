@@ -73,7 +73,7 @@ class OutcomeWeights:
     def of_patients(self, rows: NDArray[np.intp], part: Floats) -> Floats:
         """Weights of the patients of the ECGs ``rows``, of which ``part`` (m,) counts; zeros left out."""
         found = np.bincount(self.patients[rows], weights=self.weights[rows] * part)
-        return found[found > 0]
+        return found[found > 0].astype(np.float64)
 
 
 def outcome_weights(follow_up: FollowUp, people: People) -> dict[str, OutcomeWeights]:

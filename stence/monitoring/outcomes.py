@@ -7,7 +7,7 @@ this time to be referred. A study after that time is censored: the patient count
 outcome.
 
 A metric is written for three populations (``stence.evaluation.outcome_weights``): without a suffix, of the
-referred patients; ``_weighted``, of all scored patients; ``_overlap``, of the patients whose referral was open.
+referred patients; ``_weighted``, of all scored patients; ``_overlap``, of those whose referral was open.
 Beside it stands what it rests on. Below the bounds of ``stence.monitoring.withheld`` the metrics of a
 population are withheld, and the reason is written instead. All are per patient.
 """
@@ -57,7 +57,9 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
         yield replace(metric, model_version=model.version)
 
 
-def outcomes(follow_up: FollowUp, thresholds: Mapping[str, float], *, sliced: bool = True) -> Iterator[Metric]:
+def outcomes(
+    follow_up: FollowUp, thresholds: Mapping[str, float], *, sliced: bool = True
+) -> Iterator[Metric]:
     """Metrics of each target of ``thresholds``; with ``sliced``, of each slice, too."""
     if not follow_up.referred.any():
         return
@@ -148,7 +150,7 @@ class _Part:
                 yield Metric(f"outcome_{name}{suffix}", found.value, count, found.lower, found.upper)
 
     def curves(self, target: str) -> Iterator[Metric]:
-        """Predicted and observed share in each tenth of patients by probability; slices ``target|1`` to 10."""
+        """Predicted and observed share in each tenth of patients by probability: ``target|1`` to ``|10``."""
         for suffix in (NAIVE, WEIGHTED):
             weights = self.weights[suffix]
             support = Support.of(weights, self.rows, self.predicted.label)

@@ -69,7 +69,7 @@ class Overlap:
     def of(
         cls, propensity: NDArray[np.float64], flagged: NDArray[np.bool_], risk: NDArray[np.float64]
     ) -> Overlap:
-        """Overlap of patients (n,) of these propensities; ``risk`` (n,) is their probability of the target."""
+        """Overlap of patients (n,) of these propensities; ``risk`` (n,) is the probability of the target."""
         low = propensity < MIN_PROPENSITY
         rest = risk[~low].mean() if (~low).any() else np.inf
         return cls(
@@ -82,7 +82,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What the metrics of one slice and population rest on: numbers, effective numbers and part of the top."""
+    """What the metrics of one slice and population rest on: numbers, effective numbers, part of the top."""
 
     cases: int
     controls: int

@@ -1,9 +1,10 @@
-"""Outcome figures in three referral worlds: how often the 95 % intervals hold the truth, and what is withheld.
+"""Outcome figures in three referral worlds: how often intervals hold the truth, and what is withheld.
 
 Generous: symptoms refer often, everybody may be sent. Flags-only: a flag refers with .9, symptoms 3 log-odds
-rarer. Score-only: the logit of referral is -2.2 + 2.5 logit p. And flags-only with a verification sample: 5 % of
-those without a flag are examined. A month is 9,000 people, drawn from a population that is itself the truth.
-The former rule (weights clipped at .02, percentiles of 100 resamples, nothing withheld) judges the first months.
+rarer. Score-only: the logit of referral is -2.2 + 2.5 logit p. And flags-only with a verification sample: 5 %
+of those without a flag are examined. A month is 9,000 people, drawn from a population that is itself the
+truth. The former rule (weights clipped at .02, percentiles of 100 resamples, nothing withheld) judges the
+first months.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ WITH_EXAMPLES = {
     "ecg": "augmentation formats leads preprocessing profile quality reasons recording resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration coherence risk scorer segment_mil stence",
-    "evaluation": "bootstrap curves evaluate follow_up metrics predictions propensity watched",
+    "evaluation": (
+        "bootstrap curves evaluate follow_up judged linearised metrics outcome_weights predictions watched"
+    ),
     "scoring": "budget reading stage_timer summary",
 }
 MODULES = [

@@ -13,7 +13,7 @@ or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
-monitor.
+monitor, which draws ``verification_sample`` too.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ from stence.database.tables.monitoring import (
     monitoring_metrics,
     reference_profiles,
     reviews,
+    verification_draws,
+    verification_sample,
 )
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
@@ -99,5 +101,7 @@ __all__ = [
     "segment_stenoses",
     "source_faults",
     "training_runs",
+    "verification_draws",
+    "verification_sample",
     "worklist",
 ]
