@@ -73,14 +73,13 @@ class FollowUp(Scored):
         first = np.unique(self.patients, return_index=True)[1]
         highest = np.zeros((len(first), self.probabilities.shape[1]))
         np.maximum.at(highest, self.patients, self.probabilities)
-        flagged = np.bincount(self.patients, weights=self.flagged) > 0
         indications: list[set[str]] = [set() for _ in first]
         for patient, reason in zip(self.patients.tolist(), self.indication.tolist(), strict=True):
             if reason:
                 indications[patient].add(reason)
         return People(
             probabilities=highest,
-            flagged=flagged,
+            flags=np.bincount(self.patients, weights=self.flagged).astype(np.int64),
             ecgs=np.bincount(self.patients),
             age=self.age[first],
             sex=self.sex[first],

@@ -72,6 +72,8 @@ def outcomes(
     for target, threshold in thresholds.items():
         column = TARGET_NAMES.index(target)
         for key, name, members in slices:
+            if not members.any():
+                continue
             part = _Part.of(follow_up, weights, people, members, column, threshold)
             for metric in part.metrics():
                 yield replace(metric, slice_key=key, slice_value=f"{target}{name}")

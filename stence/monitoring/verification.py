@@ -20,8 +20,8 @@ from stence.settings import Settings
 def propose(engine: Engine, settings: Settings) -> int:
     """Draw from the ECGs that the champion scored since the last draw; return the number of patients drawn.
 
-    Nothing is drawn while ``settings.verification_per_1000`` is 0 or no model is champion. The seed is made at
-    the first draw and stored, so that a repeated draw proposes the same patients. Raises
+    Nothing is drawn while ``settings.verification_per_1000`` is 0 or no model is champion. The seed is made
+    at the first draw and stored, so that a repeated draw proposes the same patients. Raises
     DatabaseUnavailableError.
     """
     if not settings.verification_per_1000:

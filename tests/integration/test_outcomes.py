@@ -232,7 +232,7 @@ def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, setting
         hospital.ecg(
             patient, float(rng.uniform(1, 80)), round(risk, 3), indication=rng.choice(["pain", "check-up"])
         )
-        if rng.random() < 0.2 + 0.6 * (risk >= 0.5):
+        if rng.random() < 0.35 + 0.45 * (risk >= 0.5):
             hospital.study(patient, 85, 80.0 * (rng.random() < risk))
     short = settings.model_copy(update={"monitor_bootstraps": 100})
     window = outcomes.window_of(DAY, short)

@@ -52,6 +52,8 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("run_metrics", {"run": "00000000-0000-0000-0000-000000000001"}),
     ("trace_flag", {"flag": "1"}),
     ("training_runs", {}),
+    ("verification_sample", {}),
+    ("verification_sample", {"state": "", "limit": "2"}),
     ("worklist", {}),
 ]
 EMPTY = {"'; DROP TABLE flags; --", "-1"}

@@ -118,3 +118,13 @@ INSERT INTO patient_merges (former_id, present_id, state, source, made_by, reaso
 VALUES ('old1', 'p1', 'active', 'command', 'archivist', 'the same person', '2026-02-01Z', NULL, NULL),
        ('old2', 'p1', 'ended', 'command', 'archivist', 'a mistake', '2026-01-01Z', 'archivist', '2026-01-02Z');
 INSERT INTO patient_aliases (patient_id, present_id) VALUES ('old1', 'p1');
+
+-- Some patients without a flag were drawn for an examination.
+INSERT INTO verification_draws (drawn_at, model_version, share, scored_from, scored_until, eligible, drawn)
+VALUES ('2026-02-02Z', 'synthetic-2', 0.02, '2026-02-01Z', '2026-02-02Z', 200, 5);
+INSERT INTO verification_sample (content_hash, draw_id, month, chance)
+SELECT content_hash, 1, '2020-01', 0.02
+FROM ecgs
+WHERE NOT EXISTS (SELECT FROM flags WHERE flags.patient_id = ecgs.patient_id)
+ORDER BY id
+LIMIT 5;

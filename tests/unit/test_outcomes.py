@@ -20,6 +20,8 @@ from stence.monitoring import promises
 from stence.monitoring.estimation import expected
 from stence.monitoring.metrics import Metric
 from stence.monitoring.outcomes import outcomes
+from stence.monitoring.withheld import WORDS, Reason
+from stence.resources import sql_folder
 from stence.settings import Settings
 from support.months import as_follow_up, month, simulated_model, truth
 from support.simulated_months import SimulatedModel
@@ -297,3 +299,39 @@ def test_a_training_weighs_those_most_who_are_seldom_sent(follow_up: FollowUp) -
     early = np.cumsum(people.referred) <= 49
     assert inverse_propensities(follow_up, early) is None
     assert inverse_propensities(follow_up, np.cumsum(people.referred) <= 50) is not None
+
+
+def test_without_overlap_the_figures_of_everybody_are_withheld_and_the_others_named(
+    model: SimulatedModel,
+) -> None:
+    """Everybody with a flag is sent, of the others one in 200; a verification sample of 5 % mends it."""
+    rng, people = np.random.default_rng(1), 3000
+    drawn_month = month(500, people, model)
+    flagged = np.bincount(drawn_month.patients, weights=drawn_month.flagged) > 0
+    chosen = ~flagged & (rng.random(people) < 0.05)
+    sent = rng.random(people) < np.where(flagged, 0.9, 0.005)
+    target = {"stenosis_70": model.thresholds["stenosis_70"]}
+    found = {}
+    for verified in (False, True):
+        known = sent | (verified & chosen)
+        follow_up = as_follow_up(
+            replace(drawn_month, sent=known[drawn_month.patients]),
+            chosen & verified,
+            np.where(flagged | (not verified), 0, 0.05),
+        )
+        found[verified] = {m.name: m for m in outcomes(follow_up, target, sliced=False)}
+    alone, mended = found[False], found[True]
+    assert alone["outcome_withheld_weighted"].value == Reason.NO_OVERLAP
+    assert alone["outcome_clipped_share"].value > 0.5
+    assert "outcome_auroc_weighted" not in alone
+    assert "outcome_auroc" in alone
+    assert "outcome_withheld_weighted" not in mended
+    assert mended["outcome_smallest_propensity"].value > 0.02
+    assert mended["outcome_auroc_weighted"].lower is not None
+
+
+@pytest.mark.parametrize("view", ["outcome_figures", "subgroup_figures"])
+def test_the_views_write_out_every_reason(view: str) -> None:
+    written = (sql_folder() / "views" / f"{view}.sql").read_text()
+    for number, words in WORDS.items():
+        assert f"WHEN {number.value} THEN '{words}'" in written
