@@ -45,8 +45,8 @@ Floats = NDArray[np.float64]
 class People:
     """Covariates of people (n,) before referral, and their referral.
 
-    ``probabilities`` (n, targets) are the highest over their ECGs, ``flags`` is the number of ECGs with a flag,
-    ``ecgs`` that of all ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
+    ``probabilities`` (n, targets) are the highest over their ECGs, ``flags`` is the number of ECGs with a
+    flag, ``ecgs`` that of all ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
     unknown. ``indications`` are all indications of a person. ``drawn`` is true for the verification sample,
     into which a person came with probability ``chance``.
     """
