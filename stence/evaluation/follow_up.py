@@ -79,7 +79,7 @@ class FollowUp(Scored):
                 indications[patient].add(reason)
         return People(
             probabilities=highest,
-            flags=np.bincount(self.patients, weights=self.flagged).astype(np.int64),
+            flagged=np.bincount(self.patients, weights=self.flagged) > 0,
             ecgs=np.bincount(self.patients),
             age=self.age[first],
             sex=self.sex[first],

@@ -45,14 +45,14 @@ Floats = NDArray[np.float64]
 class People:
     """Covariates of people (n,) before referral, and their referral.
 
-    ``probabilities`` (n, targets) are the highest over their ECGs, ``flags`` is the number of ECGs with a
-    flag, ``ecgs`` that of all ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
+    ``probabilities`` (n, targets) are the highest over their ECGs, ``flagged`` is true if any ECG has a flag,
+    ``ecgs`` is the number of ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
     unknown. ``indications`` are all indications of a person. ``drawn`` is true for the verification sample,
     into which a person came with probability ``chance``.
     """
 
     probabilities: Floats
-    flags: NDArray[np.int64]
+    flagged: NDArray[np.bool_]
     ecgs: NDArray[np.int64]
     age: Floats
     sex: NDArray[np.str_]
@@ -61,11 +61,6 @@ class People:
     referred: NDArray[np.bool_]
     drawn: NDArray[np.bool_]
     chance: Floats
-
-    @property
-    def flagged(self) -> NDArray[np.bool_]:
-        """True (n,) if any ECG has a flag."""
-        return self.flags > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +134,6 @@ def covariates(people: People) -> Floats:
             people.site[:, None] == np.array(sites, dtype="U")[None],
             asked,
             flagged,
-            people.flags[:, None],  # each flag may refer
             flagged * asked,
             people.drawn[:, None],
         ]

@@ -1,8 +1,8 @@
 """Bounds below which a metric of outcomes is withheld, and the reason in words.
 
-The bounds were found by ``tests/benchmarks/outcome_worlds.py``: what is shown holds the truth in 93 to 97 of
-100 intervals, in hospitals where everybody may be referred and in hospitals where hardly anybody is referred
-without a flag.
+``tests/benchmarks/outcome_worlds.py`` shows that the bound on the overlap parts hospitals where everybody may
+be referred from those where hardly anybody is referred without a flag, and how often the intervals of what is
+shown hold the truth. The bounds on numbers are round ones, below which a normal interval is not trusted.
 """
 
 from __future__ import annotations

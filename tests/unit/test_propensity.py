@@ -24,7 +24,7 @@ def people(count: int = 3000, seed: int = 0) -> tuple[People, NDArray[np.float64
     return (
         People(
             probabilities,
-            flagged.astype(np.int64),
+            flagged,
             rng.choice([1, 2], size=count),
             age,
             rng.choice(["F", "M", ""], size=count),
@@ -91,7 +91,7 @@ def test_it_stands_what_is_unknown() -> None:
         site=blank,
         indications=[frozenset[str]()] * 400,
         probabilities=np.zeros((400, 6)),
-        flags=np.zeros(400, dtype=np.int64),
+        flagged=np.zeros(400, dtype=bool),
     )
     found = estimated(nothing)
     np.testing.assert_allclose(found, known.referred.mean(), atol=0.05)

@@ -14,7 +14,7 @@ ABOUT = (
     "Only patients who were referred to the cath lab have outcomes, and they differ from other patients. "
     "Each figure names its population: naive, the referred patients; weighted, all scored patients (inverse "
     "probability of referral); overlap, the patients whose referral was open. All are per patient. A figure "
-    "that rests on too little is withheld, with the reason. Propensities below .02 count as .02 (clipped)."
+    "that rests on too little is withheld, with the reason. Very small propensities are raised (clipped)."
 )
 SHOWN = {"auroc": "AUROC", "ppv": "Correct flags (PPV)", "sensitivity": "Flagged cases (sensitivity)"}
 
