@@ -126,5 +126,5 @@ INSERT INTO verification_sample (content_hash, draw_id, month, chance)
 SELECT content_hash, 1, '2020-01', 0.02
 FROM ecgs
 WHERE NOT EXISTS (SELECT FROM flags WHERE flags.patient_id = ecgs.patient_id)
-ORDER BY id
+ORDER BY EXISTS (SELECT FROM cath_studies WHERE cath_studies.patient_id = ecgs.patient_id), id
 LIMIT 5;
