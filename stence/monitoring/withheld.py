@@ -2,7 +2,8 @@
 
 ``tests/benchmarks/outcome_worlds.py`` shows that the bound on the overlap parts hospitals where everybody may
 be referred from those where hardly anybody is referred without a flag, and how often the intervals of what is
-shown hold the truth. The bounds on numbers are round ones, below which a normal interval is not trusted.
+shown hold the truth. At the bounds on numbers, in months of
+500 people, the intervals still hold it.
 """
 
 from __future__ import annotations
