@@ -112,7 +112,10 @@ class Settings(BaseSettings):
     outcome_days: int = Field(
         90, ge=1, le=366, description="A cath report up to so many days after an ECG is its outcome."
     )
-    monitor_bootstraps: int = Field(500, ge=100, description="Bootstrap resamples of an outcome's interval.")
+    monitor_bootstraps: int = Field(500, ge=100, description="Resamples of an expected metric's interval.")
+    verification_per_1000: int = Field(
+        0, ge=0, le=1000, description="Patients without a flag proposed for an examination, of 1000; 0: none."
+    )
     drift_permutations: int = Field(500, ge=100, description="Permutations of a drift test.")
     drift_sample: int = Field(1000, ge=50, description="Most ECGs of a window for embedding drift.")
     alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: rules of stence.")

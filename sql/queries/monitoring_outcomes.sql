@@ -1,6 +1,7 @@
--- How do the scores compare with later cath reports? Naive and weighted metrics of the newest window.
-SELECT target, figure, naive, naive_lower, naive_upper, weighted, weighted_lower, weighted_upper, ecgs,
-       window_start, window_end
+-- How do the scores compare with later cath reports? Of referred, of all scored, and of patients whose referral was open.
+SELECT target, figure, naive, naive_lower, naive_upper, naive_withheld, weighted, weighted_lower, weighted_upper,
+       weighted_effective, weighted_top, weighted_withheld, overlap, overlap_lower, overlap_upper, overlap_effective,
+       overlap_top, overlap_withheld, clipped_share, smallest_propensity, censored, ecgs, window_start, window_end
 FROM outcome_figures
 WHERE dimension IS NULL
   AND model_version = (SELECT version FROM model_versions WHERE state = 'champion')

@@ -2,8 +2,8 @@
 --   target   the predicted target
 \if :{?target} \else \set target stenosis_70 \endif
 SELECT coalesce(dimension, 'all') AS dimension, coalesce(member, 'all') AS member, scored, with_outcome,
-       effective_sample_size, auroc_naive, auroc_naive_lower, auroc_naive_upper, auroc_weighted, auroc_weighted_lower,
-       auroc_weighted_upper, ppv_weighted, ppv_weighted_lower, ppv_weighted_upper, sensitivity_weighted,
+       effective_sample_size, clipped_share, withheld, auroc_naive, auroc_naive_lower, auroc_naive_upper,
+       auroc_weighted, auroc_weighted_lower, auroc_weighted_upper, ppv_weighted, ppv_weighted_lower, ppv_weighted_upper, sensitivity_weighted,
        sensitivity_weighted_lower, sensitivity_weighted_upper, ece_weighted, ece_weighted_lower, ece_weighted_upper
 FROM subgroup_figures
 WHERE target = :'target'

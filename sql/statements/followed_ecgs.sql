@@ -3,9 +3,13 @@
 -- may have learned from it. Scored in time: within days of being read. Of what is scored long after, those whose
 -- report had come meanwhile would be missing, so that the rest is healthier than all. A flag that a promotion
 -- raises long after sent nobody.
+-- late: a study came after the days, so that the patient was sent and the outcome is censored. complete: the
+-- reports reach to the end of the patient's days, so that nobody counts as not sent whose report may yet come.
+-- drawn, chance: the verification sample of the patient's month; the month's first ECG that could be drawn has it.
 WITH scored AS (
-    SELECT e.patient_id, e.acquired_at, e.sex, e.age, e.device, e.site, e.indication, s.stenosis_50,
-           s.stenosis_70, s.stenosis_90, s.stenosis_100, s.rca_70, s.lca_70,
+    SELECT e.content_hash, e.patient_id, e.acquired_at, e.sex, e.age, e.device, e.site, e.indication,
+           s.stenosis_50, s.stenosis_70, s.stenosis_90, s.stenosis_100, s.rca_70, s.lca_70,
+           to_char(e.acquired_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month,
            EXISTS (
                SELECT FROM flags AS f
                WHERE f.content_hash = e.content_hash AND f.raised_at <= e.first_read_at + interval '7 days'
@@ -21,11 +25,27 @@ WITH scored AS (
           WHERE known.patient_id = e.patient_id
             AND (known.performed_at < e.acquired_at OR known.first_seen_at <= s.scored_at)
       )
+), eligible AS (
+    SELECT DISTINCT ON (scored.patient_id, scored.month) scored.content_hash, draw.share
+    FROM verification_draws AS draw
+    JOIN scores AS seen ON seen.model_version = draw.model_version
+                       AND seen.scored_at >= draw.scored_from AND seen.scored_at < draw.scored_until
+    JOIN scored USING (content_hash)
+    WHERE NOT EXISTS (
+        SELECT FROM flags AS f WHERE f.patient_id = scored.patient_id AND f.raised_at <= draw.scored_until
+    )
+    ORDER BY scored.patient_id, scored.month, scored.acquired_at, draw.id
 ), followed AS (
     SELECT scored.*, study.study_id,
-           study.performed_at <= max(acquired_at) OVER (PARTITION BY patient_id)
-                                 + make_interval(days => :days) AS in_time
+           max(acquired_at) OVER (PARTITION BY patient_id) + make_interval(days => :days) AS until,
+           study.performed_at, coalesce(eligible.share, 0) AS chance,
+           EXISTS (
+               SELECT FROM verification_sample AS v
+               JOIN ecgs AS d USING (content_hash)
+               WHERE d.patient_id = scored.patient_id AND v.month = scored.month
+           ) AS drawn
     FROM scored
+    LEFT JOIN eligible USING (content_hash)
     LEFT JOIN LATERAL (
         SELECT c.study_id, c.performed_at
         FROM cath_studies AS c
@@ -35,8 +55,10 @@ WITH scored AS (
     ) AS study ON true
 )
 SELECT patient_id, acquired_at, stenosis_50, stenosis_70, stenosis_90, stenosis_100, rca_70, lca_70, flagged, sex, age,
-       device, site, indication,
-       CASE WHEN in_time THEN ARRAY(
+       device, site, indication, drawn, chance,
+       coalesce(performed_at > until, false) AS late,
+       coalesce(until <= (SELECT max(performed_at) FROM cath_studies), false) AS complete,
+       CASE WHEN performed_at <= until THEN ARRAY(
            SELECT coalesce(d.degree, 0)
            FROM generate_series(1, 16) AS s (segment)
            LEFT JOIN segment_stenoses AS d ON d.study_id = followed.study_id AND d.segment = s.segment

@@ -8,8 +8,7 @@ SELECT id AS alert_id,
             WHEN metric LIKE 'score\_%' OR metric = 'model_agreement' THEN 'scores'
             WHEN metric LIKE 'flag%' THEN 'workload'
             WHEN metric LIKE 'report\_%' THEN 'reports'
-            WHEN metric LIKE 'outcome\_%' OR metric LIKE 'expected\_%' OR metric LIKE 'promised\_%'
-                OR metric = 'effective_sample_size' THEN 'outcomes'
+            WHEN metric LIKE 'outcome\_%' OR metric LIKE 'expected\_%' OR metric LIKE 'promised\_%' THEN 'outcomes'
             ELSE 'operations' END AS area,
        rule,
        metric,

@@ -8,8 +8,7 @@ SELECT CAST((window_end - interval '11 hours') AT TIME ZONE 'UTC' AS date) AS da
             WHEN name LIKE 'score\_%' OR name = 'model_agreement' THEN 'scores'
             WHEN name LIKE 'flag%' THEN 'workload'
             WHEN name LIKE 'report\_%' THEN 'reports'
-            WHEN name LIKE 'outcome\_%' OR name LIKE 'expected\_%' OR name LIKE 'promised\_%'
-                OR name = 'effective_sample_size' THEN 'outcomes'
+            WHEN name LIKE 'outcome\_%' OR name LIKE 'expected\_%' OR name LIKE 'promised\_%' THEN 'outcomes'
             ELSE 'operations' END AS area,
        name AS metric,
        model_version,

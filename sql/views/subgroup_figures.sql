@@ -6,7 +6,15 @@ SELECT monitoring_daily.model_version,
        monitoring_daily.member,
        max(count) FILTER (WHERE metric = 'outcome_count') AS scored,
        max(value) FILTER (WHERE metric = 'outcome_count') AS with_outcome,
-       max(value) FILTER (WHERE metric = 'effective_sample_size') AS effective_sample_size,
+       max(value) FILTER (WHERE metric = 'outcome_effective_size_weighted') AS effective_sample_size,
+       max(value) FILTER (WHERE metric = 'outcome_clipped_share') AS clipped_share,
+       CASE CAST(max(value) FILTER (WHERE metric = 'outcome_withheld_weighted') AS integer)
+           WHEN 1 THEN 'too few referred patients with the stenosis'
+           WHEN 2 THEN 'too few referred patients without the stenosis'
+           WHEN 3 THEN 'too few outcomes carry the weight'
+           WHEN 4 THEN 'no overlap: those not flagged are hardly ever referred'
+           WHEN 5 THEN 'too few referred among the low-risk'
+           WHEN 6 THEN 'no overlap: patients of some kind are hardly ever referred' END AS withheld,
        max(value) FILTER (WHERE metric = 'outcome_auroc') AS auroc_naive,
        max(lower) FILTER (WHERE metric = 'outcome_auroc') AS auroc_naive_lower,
        max(upper) FILTER (WHERE metric = 'outcome_auroc') AS auroc_naive_upper,
@@ -54,6 +62,10 @@ COMMENT ON COLUMN subgroup_figures.scored IS 'ECGs of the window that were score
 COMMENT ON COLUMN subgroup_figures.with_outcome IS 'Of these: with a later cath report.';
 COMMENT ON COLUMN subgroup_figures.effective_sample_size IS
     'Number of equally weighted patients with the same information.';
+COMMENT ON COLUMN subgroup_figures.clipped_share IS
+    'Share of the scored patients whose propensity of referral is below .02 and raised to it (clipped).';
+COMMENT ON COLUMN subgroup_figures.withheld IS
+    'Reason for which the figures for all scored patients are withheld; empty if they are shown.';
 COMMENT ON COLUMN subgroup_figures.auroc_naive IS 'AUROC among referred patients.';
 COMMENT ON COLUMN subgroup_figures.auroc_naive_lower IS 'Lower end of its 95 % interval.';
 COMMENT ON COLUMN subgroup_figures.auroc_naive_upper IS 'Upper end of its 95 % interval.';

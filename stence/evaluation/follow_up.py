@@ -56,47 +56,54 @@ class FollowUp(Scored):
 
     ``labels`` (m, 6) are 1, 0, or NaN without a report or if the report leaves it open. ``referred`` (m,)
     belongs to the patient: all ECGs of an episode, from the first to the study, share its outcome.
+    ``censored`` (m,) is true where the study came too late: referred, without a label. ``drawn`` (m,) is true
+    for the verification sample; ``chance`` (m,) is the probability of a draw that the ECG took part in, or 0.
     """
 
     flagged: NDArray[np.bool_]
     indication: NDArray[np.str_]
     labels: NDArray[np.float32]
     referred: NDArray[np.bool_]
+    censored: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+    chance: NDArray[np.float64]
 
     def people(self) -> People:
         """Aggregate the ECGs to covariates per patient."""
         first = np.unique(self.patients, return_index=True)[1]
         highest = np.zeros((len(first), self.probabilities.shape[1]))
         np.maximum.at(highest, self.patients, self.probabilities)
-        flagged = np.bincount(self.patients, weights=self.flagged) > 0
         indications: list[set[str]] = [set() for _ in first]
         for patient, reason in zip(self.patients.tolist(), self.indication.tolist(), strict=True):
             if reason:
                 indications[patient].add(reason)
         return People(
             probabilities=highest,
-            flagged=flagged,
+            flagged=np.bincount(self.patients, weights=self.flagged) > 0,
             ecgs=np.bincount(self.patients),
             age=self.age[first],
             sex=self.sex[first],
             indications=[frozenset(reasons) for reasons in indications],
             site=self.site[first],
             referred=self.referred[first],
+            drawn=np.bincount(self.patients, weights=self.drawn) > 0,
+            chance=1 - np.exp(np.bincount(self.patients, weights=np.log1p(-self.chance))),
         )
 
 
 def read_follow_up(connection: Connection, window: Window, days: int, model: Watched) -> FollowUp:
     """Read the ECGs of ``window`` that the model scored, with studies up to ``days`` after a patient's last.
 
-    See ``sql/statements/followed_ecgs.sql`` for the excluded ECGs.
+    Patients whose days the cath reports in the database do not cover yet are left out: they are censored by
+    the calendar alone, whatever their arteries. ``sql/statements/followed_ecgs.sql`` names other exclusions.
     """
     asked = _asked(window, model) | {"days": days}
-    return follow_up_of(connection.execute(queries.statement("followed_ecgs"), asked).all())
+    rows = connection.execute(queries.statement("followed_ecgs"), asked).all()
+    return follow_up_of([row for row in rows if row.complete])
 
 
 def follow_up_of(rows: Sequence[Row[Any]]) -> FollowUp:
     """Build the follow-up from rows of ``followed_ecgs``."""
-    referred = np.array([row.degrees is not None for row in rows], dtype=bool)
     unknown = np.full(len(TARGET_NAMES), np.nan, dtype=np.float32)
     answers = [unknown if row.degrees is None else labels(row.degrees) for row in rows]
     return FollowUp(
@@ -104,7 +111,10 @@ def follow_up_of(rows: Sequence[Row[Any]]) -> FollowUp:
         flagged=np.array([row.flagged for row in rows], dtype=bool),
         indication=np.array([(row.indication or "").strip().lower() for row in rows], dtype=np.str_),
         labels=np.array(answers, dtype=np.float32).reshape(len(rows), len(TARGET_NAMES)),
-        referred=referred,
+        referred=np.array([row.late or row.degrees is not None for row in rows], dtype=bool),
+        censored=np.array([row.late for row in rows], dtype=bool),
+        drawn=np.array([row.drawn for row in rows], dtype=bool),
+        chance=np.array([row.chance for row in rows], dtype=np.float64),
     )
 
 

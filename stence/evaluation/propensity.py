@@ -1,40 +1,42 @@
-"""Propensity of referral to the catheter laboratory, and inverse propensity weights of outcomes.
+"""Propensity of a report: how likely a scored patient was referred to the catheter laboratory.
 
 Only referred people have a label. They differ from the others, because symptoms and the model's flags led to
-the referral. With propensity e of referral, an outcome gets the weight 1/e (Horvitz & Thompson 1952; Robins,
-Hernán & Brumback 2000). The weighted metrics are those of all people with a scored ECG, under two
-assumptions:
+the referral. A logistic regression (ridge penalty) of referral on what was known before gives the propensity
+e. ``stence.evaluation.outcome_weights`` makes weights of it, under two assumptions:
 
 - *No unmeasured confounding.* Among people with the same scores, flag, indication, age, sex, site and number
   of ECGs, referral does not depend on the arteries. Symptoms enter only through the recorded indication.
   Without recorded indications, metrics are corrected for flags and scores, but not for symptoms. They are
   never corrected for troponin or the doctor's impression.
-- *Positivity.* Everybody might be referred. If people of a kind are rarely referred, few outcomes represent
-  many people. So propensities below ``MIN_PROPENSITY`` are raised to it, and the effective sample size shows
-  the loss.
+- *Positivity.* Everybody might be referred. If people of a kind are hardly ever referred, nothing can be said
+  about them. Propensities below ``MIN_PROPENSITY`` are raised to it, and their share decides whether a metric
+  is shown.
 
-A logistic regression (ridge penalty) gives e by cross-fitting: each third of the people gets e from the rest.
+A *verification sample* needs neither assumption among those without a flag: a person drawn with a known
+probability c is examined whatever the doctor thinks. The draw is a covariate of the regression, and the
+propensity is its mean over the draw, (1 - c) e(not drawn) + c e(drawn).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-FOLDS = 3
 PENALTY = 1.0
 """Ridge penalty of squared coefficients of standardised covariates."""
 MIN_PROPENSITY = 0.02
 """Lower bound of the propensity. An outcome represents at most 50 people."""
 RAREST = 30
 """Smallest number of people for a site or an indication with its own coefficient."""
-FIRST_STEPS, FURTHER_STEPS = 12, 3
-"""Steps of Newton's method: on all people, and from that result on a resample."""
+STEPS = 12
+"""Steps of Newton's method."""
+BLOCK = 50_000
+"""People whose covariates are multiplied at once."""
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +47,8 @@ class People:
 
     ``probabilities`` (n, targets) are the highest over their ECGs, ``flagged`` is true if any ECG has a flag,
     ``ecgs`` is the number of ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
-    unknown. ``indications`` are all indications of a person.
+    unknown. ``indications`` are all indications of a person. ``drawn`` is true for the verification sample,
+    into which a person came with probability ``chance``.
     """
 
     probabilities: Floats
@@ -56,47 +59,63 @@ class People:
     indications: Sequence[frozenset[str]]
     site: NDArray[np.str_]
     referred: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+    chance: Floats
 
 
-def propensities(people: People, weights: Iterable[Floats]) -> Iterator[tuple[Floats, Floats]]:
-    """Yield each block of ``weights`` (r, n) with the propensities (r, s) of the s referred people.
+@dataclass(frozen=True, slots=True)
+class Propensity:
+    """Propensities of n people, with what their uncertainty needs.
 
-    A row of ``weights`` holds the bootstrap counts of a resample. A propensity comes from a model of the
-    other folds (cross-fitting), fitted to the people drawn in the resample.
+    ``value`` (n,) are the propensities, not clipped. ``slopes`` (s, p) are the derivatives of those of the s
+    referred people by the coefficients. ``influence`` (s, p) is what each referred person adds to the error
+    of the coefficients, and ``covariance`` (p, p) the sum of the squares over all n.
     """
-    x = covariates(people)
-    fold = np.random.default_rng(0).permutation(len(x)) % FOLDS
-    referred = np.flatnonzero(people.referred)
-    learners = [_Regression(x[fold != k], people.referred[fold != k]) for k in range(FOLDS)]
-    for drawn in weights:
-        found = np.empty((len(drawn), len(referred)))
-        for k, learner in enumerate(learners):
-            mine = fold[referred] == k
-            found[:, mine] = expit(learner.fit(drawn[:, fold != k]) @ x[referred[mine]].T)
-        yield drawn, found
+
+    value: Floats
+    slopes: Floats
+    influence: Floats
+    covariance: Floats
 
 
-def inverse(propensity: Floats) -> Floats:
-    """Return trimmed and stabilised inverse propensity weights (r, s). The mean of a row is 1.
+def propensities(people: People, known: NDArray[np.bool_] | None = None) -> Propensity:
+    """Fit the regression to the people ``known`` (n,), by default all, and apply it to everybody."""
+    x, referred = covariates(people), people.referred.astype(np.float64)
+    counted = np.ones(len(x)) if known is None else known.astype(np.float64)
+    coefficients, curvature = _fit(x, referred, counted)
+    sent = np.flatnonzero(people.referred)
+    value, slopes = _over_the_draw(x, coefficients, people)
+    bread = np.linalg.inv(curvature)
+    covariance = np.zeros_like(curvature)
+    for rows in _blocks(len(x)):
+        scores = ((referred[rows] - expit(x[rows] @ coefficients)) * counted[rows])[:, None] * x[rows]
+        covariance += scores.T @ scores
+    residual = (1 - expit(x[sent] @ coefficients)) * counted[sent]
+    return Propensity(value, slopes, (residual[:, None] * x[sent]) @ bread, bread @ covariance @ bread)
 
-    >>> inverse(np.array([[0.5, 0.25, 0.25]])).round(2).tolist()
-    [[0.6, 1.2, 1.2]]
-    """
-    weights = 1 / np.maximum(propensity, MIN_PROPENSITY)
-    return weights / weights.mean(axis=1, keepdims=True)
 
-
-def effective_sample_size(weights: Floats) -> float:
-    """Return the effective sample size of sample ``weights`` (n,) (Kish 1965).
-
-    >>> effective_sample_size(np.array([1.0, 1.0])), effective_sample_size(np.array([1.0, 0.0]))
-    (2.0, 1.0)
-    """
-    return float(weights.sum() ** 2 / (weights**2).sum()) if weights.any() else 0.0
+def _over_the_draw(x: Floats, coefficients: Floats, people: People) -> tuple[Floats, Floats]:
+    """Return the propensities (n,) averaged over the draw, and the slopes (s, p) of the referred."""
+    sent = np.flatnonzero(people.referred)
+    if not people.drawn.any():
+        value = expit(x @ coefficients)
+        return value, (value[sent] * (1 - value[sent]))[:, None] * x[sent]
+    undrawn, drawn = x[:, -1][~people.drawn][0], x[:, -1][people.drawn][0]
+    value, slopes = np.zeros(len(x)), np.zeros((len(sent), x.shape[1]))
+    for level, share in ((undrawn, 1 - people.chance), (drawn, people.chance)):
+        e = expit(x[:, :-1] @ coefficients[:-1] + level * coefficients[-1])
+        value += share * e
+        there = x[sent].copy()
+        there[:, -1] = level
+        slopes += (share * e * (1 - e))[sent, None] * there
+    return value, slopes
 
 
 def covariates(people: People) -> Floats:
-    """Return the standardised covariates (n, p) of the regression. The first column is 1."""
+    """Return the standardised covariates (n, p) of the regression. The first column is 1.
+
+    The last column is the draw, if anybody was drawn.
+    """
     kinds = _common(Counter(reason for reasons in people.indications for reason in reasons))
     asked = np.array(
         [[kind in reasons for kind in kinds] for reasons in people.indications], dtype=np.float64
@@ -116,6 +135,7 @@ def covariates(people: People) -> Floats:
             asked,
             flagged,
             flagged * asked,
+            people.drawn[:, None],
         ]
     )
     spread = columns.std(axis=0)
@@ -130,32 +150,20 @@ def _common(counts: Counter[str]) -> list[str]:
     return [name for name, people in ordered if people >= RAREST]
 
 
-class _Regression:
-    """Logistic regression of ``referred`` (n,) on ``x`` (n, p), for many resamples of the people at once."""
+def _fit(x: Floats, referred: Floats, counted: Floats) -> tuple[Floats, Floats]:
+    """Return the coefficients (p,) of the logistic regression, and the curvature (p, p) there."""
+    penalty = np.full(x.shape[1], PENALTY)
+    penalty[0] = 1e-6
+    coefficients = np.zeros(x.shape[1])
+    for _ in range(STEPS):
+        slope, curvature = -penalty * coefficients, np.diag(penalty)
+        for rows in _blocks(len(x)):
+            fitted = expit(x[rows] @ coefficients)
+            slope += (counted[rows] * (referred[rows] - fitted)) @ x[rows]
+            curvature += (x[rows] * (counted[rows] * fitted * (1 - fitted))[:, None]).T @ x[rows]
+        coefficients = coefficients + np.linalg.solve(curvature, slope)
+    return coefficients, curvature
 
-    def __init__(self, x: Floats, referred: NDArray[np.bool_]) -> None:
-        self._x, self._referred = x, referred.astype(np.float64)
-        self._above = np.triu_indices(x.shape[1])
-        self._products = x[:, self._above[0]] * x[:, self._above[1]]
-        self._penalty = np.full(x.shape[1], PENALTY)
-        self._penalty[0] = 1e-6
-        self._start: Floats | None = None
 
-    def fit(self, weights: Floats) -> Floats:
-        """Return coefficients (r, p) for weights (r, n). The first row gives the start for all others."""
-        if self._start is None:
-            nothing = np.zeros((1, self._x.shape[1]))
-            self._start = self._newton(weights[:1], nothing, FIRST_STEPS)
-        return self._newton(weights, np.repeat(self._start, len(weights), axis=0), FURTHER_STEPS)
-
-    def _newton(self, weights: Floats, coefficients: Floats, steps: int) -> Floats:
-        size = self._x.shape[1]
-        for _ in range(steps):
-            fitted = expit(coefficients @ self._x.T)
-            slope = (weights * (self._referred - fitted)) @ self._x - self._penalty * coefficients
-            curvature = np.empty((len(weights), size, size))
-            curvature[:, *self._above] = (weights * fitted * (1 - fitted)) @ self._products
-            curvature[:, *self._above[::-1]] = curvature[:, *self._above]
-            curvature += np.diag(self._penalty)
-            coefficients = coefficients + np.linalg.solve(curvature, slope[:, :, None])[:, :, 0]
-        return coefficients
+def _blocks(count: int) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]

@@ -2,8 +2,8 @@
 
 Flags lead to referrals, so reports overrepresent patients whom an earlier model flagged. A patient whom a
 champion scored before the report gets the inverse propensity of referral as weight (trimmed in
-``propensity``, mean 1). A patient with a report before any champion's score gets weight 1: symptoms may have
-led to that referral, but no flag did.
+``outcome_weights``, mean 1). A patient with a report before any champion's score gets weight 1: symptoms may
+have led to that referral, but no flag did.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from sqlalchemy import Connection, Engine
 from stence.cohort import Referral
 from stence.database import queries
 from stence.database.outage import transact
-from stence.evaluation import propensity
 from stence.evaluation.follow_up import FollowUp, follow_up_of
+from stence.evaluation.outcome_weights import effective_sample_size, inverse
+from stence.evaluation.propensity import propensities
 from stence.settings import Settings
 
 MIN_COUNT = 50
@@ -40,7 +41,7 @@ def referral(engine: Engine, settings: Settings) -> Referral:
         models[version] = {
             "people": len(people.referred),
             "sent": len(found),
-            "effective": round(propensity.effective_sample_size(found), 1),
+            "effective": round(effective_sample_size(found), 1),
             "largest": round(float(found.max()), 2),
         }
     return Referral(counts, {"outcome_days": settings.outcome_days, "models": models})
@@ -58,9 +59,7 @@ def inverse_propensities(
     learned_from = np.ones(len(people.referred), dtype=bool) if mature is None else mature
     if (people.referred & learned_from).sum() < MIN_COUNT:
         return None
-    draws = [learned_from[None].astype(np.float64)]
-    ((_, found),) = propensity.propensities(people, draws)
-    return propensity.inverse(found)[0]
+    return inverse(propensities(people, learned_from).value[people.referred])
 
 
 class _Scored(NamedTuple):
@@ -82,6 +81,7 @@ def _scored(connection: Connection, settings: Settings, version: str, preprocess
     asked = {"model_version": version, "preprocessing_version": preprocessing, "days": days}
     ever = {"start": datetime(1900, 1, 1, tzinfo=UTC), "end": now}
     rows = connection.execute(queries.statement("followed_ecgs"), asked | ever).all()
-    latest = {row.patient_id: row.acquired_at for row in rows}  # rows are ordered by time
-    mature = [taken_at <= now - timedelta(days=days) for taken_at in latest.values()]
+    latest = {row.patient_id: row for row in rows}  # rows are ordered by time
+    over = now - timedelta(days=days)
+    mature = [row.complete and row.acquired_at <= over for row in latest.values()]
     return _Scored(list(latest), follow_up_of(rows), np.array(mature, dtype=bool))

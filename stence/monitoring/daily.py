@@ -42,6 +42,7 @@ from stence.monitoring import (
 from stence.monitoring.metrics import Metric, read, write
 from stence.monitoring.names import LIVE
 from stence.monitoring.rules import Rules, find, load_rules
+from stence.monitoring.verification import propose
 from stence.progress import Progress, silent
 from stence.settings import Settings
 
@@ -111,6 +112,7 @@ def watch(engine: Engine, settings: Settings, days: Sequence[date], progress: Pr
     rules, seen = load_rules(settings), Watch()
     with _recorded(engine, settings, len(days), seen):
         watched = retry_outages(lambda: _watched(engine), settings.outage_seconds)
+        propose(engine, settings)
         for number, day in enumerate(sorted(set(days))):
             progress("days", number, len(days), note=f"{day}")
             measured = measure_day(engine, settings, watched, day)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stence.evaluation.outcome_weights import POPULATIONS
+
 _JUDGED = {
     "auroc": "Area under the ROC curve",
     "auprc": "Area under the precision-recall curve",
@@ -12,6 +14,11 @@ _JUDGED = {
     "calibration_intercept": "Intercept of the calibration line, in log-odds",
     "calibration_predicted": "Mean probability in a tenth of the patients",
     "calibration_observed": "Share with the stenosis in a tenth of the patients",
+}
+_BEHIND = {
+    "effective_size": "Effective number of patients behind the metrics",
+    "top_weight": "Share of all weight that the hundredth of the patients with the largest weights carries",
+    "withheld": "Reason for which the metrics are withheld, a number of stence.monitoring.withheld",
 }
 NAMES = {
     # operations
@@ -60,10 +67,15 @@ NAMES = {
     "report_ks": "Kolmogorov-Smirnov distance of the cath reports from the reference",
     "report_ks_p": "p of report_ks, adjusted over the window",
     "outcome_count": "ECGs with an outcome",
-    "effective_sample_size": "Effective number of patients behind the weighted metrics",
+    "outcome_censored": "Patients whose cath study came after the outcome days: referred, without an outcome",
+    "outcome_clipped_share": "Share of scored patients whose propensity of referral is clipped",
+    "outcome_smallest_propensity": "Smallest propensity of referral of a scored patient, before it is raised",
     "promised_auroc": "AUROC on the test patients at training",
-    **{f"outcome_{name}": f"{means}, among referred patients" for name, means in _JUDGED.items()},
-    **{f"outcome_{name}_weighted": f"{means}, weighted for referral" for name, means in _JUDGED.items()},
+    **{
+        f"outcome_{name}{suffix}": f"{means}, {population}"
+        for suffix, population in POPULATIONS.items()
+        for name, means in (_JUDGED | _BEHIND).items()
+    },
     **{
         f"expected_{name}": f"{_JUDGED[name]}, expected from calibrated probabilities"
         for name in ("auroc", "auprc", "ppv", "sensitivity")

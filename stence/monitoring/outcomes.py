@@ -3,19 +3,19 @@
 An episode is a patient's ECGs of the window up to the study, if a study followed within
 ``settings.outcome_days`` of the last ECG. Each ECG weighs its share of the episode, so that every episode
 weighs the same. The window ends ``outcome_days`` before the monitored day: every patient in the window had
-this time to be referred.
+this time to be referred. A study after that time is censored: the patient counts as referred, without an
+outcome.
 
-Every metric comes in two forms. The naive form describes the referred patients. The form ``_weighted``
-estimates the metric for all scored patients: each outcome is weighted with the inverse probability of
-referral (``stence.evaluation.propensity`` states the assumptions). Intervals resample patients, and estimate
-the probabilities of referral anew in each resample.
+A metric is written for three populations (``stence.evaluation.outcome_weights``): without a suffix, of the
+referred patients; ``_weighted``, of all scored patients; ``_overlap``, of those whose referral was open.
+Beside it stands what it rests on. Below the bounds of ``stence.monitoring.withheld`` the metrics of a
+population are withheld, and the reason is written instead. All are per patient.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,22 +23,25 @@ from sqlalchemy import Engine
 
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
-from stence.evaluation import metrics, propensity
-from stence.evaluation.bootstrap import bounds, resamples
+from stence.evaluation import judged, linearised
 from stence.evaluation.follow_up import FollowUp, follow_up_window, read_follow_up
 from stence.evaluation.metrics import BinaryPredictions
+from stence.evaluation.outcome_weights import (
+    NAIVE,
+    WEIGHTED,
+    OutcomeWeights,
+    outcome_weights,
+)
 from stence.evaluation.watched import Watched
 from stence.monitoring.metrics import Metric
+from stence.monitoring.withheld import Overlap, Support, reason
 from stence.settings import Settings
 
-MIN_COUNT = 10
-"""Minimum number of ECGs with the stenosis, and of ECGs without."""
 BINS = 10
 """Bins of the calibration curve: tenths of the scored ECGs by probability."""
-WEIGHTED = "_weighted"
 ALL = "target"
 
-Rows = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 def window_of(day: Window, settings: Settings) -> Window:
@@ -50,132 +53,144 @@ def measure(engine: Engine, settings: Settings, window: Window, model: Watched) 
     """Metrics of the outcomes of ``window``, which ``window_of`` gives. Raises DatabaseUnavailableError."""
     with engine.connect() as connection:
         follow_up = read_follow_up(connection, window, settings.outcome_days, model)
-    for metric in outcomes(follow_up, model.thresholds, settings.monitor_bootstraps):
+    for metric in outcomes(follow_up, model.thresholds):
         yield replace(metric, model_version=model.version)
 
 
 def outcomes(
-    follow_up: FollowUp, thresholds: Mapping[str, float], count: int, *, sliced: bool = True
+    follow_up: FollowUp, thresholds: Mapping[str, float], *, sliced: bool = True
 ) -> Iterator[Metric]:
-    """Metrics of each target with enough outcomes; with ``sliced``, of each slice, too."""
+    """Metrics of each target of ``thresholds``; with ``sliced``, of each slice, too."""
     if not follow_up.referred.any():
         return
-    weights = OutcomeWeights.of(follow_up, count)
-    everyone = np.ones(len(follow_up.referred), dtype=bool)
-    slices = [(ALL, "", everyone)]
+    everyone = follow_up.people()
+    weights = outcome_weights(follow_up, everyone)
+    people = _Scored(weights[NAIVE].propensity.value, everyone.flagged, everyone.probabilities)
+    slices = [(ALL, "", np.ones(len(follow_up.referred), dtype=bool))]
     if sliced:
         slices += [(f"{ALL}|{kind}", f"|{name}", members) for kind, name, members in follow_up.slices()]
-    for column, target in enumerate(TARGET_NAMES):
+    for target, threshold in thresholds.items():
+        column = TARGET_NAMES.index(target)
         for key, name, members in slices:
-            rows = members & ~np.isnan(follow_up.labels[:, column])
-            probability, label = follow_up.probabilities[rows, column], follow_up.labels[rows, column]
-            predicted = BinaryPredictions(probability, label, thresholds[target])
-            found = _judged(predicted, weights.among(rows), follow_up.patients[rows], int(members.sum()))
-            for metric in found:
+            if not members.any():
+                continue
+            part = _Part.of(follow_up, weights, people, members, column, threshold)
+            for metric in part.metrics():
                 yield replace(metric, slice_key=key, slice_value=f"{target}{name}")
             if key == ALL:
-                yield from _curves(predicted, weights.among(rows), target)
+                yield from part.curves(target)
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeWeights:
-    """Weights of the m ECGs with an outcome: ``naive`` and ``weighted``, (1 + r, m).
+class _Scored:
+    """Scored patients (n,): propensity, any flag, and the highest probability of each target (n, targets)."""
 
-    The first row is for the patients as they are, the others are for resamples.
-    """
+    propensity: Floats
+    flagged: NDArray[np.bool_]
+    risk: Floats
 
-    naive: Rows
-    weighted: Rows
+    def overlap(self, members: NDArray[np.bool_], column: int) -> Overlap:
+        """Overlap of the patients ``members`` (n,)."""
+        return Overlap.of(self.propensity[members], self.flagged[members], self.risk[members, column])
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One slice and target: its ECGs with an outcome, ``rows`` (m,) among those of referred patients."""
+
+    predicted: BinaryPredictions
     rows: NDArray[np.intp]
-    """Row indices of these ECGs."""
+    weights: Mapping[str, OutcomeWeights]
+    overlap: Overlap
+    scored: int
+    censored: int
 
     @classmethod
-    def of(cls, follow_up: FollowUp, count: int) -> OutcomeWeights:
-        """Weights of all ECGs that have an outcome, with ``count`` resamples."""
-        people, rows = follow_up.people(), np.flatnonzero(follow_up.referred)
-        place = np.cumsum(people.referred)[follow_up.patients[rows]] - 1
-        everyone, share = np.arange(len(people.referred)), follow_up.shares[rows]
-        draws = chain([np.ones((1, len(everyone)))], resamples(everyone, count))
-        naive, weighted = [], []
-        for drawn, found in propensity.propensities(people, draws):
-            times = drawn[:, follow_up.patients[rows]] * share
-            naive.append(times)
-            weighted.append(times * propensity.inverse(found)[:, place])
-        return cls(np.concatenate(naive), np.concatenate(weighted), rows)
+    def of(
+        cls,
+        follow_up: FollowUp,
+        weights: Mapping[str, OutcomeWeights],
+        people: _Scored,
+        members: NDArray[np.bool_],
+        column: int,
+        threshold: float,
+    ) -> _Part:
+        """The ECGs in ``members`` (all ECGs,) for the target ``column``."""
+        settled = members & ~np.isnan(follow_up.labels[:, column])
+        predicted = BinaryPredictions(
+            follow_up.probabilities[settled, column], follow_up.labels[settled, column], threshold
+        )
+        patients = np.bincount(follow_up.patients[members], minlength=len(people.flagged)) > 0
+        censored = np.bincount(follow_up.patients, weights=members & follow_up.censored) > 0
+        return cls(
+            predicted,
+            np.flatnonzero(settled[follow_up.referred]),
+            weights,
+            people.overlap(patients, column),
+            int(members.sum()),
+            int(censored.sum()),
+        )
 
-    def by_suffix(self) -> tuple[tuple[str, Rows], tuple[str, Rows]]:
-        """Both weights, each with the suffix of its metrics' names."""
-        return ("", self.naive), (WEIGHTED, self.weighted)
+    def metrics(self) -> Iterator[Metric]:
+        """Counts, what the metrics rest on, and the metrics or the reason for which they are withheld."""
+        count = len(self.rows)
+        yield Metric("outcome_count", count, self.scored)
+        yield Metric("outcome_censored", self.censored)
+        if not count:
+            return
+        yield Metric("outcome_clipped_share", self.overlap.clipped)
+        yield Metric("outcome_smallest_propensity", self.overlap.smallest)
+        for suffix, weights in self.weights.items():
+            support = Support.of(weights, self.rows, self.predicted.label)
+            yield Metric(f"outcome_effective_size{suffix}", support.size, support.people)
+            yield Metric(f"outcome_top_weight{suffix}", support.top, support.people)
+            withheld = reason(suffix, support, self.overlap)
+            if withheld is not None:
+                yield Metric(f"outcome_withheld{suffix}", withheld)
+                continue
+            for name, found in self._judged(weights).items():
+                yield Metric(f"outcome_{name}{suffix}", found.value, count, found.lower, found.upper)
 
-    def among(self, members: NDArray[np.bool_]) -> OutcomeWeights:
-        """Weights of the ECGs in ``members`` (all ECGs,) only."""
-        kept = members[self.rows]
-        return OutcomeWeights(self.naive[:, kept], self.weighted[:, kept], self.rows[kept])
+    def curves(self, target: str) -> Iterator[Metric]:
+        """Predicted and observed share in each tenth of patients by probability: ``target|1`` to ``|10``."""
+        for suffix in (NAIVE, WEIGHTED):
+            weights = self.weights[suffix]
+            support = Support.of(weights, self.rows, self.predicted.label)
+            if reason(suffix, support, self.overlap) is None:
+                yield from self._curve(target, suffix, weights)
 
+    def _judged(self, weights: OutcomeWeights) -> dict[str, judged.Judged]:
+        return judged.judged(
+            self.predicted,
+            weights.weights[self.rows],
+            lambda metrics: weights.covariance(metrics, self.rows),
+        )
 
-def _judged(
-    predicted: BinaryPredictions, weights: OutcomeWeights, patients: NDArray[np.int64], scored: int
-) -> Iterator[Metric]:
-    """Metrics of one slice. ``scored`` counts its ECGs; ``predicted`` holds those with an outcome."""
-    count = len(predicted.label)
-    yield Metric("outcome_count", count, scored)
-    if not _enough(predicted):
-        return
-    _, person = np.unique(patients, return_inverse=True)
-    people = np.bincount(person, weights=weights.weighted[0]).astype(np.float64)
-    yield Metric("effective_sample_size", propensity.effective_sample_size(people), len(people))
-    for suffix, rows in weights.by_suffix():
-        for name, values in judged_figures(predicted, rows).items():
-            yield from _metric(f"outcome_{name}{suffix}", values, count)
-
-
-def _enough(predicted: BinaryPredictions) -> bool:
-    cases = int(predicted.label.sum())
-    return min(cases, len(predicted.label) - cases) >= MIN_COUNT
-
-
-def judged_figures(predicted: BinaryPredictions, weights: Rows) -> dict[str, Rows]:
-    """Each metric for each row of ``weights`` (r, m)."""
-    areas, precisions = metrics.ranking(predicted, weights)
-    slope, intercept = metrics.calibration_lines(predicted, weights)
-    case, flagged = predicted.label.astype(np.float64), predicted.flagged.astype(np.float64)
-    found = weights @ (case * flagged)
-    return {
-        "auroc": areas,
-        "auprc": precisions,
-        "ppv": metrics.ratio(found, weights @ flagged),
-        "sensitivity": metrics.ratio(found, weights @ case),
-        "ece": metrics.calibration_errors(predicted, weights),
-        "calibration_slope": slope,
-        "calibration_intercept": intercept,
-    }
-
-
-def _curves(predicted: BinaryPredictions, weights: OutcomeWeights, target: str) -> Iterator[Metric]:
-    """Predicted and observed share in each tenth of patients by probability; slices ``target|1`` to 10."""
-    if not _enough(predicted):
-        return
-    for suffix, rows in weights.by_suffix():
-        tenth = _tenths(predicted.probability, rows[0])
+    def _curve(self, target: str, suffix: str, weights: OutcomeWeights) -> Iterator[Metric]:
+        mine, predicted = weights.weights[self.rows], self.predicted
+        tenth = _tenths(predicted.probability, mine)
+        label = predicted.label.astype(np.float64)
         for number in np.unique(tenth).tolist():
-            inside = tenth == number
-            total = rows[:, inside].sum(axis=1)
-            for name, of in (("observed", predicted.label), ("predicted", predicted.probability)):
-                values = metrics.ratio(rows[:, inside] @ of[inside].astype(np.float64), total)
-                for metric in _metric(f"outcome_calibration_{name}{suffix}", values, int(inside.sum())):
-                    yield replace(metric, slice_key=f"{ALL}|bin", slice_value=f"{target}|{number + 1}")
+            inside = (tenth == number).astype(np.float64)
+            count = int(inside.sum())
+            for name, of in (("observed", label), ("predicted", predicted.probability)):
+                share = linearised.share(of, inside, mine)
+                variance = float(weights.covariance([share], self.rows)[0, 0])
+                found = judged.of_share(share.value, variance, count)
+                yield Metric(
+                    f"outcome_calibration_{name}{suffix}",
+                    found.value,
+                    count,
+                    found.lower,
+                    found.upper,
+                    f"{ALL}|bin",
+                    f"{target}|{number + 1}",
+                )
 
 
-def _tenths(probability: Rows, weight: Rows) -> NDArray[np.int64]:
+def _tenths(probability: Floats, weight: Floats) -> NDArray[np.int64]:
     """The tenth, 0 to 9, of each of (m,) ECGs. ECGs of equal probability share a tenth."""
     values, place = np.unique(probability, return_inverse=True)
     mass = np.bincount(place, weights=weight, minlength=len(values))
     middle = (np.cumsum(mass) - mass / 2) / mass.sum()
     return np.minimum((middle * BINS).astype(np.int64), BINS - 1)[place]
-
-
-def _metric(name: str, values: Rows, count: int) -> Iterator[Metric]:
-    """The first of ``values`` with the interval of the others. Undefined metrics are left out."""
-    lower, upper = bounds(values[1:])
-    if np.isfinite(values[0]) and np.isfinite(lower):
-        yield Metric(name, float(values[0]), count, lower, upper)

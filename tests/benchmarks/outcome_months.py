@@ -27,7 +27,7 @@ FIGURES = ("auroc", "auprc", "ppv", "sensitivity", "calibration_slope", "calibra
 Estimates = dict[tuple[str, str], tuple[float, float, float]]
 
 
-def estimates(model: SimulatedModel, people: int, resamples: int, seed: int) -> Estimates:
+def estimates(model: SimulatedModel, people: int, seed: int) -> Estimates:
     """Value and interval by target and figure; the weighted ones end in ``_weighted``."""
     follow_up = as_follow_up(month(seed, people, model))
     return {
@@ -36,7 +36,7 @@ def estimates(model: SimulatedModel, people: int, resamples: int, seed: int) -> 
             metric.lower if metric.lower is not None else metric.value,
             metric.upper if metric.upper is not None else metric.value,
         )
-        for metric in outcomes(follow_up, model.thresholds, resamples, sliced=False)
+        for metric in outcomes(follow_up, model.thresholds, sliced=False)
     }
 
 
@@ -50,13 +50,12 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=50)
     parser.add_argument("--people", type=int, default=9_000)
     parser.add_argument("--population", type=int, default=300_000)
-    parser.add_argument("--resamples", type=int, default=500)
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     model, started = simulated_model(), time.monotonic()
     with ProcessPoolExecutor(given.processes) as pool:
         true = pool.submit(population, model, given.population)
-        judge = partial(estimates, model, given.people, given.resamples)
+        judge = partial(estimates, model, given.people)
         months = list(pool.map(judge, range(given.months)))
     report(months, true.result())
     print(f"{time.monotonic() - started:.0f} s")
@@ -65,7 +64,7 @@ def main() -> None:
 def report(months: list[Estimates], true: dict[str, dict[str, float]]) -> None:
     inside: defaultdict[str, list[bool]] = defaultdict(list)
     for target, figures in true.items():
-        sizes = [month[target, "effective_sample_size"][0] for month in months]
+        sizes = [month[target, "effective_size_weighted"][0] for month in months]
         outcome = [month[target, "count"][0] for month in months]
         print(f"{target}: {np.mean(outcome):.0f} ECGs with an outcome, effective {np.mean(sizes):.0f} people")
         for figure in FIGURES:

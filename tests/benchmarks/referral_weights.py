@@ -75,7 +75,7 @@ def generation(
         counts = inverse_propensities(follow_up)
         assert counts is not None
         everyone = np.zeros(follow_up.patients.max() + 1)
-        everyone[follow_up.people().sent] = counts
+        everyone[follow_up.people().referred] = counts
         weights = weights * everyone[follow_up.patients]
     seen = drawn.log_odds + BLUR * rng.standard_normal((len(drawn.log_odds), 1))
     found = learn(drawn, seen, weights)

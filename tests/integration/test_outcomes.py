@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, delete, insert, select
 
+from stence.database import queries
 from stence.database.tables import (
     cath_studies,
     ecgs,
@@ -21,6 +22,8 @@ from stence.database.tables import (
     runs,
     scores,
     segment_stenoses,
+    verification_draws,
+    verification_sample,
 )
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
@@ -28,6 +31,7 @@ from stence.evaluation import referral_weights as weighting
 from stence.evaluation.follow_up import FollowUp, read_follow_up
 from stence.evaluation.watched import Watched
 from stence.monitoring import estimation, outcomes
+from stence.monitoring.verification import propose
 from stence.settings import Settings
 
 MODEL = Watched(
@@ -41,7 +45,7 @@ START = DAY.end - timedelta(days=180)
 class Hospital:
     """Rows as scoring and the intake of reports leave them; times are those that are given."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reported_until: float = 180) -> None:
         self.engine, self._numbers = engine, itertools.count(1)
         model = {
             "version": "m1",
@@ -57,6 +61,7 @@ class Hospital:
             connection.execute(insert(model_events).values(event))
             about = {"code_version": "0", "device": "cpu", "host": "here"}
             connection.execute(insert(runs).values(run | about))
+        self.study("somebody without an ECG", reported_until, 0)
 
     def ecg(
         self,
@@ -197,12 +202,26 @@ def test_an_episode_ends_with_its_study(hospital: Hospital) -> None:
     assert found.shares.tolist() == [0.5, 0.5]
 
 
-def test_a_study_long_after_is_of_another_episode(hospital: Hospital) -> None:
-    hospital.ecg("much later", 10)
-    hospital.study("much later", 101, 75)
-    hospital.ecg("on the last day", 10)
-    hospital.study("on the last day", 99.9, 75)
-    assert hospital.follow_up().referred.tolist() == [False, True]
+def test_a_study_after_the_days_is_censored_and_not_unsent(hospital: Hospital) -> None:
+    hospital.ecg("a much later", 10)
+    hospital.study("a much later", 101, 75)
+    hospital.ecg("b never", 10)
+    hospital.ecg("c on the last day", 10)
+    hospital.study("c on the last day", 99.9, 75)
+    found = hospital.follow_up()
+    assert found.referred.tolist() == [True, False, True]
+    assert found.censored.tolist() == [True, False, False]
+    assert np.isnan(found.labels[0]).all()
+    assert not np.isnan(found.labels[2]).any()
+
+
+def test_nobody_is_unsent_whose_days_the_reports_do_not_cover(engine: Engine) -> None:
+    """The newest report is of day 130: of who came on day 50, nobody knows."""
+    hospital = Hospital(engine, reported_until=130)
+    for day in (39.9, 40.1, 50):
+        hospital.ecg(f"day {day}", day)
+    hospital.study("day 50", 60, 75)
+    assert len(hospital.follow_up().patients) == 1
 
 
 def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, settings: Settings) -> None:
@@ -213,7 +232,7 @@ def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, setting
         hospital.ecg(
             patient, float(rng.uniform(1, 80)), round(risk, 3), indication=rng.choice(["pain", "check-up"])
         )
-        if rng.random() < 0.2 + 0.6 * (risk >= 0.5):
+        if rng.random() < 0.35 + 0.45 * (risk >= 0.5):
             hospital.study(patient, 85, 80.0 * (rng.random() < risk))
     short = settings.model_copy(update={"monitor_bootstraps": 100})
     window = outcomes.window_of(DAY, short)
@@ -230,3 +249,51 @@ def test_figures_and_weights_come_from_the_same_rows(hospital: Hospital, setting
     assert len(learned.sample_weight) == referred.value
     assert learned.summary["models"]["m1"]["people"] == 260
     assert np.mean(list(learned.sample_weight.values())) == pytest.approx(1)
+
+
+def drawn(engine: Engine) -> list[str]:
+    """The patients of the verification sample, in order."""
+    with engine.connect() as connection:
+        _, rows = queries.run(connection, "verification_sample", {"state": "", "limit": "1000"})
+    return sorted(row[0] for row in rows)
+
+
+def today(hospital: Hospital, patient: str, probability: float = 0.3) -> None:
+    """An ECG of two hours ago."""
+    hospital.ecg(patient, (datetime.now(UTC) - START) / timedelta(days=1) - 1 / 12, probability, 0, 0)
+
+
+def test_a_share_of_those_without_a_flag_is_drawn_and_the_same_again(hospital: Hospital) -> None:
+    for number in range(120):
+        today(hospital, f"p{number}", 0.6 if number < 20 else 0.3)
+    assert propose(hospital.engine, Settings()) == 0
+    assert drawn(hospital.engine) == []
+    some = Settings(verification_per_1000=300)
+    assert propose(hospital.engine, some) == len(drawn(hospital.engine))
+    first = drawn(hospital.engine)
+    assert 12 < len(first) < 50
+    assert not {f"p{number}" for number in range(20)} & set(first)
+    assert propose(hospital.engine, some) == 0
+    with hospital.engine.begin() as connection:
+        connection.execute(delete(verification_sample))
+        connection.execute(delete(verification_draws))
+    propose(hospital.engine, some)
+    assert drawn(hospital.engine) == first
+
+
+def test_who_is_drawn_enters_with_the_probability_of_the_draw(hospital: Hospital) -> None:
+    for patient, probability in (("a drawn", 0.3), ("b not drawn", 0.3), ("c flagged", 0.6)):
+        hospital.ecg(patient, 10, probability)
+    hospital.ecg("a drawn", 11)
+    with hospital.engine.begin() as connection:
+        about = {"model_version": "m1", "share": 0.05, "eligible": 2, "drawn": 1}
+        times = {"scored_from": START, "scored_until": START + timedelta(days=20)}
+        draw = insert(verification_draws).values(about | times).returning(verification_draws.c.id)
+        number = connection.scalar(draw)
+        first = select(ecgs.c.content_hash).where(ecgs.c.patient_id == "a drawn").order_by(ecgs.c.acquired_at)
+        row = {"content_hash": connection.scalar(first.limit(1)), "draw_id": number, "chance": 0.05}
+        month = f"{START + timedelta(days=10):%Y-%m}"
+        connection.execute(insert(verification_sample).values(row | {"month": month}))
+    found = hospital.follow_up().people()
+    assert found.drawn.tolist() == [True, False, False]
+    assert found.chance.tolist() == pytest.approx([0.05, 0.05, 0])

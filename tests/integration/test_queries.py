@@ -54,6 +54,8 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("training_runs", {}),
     ("validations", {}),
     ("validations", {"limit": "1"}),
+    ("verification_sample", {}),
+    ("verification_sample", {"state": "", "limit": "2"}),
     ("worklist", {}),
 ]
 EMPTY = {"'; DROP TABLE flags; --", "-1"}

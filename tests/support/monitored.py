@@ -162,7 +162,14 @@ def _outcomes(rng: np.random.Generator) -> Iterator[Metric]:
             )
             many = key is None
             yield at("outcome_count", 812 if many else 290, 30_400 if many else 9_100)
-            yield at("effective_sample_size", 301.4 if many else 96.2, 812 if many else 290)
+            yield at("outcome_censored", 14 if many else 4)
+            yield at("outcome_clipped_share", 0.004)
+            yield at("outcome_smallest_propensity", 0.018)
+            for suffix, times in (("", 2.6), ("_weighted", 1.0), ("_overlap", 1.7)):
+                yield at(f"outcome_effective_size{suffix}", times * (301.4 if many else 96.2), 812)
+                yield at(f"outcome_top_weight{suffix}", 0.06 / times, 812)
+            if target == "stenosis_100":
+                yield at("outcome_withheld_overlap", 3)
             half = 0.03 if many else 0.07
             for name, naive, weighted in (
                 ("auroc", 0.71, 0.78),
@@ -173,7 +180,10 @@ def _outcomes(rng: np.random.Generator) -> Iterator[Metric]:
                 ("calibration_slope", 0.8, 0.97),
                 ("calibration_intercept", 0.4, 0.02),
             ):
-                for suffix, middle in (("", naive), ("_weighted", weighted)):
+                middles = {"": naive, "_weighted": weighted, "_overlap": (naive + weighted) / 2}
+                for suffix, middle in middles.items():
+                    if suffix == "_overlap" and target == "stenosis_100":
+                        continue
                     value = abs(rng.normal(middle, half / 3))
                     low = max(value - half, 0)
                     yield at(f"outcome_{name}{suffix}", value, 812, low, value + half * 1.1)

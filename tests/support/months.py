@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stence.domain.targets import TARGET_NAMES
 from stence.evaluation.follow_up import FollowUp
-from stence.evaluation.metrics import BinaryPredictions
-from stence.monitoring.outcomes import judged_figures
+from stence.evaluation.judged import linear_metrics
+from stence.evaluation.metrics import BinaryPredictions, calibration_errors
 from stence.simulation.truth import IdealObserver
 from support.simulated_months import Month, SimulatedModel, draw_month
 
@@ -37,21 +38,27 @@ def simulated_model(people: int = 20_000) -> SimulatedModel:
     return SimulatedModel(BLUR, SLOPE, INTERCEPT, dict(zip(TARGET_NAMES, thresholds.tolist(), strict=True)))
 
 
-def as_follow_up(of: Month) -> FollowUp:
-    """What a hospital knows of it: labels of those alone who were sent."""
-    known = np.where(of.sent[:, None], of.truth, np.nan).astype(np.float32)
-    nothing = np.full(len(of.sent), "")
+def as_follow_up(
+    of: Month, drawn: NDArray[np.bool_] | None = None, chance: NDArray[np.float64] | None = None
+) -> FollowUp:
+    """What a hospital knows of it: labels of those alone who were sent. ``drawn``, ``chance`` by patient."""
+    people, first = int(of.patients.max()) + 1, np.diff(of.patients, prepend=-1) > 0
+    drawn = np.zeros(people, dtype=bool) if drawn is None else drawn
+    chance = np.zeros(people) if chance is None else chance
     return FollowUp(
-        of.patients,
-        of.probabilities,
-        of.sex,
-        of.age,
-        nothing,
-        of.site,
-        of.flagged,
-        of.indication,
-        known,
-        of.sent,
+        patients=of.patients,
+        probabilities=of.probabilities,
+        sex=of.sex,
+        age=of.age,
+        device=np.full(len(of.sent), ""),
+        site=of.site,
+        flagged=of.flagged,
+        indication=of.indication,
+        labels=np.where(of.sent[:, None], of.truth, np.nan).astype(np.float32),
+        referred=of.sent,
+        censored=np.zeros(len(of.sent), dtype=bool),
+        drawn=drawn[of.patients],
+        chance=np.where(first, chance[of.patients], 0.0),
     )
 
 
@@ -64,6 +71,6 @@ def truth(of: Month, model: SimulatedModel) -> dict[str, dict[str, float]]:
         predicted = BinaryPredictions(
             of.probabilities[settled, column], of.truth[settled, column], model.thresholds[target]
         )
-        figures = judged_figures(predicted, shares[None, settled])
-        found[target] = {name: float(values[0]) for name, values in figures.items()}
+        figures = {name: each.value for name, each in linear_metrics(predicted, shares[settled]).items()}
+        found[target] = figures | {"ece": float(calibration_errors(predicted, shares[None, settled])[0])}
     return found

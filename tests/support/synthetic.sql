@@ -125,3 +125,13 @@ VALUES ('00000000-0000-0000-0000-000000000021', 'synthetic-2', '2026-02-01 00:00
        ('00000000-0000-0000-0000-000000000022', 'synthetic-2', '2026-03-01 00:00Z', '{}', 9, 8,
         '{"targets": {"stenosis_70": {"patients_with": 2, "patients_without": 6, "cannot_tell": "too few"}}}',
         'validation/3.html', '{}', '0');
+
+-- Some patients without a flag were drawn for an examination.
+INSERT INTO verification_draws (drawn_at, model_version, share, scored_from, scored_until, eligible, drawn)
+VALUES ('2026-02-02Z', 'synthetic-2', 0.02, '2026-02-01Z', '2026-02-02Z', 200, 5);
+INSERT INTO verification_sample (content_hash, draw_id, month, chance)
+SELECT content_hash, 1, '2020-01', 0.02
+FROM ecgs
+WHERE NOT EXISTS (SELECT FROM flags WHERE flags.patient_id = ecgs.patient_id)
+ORDER BY EXISTS (SELECT FROM cath_studies WHERE cath_studies.patient_id = ecgs.patient_id), id
+LIMIT 5;

@@ -17,8 +17,8 @@ WITH_EXAMPLES = {
     "ecg": "augmentation formats leads preprocessing profile quality reasons recording resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration coherence risk scorer segment_mil stence",
-    "evaluation": "bootstrap calibrate curves evaluate follow_up metrics multiplicity paired predictions "
-    "propensity recalibration screened watched",
+    "evaluation": "bootstrap calibrate curves evaluate follow_up judged linearised metrics multiplicity "
+    "outcome_weights paired predictions recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
 }
 MODULES = [

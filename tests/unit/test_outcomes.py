@@ -12,18 +12,21 @@ from sqlalchemy import create_engine
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation.follow_up import FollowUp, Scored
+from stence.evaluation.judged import linear_metrics
 from stence.evaluation.metrics import BinaryPredictions, resampled_metrics
 from stence.evaluation.referral_weights import inverse_propensities
 from stence.evaluation.watched import Watched
 from stence.monitoring import promises
 from stence.monitoring.estimation import expected
 from stence.monitoring.metrics import Metric
-from stence.monitoring.outcomes import judged_figures, outcomes
+from stence.monitoring.outcomes import outcomes
+from stence.monitoring.withheld import WORDS, Reason
+from stence.resources import sql_folder
 from stence.settings import Settings
 from support.months import as_follow_up, month, simulated_model, truth
 from support.simulated_months import SimulatedModel
 
-MONTHS, PEOPLE, RESAMPLES = 10, 3000, 100
+MONTHS, PEOPLE = 10, 3000
 JUDGED = ("auroc", "ppv", "sensitivity", "calibration_intercept")
 Found = dict[tuple[str, str], Metric]
 
@@ -43,7 +46,7 @@ def by_name(metrics: list[Metric]) -> Found:
 
 
 def judged(follow_up: FollowUp, model: SimulatedModel, *, sliced: bool = False) -> Found:
-    return by_name(list(outcomes(follow_up, model.thresholds, RESAMPLES, sliced=sliced)))
+    return by_name(list(outcomes(follow_up, model.thresholds, sliced=sliced)))
 
 
 @pytest.mark.slow
@@ -95,15 +98,20 @@ def test_a_person_has_the_highest_of_their_scores_and_is_flagged_by_any() -> Non
         np.array(["syncope", "chest pain", ""]),
         np.full((3, 6), np.nan, np.float32),
         np.zeros(3, dtype=bool),
+        np.zeros(3, dtype=bool),
+        np.array([False, True, False]),
+        np.array([0.5, 0.0, 0.2]),
     )
     found = mine.people()
     assert found.probabilities.tolist() == [[0.7] * 6]
     assert (found.flagged.tolist(), found.ecgs.tolist()) == ([True], [3])
     assert found.indications == [{"syncope", "chest pain"}]
+    assert found.drawn.tolist() == [True]
+    assert found.chance.tolist() == pytest.approx([0.6])
 
 
 def test_the_curve_is_of_tenths_of_the_people(model: SimulatedModel, follow_up: FollowUp) -> None:
-    metrics = [m for m in outcomes(follow_up, model.thresholds, RESAMPLES) if m.slice_key == "target|bin"]
+    metrics = [m for m in outcomes(follow_up, model.thresholds) if m.slice_key == "target|bin"]
     for suffix in ("", "_weighted"):
         named = {m.slice_value: m for m in metrics if m.name == f"outcome_calibration_predicted{suffix}"}
         values = [named[f"stenosis_50|{number}"].value for number in range(1, 11)]
@@ -128,6 +136,9 @@ def examined(probability: np.ndarray, ill: np.ndarray) -> FollowUp:
         nothing,
         np.repeat(ill[:, None], 6, axis=1).astype(np.float32),
         np.ones(count, dtype=bool),
+        np.zeros(count, dtype=bool),
+        np.zeros(count, dtype=bool),
+        np.zeros(count),
     )
 
 
@@ -138,7 +149,7 @@ def test_every_tenth_has_as_many_people() -> None:
     people = examined(np.arange(1, 201) / 202, np.arange(200) % 3 == 0)
     curve = [
         metric
-        for metric in outcomes(people, HALF, 20, sliced=False)
+        for metric in outcomes(people, HALF, sliced=False)
         if metric.name == "outcome_calibration_observed" and metric.slice_value.startswith("rca_70|")
     ]
     assert {metric.slice_value: metric.count for metric in curve} == {f"rca_70|{n}": 20 for n in range(1, 11)}
@@ -149,21 +160,33 @@ def test_every_tenth_has_as_many_people() -> None:
 )
 def test_ten_with_the_stenosis_and_ten_without_give_figures(ill: int, well: int, judged_by: bool) -> None:
     people = examined(np.linspace(0.1, 0.9, ill + well), np.arange(ill + well) < ill)
-    names = {metric.name for metric in outcomes(people, HALF, 20, sliced=False)}
+    names = {metric.name for metric in outcomes(people, HALF, sliced=False)}
     assert "outcome_count" in names
     assert ("outcome_auroc" in names) == ("outcome_calibration_observed" in names) == judged_by
 
 
 def test_outcome_figures_are_those_of_the_test_patients_by_other_names() -> None:
     rng = np.random.default_rng(2)
-    probability = rng.uniform(size=80)
+    probability = rng.uniform(size=80).round(1)
     predicted = BinaryPredictions(probability, (rng.uniform(size=80) < probability).astype(np.float32), 0.6)
-    weights = rng.uniform(size=(3, 80))
-    found, tested = judged_figures(predicted, weights), resampled_metrics(predicted, weights)
-    names = {"ppv": "positive_predictive_value"}
-    for name, values in found.items():
-        if name != "ece":
-            np.testing.assert_allclose(values, tested[names.get(name, name)])
+    weights = rng.uniform(size=80)
+    found, tested = linear_metrics(predicted, weights), resampled_metrics(predicted, weights[None])
+    for name, metric in found.items():
+        other = {"ppv": "positive_predictive_value"}.get(name, name)
+        assert metric.value == pytest.approx(float(tested[other][0]))
+
+
+def test_each_derivative_is_the_change_by_a_weight() -> None:
+    rng = np.random.default_rng(3)
+    probability = rng.uniform(size=30).round(1)
+    predicted = BinaryPredictions(probability, (rng.uniform(size=30) < 0.5).astype(np.float32), 0.6)
+    weights, step = rng.uniform(0.5, 1, size=30), 1e-5
+    found = linear_metrics(predicted, weights)
+    for row in range(0, 30, 3):
+        more = weights + step * (np.arange(30) == row)
+        for name, metric in linear_metrics(predicted, more).items():
+            change = (metric.value - found[name].value) / step
+            assert change == pytest.approx(found[name].derivative[row], abs=1e-3), name
 
 
 def test_the_auroc_that_a_model_promised_is_the_manifests_with_its_interval() -> None:
@@ -193,7 +216,9 @@ def test_slices_are_parts_of_the_whole(model: SimulatedModel, follow_up: FollowU
 def test_too_few_outcomes_give_counts_and_no_figures(model: SimulatedModel) -> None:
     few = as_follow_up(month(3, 20, model))
     found = judged(few, model)
-    assert {name for _, name in found} == {"outcome_count"}
+    shown = {name for _, name in found}
+    assert {"outcome_count", "outcome_censored", "outcome_withheld", "outcome_withheld_weighted"} <= shown
+    assert not any(f"outcome_{name}" in each for name in JUDGED for each in shown)
     nobody = replace(few, referred=np.zeros_like(few.referred), labels=np.full_like(few.labels, np.nan))
     assert judged(nobody, model) == {}
 
@@ -201,8 +226,10 @@ def test_too_few_outcomes_give_counts_and_no_figures(model: SimulatedModel) -> N
 def test_effective_sample_size_is_below_the_people_with_an_outcome(
     model: SimulatedModel, follow_up: FollowUp
 ) -> None:
-    size = judged(follow_up, model)["stenosis_70", "effective_sample_size"]
-    assert 50 < size.value < (size.count or 0)
+    found = judged(follow_up, model)
+    size = found["stenosis_70", "outcome_effective_size_weighted"]
+    assert 50 < size.value < 0.8 * found["stenosis_70", "outcome_effective_size"].value
+    assert 0.01 < found["stenosis_70", "outcome_top_weight_weighted"].value < 0.3
 
 
 def test_expected_figures_come_true_where_probabilities_do() -> None:
@@ -272,3 +299,39 @@ def test_a_training_weighs_those_most_who_are_seldom_sent(follow_up: FollowUp) -
     early = np.cumsum(people.referred) <= 49
     assert inverse_propensities(follow_up, early) is None
     assert inverse_propensities(follow_up, np.cumsum(people.referred) <= 50) is not None
+
+
+def test_without_overlap_the_figures_of_everybody_are_withheld_and_the_others_named(
+    model: SimulatedModel,
+) -> None:
+    """Everybody with a flag is sent, of the others one in 200; a verification sample of 5 % mends it."""
+    rng, people = np.random.default_rng(1), 3000
+    drawn_month = month(500, people, model)
+    flagged = np.bincount(drawn_month.patients, weights=drawn_month.flagged) > 0
+    chosen = ~flagged & (rng.random(people) < 0.05)
+    sent = rng.random(people) < np.where(flagged, 0.9, 0.005)
+    target = {"stenosis_70": model.thresholds["stenosis_70"]}
+    found = {}
+    for verified in (False, True):
+        known = sent | (verified & chosen)
+        follow_up = as_follow_up(
+            replace(drawn_month, sent=known[drawn_month.patients]),
+            chosen & verified,
+            np.where(flagged | (not verified), 0, 0.05),
+        )
+        found[verified] = {m.name: m for m in outcomes(follow_up, target, sliced=False)}
+    alone, mended = found[False], found[True]
+    assert alone["outcome_withheld_weighted"].value == Reason.NO_OVERLAP
+    assert alone["outcome_clipped_share"].value > 0.5
+    assert "outcome_auroc_weighted" not in alone
+    assert "outcome_auroc" in alone
+    assert "outcome_withheld_weighted" not in mended
+    assert mended["outcome_smallest_propensity"].value > 0.02
+    assert mended["outcome_auroc_weighted"].lower is not None
+
+
+@pytest.mark.parametrize("view", ["outcome_figures", "subgroup_figures"])
+def test_the_views_write_out_every_reason(view: str) -> None:
+    written = (sql_folder() / "views" / f"{view}.sql").read_text()
+    for number, words in WORDS.items():
+        assert f"WHEN {number.value} THEN '{words}'" in written

@@ -9,13 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from stence.evaluation.propensity import (
-    People,
-    covariates,
-    effective_sample_size,
-    inverse,
-    propensities,
-)
+from stence.evaluation.outcome_weights import effective_sample_size, inverse, top_share
+from stence.evaluation.propensity import People, covariates, propensities
 
 
 def people(count: int = 3000, seed: int = 0) -> tuple[People, NDArray[np.float64]]:
@@ -36,15 +31,16 @@ def people(count: int = 3000, seed: int = 0) -> tuple[People, NDArray[np.float64
             [frozenset({"chest pain"} if hurts else {"check-up"}) for hurts in pain],
             rng.choice(["north", "south"], size=count),
             rng.random(count) < chance,
+            np.zeros(count, dtype=bool),
+            np.zeros(count),
         ),
         chance,
     )
 
 
 def estimated(known: People) -> NDArray[np.float64]:
-    """Of those who were sent, from everybody once."""
-    ((_, found),) = propensities(known, [np.ones((1, len(known.referred)))])
-    return np.asarray(found[0])
+    """Of those who were sent."""
+    return propensities(known).value[known.referred]
 
 
 def test_it_finds_how_likely_each_was_to_be_sent() -> None:
@@ -56,7 +52,7 @@ def test_it_finds_how_likely_each_was_to_be_sent() -> None:
 
 def test_the_weighted_outcomes_look_like_everybody() -> None:
     known, _ = people(8000)
-    weights = inverse(estimated(known)[None])[0]
+    weights = inverse(estimated(known))
     assert weights.mean() == pytest.approx(1)
     pain = np.array(["chest pain" in reasons for reasons in known.indications])
     for trait in (pain, known.flagged, known.probabilities[:, 0] > 0.3):
@@ -66,15 +62,23 @@ def test_the_weighted_outcomes_look_like_everybody() -> None:
         assert abs(weighted - everybody) <= abs(referred - everybody)
 
 
-def test_nobody_learns_from_people_who_were_not_drawn() -> None:
+def test_nobody_learns_from_people_without_the_time_to_be_sent() -> None:
     known, _ = people(1500)
     half = np.arange(1500) < 750
-    drawn = half[None].astype(float)
     turned = replace(known, referred=np.where(half, known.referred, True))
-    ((_, ours),) = propensities(known, [drawn])
-    ((_, theirs),) = propensities(turned, [drawn])
-    both = known.referred & half
-    np.testing.assert_allclose(ours[0][both[known.referred]], theirs[0][both[turned.referred]], atol=1e-4)
+    ours, theirs = propensities(known, half), propensities(turned, half)
+    np.testing.assert_allclose(ours.value, theirs.value, atol=1e-9)
+
+
+def test_the_draw_of_the_verification_sample_is_averaged_over() -> None:
+    """One in ten is drawn and examined; the others are sent by chance: 1 - .9 (1 - e) have one."""
+    known, chance = people(20_000, 3)
+    drawn = np.random.default_rng(5).random(20_000) < 0.1
+    found = propensities(
+        replace(known, referred=known.referred | drawn, drawn=drawn, chance=np.full(20_000, 0.1))
+    )
+    assert np.abs(found.value - (1 - (1 - chance) * 0.9)).mean() < 0.03
+    assert np.quantile(found.value, 0.02) > 0.1
 
 
 def test_it_stands_what_is_unknown() -> None:
@@ -103,24 +107,12 @@ def test_a_site_where_everybody_is_sent_does_no_harm() -> None:
 
 @pytest.mark.parametrize(("chance", "stands_for"), [(0.04, 25), (0.021, 1 / 0.021), (0.019, 50), (1e-9, 50)])
 def test_no_outcome_counts_for_more_than_fifty_people(chance: float, stands_for: float) -> None:
-    weights = inverse(np.array([[chance, 1.0]]))
-    assert weights[0, 0] / weights[0, 1] == pytest.approx(stands_for)
+    weights = inverse(np.array([chance, 1.0]))
+    assert weights[0] / weights[1] == pytest.approx(stands_for)
 
 
-def test_outcomes_of_every_resample_count_one_on_average() -> None:
-    weights = inverse(np.array([[0.1, 0.5, 0.5], [0.9, 0.3, 0.3]]))
-    assert weights.mean(axis=1) == pytest.approx([1, 1])
-
-
-def test_nobodys_probability_learns_from_whether_they_were_sent_themselves() -> None:
-    known, _ = people(900)
-    person = np.flatnonzero(known.referred)[5]
-    often = np.ones((1, 900))
-    often[0, person] = 200
-    ((_, once),) = propensities(known, [np.ones((1, 900))])
-    ((_, found),) = propensities(known, [often])
-    assert found[0, 5] == once[0, 5]
-    assert (found[0] != once[0]).any()
+def test_outcomes_count_one_on_average() -> None:
+    assert inverse(np.array([0.1, 0.5, 0.5])).mean() == pytest.approx(1)
 
 
 def test_an_indication_of_thirty_people_has_a_term_of_its_own_and_one_of_fewer_none() -> None:
@@ -140,3 +132,8 @@ def test_the_effective_sample_size_is_kishs() -> None:
     assert effective_sample_size(np.array([1.0, 0, 0])) == 1
     assert effective_sample_size(np.array([2.0, 1.0, 1.0])) == pytest.approx(16 / 6)
     assert effective_sample_size(np.zeros(3)) == 0
+
+
+def test_the_largest_hundredth_of_the_weights_and_at_least_one_is_the_top() -> None:
+    assert top_share(np.r_[np.full(198, 1.0), 51.0, 51.0]) == pytest.approx(102 / 300)
+    assert top_share(np.array([3.0, 1.0])) == pytest.approx(0.75)

@@ -14,7 +14,7 @@ or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
-monitor.
+monitor, which draws ``verification_sample`` too.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from stence.database.tables.monitoring import (
     monitoring_metrics,
     reference_profiles,
     reviews,
+    verification_draws,
+    verification_sample,
 )
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
@@ -102,5 +104,7 @@ __all__ = [
     "source_faults",
     "training_runs",
     "validations",
+    "verification_draws",
+    "verification_sample",
     "worklist",
 ]

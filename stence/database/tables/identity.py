@@ -15,7 +15,7 @@ MERGE_SOURCES = ("file", "command")
 installation = Table(
     "installation",
     metadata,
-    Column("name", Text, primary_key=True, comment="timezone, or practice."),
+    Column("name", Text, primary_key=True, comment="timezone, practice, or verification_seed."),
     Column("value", Text, nullable=False, comment="Value of the setting."),
     now("set_at", "Time of the last change."),
     comment="Settings of this database as a whole.",

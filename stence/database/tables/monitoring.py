@@ -183,3 +183,36 @@ monitor_runs = Table(
     one_of("state", MONITOR_STATES),
     comment="Runs of the monitor.",
 )
+
+verification_draws = Table(
+    "verification_draws",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the draws."),
+    now("drawn_at", "Time of the draw."),
+    Column(
+        "model_version", Text, ForeignKey("models.version"), nullable=False, comment="Model of the scores."
+    ),
+    Column("share", Double, nullable=False, comment="Probability of a patient to be drawn, 0 to 1."),
+    moment("scored_from", "The ECGs were scored at or after this time.", nullable=False),
+    moment("scored_until", "The ECGs were scored before this time.", nullable=False),
+    Column("eligible", BigInteger, nullable=False, comment="Patients without a flag that could be drawn."),
+    Column("drawn", BigInteger, nullable=False, comment="Patients that were drawn."),
+    comment="Draws of the verification sample: from which ECGs, and with which probability.",
+)
+
+verification_sample = Table(
+    "verification_sample",
+    metadata,
+    Column("content_hash", LargeBinary, ForeignKey("ecgs.content_hash"), primary_key=True, comment="ECG."),
+    Column(
+        "draw_id",
+        BigInteger,
+        ForeignKey("verification_draws.id"),
+        nullable=False,
+        index=True,
+        comment="Draw of the patient.",
+    ),
+    Column("month", Text, nullable=False, comment="Month of the ECG (UTC); a patient is drawn once a month."),
+    Column("chance", Double, nullable=False, comment="Probability of the patient's inclusion, 0 to 1."),
+    comment="Patients without a flag, drawn at random and proposed for an examination, each by one ECG.",
+)

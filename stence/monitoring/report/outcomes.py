@@ -8,12 +8,13 @@ from stence.domain.targets import DECISIVE
 from stence.monitoring.report.answers import Answer
 from stence.monitoring.report.charts import Interval, calibration, intervals
 from stence.monitoring.report.layout import Block
-from stence.monitoring.report.tables import Row, interval, plain, text
+from stence.monitoring.report.tables import Row, interval, plain, prose, text
 
 ABOUT = (
     "Only patients who were referred to the cath lab have outcomes, and they differ from other patients. "
-    "Naive metrics describe the referred patients. Weighted metrics estimate performance for all scored "
-    "patients."
+    "Each figure names its population: naive, the referred patients; weighted, all scored patients (inverse "
+    "probability of referral); overlap, the patients whose referral was open. All are per patient. A figure "
+    "that rests on too little is withheld, with the reason. Very small propensities are raised (clipped)."
 )
 SHOWN = {"auroc": "AUROC", "ppv": "Correct flags (PPV)", "sensitivity": "Flagged cases (sensitivity)"}
 
@@ -38,20 +39,38 @@ def _figures(answer: Answer) -> Block:
     for figure, title in SHOWN.items():
         rows = [row for row in answer.records() if row["figure"] == figure]
         marks = [
-            (row["target"], [(of(row, "naive"), "other"), (of(row, "weighted"), "model")]) for row in rows
+            (
+                row["target"],
+                [
+                    (of(row, "naive"), "other"),
+                    (of(row, "overlap"), "reference"),
+                    (of(row, "weighted"), "model"),
+                ],
+            )
+            for row in rows
         ]
         charts.append(intervals(title, marks))
     columns = [
         text("Target", "target"),
         text("Figure", "figure"),
-        interval("Naive", "naive"),
-        interval("Weighted", "weighted"),
+        interval("Referred patients (naive)", "naive"),
+        interval("All scored patients (weighted)", "weighted"),
+        plain("Effective patients", "weighted_effective", "count"),
+        plain("Weight of the largest 1 %", "weighted_top", "percent"),
+        prose("Withheld because", "weighted_withheld"),
+        interval("Referral was open (overlap)", "overlap"),
+        plain("Effective patients, overlap", "overlap_effective", "count"),
+        plain("Weight of the largest 1 %, overlap", "overlap_top", "percent"),
+        prose("Withheld because, overlap", "overlap_withheld"),
+        plain("Clipped at .02", "clipped_share", "percent"),
+        plain("Smallest propensity", "smallest_propensity", "figure"),
+        plain("Censored", "censored", "count"),
         plain("ECGs", "ecgs", "count"),
         text("Recorded from", "window_start"),
         text("Before", "window_end"),
     ]
     return Block(
-        answer, columns, title="Performance by target, naive and weighted", charts=charts, legend="outcomes"
+        answer, columns, title="Performance by target and population", charts=charts, legend="outcomes"
     )
 
 
@@ -112,6 +131,8 @@ def _subgroups(answer: Answer) -> Block:
         plain("Scored", "scored", "count"),
         plain("With outcome", "with_outcome", "count"),
         plain("Effective size", "effective_sample_size", "count"),
+        plain("Clipped at .02", "clipped_share", "percent"),
+        prose("Withheld because", "withheld"),
         interval("AUROC, naive", "auroc_naive"),
         interval("AUROC", "auroc_weighted"),
         interval("PPV", "ppv_weighted"),
