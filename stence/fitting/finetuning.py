@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from stence.cohort import Part
-from stence.ecg.augmentation import Augmentation
+from stence.ecg.augmentation import Augmentation, NamedAugmentation
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
@@ -58,7 +58,9 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    augmentation: Augmentation = Augmentation()
+    augmentation: NamedAugmentation = Field(
+        Augmentation(), description="stence: that of pretraining; reference: that of StenCE's fine-tuning."
+    )
     referral_weights: bool = Field(
         False, description="Weight patients by the inverse propensity of referral."
     )
