@@ -136,7 +136,7 @@ class Retraining:
         """Run one of ``stages.STAGES`` in the number of processes that the settings name."""
         self._journal.note(stage=stage)
         processes = self._settings.training_processes
-        if processes == 1 or stage == stages.FINETUNING:
+        if processes == 1:
             stages.run(stage, workspace.folder, self._device, self._progress)
         elif not workspace.is_done(stage):
             run_in_processes(stage, workspace.folder, self._device, processes, self._progress)
