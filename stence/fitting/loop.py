@@ -97,7 +97,9 @@ class _Loop:
         groups = stage.parameter_groups()
         self._optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
         self._learning = [weight for group in groups for weight in group["params"]]
-        self._late = [(group["frozen_epochs"], group["params"]) for group in groups if "frozen_epochs" in group]
+        self._late = [
+            (group["frozen_epochs"], group["params"]) for group in groups if "frozen_epochs" in group
+        ]
         self._best = _copy(stage.module)
         self._history = TrainingHistory()
         self._loss: nn.Module = _Loss(stage)

@@ -17,9 +17,7 @@ from torch.nn import functional
 from stence.encoders.base import Weights, check_fit
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, ARTERIES, ARTERY_OF_SEGMENT, MAJOR
 from stence.models.angle_embedding import angle_table, cells
-
-PATIENTS_HEAD = ("classifiers.0.0.", "classifier.0.")
-"""Names of the patient's head. Published files hold both; this model uses the first."""
+from stence.weights.segment_mil_names import with_both_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +113,8 @@ class SegmentMIL(nn.Module):
         Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape. The
         model is then unchanged.
         """
-        own, given = self.state_dict(), _with_both_names(weights)
-        check_fit(given, _with_both_names(own), "SegmentMIL")
+        own, given = self.state_dict(), with_both_names(weights)
+        check_fit(given, with_both_names(own), "SegmentMIL")
         self.load_state_dict({name: given[name] for name in own})
 
 
@@ -211,13 +209,3 @@ def _working_type(weight: Tensor) -> Any:
     """Return the dtype of products with ``weight``, which depends on autocast."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-
-
-def _with_both_names(weights: Weights) -> dict[str, Tensor]:
-    """Copy the weights, and add the patient's head under its other name if only one is there."""
-    both = dict(weights)
-    for name, tensor in weights.items():
-        for prefix, other in (PATIENTS_HEAD, PATIENTS_HEAD[::-1]):
-            if name.startswith(prefix):
-                both.setdefault(other + name.removeprefix(prefix), tensor)
-    return both

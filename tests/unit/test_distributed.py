@@ -46,7 +46,9 @@ def test_loss_and_gradients_are_those_of_one_process_with_all_rows(tmp_path: Pat
     for rank in ("0", "1"):
         found = load_file(tmp_path / rank)
         torch.testing.assert_close(found.pop("loss"), loss.detach())
-        wanted = {name: weight.grad for name, weight in model.named_parameters()} | dict(model.named_buffers())
+        wanted = {name: weight.grad for name, weight in model.named_parameters()} | dict(
+            model.named_buffers()
+        )
         torch.testing.assert_close(found, wanted)
 
 
