@@ -20,7 +20,8 @@ def open_backbone(name: str, store: ObjectStore, settings: Settings, device: str
     """Open the backbone ``name``, one of BACKBONES, on ``device`` (``cpu`` or ``cuda``).
 
     ``ridges`` needs no weights and runs on the CPU. ``dinov2-vits14`` reads its imported weights from the
-    store, ``segment-mil`` those of the imported teacher's backbone. Raises ConfigurationError for another name, WeightsError if the weights are missing or altered.
+    store, ``segment-mil`` those of the imported teacher's backbone. Raises ConfigurationError for another
+    name, WeightsError if the weights are missing or altered.
     """
     if name == RIDGES:
         from stence.angiography.ridges import Ridges  # noqa: PLC0415 -- torch takes seconds to import

@@ -58,8 +58,8 @@ def shard(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     if len(rows) < world():
         raise StenceError(
-            f"A batch of {len(rows)} cannot be shared by {world()} processes: lower STENCE_TRAINING_PROCESSES, "
-            "or use larger batches."
+            f"A batch of {len(rows)} cannot be shared by {world()} processes: lower "
+            "STENCE_TRAINING_PROCESSES, or use larger batches."
         )
     return rows[rank() :: world()]
 
@@ -119,7 +119,7 @@ class _Gather(torch.autograd.Function):
         (gradient,) = gradients
         total = gradient.contiguous()
         distributed.all_reduce(total)
-        return total.split(context.sizes)[rank()]
+        return torch.split(total, context.sizes)[rank()]
 
 
 def _sizes(own: Tensor) -> list[int]:

@@ -66,7 +66,7 @@ class TeacherConfig(BaseModel):
         )
 
     def build(self, patch_dim: int, published: Weights | None = None) -> SegmentMIL:
-        """Build a SegmentMIL for patches of ``patch_dim``, with random weights from the seed, or published ones.
+        """Build a SegmentMIL for patches of ``patch_dim``, published or with random weights.
 
         Raises WeightsError for published weights of other dimensions.
         """

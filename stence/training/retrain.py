@@ -36,6 +36,7 @@ from stence.progress import Progress, silent
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import evaluation, stages
+from stence.training.attention import attention_picture
 from stence.training.config import RetrainConfig
 from stence.training.gate import Verdict
 from stence.training.journal import Journal, entered
@@ -167,7 +168,9 @@ class Retraining:
         fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
         artefact = evaluation.described(fitted, workspace, verdict, champion, windows)
         artefact = evaluation.with_stages(artefact, workspace, self._store, self._settings.training_prefix)
-        artefact = evaluation.with_card(artefact, challenger, self._store, self._settings.card_prefix)
+        attention = attention_picture(workspace, self._engine, self._store, self._settings, self._device)
+        cards = self._settings.card_prefix
+        artefact = evaluation.with_card(artefact, challenger, self._store, cards, attention)
         return Candidate(artefact, verdict)
 
     def publish(self, workspace: TrainingWorkspace, candidate: Candidate) -> str:
