@@ -130,7 +130,7 @@ def _signals(store: ObjectStore, key: str, last: int) -> Iterator[tuple[int, NDA
         raise ConfigurationError(f"{key} does not hold the waveforms of EchoNext: {error}") from None
 
 
-def _header(file: io.BufferedReader) -> tuple[int, np.dtype[Any]]:
+def _header(file: io.BufferedReader[Any]) -> tuple[int, np.dtype[Any]]:
     """Read the head of an array; return its number of rows and the type of its numbers."""
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(file)

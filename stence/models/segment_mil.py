@@ -8,7 +8,7 @@ one by one: see CrossAttention.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -143,9 +143,9 @@ class Decoder(nn.Module):
 
     def last_weights(self, queries: Tensor, memory: Memory) -> Tensor:
         """Return the last layer's cross-attention (b, q, views * n), the mean over its heads."""
-        *earlier, last = self.layers
-        for layer in earlier:
+        for layer in self.layers[:-1]:
             queries = layer(queries, memory)
+        last = cast(DecoderLayer, self.layers[-1])
         return last.multihead_attn.weights(last.norm2(last.talked(queries)), memory).mean(dim=1)
 
 

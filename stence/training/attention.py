@@ -29,8 +29,8 @@ from stence.training.stages import TrainingWorkspace
 
 STUDIES = 3
 SIDE = 96
-"""Rows and columns of a frame on the card. If a machine burned text into its frames, letters below a twentieth
-of the frame are no more than 4 pixels high, which nobody reads."""
+"""Rows and columns of a frame on the card. If a machine burned text into its frames, letters below a
+twentieth of the frame are no more than 4 pixels high, which nobody reads."""
 
 
 class Gaze(NamedTuple):

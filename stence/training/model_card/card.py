@@ -23,8 +23,8 @@ ATTENTION = "attention.png"
 
 ATTENDED = (
     "Where the teacher looks: key frames of test studies with stenosis (above), and the attention of the "
-    "segment\nthat it finds most probably stenotic, with its uncalibrated probability (below). The frames are coarse "
-    "on\npurpose."
+    "segment that\nit finds most probably stenotic, with its uncalibrated probability (below). The frames "
+    "are coarse on purpose."
 )
 
 
