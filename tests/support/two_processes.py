@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from stence.cohort import Split
 from stence.fitting import distributed
+from stence.fitting.finetuning import TrainingConfig, fit
 from stence.fitting.losses import pair_loss, stenosis_loss
 from stence.fitting.pretraining import PretrainingConfig, pretrain
 from stence.fitting.teacher import TeacherConfig, train_teacher
@@ -72,7 +74,7 @@ class Killed(BaseException):
 
 
 def training(folder: Path) -> None:
-    """A teacher and two pretrainings from it, one of which is killed and goes on."""
+    """A teacher, a fine-tuning whose encoder learns late, and two pretrainings, one of which is killed."""
     cohort, angiograms = tiny_pairs()
     own = folder / str(distributed.rank())
     own.mkdir()
@@ -88,6 +90,19 @@ def training(folder: Path) -> None:
         if done == 2:
             raise Killed
 
+    tuning = TrainingConfig(
+        frozen_epochs=1,
+        epochs=3,
+        warmup_epochs=0,
+        patience=3,
+        batch_size=15,
+        encoder_rate=1e-2,
+        head_rate=1e-2,
+    )
+    parts = (cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
+    torch.manual_seed(0)
+    tuned, _ = fit(tuning, *parts, "cpu", folder / "tuned", silent, LeadPowers())
+    save_file(tuned.state_dict(), own / "tuned.safetensors")
     save_file(pretrained(folder / "whole", silent).state_dict(), own / "whole.safetensors")
     with suppress(Killed):
         pretrained(folder / "killed", until_killed)

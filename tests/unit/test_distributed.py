@@ -16,6 +16,7 @@ from torch import Tensor
 from stence.errors import StenceError
 from stence.fitting import checkpoint, distributed
 from support import two_processes
+from support.pairs import LeadPowers
 
 TESTS = Path(__file__).parents[1]
 
@@ -59,6 +60,10 @@ def test_two_processes_share_a_training_and_go_on_from_its_checkpoint(tmp_path: 
     assert saved is not None
     groups, history = saved
     assert (history["epochs"], history["steps"], history["judged_epochs"]) == (4, 12, [2, 4])
+    tuned = [load_file(tmp_path / rank / "tuned.safetensors") for rank in ("0", "1")]
+    assert same(*tuned), "gradients of an encoder that learns late are not shared"
+    torch.manual_seed(0)
+    assert not torch.equal(tuned[0]["encoder.layers.0.weight"], LeadPowers().layers[0].weight)
     for rank in ("0", "1"):
         for way in ("whole", "killed"):
             assert same(groups["best"], load_file(tmp_path / rank / f"{way}.safetensors"))
