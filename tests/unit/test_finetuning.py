@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
@@ -22,7 +22,6 @@ from stence.ecg import preprocess
 from stence.encoders import Encoder
 from stence.errors import StenceError, WeightsError
 from stence.evaluation.predictions import Predictions
-from stence.fitting import checkpoint
 from stence.fitting.finetuning import ecg_logits, first_encoder, first_model, fit
 from stence.fitting.fractions import label_share
 from stence.fitting.loop import TrainingHistory
@@ -296,64 +295,6 @@ def test_a_frozen_encoder_stays_bit_for_bit_what_it_was(
     assert same(before.encoder.mix[1], model.encoder.mix[1]) == frozen
     assert not same(before.answer, model.answer)
     assert not same(before.normalise, model.normalise)
-
-
-class Killed(BaseException):
-    """In the place of SIGKILL."""
-
-
-def test_the_encoder_is_frozen_in_its_first_epochs_and_learns_then(
-    train: Part, validation: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(encoders.ENCODERS, "pooled", lambda window_samples: Pooled())
-    config = changed(encoder="pooled", encoder_config={}, frozen_epochs=2)
-    before, saved = first_model(config, first_encoder(config), 1), tmp_path / "checkpoint.safetensors"
-
-    def kill(stage: str, done: int, total: int | None = None, note: str = "") -> None:
-        if done == 2:
-            raise Killed
-
-    with suppress(Killed):
-        fit(config, train, validation, "cpu", saved, kill, task=SEVERE)
-    halfway = checkpoint.read(saved)
-    assert halfway is not None
-    found = {name: halfway[0]["model"][name] for name in before.state_dict()}
-    encoder = {name for name, tensor in before.state_dict().items() if torch.equal(tensor, found[name])}
-    assert {name for name in found if name.startswith("encoder.")} == encoder
-
-    resumed, _ = fit(config, train, validation, "cpu", saved, silent, task=SEVERE)
-    whole, _ = fit(config, train, validation, "cpu", tmp_path / "whole", silent, task=SEVERE)
-    assert same(resumed, whole)
-    last = checkpoint.read(tmp_path / "whole")
-    assert last is not None
-    learned = {name for name, tensor in last[0]["model"].items() if not torch.equal(tensor, found[name])}
-    assert learned >= {f"encoder.mix.{name}" for name in ("0.weight", "0.bias", "1.weight", "1.running_mean")}
-
-
-def test_only_the_last_blocks_learn(train: Part, validation: Part, tmp_path: Path) -> None:
-    config = changed(encoder_config=TINY | {"depth": 3}, last_blocks=1)
-    before = first_encoder(config)
-    model, _ = fitted(config, train, validation, tmp_path)
-    after = model.encoder.state_dict()
-    learned = {name for name, tensor in before.state_dict().items() if not torch.equal(tensor, after[name])}
-    assert {name.split(".")[0] for name in learned} == {"blocks", "norm"}
-    assert {name for name in learned if name.startswith("blocks.")} == {
-        name for name in after if name.startswith("blocks.2.")
-    }
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"last_blocks": 2}, "this encoder has 1 blocks, of which 2 cannot learn"),
-        ({"frozen": True, "last_blocks": 1}, "leave out frozen_epochs and last_blocks"),
-        ({"frozen": True, "frozen_epochs": 1}, "leave out frozen_epochs and last_blocks"),
-        ({"frozen_epochs": 3}, "frozen_epochs must be fewer than epochs"),
-    ],
-)
-def test_what_cannot_be_frozen_is_refused(fields: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        changed(**fields)
 
 
 def test_training_starts_from_the_weights_it_is_given(train: Part, validation: Part, tmp_path: Path) -> None:
