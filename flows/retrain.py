@@ -20,7 +20,7 @@ from flows.workplace import dated, open_workplace, step, unseen
 from stence.fitting.loop import TrainingHistory
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
-from stence.training.retrain import Candidate, Inputs
+from stence.training.retrain import OUTCOMES, Candidate, Inputs
 from stence.training.stages import TrainingWorkspace
 
 
@@ -133,8 +133,11 @@ def skipped(reason: str) -> dict[str, Any]:
 
 def decided(version: str, verdict: Verdict) -> dict[str, Any]:
     """Show the gate's checks."""
-    outcome = "shadow" if verdict.passed else "rejected"
-    lines = [f"- {'passed' if check.passed else '**failed**'}: {check.finding}" for check in verdict.checks]
+    outcome = OUTCOMES[verdict.result]
+    lines = [
+        f"- {check.result if check.passed else f'**{check.result}**'}: {check.finding}"
+        for check in verdict.checks
+    ]
     markdown = "\n".join([f"**{version}: {outcome}**", "", *lines])
     show(
         create_markdown_artifact, key="retrain-outcome", markdown=markdown, description="The last retraining"

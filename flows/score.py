@@ -16,6 +16,8 @@ from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import registry, scoring
 from stence.database.outage import retry_outages
 from stence.errors import StenceError
+from stence.training import promotion
+from stence.training.promotion import Attempt
 
 
 @step("load-model")
@@ -25,12 +27,12 @@ def load_champion(place: Workplace) -> registry.RiskScorer:
 
 
 @step("promote-due")
-def promote_due(place: Workplace) -> str | None:
-    """Promote the newest shadow whose days in shadow are over; return its version, or None."""
+def promote_due(place: Workplace) -> list[Attempt]:
+    """Promote the newest better shadow whose days are over and whose evidence passes; return all attempts."""
 
-    def action() -> str | None:
+    def action() -> list[Attempt]:
         with place.engine.begin() as connection:
-            return registry.promote_due(connection, place.settings.shadow_days)
+            return promotion.promote_due(connection, place.settings.shadow_days)
 
     return retry_outages(action, place.settings.outage_seconds)
 
@@ -64,13 +66,23 @@ def score() -> dict[str, Any]:
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         index(shared)
-        if place.settings.auto_promote and (version := promote_due(shared)):
-            get_run_logger().warning("%s completed its days in shadow and is champion now", version)
+        if place.settings.auto_promote:
+            tell(promote_due(shared))
         summary = score_all(place, load_champion(shared))
         publish(summary, "score")
         for shadow in list_shadows(shared):
             score_in_shadow(place, shadow)
     return summary.counts()
+
+
+def tell(attempts: list[Attempt]) -> None:
+    """Log which shadow was promoted, and why others were not."""
+    for attempt in attempts:
+        if attempt.promoted:
+            get_run_logger().warning("%s completed its days in shadow and is champion now", attempt.version)
+        else:
+            said = attempt.evidence.text("shadow")
+            get_run_logger().warning("%s is not promoted, a person decides: %s", attempt.version, said)
 
 
 def score_all(place: Workplace, scorer: registry.RiskScorer) -> scoring.RunSummary:

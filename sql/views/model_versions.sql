@@ -10,7 +10,8 @@ SELECT models.version,
        last.changed_at,
        last.reason,
        CAST(models.manifest #>> '{metrics,stenosis_70,auroc,value}' AS double precision) AS auroc_stenosis_70,
-       CAST(models.manifest #>> '{gate,passed}' AS boolean) AS gate_passed,
+       CASE WHEN models.manifest #>> '{gate,result}' IS DISTINCT FROM 'cannot tell'
+            THEN CAST(models.manifest #>> '{gate,passed}' AS boolean) END AS gate_passed,
        models.manifest -> 'metrics' AS metrics,
        models.manifest -> 'thresholds' AS thresholds,
        models.manifest #>> '{architecture,encoder}' AS encoder,
@@ -37,7 +38,7 @@ COMMENT ON COLUMN model_versions.changed_by IS 'Author of the last change of sta
 COMMENT ON COLUMN model_versions.changed_at IS 'Time of the change.';
 COMMENT ON COLUMN model_versions.reason IS 'Reason.';
 COMMENT ON COLUMN model_versions.auroc_stenosis_70 IS 'AUROC for a stenosis of at least 70 %, on its test patients.';
-COMMENT ON COLUMN model_versions.gate_passed IS 'True if the model passed the gate; empty if it was not evaluated.';
+COMMENT ON COLUMN model_versions.gate_passed IS 'True if the model passed the gate; empty if it was not evaluated or the gate cannot tell.';
 COMMENT ON COLUMN model_versions.metrics IS 'Metrics on the test patients.';
 COMMENT ON COLUMN model_versions.thresholds IS 'By target: the threshold and its method.';
 COMMENT ON COLUMN model_versions.encoder IS 'ECG encoder.';

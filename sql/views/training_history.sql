@@ -29,7 +29,7 @@ COMMENT ON COLUMN training_history.preset IS 'Name of its configuration.';
 COMMENT ON COLUMN training_history.new_pairs IS 'New ECG-angiogram pairs since the last finished training.';
 COMMENT ON COLUMN training_history.seconds IS 'Duration, until now if the run is not over.';
 COMMENT ON COLUMN training_history.model_version IS 'Model that the training created.';
-COMMENT ON COLUMN training_history.outcome IS 'Outcome of the gate: shadow or rejected.';
+COMMENT ON COLUMN training_history.outcome IS 'Outcome of the gate: shadow, candidate (the gate cannot tell) or rejected.';
 COMMENT ON COLUMN training_history.model_state IS 'Present state of the model.';
 COMMENT ON COLUMN training_history.reasons IS 'Reason for skipping, or findings of the gate.';
 COMMENT ON COLUMN training_history.auroc_stenosis_70 IS 'AUROC for a stenosis of at least 70 %, on its test patients.';

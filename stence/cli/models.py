@@ -36,12 +36,17 @@ def list_versions() -> None:
 def promote(version: str, by: str, why: str) -> None:
     """Make VERSION the champion. The previous champion retires.
 
-    Scores of VERSION's time in shadow raise their flags now.
+    What VERSION did in shadow is printed and stored with the reason; the decision is yours. Scores of its
+    time in shadow raise their flags now.
     """
     from stence import database, registry
+    from stence.training.promotion import evidence
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        flags = registry.promote(connection, version, by=by, why=why)
+        found = evidence(connection, version)
+        flags = registry.promote(connection, version, by=by, why=f"{why} ({found.text('shadow')})")
+    rows = [(check.name, check.result.value, check.finding) for check in found.checks]
+    print_table("Evidence from shadow", ("check", "result", "finding"), rows)
     click.echo(f"{version} is champion." + (f" It raised {flags} flags." if flags else ""))
 
 

@@ -131,6 +131,6 @@ def _train(settings: Settings, preset: str) -> str:
 def _retrain(settings: Settings) -> str:
     """The version that the retrain flow created. Raises StenceError if the gate rejected it."""
     outcome = run_retrain_flow(settings, PRACTICE_PRESET)
-    if outcome["outcome"] != "shadow":
+    if outcome["outcome"] not in {"shadow", "candidate"}:
         raise StenceError(f"The model did not pass the gate: {'; '.join(outcome['reasons'])}")
     return str(outcome["version"])

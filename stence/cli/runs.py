@@ -31,7 +31,7 @@ def score() -> None:
 @click.command()
 @click.option("--preset", help="Configuration: a name or a YAML file. Default: STENCE_PRESET.")
 def retrain(preset: str | None) -> None:
-    """Train a model on the data including new cath studies. The model enters shadow or is rejected."""
+    """Train a model on the data including new cath studies. The gate decides on the model."""
     run_retrain_flow(Settings(), preset)
 
 

@@ -37,7 +37,7 @@ INDEX = "cohort.json"
 class Example:
     """An ECG with its labels (6,), ``days_before`` its study; ``content`` is its hash in hexadecimal.
 
-    ``sample_weight`` is that of its patient, see Referral.
+    ``sample_weight`` is that of its patient, see Referral; ``indication`` is a code, see ``indication_code``.
 
     ``signal`` is (12, RAW_SAMPLES) in the training split; after the first ``samples`` it is NaN.
     In other splits it is (windows, 12, samples of the recipe).
@@ -54,6 +54,7 @@ class Example:
     sex: Sex | None = None
     age: float | None = None
     sample_weight: float = 1.0
+    indication: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ class CohortWriter:
                 sex=example.sex,
                 age=example.age,
                 sample_weight=example.sample_weight,
+                indication=example.indication,
             )
         )
         self._rows[example.split] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from stence.domain.splits import Split
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import Recipe
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the files in a training's folder. A folder of another layout is not resumed."""
 
 
@@ -33,6 +34,19 @@ class Entry:
     sex: Sex | None
     age: float | None
     sample_weight: float = 1.0
+    indication: str = ""
+
+
+def indication_code(text: str | None) -> str:
+    """Return a code of an indication, the same for any spelling in capitals; empty if there is none.
+
+    The text itself may be free and name a person, so it is not kept.
+
+    >>> indication_code("Chest pain ") == indication_code("chest pain"), indication_code(None)
+    (True, '')
+    """
+    words = (text or "").strip().casefold()
+    return hashlib.sha256(words.encode()).hexdigest()[:12] if words else ""
 
 
 def as_json(labels: NDArray[np.float32] | Sequence[float]) -> list[float | None]:
@@ -80,4 +94,5 @@ def _part(
         signals=signals,
         recipe=recipe,
         sample_weight=np.array([entry.sample_weight for entry in entries], dtype=np.float64),
+        indication=np.array([entry.indication for entry in entries], dtype="U12"),
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from stence.cohort.dataset import Cohort, CohortWriter, Example, is_written, read_cohort
+from stence.cohort.entries import indication_code
 from stence.cohort.pairing import Candidate, Plan
 from stence.cohort.pairs import Pair, record_pairs
 from stence.cohort.signals import RAW_SAMPLES
@@ -108,7 +109,7 @@ class _Gathering:
 
     def _open(self, store: ObjectStore, candidate: Candidate) -> Example | str | None:
         """Return the example, or the reason to exclude the ECG, or None if its patient has no study."""
-        given = Identity(candidate.patient_id, candidate.acquired_at)
+        given = Identity(candidate.patient_id, candidate.acquired_at, indication=candidate.indication)
         try:
             files = fetch(store, candidate.key, self._settings.max_object_bytes).usable()
             zone, patients = ZoneInfo(self._settings.timezone), self._plan.patients
@@ -136,6 +137,7 @@ class _Gathering:
             days_before=(study.performed_at - ecg.acquired_at) / timedelta(days=1),
             sex=ecg.recording.sex,
             age=ecg.recording.age,
+            indication=indication_code(ecg.indication),
             sample_weight=self._referral.sample_weight.get(ecg.patient_id, 1.0),
         )
 

@@ -32,13 +32,14 @@ AFTER_INTERVENTION = "ecg_after_intervention"
 
 
 class Candidate(NamedTuple):
-    """An ECG in the store that may belong to a study, with patient and time from a manifest, if any."""
+    """An ECG in the store that may belong to a study, with what a manifest says of it, if any."""
 
     object_id: int
     key: str
     etag: str
     patient_id: str | None
     acquired_at: datetime | None
+    indication: str | None = None
 
 
 class Pairing:

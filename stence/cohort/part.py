@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stence.encoders.recipes import STENCE, Recipe
+from stence.models.clinical import clinical_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,9 @@ class Part:
     cohort's StudyTable; ``labels`` (n, 6); ``degrees`` (n, 16) in percent; ``sex`` (n,) is F, M or empty,
     ``age`` (n,) in years or NaN, both from the ECG file. With labels from a table (``stence.labels``),
     ``labels`` is (n, labels), NaN where unknown, each ECG is a study of its own, and ``degrees`` are NaN.
-    ``sample_weight`` (n,) is that of the patient, see Referral; None: all equal. ``recipe`` prepared the
-    signals, or will prepare them where they are stored raw.
+    ``sample_weight`` (n,) is that of the patient, see Referral; None: all equal. ``indication``
+    (n,) are ``indication_code`` of the ECGs, empty where none is stated; None: nowhere. ``recipe`` prepared
+    the signals, or will prepare them where they are stored raw.
     """
 
     contents: tuple[str, ...]
@@ -34,6 +36,7 @@ class Part:
     signals: NDArray[np.float32]
     recipe: Recipe = STENCE
     sample_weight: NDArray[np.float64] | None = None
+    indication: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -42,6 +45,15 @@ class Part:
     def patient_count(self) -> int:
         """Number of patients."""
         return len(np.unique(self.patients))
+
+    @property
+    def clinical(self) -> NDArray[np.float64]:
+        """Clinical values (n, 2) as models read them: age and sex, NaN where unknown."""
+        return clinical_values(self.age, self.sex)
+
+    def without_age_and_sex(self) -> Part:
+        """Return the same ECGs, as if no file stated age or sex."""
+        return replace(self, age=np.full(len(self), np.nan), sex=np.full(len(self), "", dtype="U1"))
 
     @property
     def weights(self) -> NDArray[np.float64]:

@@ -1,8 +1,9 @@
-"""Metrics of calibrated probabilities, with 95 % bootstrap intervals over patients."""
+"""Metrics of calibrated probabilities per patient, with 95 % bootstrap intervals over patients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,31 @@ from numpy.typing import NDArray
 from stence.domain.thresholds import Threshold
 from stence.evaluation import metrics
 from stence.evaluation.bootstrap import interval, resamples
-from stence.evaluation.metrics import BinaryPredictions
+from stence.evaluation.calibration_error import calibration_error
+from stence.evaluation.metrics import BinaryPredictions, patient_shares
 from stence.evaluation.predictions import Predictions, TargetPredictions, target_predictions
 
 
-def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> float:
-    """Return the AUROC, averaged over targets. Both arguments are (n, targets); NaN labels are left out.
+def auroc(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.float32],
+    patients: NDArray[np.int64] | None = None,
+) -> float:
+    """Return the AUROC, averaged over targets. Both arrays are (n, targets); NaN labels are left out.
 
-    Targets without cases or without controls are left out. The result is NaN if no target remains.
+    With ``patients`` (n,) every patient weighs one, otherwise every row. Targets without cases or
+    without controls are left out. The result is NaN if no target remains.
 
     >>> probabilities = np.array([[0.1, 0.5], [0.7, 0.5], [0.9, 0.5]])
     >>> auroc(probabilities, np.array([[0, 0], [1, 1], [1, np.nan]], np.float32))
     0.75
     """
     areas = [
-        metrics.auroc(probability[known], label[known])
+        metrics.auroc(
+            probability[known],
+            label[known],
+            None if patients is None else patient_shares(patients[known]),
+        )
         for probability, label in zip(probabilities.T, labels.T, strict=True)
         for known in [~np.isnan(label)]
     ]
@@ -33,11 +44,12 @@ def auroc(probabilities: NDArray[np.float64], labels: NDArray[np.float32]) -> fl
 
 
 def evaluate(predictions: Predictions, thresholds: Mapping[str, Threshold], count: int) -> dict[str, Any]:
-    """Return the metrics of every target and grey zone as JSON, over ECGs with a known label.
+    """Return the metrics of every target and grey zone as JSON, over ECGs with a known label, per patient.
 
-    A metric is ``{value, lower, upper}`` from ``count`` resamples. All three are null if the metric is not
-    defined, such as an AUROC without cases. Each target also has the numbers of ECGs, patients and cases, and
-    the same content for each subgroup.
+    Every patient weighs one, shared equally among the patient's ECGs with a known label. A metric
+    is ``{value, lower, upper}`` from ``count`` resamples. All three are null if the metric is not defined,
+    such as an AUROC without cases. Each target also has the numbers of ECGs, patients and cases, and the
+    same content for each subgroup.
     """
     groups = predictions.subgroups()
     return {
@@ -55,20 +67,30 @@ def evaluate(predictions: Predictions, thresholds: Mapping[str, Threshold], coun
 def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
     """Return the metrics of one target as JSON: see ``evaluate``. ``patients`` (n,) identify the patients.
 
+    Every patient weighs one if the predictions have no weights of their own. ``calibration_error`` is the
+    debiased one of ``stence.evaluation.calibration_error``.
+
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> found = measured(demo, patients=np.array([1, 2, 2]), count=10)
     >>> found["patients"], found["sensitivity"]
     (2, {'value': 0.5, 'lower': 0.5, 'upper': 0.5})
     """
-    blocks = [metrics.resampled_metrics(predicted, weights) for weights in resamples(patients, count)]
-    return {
-        "ecgs": len(predicted.label),
-        "patients": len(np.unique(patients)),
-        "cases": int(predicted.label.sum()),
-    } | {
-        name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
-        for name, value in metrics.binary_metrics(predicted).items()
-    }
+    if predicted.weight is None:
+        predicted = replace(predicted, weight=patient_shares(patients))
+    blocks = [metrics.resampled_metrics(predicted, draws) for draws in resamples(patients, count)]
+    error = calibration_error(predicted, patients, resamples(patients, count))
+    return (
+        {
+            "ecgs": len(predicted.label),
+            "patients": len(np.unique(patients)),
+            "cases": int(predicted.label.sum()),
+        }
+        | {
+            name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
+            for name, value in metrics.binary_metrics(predicted).items()
+        }
+        | {"calibration_error": interval(*error)}
+    )
 
 
 def _measured(of_target: TargetPredictions, predictions: Predictions, count: int) -> dict[str, Any]:

@@ -1,20 +1,17 @@
-"""Metrics of one target: of the ECGs themselves by torchmetrics, and of many bootstrap resamples at once.
+"""Metrics of one target, of the predictions as they are and of many bootstrap resamples at once.
 
-A target has probabilities and known labels, both (n,). In a resample, the sample weight of an ECG is the
-number of draws of its patient: (r, n) for r resamples. torchmetrics has no sample weights, and r calls would
-take minutes. Tests check that both computations agree.
+A target has probabilities and known labels, both (n,), and sample weights (n,). The estimand is per patient:
+every patient weighs one, shared equally among the patient's ECGs with a known label (``patient_shares``).
+In a resample, the weight of an ECG is multiplied by the number of draws of its patient: (r, n).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from torchmetrics.functional import classification
 
 CALIBRATION_BINS = 10
 NEWTON_STEPS = 8
@@ -23,9 +20,22 @@ Rows = NDArray[np.float64]
 """A number per resample, (r,); NaN if the metric is not defined for it."""
 
 
+def patient_shares(patients: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the weight of each ECG (n,): 1 / number of the patient's ECGs.
+
+    >>> patient_shares(np.array([7, 7, 9])).tolist()
+    [0.5, 0.5, 1.0]
+    """
+    _, patient, ecgs = np.unique(patients, return_inverse=True, return_counts=True)
+    return np.asarray(1 / ecgs[patient])
+
+
 @dataclass(frozen=True, slots=True)
 class BinaryPredictions:
     """Probabilities and labels (0 or 1) of ECGs, both (n,), and the decision threshold.
+
+    ``weight`` (n,) are sample weights, 1 / number of the patient's ECGs for figures per patient; without
+    them every ECG weighs one. Every metric counts an ECG by its weight.
 
     >>> BinaryPredictions(np.array([0.1, 0.8]), np.array([0, 1], np.float32), 0.5).flagged.tolist()
     [False, True]
@@ -34,77 +44,73 @@ class BinaryPredictions:
     probability: NDArray[np.float64]
     label: NDArray[np.float32]
     threshold: float
+    weight: NDArray[np.float64] | None = None
 
     @property
     def flagged(self) -> NDArray[np.bool_]:
         """Flags (n,): the probability reaches the threshold."""
         return self.probability >= self.threshold
 
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Sample weights (n,), 1 each if none were given."""
+        return np.ones(len(self.label)) if self.weight is None else self.weight
+
+    def among(self, members: NDArray[np.bool_]) -> BinaryPredictions:
+        """Return the predictions of ``members`` (n,) only, with the weights they have here."""
+        weight = None if self.weight is None else self.weight[members]
+        return BinaryPredictions(self.probability[members], self.label[members], self.threshold, weight)
+
 
 def binary_metrics(predicted: BinaryPredictions) -> dict[str, float]:
-    """Return all metrics of these ECGs. An undefined metric is NaN, such as an AUROC without cases.
+    """Return all metrics. An undefined metric is NaN, such as an AUROC without cases.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> found = binary_metrics(demo)
     >>> found["auroc"], found["sensitivity"], found["specificity"]
     (1.0, 0.5, 1.0)
     """
-    label, flagged = predicted.label, predicted.flagged
-    everyone = np.ones((1, len(label)))
-    slope, intercept = calibration_lines(predicted, everyone)
-    return {
-        "prevalence": _mean(label),
-        "auroc": auroc(predicted.probability, label),
-        "auprc": _ranked(classification.binary_average_precision, predicted.probability, label),
-        "brier": _mean((predicted.probability - label) ** 2),
-        "calibration_error": float(calibration_errors(predicted, everyone)[0]),
-        "calibration_slope": float(slope[0]),
-        "calibration_intercept": float(intercept[0]),
-        "sensitivity": _decided(classification.binary_recall, flagged, label, where=label == 1),
-        "specificity": _decided(classification.binary_specificity, flagged, label, where=label == 0),
-        "positive_predictive_value": _decided(classification.binary_precision, flagged, label, where=flagged),
-        "f1": _decided(classification.binary_f1_score, flagged, label, where=flagged | (label == 1)),
-        "accuracy": _decided(classification.binary_accuracy, flagged, label, where=label >= 0),
-        "balanced_accuracy": _balanced_accuracy(flagged, label),
-        "kappa": _decided(classification.binary_cohen_kappa, flagged, label, where=label >= 0),
-        "alerts_per_1000": 1000 * _mean(flagged),
-    }
+    once = np.ones((1, len(predicted.label)))
+    return {name: float(values[0]) for name, values in resampled_metrics(predicted, once).items()}
 
 
-def resampled_metrics(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
-    """Return the same metrics of every resample. ``weights`` (r, n) are the resamples' sample weights.
+def resampled_metrics(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
+    """Return the same metrics of every resample. ``draws`` (r, n) count how often each ECG was drawn.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> resampled_metrics(demo, np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 2.0]]))["sensitivity"].tolist()
     [0.5, 1.0]
     """
+    weights = draws * predicted.weights
     total, label = weights.sum(axis=1), predicted.label
-    slope, intercept = calibration_lines(predicted, weights)
-    areas, precisions = ranking(predicted, weights)
+    slope, intercept = calibration_lines(predicted, draws)
+    areas, precisions = ranking(predicted, draws)
     return {
         "prevalence": ratio(weights @ label, total),
         "auroc": areas,
         "auprc": precisions,
         "brier": ratio(weights @ (predicted.probability - label) ** 2, total),
-        "calibration_error": calibration_errors(predicted, weights),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
         **_decisions(predicted, weights),
     }
 
 
-def auroc(probability: NDArray[np.float64], label: NDArray[np.float32]) -> float:
+def auroc(
+    probability: NDArray[np.float64], label: NDArray[np.float32], weight: NDArray[np.float64] | None = None
+) -> float:
     """Return the area under the ROC curve; NaN without cases or without controls.
 
     >>> auroc(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 0], np.float32))
     0.5
     """
-    return _ranked(classification.binary_auroc, probability, label)
+    predicted = BinaryPredictions(probability, label, threshold=0.5, weight=weight)
+    return float(ranking(predicted, np.ones((1, len(label))))[0][0])
 
 
-def ranking(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
+def ranking(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> tuple[Rows, Rows]:
     """Return the area under the ROC curve and the average precision of each resample."""
-    label = predicted.label.astype(np.float64)
+    label, weights = predicted.label.astype(np.float64), draws * predicted.weights
     return ranked(predicted.probability, weights * label, weights * (1 - label))
 
 
@@ -136,7 +142,7 @@ def ranked(
     return ratio(in_order, all_cases * all_controls), ratio(precise, both)
 
 
-def calibration_lines(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> tuple[Rows, Rows]:
+def calibration_lines(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> tuple[Rows, Rows]:
     """Return slope and intercept of the labels' logistic regression on the logits (Cox 1958).
 
     They are 1 and 0 for a calibrated model, and NaN without cases or without controls. Newton's method runs
@@ -147,10 +153,10 @@ def calibration_lines(predicted: BinaryPredictions, weights: NDArray[np.float64]
     [[1.0], [0.0]]
     """
     x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
-    label = predicted.label.astype(np.float64)
+    label, weights = predicted.label.astype(np.float64), draws * predicted.weights
     cases, total = weights @ label, weights.sum(axis=1)
     defined = (cases > 0) & (cases < total)
-    slope = np.zeros(len(weights))
+    slope = np.zeros(len(draws))
     intercept = logit(np.where(defined, ratio(cases, total), 0.5))
     for _ in range(NEWTON_STEPS):
         fitted = expit(slope[:, None] * x + intercept[:, None])
@@ -164,18 +170,30 @@ def calibration_lines(predicted: BinaryPredictions, weights: NDArray[np.float64]
     return np.where(defined, slope, np.nan), np.where(defined, intercept, np.nan)
 
 
-def calibration_errors(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> Rows:
+def calibration_errors(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> Rows:
     """Return expected calibration errors (Naeini et al. 2015) with bins of equal width.
 
-    The last bin includes 1.0. In torchmetrics a probability of exactly 1 has a separate bin.
+    Chance adds to them; ``stence.evaluation.calibration_error`` has an estimate without this bias. The last
+    bin includes 1.0. In torchmetrics a probability of exactly 1 has a separate bin.
 
     >>> demo = BinaryPredictions(np.array([0.25, 0.75]), np.array([0, 1], np.float32), 0.5)
     >>> calibration_errors(demo, np.ones((1, 2))).tolist()
     [0.25]
     """
-    bins = np.minimum((predicted.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    excess = (predicted.label - predicted.probability)[:, None] * np.eye(CALIBRATION_BINS)[bins]
+    weights = draws * predicted.weights
+    excess = (predicted.label - predicted.probability)[:, None] * in_bins(predicted)
     return ratio(np.abs(weights @ excess).sum(axis=1), weights.sum(axis=1))
+
+
+def in_bins(predicted: BinaryPredictions) -> NDArray[np.float64]:
+    """Return 1 where an ECG lies in a calibration bin, else 0: (n, bins).
+
+    >>> demo = BinaryPredictions(np.array([0.05, 1.0]), np.array([0, 1], np.float32), 0.5)
+    >>> in_bins(demo)[:, [0, 9]].tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    bins = np.minimum((predicted.probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return np.eye(CALIBRATION_BINS)[bins]
 
 
 def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
@@ -184,7 +202,7 @@ def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> di
     total, alerts, cases = weights.sum(axis=1), weights @ flagged, weights @ case
     found = weights @ (flagged * case)
     correct = total - alerts - cases + 2 * found
-    by_chance = (alerts * cases + (total - alerts) * (total - cases)) / np.maximum(total, 1)
+    by_chance = ratio(alerts * cases + (total - alerts) * (total - cases), total)
     sensitivity = ratio(found, cases)
     specificity = ratio(total - alerts - cases + found, total - cases)
     return {
@@ -207,36 +225,3 @@ def ratio(numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> N
     """
     nothing = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
     return np.divide(numerator, denominator, out=nothing, where=denominator > 0)
-
-
-def _ranked(measure: Any, probability: NDArray[np.float64], label: NDArray[np.float32]) -> float:
-    if not ((label == 0).any() and (label == 1).any()):
-        return float("nan")
-    return float(measure(torch.from_numpy(probability), _integers(label), validate_args=False))
-
-
-def _decided(
-    measure: Any, flagged: NDArray[np.bool_], label: NDArray[np.float32], *, where: NDArray[np.bool_]
-) -> float:
-    """Return a metric of decisions; NaN if no ECG in ``where`` counts for it."""
-    if not where.any():
-        return float("nan")
-    return float(measure(_integers(flagged), _integers(label), validate_args=False))
-
-
-def _balanced_accuracy(flagged: NDArray[np.bool_], label: NDArray[np.float32]) -> float:
-    if not ((label == 0).any() and (label == 1).any()):
-        return float("nan")
-    return float(
-        classification.multiclass_accuracy(
-            _integers(flagged), _integers(label), num_classes=2, average="macro", validate_args=False
-        )
-    )
-
-
-def _integers(values: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(values.astype(np.int64))
-
-
-def _mean(values: NDArray[Any]) -> float:
-    return float(values.mean()) if values.size else float("nan")

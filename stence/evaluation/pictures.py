@@ -34,7 +34,10 @@ def pictures(predicted: BinaryPredictions) -> dict[str, bytes]:
             curves.roc(predicted), "1 - specificity", "sensitivity", reference=([0, 1], [0, 1])
         ),
         "precision_recall.png": _curve(
-            curves.precision_recall(predicted), "recall", "precision", reference=([0, 1], _level(predicted))
+            curves.precision_recall(predicted),
+            "recall",
+            "precision",
+            reference=([0, 1], [_prevalence(predicted)] * 2),
         ),
         "calibration.png": _calibration(predicted),
         "decision_curve.png": _decision_curve(predicted),
@@ -115,20 +118,20 @@ def _calibration(predicted: BinaryPredictions) -> bytes:
 def _decision_curve(predicted: BinaryPredictions) -> bytes:
     by_model, by_all = curves.net_benefit(predicted, DECISION_THRESHOLDS)
     figure = _figure()
-    axes = _axes(figure, "threshold probability", "net benefit per ECG")
+    axes = _axes(figure, "threshold probability", "net benefit per patient")
     axes.axhline(0, color=REFERENCE, label="flag nobody")
     axes.plot(DECISION_THRESHOLDS, by_all, color=REFERENCE, linestyle=":", label="flag everybody")
     axes.plot(DECISION_THRESHOLDS, by_model, color=MODEL, label="flag by the model")
     axes.axvline(predicted.threshold, color=OTHER, linewidth=1, label="the threshold")
-    top = float(predicted.label.mean())
+    top = _prevalence(predicted)
     axes.set(xlim=(0, DECISION_THRESHOLDS[-1]), ylim=(-0.15 * top, 1.1 * top))
     axes.legend(frameon=False, fontsize=8)
     return png(figure)
 
 
-def _level(predicted: BinaryPredictions) -> list[float]:
-    """Return the precision of random flags, for both ends of the line."""
-    return [float(predicted.label.mean())] * 2
+def _prevalence(predicted: BinaryPredictions) -> float:
+    """Return the share of cases by weight, which is the precision of random flags."""
+    return float(np.average(predicted.label, weights=predicted.weights))
 
 
 def _figure(width: int = 1) -> Figure:

@@ -1,4 +1,7 @@
-"""A model's predictions for ECGs with known labels: per target, grey zone and subgroup."""
+"""A model's predictions for ECGs with known labels: per target, grey zone and subgroup.
+
+Every patient weighs one, shared equally among the patient's ECGs with a known label of the target.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 from stence.cohort import Part
 from stence.domain.subgroups import AGE_BANDS, SEXES, band_name
 from stence.domain.thresholds import DECIMALS
-from stence.evaluation.metrics import BinaryPredictions
+from stence.evaluation.metrics import BinaryPredictions, patient_shares
 from stence.models import TARGET_NAMES, TARGETS, Region, RiskScorer, Threshold
 
 GREY_ZONES = ((0, 90), (50, 70))
@@ -58,14 +61,17 @@ def predict(scorer: RiskScorer, part: Part) -> Predictions:
 
     Raises ValueError if the ECGs were preprocessed with another number of windows than the model's.
     """
-    batches = [part.rows[start : start + BATCH] for start in range(0, len(part), BATCH)]
-    scored = [scorer.score(part.signals[rows]) for rows in batches]
+    batches = [slice(start, start + BATCH) for start in range(0, len(part), BATCH)]
+    scored = [scorer.score(part.signals[part.rows[batch]], part.clinical[batch]) for batch in batches]
     return Predictions.of(part, np.concatenate([np.empty((0, len(TARGET_NAMES))), *scored]))
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPredictions:
-    """Predictions of a named target for the ECGs with a known label. ``rows`` (m,) are their numbers."""
+    """Predictions of a named target for the ECGs with a known label. ``rows`` (m,) are their numbers.
+
+    The sample weights are per patient: 1 / number of the patient's ECGs with a known label.
+    """
 
     name: str
     predicted: BinaryPredictions
@@ -74,9 +80,7 @@ class TargetPredictions:
     def among(self, members: NDArray[np.bool_]) -> TargetPredictions:
         """Return the predictions for the members (n,) of a subgroup only."""
         kept = members[self.rows]
-        of = self.predicted
-        predicted = BinaryPredictions(of.probability[kept], of.label[kept], of.threshold)
-        return TargetPredictions(self.name, predicted, self.rows[kept])
+        return TargetPredictions(self.name, self.predicted.among(kept), self.rows[kept])
 
 
 def target_predictions(
@@ -120,7 +124,7 @@ def _of_target(
     thresholds: Mapping[str, Threshold],
 ) -> TargetPredictions:
     rows = np.flatnonzero(~np.isnan(labels))
-    probability = predictions.probabilities[rows, column]
-    return TargetPredictions(
-        name, BinaryPredictions(probability, labels[rows], thresholds[TARGET_NAMES[column]].value), rows
-    )
+    threshold = thresholds[TARGET_NAMES[column]].value
+    shares = patient_shares(predictions.patients[rows])
+    predicted = BinaryPredictions(predictions.probabilities[rows, column], labels[rows], threshold, shares)
+    return TargetPredictions(name, predicted, rows)

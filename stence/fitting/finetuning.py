@@ -158,13 +158,28 @@ def first_model(config: TrainingConfig, encoder: Encoder, outputs: int) -> RiskM
 
 
 def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]:
-    """Return logits (n, outputs) of a preprocessed part, computed as in the scorer."""
+    """Return logits (n, outputs) of a preprocessed part, computed as in the scorer.
+
+    Age and sex of the part are fused with them if the model has a clinical head.
+    """
     network = InferenceForm(model).to(device)
     blocks = [
         forward(network, part.signals[part.rows[start : start + ECGS_READ_TOGETHER]], device)
         for start in range(0, len(part), ECGS_READ_TOGETHER)
     ]
-    return np.concatenate(blocks)
+    return network.fuse(np.concatenate(blocks), part.clinical)
+
+
+def learned_answers(
+    config: TrainingConfig, train: Part, task: Task
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return the answers (n, outputs) of training ECGs, NaN outside ``label_fraction``, and their weights."""
+    answers = task.answers(train)
+    answers[~label_share(train.patients, config.label_fraction, config.seed)] = np.nan
+    weights = task.weights(answers, train.patients)
+    if train.sample_weight is not None:
+        weights = (weights.T * train.sample_weight).T
+    return answers, weights
 
 
 class _Batch(NamedTuple):
@@ -190,14 +205,10 @@ class _Finetuning:
     ) -> None:
         self._config, self._train, self._validation = config, train, validation
         self._device, self._task = device, task
-        answers = task.answers(train)
-        answers[~label_share(train.patients, config.label_fraction, config.seed)] = np.nan
+        answers, weights = learned_answers(config, train, task)
         self._asked = np.flatnonzero(~np.isnan(answers).all(axis=1))
         _check_size(self._asked, config)
         self._answers = torch.from_numpy(answers).to(device)
-        weights = task.weights(answers, train.patients)
-        if train.sample_weight is not None:
-            weights = (weights.T * train.sample_weight).T
         self._weights = torch.from_numpy(weights.astype(np.float32)).to(device)
         self._encoder_rate = config.encoder_rate if start else (config.scratch_rate or config.encoder_rate)
         self.model = first_model(config, start or first_encoder(config), len(task.outputs)).to(device)

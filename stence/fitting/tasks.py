@@ -30,7 +30,7 @@ class Task(ABC):
 
     @abstractmethod
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
-        """Return the AUROC of logits (n, outputs) of a part, which selects the best epoch."""
+        """Return the AUROC per patient of logits (n, outputs) of a part, which selects the best epoch."""
 
     def weights(self, answers: NDArray[np.float32], patients: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return sample weights, per ECG (n,) or per label (n, outputs).
@@ -59,7 +59,7 @@ class TreeTask(Task):
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
         """Return the mean AUROC of the six targets."""
-        return auroc(probabilities(logits), part.labels)
+        return auroc(probabilities(logits), part.labels, part.patients)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class BinaryTask(Task):
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
         """Return the AUROC."""
-        return auroc(logits, self.answers(part))
+        return auroc(logits, self.answers(part), part.patients)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class LabelTask(Task):
 
     def figure(self, logits: NDArray[np.float64], part: Part) -> float:
         """Return the mean AUROC of the labels with both cases and controls."""
-        return auroc(logits, part.labels)
+        return auroc(logits, part.labels, part.patients)
 
 
 TREE = TreeTask()

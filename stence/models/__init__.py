@@ -6,6 +6,7 @@ from stence.domain.targets import TARGET_NAMES, TARGETS, Region, Target, labels
 from stence.domain.thresholds import Sensitivity, Threshold, Workload
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, angiographic_targets
 from stence.models.calibration import Calibration
+from stence.models.clinical import ClinicalHead, clinical_values
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
@@ -16,6 +17,7 @@ __all__ = [
     "TARGETS",
     "TARGET_NAMES",
     "Calibration",
+    "ClinicalHead",
     "Region",
     "RiskModel",
     "RiskScorer",
@@ -27,5 +29,6 @@ __all__ = [
     "Threshold",
     "Workload",
     "angiographic_targets",
+    "clinical_values",
     "labels",
 ]

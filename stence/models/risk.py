@@ -1,4 +1,4 @@
-"""The risk model: an ECG encoder with a head for yes/no questions."""
+"""The risk model: an ECG encoder with a head for yes/no questions, and a head for age and sex."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from torch import Tensor, nn
 
 from stence.domain.targets import TARGETS
 from stence.encoders import Encoder
+from stence.models.clinical import ClinicalHead, Floats
 
 
 class RiskModel(nn.Module):
     """Windows (n, 12, window_length) float32 -> logits of the questions (n, outputs).
 
     The default is the tree of six questions, see ``coherence``. The head is BatchNorm1d without affine and a
-    Linear layer (StenCE's fine-tuning head).
+    Linear layer (StenCE's fine-tuning head). With ``clinical``, age and sex are fused with
+    the logits of an ECG, see ``ClinicalHead``; that head is fitted after the network, which knows ECGs alone.
 
     >>> from stence.encoders import build
     >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
@@ -24,14 +26,15 @@ class RiskModel(nn.Module):
     torch.Size([4, 6])
     """
 
-    def __init__(self, encoder: Encoder, outputs: int = len(TARGETS)) -> None:
+    def __init__(self, encoder: Encoder, outputs: int = len(TARGETS), *, clinical: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.normalise = nn.BatchNorm1d(encoder.size, affine=False)
         self.answer = nn.Linear(encoder.size, outputs)
+        self.clinical = ClinicalHead(outputs) if clinical else None
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Return one row of logits per window."""
+        """Return one row of logits per window, without age and sex."""
         logits: Tensor = self.answer(self.normalise(self.encoder(windows)))
         return logits
 
@@ -66,8 +69,8 @@ class InferenceForm(nn.Module):
     """Inference form of a trained risk model, with a folded encoder.
 
     ECGs (n, windows, 12, window_length) -> logits (n, outputs). The logits of an ECG are the mean over its
-    windows. The head is linear, so it acts on the mean embedding. The model itself does not change, and its
-    training can continue.
+    windows, without age and sex: ``fuse`` adds them. The head is linear, so it acts on the mean embedding.
+    The model itself does not change, and its training can continue.
     """
 
     def __init__(self, model: RiskModel) -> None:
@@ -75,6 +78,7 @@ class InferenceForm(nn.Module):
         self.encoder = model.encoder.folded()
         self.normalise = deepcopy(model.normalise)
         self.answer = deepcopy(model.answer)
+        self.clinical = deepcopy(model.clinical)
         self.eval()
 
     @property
@@ -98,3 +102,7 @@ class InferenceForm(nn.Module):
         count, windows = ecgs.shape[:2]
         embedded = self.encoder(ecgs.flatten(0, 1)).view(count, windows, -1).mean(dim=1)
         return embedded, self.answer(self.normalise(embedded))
+
+    def fuse(self, logits: Floats, clinical: Floats) -> Floats:
+        """Return logits (n, outputs), fused with ``clinical_values`` (n, 2) if the model has a head."""
+        return logits if self.clinical is None else self.clinical.fuse(logits, clinical)

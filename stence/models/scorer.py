@@ -17,6 +17,7 @@ from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.encoders.recipes import Recipe
 from stence.models.calibration import Calibration
+from stence.models.clinical import Floats, clinical_values
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm, RiskModel
 
@@ -37,14 +38,14 @@ class Scores(NamedTuple):
 
 
 class RiskScorer:
-    """Scorer of one model version. ``score`` takes the ECGs that ``prepare`` returns.
+    """Scorer of one model version. ``score`` takes what ``prepare`` returns, and ``clinical_values``.
 
     >>> from stence.encoders import build, recipes
     >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
     >>> about = {"model_version": "demo", "recipe": recipes.STENCE, "windows": 3, "thresholds": {}}
     >>> scorer = RiskScorer(model, Calibration(), **about)
     >>> ecg = scorer.prepare(Recording(np.zeros((12, 5000), np.float32), sampling_rate=500))
-    >>> scorer.score(ecg[None]).shape
+    >>> scorer.score(ecg[None], clinical_values([64.0], ["F"])).shape
     (1, 6)
     """
 
@@ -78,22 +79,25 @@ class RiskScorer:
         """Preprocess an ECG to (windows, 12, samples). Raises UnusableEcgError if it is too short."""
         return self.recipe.prepare(recording, self.windows)
 
-    def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
+    def score(self, ecgs: NDArray[np.float32], clinical: Floats | None = None) -> Floats:
         """Return calibrated probabilities (n, 6), rounded to 6 decimals, of ECGs (n, windows, 12, samples).
 
-        Raises ValueError as ``embed_and_score`` does.
+        ``clinical`` (n, 2) are ``clinical_values``; none: age and sex are unknown. Raises ValueError as
+        ``embed_and_score`` does.
         """
-        return self.embed_and_score(ecgs).probabilities
+        unknown = clinical_values([None] * len(ecgs), [None] * len(ecgs))
+        return self.embed_and_score(ecgs, unknown if clinical is None else clinical).probabilities
 
-    def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
+    def embed_and_score(self, ecgs: NDArray[np.float32], clinical: Floats) -> Scores:
         """Return calibrated probabilities and projections of ECGs (n, windows, 12, samples).
 
-        Raises ValueError unless the number of windows is that of the calibration.
+        ``clinical`` (n, 2) are ``clinical_values``, which models without a clinical head ignore. Raises
+        ValueError unless the number of windows is that of the calibration.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
         embeddings, logits = _infer(self._network, ecgs, self.device)
-        calibrated = probabilities(self._calibration.apply(logits))
+        calibrated = probabilities(self._calibration.apply(self._network.fuse(logits, clinical)))
         return Scores(np.round(calibrated, DECIMALS), project(embeddings))
 
 
@@ -105,7 +109,10 @@ class _Inferred(NamedTuple):
 
 
 def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
-    """Return logits (n, outputs) of ECGs (n, windows, 12, samples), independent of the other ECGs."""
+    """Return logits (n, outputs) of ECGs (n, windows, 12, samples), independent of the other ECGs.
+
+    They are those of the ECG alone, before ``InferenceForm.fuse``.
+    """
     return _infer(network, ecgs, device).logits
 
 

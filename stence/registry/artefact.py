@@ -101,7 +101,8 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
     _check_fit(manifest)
     recipe, architecture = VERSIONS[manifest.preprocessing.version], manifest.architecture
     try:
-        model = RiskModel(encoder_for(recipe, architecture.encoder, architecture.config))
+        encoder = encoder_for(recipe, architecture.encoder, architecture.config)
+        model = RiskModel(encoder, clinical=architecture.clinical != "none")
         model.load_state_dict(load_tensors(artefact.weights), strict=True)
     except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise ArtefactError(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from stence.domain.thresholds import Threshold
 from stence.encoders.recipes import STENCE, Recipe
 from stence.models.calibration import Calibration
+from stence.models.risk import RiskModel
 
 
 class Part(BaseModel):
@@ -23,6 +24,15 @@ class Architecture(Part):
 
     encoder: str = Field(description="Name in the registry of stence.encoders.")
     config: dict[str, Any] = Field(description="Arguments of the encoder.")
+    clinical: Literal["none", "age and sex"] = Field(
+        "none", description="Clinical values fused with the ECG; a manifest without this field has none."
+    )
+
+    @classmethod
+    def of(cls, encoder: str, model: RiskModel) -> Self:
+        """Build the entry for a model with an encoder of this name."""
+        clinical = "none" if model.clinical is None else "age and sex"
+        return cls(encoder=encoder, config=model.encoder.config, clinical=clinical)
 
 
 class Preprocessing(Part):

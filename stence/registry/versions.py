@@ -1,8 +1,9 @@
 """Model versions and their states: candidate -> shadow -> champion -> retired, or rejected.
 
-At most one version is champion. Every change adds a row to ``model_events``, in the same transaction.
-Only ``rollback`` brings a retired model back. A rejected model never comes back. A shadow's scores raise no
-flags. Its promotion raises the flags for these scores, in the same transaction.
+A shadow may return to candidate, where another takes its place. At most one version is champion. Every change
+adds a row to ``model_events``, in the same transaction. Only ``rollback`` brings a retired model back. A
+rejected model never comes back. A shadow's scores raise no flags. Its promotion raises the flags for these
+scores, in the same transaction.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from stence.errors import RegistryError
 from stence.registry.artefact import Artefact
 
 PROMOTABLE = ("candidate", "shadow")
+BETTER = models.c.manifest["gate", "better"].astext
+"""``true`` if the gate has shown the model to be better than the champion."""
 HINTS = {
     "retired": "; stence models rollback brings a retired model back",
     "rejected": "; stence query model_decisions says why, and the next training makes another model",
@@ -56,6 +59,32 @@ def shadow(connection: Connection, version: str, *, by: str, why: str) -> None:
     _one_change_at_a_time(connection)
     _check(connection, version, ("candidate",), "go into shadow")
     _change(connection, version, "shadow", by, why)
+
+
+def make_room(connection: Connection, version: str, *, by: str) -> list[str]:
+    """Return all other shadows to candidates, but those that were shown better than the champion.
+
+    Every shadow scores every ECG, so that models which are merely not worse take turns. Return the versions.
+    """
+    _one_change_at_a_time(connection)
+    others = select(models.c.version).where(
+        models.c.state == "shadow", models.c.version != version, BETTER.is_distinct_from("true")
+    )
+    found = list(connection.scalars(others.order_by(models.c.version)))
+    for other in found:
+        _change(connection, other, "candidate", by, f"{version} took its place in shadow")
+    return found
+
+
+def days_since_look(connection: Connection) -> float | None:
+    """Return the days since the gate last judged a model, or since the first model; None without models.
+
+    Every look at the same test patients is a chance to call a lucky model better.
+    """
+    judged = func.max(models.c.created_at).filter(models.c.manifest["gate", "checks"].is_not(None))
+    since = func.coalesce(judged, func.min(models.c.created_at))
+    seconds = connection.scalar(select(func.extract("epoch", func.now() - since)))
+    return None if seconds is None else float(seconds) / 86_400
 
 
 def reject(connection: Connection, version: str, *, by: str, why: str) -> None:
@@ -108,9 +137,10 @@ def shadows(connection: Connection) -> list[Registered]:
 
 
 def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
-    """Select the versions in shadow for ``shadow_days`` or more under the present champion, newest first.
+    """Select the shadows that may be promoted without a person, newest first.
 
-    A shadow that the gate compared with an earlier champion is left out: a person must promote it.
+    They were shown better than the present champion, and are in shadow for ``shadow_days`` or more. A shadow
+    that the gate compared with an earlier champion is left out, and one that is merely not worse.
     """
     e, later = model_events.c, model_events.alias().c
     promoted_since = exists().where(later.to_state == "champion", later.id > e.id)
@@ -118,20 +148,10 @@ def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
         select(models.c.version)
         .join(model_events, (e.version == models.c.version) & (e.to_state == "shadow"))
         .where(models.c.state == "shadow", e.changed_at <= func.now() - timedelta(days=shadow_days))
-        .where(~promoted_since)
+        .where(~promoted_since, BETTER == "true")
         .order_by(e.id.desc())
     )
     return list(connection.scalars(due))
-
-
-def promote_due(connection: Connection, shadow_days: float) -> str | None:
-    """Promote the newest due shadow. Return its version; None if no shadow is due."""
-    _one_change_at_a_time(connection)
-    due = due_shadows(connection, shadow_days)
-    if not due:
-        return None
-    promote(connection, due[0], by="stence", why=f"{shadow_days:g} days in shadow are over")
-    return due[0]
 
 
 _REGISTERED = select(models.c.version, models.c.folder, models.c.sha256)

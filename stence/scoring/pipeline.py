@@ -22,6 +22,7 @@ from stence.ecg import Finding, Reason, UnusableEcgError
 from stence.ecg.profile import Profile, profile
 from stence.errors import StoreUnavailableError
 from stence.ingest.patients import NOT_MERGED, Patients
+from stence.models import clinical_values
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.retry import retry
@@ -189,13 +190,20 @@ class Pipeline:
         results: list[Result] = [item for item in batch if isinstance(item, Refused)]
         if ready:
             with self._timer("infer"):
-                scores = self._scorer.embed_and_score(np.stack([item.windows for item in ready]))
+                scores = self._scorer.embed_and_score(
+                    np.stack([item.windows for item in ready]), _known(ready)
+                )
             results += map(_result, ready, *scores)
         return results
 
     def _write(self, results: Sequence[Result]) -> None:
         with self._timer("write"):
             self._writer.write(results)
+
+
+def _known(ready: Sequence[Ready]) -> NDArray[np.float64]:
+    """Return the clinical values (n, 2) as ``ecgs`` will hold them, so that each score can be traced."""
+    return clinical_values([item.facts.age for item in ready], [item.facts.sex for item in ready])
 
 
 def _result(item: Ready, probabilities: NDArray[np.float64], projection: NDArray[np.float32]) -> Result:

@@ -30,6 +30,7 @@ class SupervisedConfig(BaseModel):
     )
     days_before_study: float = Field(30, gt=0, description="Maximum age of an ECG at its study.")
     finetuning: TrainingConfig
+    age_and_sex: bool = Field(True, description="Fuse the ECG with age and sex; false: the ECG alone.")
     threshold: Rule = Field(Workload(100), description="Rule that sets each target's threshold.")
     bootstrap_resamples: int = Field(
         1000, ge=100, description="Bootstrap resamples of patients per interval."

@@ -11,14 +11,16 @@ import numpy as np
 from sqlalchemy import Engine
 
 from stence import registry
-from stence.cohort import Part, Split
+from stence.cohort import Split
 from stence.database.outage import transact
 from stence.domain.targets import DECISIVE
 from stence.encoders.recipes import Recipe
 from stence.errors import StenceError
 from stence.evaluation.metrics import auroc
+from stence.evaluation.paired import areas
 from stence.evaluation.pictures import histories, pictures
 from stence.evaluation.predictions import Predictions, predict, predictions_of_target
+from stence.fitting.baseline import clinical_baseline
 from stence.fitting.studies import rows_of, targets_of
 from stence.fitting.teacher import study_logits
 from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
@@ -27,7 +29,7 @@ from stence.progress import Progress
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import stages
-from stence.training.gate import Verdict, judge
+from stence.training.gate import GateConfig, Verdict, judge, without_luck
 from stence.training.model_card import model_card
 from stence.training.model_card.card import ATTENTION, COURSES
 from stence.training.publishing import Fitted, artefact_of, finish
@@ -100,23 +102,50 @@ def predict_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> P
     return predict_fitted(fitted.model, fitted.calibration, workspace.cohort.parts[Split.TEST], device)
 
 
+def predict_champion(champion: RiskScorer | None, workspace: TrainingWorkspace) -> Predictions | None:
+    """Return the champion's predictions for the test patients; None without a champion."""
+    return predict(champion, workspace.cohort.parts[Split.TEST]) if champion else None
+
+
 def verdict_on(
-    challenger: Predictions, fitted: Fitted, workspace: TrainingWorkspace, champion: RiskScorer | None
+    challenger: Predictions,
+    champion: Predictions | None,
+    fitted: Fitted,
+    workspace: TrainingWorkspace,
+    days_since_look: float | None,
 ) -> Verdict:
-    """Return the gate's verdict; both models are evaluated on the same test patients."""
+    """Return the gate's verdict; both models and the clinical baseline see the same test patients."""
     parts = workspace.cohort.parts
     return judge(
         challenger,
-        _predictions(champion, parts[Split.TEST]),
+        champion,
         fitted.thresholds,
         workspace.config.gate,
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
         counts=parts[Split.TEST].sample_weight,
+        baseline=clinical_baseline(parts[Split.TRAIN], parts[Split.TEST]),
+        days_since_look=days_since_look,
     )
 
 
-def _predictions(champion: RiskScorer | None, test: Part) -> Predictions | None:
-    return predict(champion, test) if champion else None
+def corrected_for_selection(
+    fitted: Fitted, challenger: Predictions, champion: Predictions | None, config: GateConfig
+) -> Fitted:
+    """Replace the AUROC of the target that decides by the one without luck; keep the measured one beside it.
+
+    Without a champion nothing was selected, and the AUROC stays.
+    """
+    if champion is None:
+        return fitted
+    new, old = (
+        predictions_of_target(each, config.target, fitted.thresholds) for each in (challenger, champion)
+    )
+    found = areas([new.predicted, old.predicted], challenger.patients[new.rows])
+    if not np.isfinite(found.values).all():
+        return fitted
+    measured = fitted.metrics[config.target]
+    shown = {"auroc": without_luck(found, config), "auroc_measured": measured["auroc"]}
+    return replace(fitted, metrics={**fitted.metrics, config.target: {**measured, **shown}})
 
 
 def described(

@@ -14,9 +14,12 @@ from sqlalchemy import Connection
 import stence
 from stence import registry
 from stence.cohort import Cohort, Part, Split
+from stence.domain.checks import Result, Verdict
 from stence.domain.thresholds import Rule
+from stence.evaluation.ablation import ablation
 from stence.evaluation.evaluate import evaluate
 from stence.evaluation.predictions import Predictions
+from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, calibration
@@ -26,6 +29,9 @@ from stence.registry.artefact import WEIGHTS, Artefact, weights_of
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
 from stence.registry.provenance import git_commit, libraries
 from stence.training.config import SupervisedConfig
+
+ECG_ALONE = "ECG alone"
+"""Name of a model's own ECG part in its ablation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ def finish(
     thresholds = choose_thresholds(on_validation, config.threshold)
     on_test = predict(model, line, cohort.parts[Split.TEST], device)
     metrics = evaluate(on_test, thresholds, config.bootstrap_resamples)
+    metrics["ablation"] = _ablation(model, line, on_test, cohort, config.bootstrap_resamples, device)
     progress("evaluate", 1, 1)
     stages = {stage: asdict(history) for stage, history in histories.items()}
     return Fitted(model, line, thresholds, metrics, {"device": device, "stages": stages})
@@ -78,6 +85,17 @@ def choose_thresholds(validation: Predictions, rule: Rule) -> dict[str, Threshol
     }
 
 
+def _ablation(
+    model: RiskModel, line: Calibration, on_test: Predictions, cohort: Cohort, count: int, device: str
+) -> dict[str, Any]:
+    """Compare a model with its own ECG part, as it scores an ECG without age and sex, and the baseline."""
+    train, test = (cohort.parts[split] for split in (Split.TRAIN, Split.TEST))
+    others = {baseline_name(train): clinical_baseline(train, test)}
+    if model.clinical is not None:
+        others[ECG_ALONE] = predict(model, line, test.without_age_and_sex(), device)
+    return ablation(on_test, others, count)
+
+
 def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, windows: int) -> Artefact:
     """Build the artefact; its version is the encoder, the time and 8 hex digits of the weights' SHA-256."""
     encoder = config.finetuning.encoder
@@ -87,7 +105,7 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
     manifest = Manifest(
         model_version=f"{encoder}-{now:%Y%m%dT%H%M%S}-{sha256[:8]}",
         created_at=now,
-        architecture=Architecture(encoder=encoder, config=fitted.model.encoder.config),
+        architecture=Architecture.of(encoder, fitted.model),
         preprocessing=Preprocessing.of(config.finetuning.input, windows),
         targets=TARGET_NAMES,
         calibration=fitted.calibration,
@@ -107,8 +125,12 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
     return Artefact(manifest, weights)
 
 
-def register(connection: Connection, folder: str, artefact: Artefact, *, by: str) -> None:
-    """Register the artefact, published in ``folder``, as a candidate."""
+def register(
+    connection: Connection, folder: str, artefact: Artefact, *, by: str, verdict: Verdict | None = None
+) -> None:
+    """Register the artefact, published in ``folder``, as a candidate; the reason says what was left open."""
     patients = sum(artefact.manifest.training_data.patients.values())
     why = f"trained on cath reports of {patients} patients"
+    if verdict is not None and verdict.result is Result.CANNOT_TELL:
+        why = f"{why}; {verdict.text()}; a person decides"
     registry.register(connection, folder, artefact, by=by, why=why)

@@ -38,7 +38,7 @@ from stence.settings import Settings
 from stence.training import evaluation, stages
 from stence.training.attention import attention_picture
 from stence.training.config import RetrainConfig
-from stence.training.gate import Verdict
+from stence.training.gate import Result, Verdict
 from stence.training.journal import Journal, entered
 from stence.training.processes import run_in_processes
 from stence.training.publishing import register
@@ -49,6 +49,8 @@ from stence.weights.published import SEGMENT_MIL
 from stence.weights.segment_mil_names import BACKBONE, backbone_of
 
 BY = "stence retrain"
+OUTCOMES = {Result.PASSED: "shadow", Result.CANNOT_TELL: "candidate", Result.FAILED: "rejected"}
+"""State of a model after the gate."""
 
 
 class Inputs(NamedTuple):
@@ -164,7 +166,10 @@ class Retraining:
             )
             champion = self._find_champion()
             challenger = evaluation.predict_test(fitted, workspace, self._device)
-            verdict = evaluation.verdict_on(challenger, fitted, workspace, champion)
+            reigning = evaluation.predict_champion(champion, workspace)
+            days = transact(self._engine, self._settings.outage_seconds, registry.days_since_look)
+            verdict = evaluation.verdict_on(challenger, reigning, fitted, workspace, days)
+            fitted = evaluation.corrected_for_selection(fitted, challenger, reigning, self._config.gate)
         fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
         artefact = evaluation.described(fitted, workspace, verdict, champion, windows)
         artefact = evaluation.with_stages(artefact, workspace, self._store, self._settings.training_prefix)
@@ -174,7 +179,7 @@ class Retraining:
         return Candidate(artefact, verdict)
 
     def publish(self, workspace: TrainingWorkspace, candidate: Candidate) -> str:
-        """Write the model's files, then its state, shadow or rejected. Return the version."""
+        """Write the model's files, then its state by the gate's verdict. Return the version."""
         self._journal.note(stage="publish")
         folder = registry.publish(self._store, self._settings.model_prefix, candidate.artefact)
         transact(self._engine, self._settings.outage_seconds, self._enter, folder, candidate)
@@ -193,16 +198,19 @@ class Retraining:
     def _enter(self, connection: Connection, folder: str, candidate: Candidate) -> None:
         """Write the model's state and the end of the run in one transaction."""
         (artefact, verdict), version = candidate, candidate.artefact.manifest.model_version
-        decide = registry.shadow if verdict.passed else registry.reject
         if self._journal.has_finished(connection):
             return  # an earlier attempt committed before its connection broke
-        register(connection, folder, artefact, by=BY)
-        decide(connection, version, by=BY, why=verdict.text())
+        register(connection, folder, artefact, by=BY, verdict=verdict)
+        if verdict.result is Result.FAILED:
+            registry.reject(connection, version, by=BY, why=verdict.text())
+        elif verdict.passed:
+            registry.shadow(connection, version, by=BY, why=verdict.text())
+            registry.make_room(connection, version, by=BY)
         self._journal.note_in(
             connection,
             state="finished",
             model_version=version,
-            outcome="shadow" if verdict.passed else "rejected",
+            outcome=OUTCOMES[verdict.result],
             reasons=verdict.reasons,
             figures=artefact.manifest.metrics,
             finished_at=func.now(),

@@ -21,13 +21,14 @@ from stence.cohort import Angiograms, Cohort, Split, read_angiograms, read_cohor
 from stence.encoders import Encoder
 from stence.errors import StenceError
 from stence.fitting import checkpoint, distributed
+from stence.fitting.clinical import fuse_age_and_sex
 from stence.fitting.finetuning import first_encoder, first_model, fit
 from stence.fitting.loop import TrainingHistory
 from stence.fitting.pretraining import first_pair, pretrain
 from stence.fitting.tasks import TREE
 from stence.fitting.teacher import train_teacher
 from stence.fitting.threads import torch_threads
-from stence.models import RiskModel, SegmentMIL, StencePair
+from stence.models import ClinicalHead, RiskModel, SegmentMIL, StencePair
 from stence.progress import Progress
 from stence.training.config import RetrainConfig
 
@@ -93,6 +94,8 @@ class TrainingWorkspace:
     def risk_model(self) -> RiskModel:
         """The fine-tuned risk model."""
         model = first_model(self.config.finetuning, self._first_encoder(), len(TREE.outputs))
+        if self.config.age_and_sex:
+            model.clinical = ClinicalHead()
         model.load_state_dict(self.weights(FINETUNING))
         return model.eval()
 
@@ -111,11 +114,14 @@ class TrainingWorkspace:
         self.keep(PRETRAINING, *result)
 
     def finetune(self, device: str, progress: Progress) -> None:
-        """Fine-tune the encoder and a head on the labels of cath reports."""
+        """Fine-tune the encoder and a head on the labels of cath reports, then fuse it with age and sex."""
         train, validation = (self.cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
         start = self.pair().encoder
         config, saved = self.config.finetuning, self.checkpoint(FINETUNING)
-        self.keep(FINETUNING, *fit(config, train, validation, device, saved, progress, start))
+        model, history = fit(config, train, validation, device, saved, progress, start)
+        if self.config.age_and_sex:
+            fuse_age_and_sex(model, config, train, validation, device)
+        self.keep(FINETUNING, model, history)
 
     def _first_encoder(self) -> Encoder:
         published = self.folder / START

@@ -17,6 +17,7 @@ from stence.device import device_of
 from stence.domain.targets import DECISIVE
 from stence.errors import StenceError
 from stence.evaluation import referral_weights as weighting
+from stence.fitting.clinical import fuse_age_and_sex
 from stence.fitting.finetuning import first_encoder, fit
 from stence.fitting.folder import training_folder
 from stence.fitting.start import Start, find_start
@@ -99,6 +100,8 @@ def _fit(
     saved = folder / "checkpoint.safetensors"
     encoder = first_encoder(config.finetuning, start.weights) if start.weights else None
     model, history = fit(config.finetuning, train, validation, device, saved, progress, encoder)
+    if config.age_and_sex:
+        fuse_age_and_sex(model, config.finetuning, train, validation, device)
     fitted = finish(model, {"finetuning": history}, cohort, config, device, progress)
     fitted.run["encoder_start"] = start.origin
     return fitted

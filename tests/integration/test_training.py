@@ -18,7 +18,7 @@ from stence.database.tables import models
 from stence.ecg import decode
 from stence.errors import StenceError
 from stence.evaluation.evaluate import auroc
-from stence.models import RiskScorer
+from stence.models import RiskScorer, clinical_values
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.registry.artefact import Artefact, read, scorer
@@ -90,7 +90,10 @@ def test_a_model_learns_from_reports_and_becomes_a_candidate_that_scores(
     unseen = range(1000, 1040)
     ecgs = np.stack([as_scored(store, toy_ecg(n, ill=is_ill(n)), model) for n in unseen])
     labels = np.array([[float(is_ill(n))] for n in unseen], np.float32)
-    assert auroc(model.score(ecgs)[:, 1:2], labels) > 0.95
+    found = model.score(ecgs)
+    assert auroc(found[:, 1:2], labels) > 0.95
+    aged = model.score(ecgs, clinical_values([80.0] * 40, ["M"] * 40))
+    np.testing.assert_array_equal(aged, found, err_msg="no ECG states age or sex: none was learned")
     check_manifest(artefact.manifest, settings)
     assert not list((settings.data_dir / "training").iterdir()), "the working copy of signals is still there"
 
@@ -108,6 +111,10 @@ def check_manifest(manifest: Manifest, settings: Settings) -> None:
     assert manifest.training_data.left_out == {}
     assert manifest.preprocessing.windows == settings.windows_per_ecg
     assert SupervisedConfig.model_validate(manifest.training_config) == CONFIG
+    assert manifest.architecture.clinical == "age and sex"
+    gain = manifest.metrics["ablation"]["stenosis_70"]["others"]
+    assert gain["age and sex alone"]["auroc"]["value"] == 0.5
+    assert gain["ECG alone"]["gain"] == {"value": 0.0, "lower": 0.0, "upper": 0.0}
     assert manifest.training_run["encoder_start"] == "random weights"
     history = manifest.training_run["stages"]["finetuning"]
     assert history["best_epoch"] <= history["epochs"] == CONFIG.finetuning.epochs

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from stence.encoders import build
 from stence.encoders.recipes import STENCE
 from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
+from stence.models.clinical import AGE, SEX
 from stence.registry import Artefact, Manifest, register, weights_of
 from stence.registry.artefact import WEIGHTS
 from stence.registry.manifest import Architecture, Code, Preprocessing, TrainingData
@@ -18,14 +19,20 @@ from stence.registry.manifest import Architecture, Code, Preprocessing, Training
 TINY = {"width": 16, "depth": 1, "heads": 2}
 
 
-def make_artefact(version: str = "tiny-1", seed: int = 1, threshold: float = 0.5) -> Artefact:
-    """A model version as training would publish it."""
+def make_artefact(
+    version: str = "tiny-1", seed: int = 1, threshold: float = 0.5, *, clinical: bool = False
+) -> Artefact:
+    """A model version as training would publish it; with ``clinical``, risk rises with age and in men."""
     torch.manual_seed(seed)
-    weights = weights_of(RiskModel(build("otis", **TINY)))
+    model = RiskModel(build("otis", **TINY), clinical=clinical)
+    if model.clinical is not None:
+        model.clinical.coefficients[[AGE, AGE | SEX], :, 1] = 0.5
+        model.clinical.coefficients[[SEX, AGE | SEX], :, 3] = 0.8
+    weights = weights_of(model)
     manifest = Manifest(
         model_version=version,
         created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        architecture=Architecture(encoder="otis", config=TINY),
+        architecture=Architecture.of("otis", model),
         preprocessing=Preprocessing.of(STENCE, 2),
         targets=TARGET_NAMES,
         calibration=Calibration(),

@@ -33,12 +33,14 @@ class ShapeScorer:
         """Three windows of StenCE's."""
         return STENCE.prepare(recording, 3)
 
-    def score(self, ecgs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities (n, 6) of ECGs (n, windows, 12, samples)."""
+    def score(
+        self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Probabilities (n, 6) of ECGs (n, windows, 12, samples), whatever age and sex."""
         skewness = (ecgs.astype(np.float64) ** 3).mean(axis=(1, 3))
         return np.round(1 / (1 + np.exp(-(skewness[:, :6] - 2) / 2)), 6)
 
-    def embed_and_score(self, ecgs: NDArray[np.float32]) -> Scores:
+    def embed_and_score(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> Scores:
         """The same, and the first samples of each ECG for its projection."""
         return Scores(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE])
 

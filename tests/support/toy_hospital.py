@@ -30,7 +30,6 @@ finetuning:
   encoder_rate: 5.0e-3
   head_rate: 5.0e-3
 bootstrap_resamples: 100
-gate: {resamples: 100}
 """
 """A preset, as YAML."""
 

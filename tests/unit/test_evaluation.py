@@ -17,8 +17,15 @@ from torchmetrics.functional import classification
 
 from stence.cohort import Part
 from stence.evaluation.bootstrap import bounds, resamples
-from stence.evaluation.evaluate import auroc, evaluate
-from stence.evaluation.metrics import BinaryPredictions, binary_metrics, calibration_lines, resampled_metrics
+from stence.evaluation.evaluate import auroc, evaluate, measured
+from stence.evaluation.metrics import (
+    BinaryPredictions,
+    binary_metrics,
+    calibration_errors,
+    calibration_lines,
+    patient_shares,
+    resampled_metrics,
+)
 from stence.evaluation.predictions import Predictions, predict, target_predictions
 from stence.models import TARGET_NAMES, Threshold, labels
 from support.models import ShapeScorer
@@ -44,7 +51,6 @@ def test_figures_of_a_small_case_are_those_worked_out_by_hand() -> None:
     assert found["auroc"] == pytest.approx(5 / 6)
     assert found["auprc"] == pytest.approx((1 + 2 / 3) / 2)
     assert found["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01 + 0.04) / 5)
-    assert found["calibration_error"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.1 + 0.2) / 5)
     assert found["sensitivity"] == found["positive_predictive_value"] == found["f1"] == 0.5
     assert found["specificity"] == pytest.approx(2 / 3)
     assert (found["prevalence"], found["alerts_per_1000"]) == pytest.approx((0.4, 400))
@@ -60,11 +66,31 @@ def test_the_calibration_error_is_torchmetrics(seed: int) -> None:
     expected = classification.binary_calibration_error(
         torch.from_numpy(case.probability), torch.from_numpy(case.label).int(), n_bins=10
     )
-    assert binary_metrics(case)["calibration_error"] == pytest.approx(float(expected), abs=1e-6)
+    assert calibration_errors(case, np.ones((1, 300)))[0] == pytest.approx(float(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_unweighted_figures_are_torchmetrics(seed: int) -> None:
+    case = random_predictions(seed)
+    label, flagged = torch.from_numpy(case.label).int(), torch.from_numpy(case.flagged).int()
+    probability, found = torch.from_numpy(case.probability), binary_metrics(case)
+    ranked = {"auroc": classification.binary_auroc, "auprc": classification.binary_average_precision}
+    decided = {
+        "sensitivity": classification.binary_recall,
+        "specificity": classification.binary_specificity,
+        "positive_predictive_value": classification.binary_precision,
+        "f1": classification.binary_f1_score,
+        "accuracy": classification.binary_accuracy,
+        "kappa": classification.binary_cohen_kappa,
+    }
+    expected = {name: float(measure(probability, label)) for name, measure in ranked.items()}
+    expected |= {name: float(measure(flagged, label)) for name, measure in decided.items()}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-5)
 
 
 def test_certain_probabilities_are_in_the_last_bin() -> None:
-    assert binary_metrics(predicted([1.0, 0.95], [1, 0]))["calibration_error"] == pytest.approx(0.95 / 2)
+    case = predicted([1.0, 0.95], [1, 0])
+    assert calibration_errors(case, np.ones((1, 2)))[0] == pytest.approx(0.95 / 2)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -80,13 +106,19 @@ def test_a_resamples_figures_are_those_of_the_ecgs_drawn(seed: int) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]), st.sampled_from([0.0, 1.0])), max_size=12)
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]), st.sampled_from([0.0, 1.0]), st.integers(1, 4)),
+        max_size=12,
+    )
 )
-def test_both_ways_agree_on_what_is_not_defined(ecgs: list[tuple[float, float]]) -> None:
-    case = predicted([p for p, _ in ecgs], [label for _, label in ecgs])
-    resampled = resampled_metrics(case, np.ones((1, len(ecgs))))
-    one = {name: float(values[0]) for name, values in resampled.items()}
-    assert one == pytest.approx(binary_metrics(case), abs=1e-5, nan_ok=True)
+def test_a_patient_weighs_one_whatever_the_number_of_ecgs(ecgs: list[tuple[float, float, int]]) -> None:
+    """Figures with undefined ones among them, of patients with up to four equal ECGs and of one each."""
+    once = predicted([p for p, _, _ in ecgs], [label for _, label, _ in ecgs])
+    owner = np.repeat(np.arange(len(ecgs)), [times for _, _, times in ecgs])
+    often = BinaryPredictions(
+        once.probability[owner], once.label[owner], once.threshold, patient_shares(owner)
+    )
+    assert binary_metrics(often) == pytest.approx(binary_metrics(once), abs=1e-5, nan_ok=True)
 
 
 def test_without_a_flag_precision_is_undefined_and_f1_is_zero() -> None:
@@ -158,11 +190,55 @@ def predictions(patients: int, ecgs_each: int = 1, **changes: Any) -> Prediction
 
 
 def test_more_ecgs_of_the_same_patients_do_not_make_intervals_narrower() -> None:
-    few, many = (
-        evaluate(predictions(100, each), THRESHOLDS, 200)["stenosis_70"]["auroc"] for each in (1, 10)
+    few, many = (evaluate(predictions(100, each), THRESHOLDS, 200)["stenosis_70"] for each in (1, 10))
+    assert few["auroc"]["lower"] < few["auroc"]["value"] < few["auroc"]["upper"]
+    for name in few.keys() - {"ecgs", "patients", "cases", "subgroups"}:
+        assert many[name] == pytest.approx(few[name], abs=2e-4)
+
+
+def test_a_patient_with_many_ecgs_counts_once() -> None:
+    """Of four patients three are flagged; the fourth, who is not, has seven of the ten ECGs."""
+    patients = np.array([0, 1, 2, *[3] * 7])
+    flagged = np.array([0.9] * 3 + [0.1] * 7)
+    label = np.array([1, 1, 0, *[1] * 7], np.float32)
+    found = measured(BinaryPredictions(flagged, label, 0.5), patients, 100)
+    assert found["alerts_per_1000"]["value"] == 750
+    assert found["positive_predictive_value"]["value"] == round(2 / 3, 4)
+    assert found["sensitivity"]["value"] == round(2 / 3, 4)
+    assert (found["ecgs"], found["patients"]) == (10, 4)
+
+
+def calibrated(patients: int, seed: int, shift: float = 0.0) -> BinaryPredictions:
+    """A model whose probabilities are true, but for ``shift``."""
+    rng = np.random.default_rng(seed)
+    risk = rng.uniform(0.1, 0.9 - shift, patients)
+    return BinaryPredictions(risk + shift, (rng.uniform(size=patients) < risk).astype(np.float32), 0.5)
+
+
+def test_chance_is_no_calibration_error() -> None:
+    """Half of the calibrated models show none at all, and of an error its size is shown, in its interval."""
+    perfect, wrong = (
+        [
+            measured(calibrated(150, seed, shift), np.arange(150), 100)["calibration_error"]
+            for seed in range(40)
+        ]
+        for shift in (0.0, 0.2)
     )
-    assert few["lower"] < few["value"] < few["upper"]
-    assert many == few
+    assert 10 <= sum(each["value"] == 0 for each in perfect) <= 32
+    assert sum(each["lower"] > 0 for each in perfect) <= 6
+    assert np.mean([each["value"] for each in wrong]) == pytest.approx(0.2, abs=0.02)
+    for each in perfect + wrong:
+        assert each["lower"] <= each["value"] <= each["upper"]
+
+
+def test_a_patients_ecgs_are_one_in_the_calibration_error() -> None:
+    case, patients = calibrated(150, 3, 0.1), np.arange(150)
+    owner = np.repeat(patients, 4)
+    often = BinaryPredictions(case.probability[owner], case.label[owner], case.threshold)
+    assert (
+        measured(often, owner, 100)["calibration_error"]
+        == (measured(case, patients, 100)["calibration_error"])
+    )
 
 
 def test_intervals_do_not_depend_on_how_many_resamples_fit_into_memory(
@@ -198,6 +274,15 @@ def test_figures_go_into_json_and_are_null_where_they_mean_nothing() -> None:
     assert report["stenosis_100"]["prevalence"]["value"] == 0
     assert report["rca_70"]["ecgs"] == 0
     assert report["rca_70"]["brier"] == nothing
+
+
+def test_the_targets_weigh_patients() -> None:
+    """A patient's weight is shared among the ECGs whose label is known."""
+    case = predictions(2, 3)
+    case.labels[0, 1] = np.nan
+    asked = {each.name: each.predicted.weights for each in target_predictions(case, THRESHOLDS)}
+    assert asked["stenosis_70"].tolist() == pytest.approx([1 / 2] * 2 + [1 / 3] * 3)
+    assert asked["stenosis_50"].tolist() == pytest.approx([1 / 3] * 6)
 
 
 def test_a_grey_zone_leaves_out_who_lies_between() -> None:

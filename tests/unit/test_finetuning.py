@@ -173,7 +173,8 @@ def test_each_split_does_its_own_part(validation: Part) -> None:
     used = (Split.VALIDATION, Split.CALIBRATION, Split.TEST)
 
     def decided(parts: dict[Split, Part]) -> tuple[Calibration, list[float]]:
-        fitted = finish(model, {}, Cohort(parts, {}, NO_STUDIES), config, "cpu", silent)
+        everything = {Split.TRAIN: validation} | parts
+        fitted = finish(model, {}, Cohort(everything, {}, NO_STUDIES), config, "cpu", silent)
         return fitted.calibration, [threshold.value for threshold in fitted.thresholds.values()]
 
     other = part_of(WORST[1:17], list(range(16)), 3 * validation.signals[::-1].copy())

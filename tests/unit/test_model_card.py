@@ -55,6 +55,21 @@ METRICS = {
         "median_rank": 17.5,
         "chance": {"recall": {"1": 0.009}, "median_rank": 56},
     },
+    "ablation": {
+        "stenosis_70": {
+            "model": measured(0.7713, 0.71, 0.83),
+            "others": {
+                "age and sex alone": {
+                    "auroc": measured(0.6614, 0.6, 0.72),
+                    "gain": measured(0.1099, 0.05, 0.17),
+                },
+                "ECG alone": {
+                    "auroc": measured(0.7315, 0.67, 0.79),
+                    "gain": measured(0.0398, -0.01, 0.09),
+                },
+            },
+        },
+    },
     "teacher": {"studies": 78, "auroc": {"RCA": 0.8231, "segment 13": None}},
 }
 GATE = {
@@ -93,6 +108,7 @@ def predicted(count: int = 400) -> BinaryPredictions:
         "0.690 (0.600 to 0.770)",
         "| grey_zone_0_90 | 99 |",
         "0.812 (0.750 to 0.870)",
+        "| stenosis_70 | 0.771 (0.710 to 0.830) | 0.661 (0.600 to 0.720) | 0.110 (0.050 to 0.170) | 0.732",
         "| teacher | 3 | 30 | 2 | 0.654 | 0.5678 |",
         "| patch features | ridges-1 |",
         "| this model | 0.046 | 17.5 |",

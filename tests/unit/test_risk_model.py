@@ -14,6 +14,7 @@ from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm
 
 WINDOWS, SAMPLES = 3, 240
+UNKNOWN = np.full((11, 2), np.nan)
 PROJECTION_OF_ONES = (0.49207139, 0.21803415, 0.44091547)
 
 
@@ -81,10 +82,11 @@ def test_a_score_does_not_depend_on_the_other_ecgs(model: RiskModel, ecgs: np.nd
 
 def test_a_projection_does_not_depend_on_the_other_ecgs(model: RiskModel, ecgs: np.ndarray) -> None:
     at_work = scorer(model)
-    together = at_work.embed_and_score(ecgs).projections
+    together = at_work.embed_and_score(ecgs, UNKNOWN[: len(ecgs)]).projections
     assert together.shape == (11, 32)
     for ecg, expected in zip(ecgs, together, strict=True):
-        np.testing.assert_array_equal(at_work.embed_and_score(ecg[None]).projections[0], expected)
+        alone = at_work.embed_and_score(ecg[None], UNKNOWN[:1])
+        np.testing.assert_array_equal(alone.projections[0], expected)
 
 
 def test_distances_of_projections_are_about_those_of_embeddings() -> None:

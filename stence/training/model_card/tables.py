@@ -17,7 +17,7 @@ RANKING = {
     "auroc": "AUROC",
     "auprc": "AUPRC",
     "brier": "Brier score",
-    "calibration_error": "expected calibration error",
+    "calibration_error": "calibration error",
     "calibration_slope": "slope",
     "calibration_intercept": "intercept",
 }
@@ -29,7 +29,7 @@ DECISIONS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "kappa": "Cohen's kappa",
-    "alerts_per_1000": "alerts per 1,000 ECGs",
+    "alerts_per_1000": "alerts per 1,000 patients",
 }
 SUBGROUP = ("prevalence", "auroc", "calibration_error", "sensitivity", "specificity", "alerts_per_1000")
 COUNTS = ("ecgs", "patients", "cases")
@@ -39,12 +39,12 @@ def summary(manifest: Manifest) -> str:
     """Summary of the decisive target's metrics and the gate's verdict."""
     decisive, threshold = manifest.metrics.get(DECISIVE, {}), manifest.thresholds[DECISIVE]
     judged = manifest.gate
-    verdict = "not evaluated" if judged is None else "passed" if judged["passed"] else "failed"
+    verdict = "not evaluated" if judged is None else judged["result"]
     rows = {
         f"AUROC {DECISIVE}": figure(decisive, "auroc"),
         "test patients": decisive.get("patients", "–"),
         "flagged from a probability of": f"{threshold.value:g}",
-        "alerts per 1,000 ECGs": figure(decisive, "alerts_per_1000"),
+        "alerts per 1,000 patients": figure(decisive, "alerts_per_1000"),
         "gate": verdict,
     }
     return _rows(rows.items())
@@ -122,14 +122,31 @@ def teacher(found: Json | None) -> str:
     return _table((f"target ({found['studies']} studies)", "AUROC"), areas)
 
 
+def ablation(found: Json | None) -> str:
+    """AUROC of the model and of its parts, and what the model gains over each, per patient."""
+    if not found:
+        return "Not measured."
+    names = next(iter(found.values()))["others"]
+    head = ("target", "this model", *(column for name in names for column in (name, "gain")))
+    rows = (
+        (
+            target,
+            figure(of, "model"),
+            *(figure(of["others"][name], each) for name in names for each in ("auroc", "gain")),
+        )
+        for target, of in found.items()
+    )
+    return _table(head, rows)
+
+
 def gate(verdict: Json | None) -> str:
     """The gate's verdict, the champion's version, and the result of each check."""
     if verdict is None:
         return "The gate did not evaluate this model."
     champion = plain(verdict.get("champion") or "no champion")
-    marks = {True: "passed", False: "**failed**"}
-    rows = ((check["name"], marks[check["passed"]], check["finding"]) for check in verdict["checks"])
-    return f"Verdict: {marks[verdict['passed']]}, compared with {champion}.\n\n" + _table(
+    better = "shown to be better" if verdict["better"] else "not shown to be better"
+    rows = ((check["name"], _mark(check["result"]), check["finding"]) for check in verdict["checks"])
+    return f"Verdict: {_mark(verdict['result'])}, compared with {champion}; {better}.\n\n" + _table(
         ("check", "result", "finding"), rows
     )
 
@@ -144,6 +161,7 @@ def origin(manifest: Manifest) -> str:
     code = manifest.code
     rows = {
         "encoder": manifest.architecture.encoder,
+        "clinical values": manifest.architecture.clinical,
         "preprocessing": f"{manifest.preprocessing.version}, {manifest.preprocessing.windows} windows an ECG",
         "data fingerprint": manifest.training_data.fingerprint,
         "seed": manifest.training_config.get("seed", "–"),
@@ -153,6 +171,18 @@ def origin(manifest: Manifest) -> str:
         **{f"SHA-256 of {name}": sha256 for name, sha256 in manifest.files.items()},
     }
     return _rows(rows.items())
+
+
+def selection(measured: Json) -> str:
+    """Explain the AUROC of a model that was compared with a champion."""
+    before = figure(measured, "auroc_measured")
+    if before == "–":
+        return ""
+    return (
+        f"The AUROC of {DECISIVE} is corrected for selection: measured on the test patients it is {before}, "
+        "which is partly luck if it is above the champion's, and the more so the more models were tried. It "
+        "is shrunk toward the champion's, by the spread that retrainings have among each other."
+    )
 
 
 def listed(values: Mapping[str, Any]) -> str:
@@ -172,6 +202,10 @@ def figure(measured: Json, name: str) -> str:
 def plain(value: object) -> str:
     """Escape text so that it is neither a Markdown table cell's end nor HTML."""
     return html.escape(str(value), quote=False).replace("|", "&#124;")
+
+
+def _mark(result: str) -> str:
+    return "passed" if result == "passed" else f"**{result}**"
 
 
 def _questions(measured: Json) -> dict[str, Json]:

@@ -1,0 +1,75 @@
+"""AUROCs of several models on the same patients, and the covariance of their estimates.
+
+DeLong's method (1988) in its form for clustered data (Obuchowski 1997): an ECG's influence on an AUROC is the
+share of the other class that it ranks correctly, less the AUROC, and the influences of a patient's ECGs are
+added up before they are squared. Sample weights count as in ``stence.evaluation.metrics``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stence.evaluation.metrics import BinaryPredictions
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """AUROCs (k,) of k models and the covariance (k, k) of their estimates, NaN where undefined."""
+
+    values: Reals
+    covariance: Reals
+
+    def contrast(self, weights: Sequence[float]) -> tuple[float, float]:
+        """Return a weighted sum of the AUROCs and its standard error.
+
+        >>> Areas(np.array([0.8, 0.7]), 0.01 * np.eye(2)).contrast((1, -1))
+        (0.10000000000000009, 0.1414213562373095)
+        """
+        given = np.array(weights, dtype=np.float64)
+        variance = float(given @ self.covariance @ given)
+        return float(given @ self.values), float(np.sqrt(np.maximum(variance, 0.0)))
+
+
+def areas(models: Sequence[BinaryPredictions], patients: NDArray[np.int64]) -> Areas:
+    """Return the AUROCs of ``models`` on the same ECGs (n,) of ``patients`` (n,).
+
+    >>> label = np.array([0, 1, 0, 1], np.float32)
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.5, 0.8]), label, 0.5)
+    >>> areas([demo, demo], np.arange(4)).values.tolist()
+    [0.75, 0.75]
+    """
+    _, patient = np.unique(patients, return_inverse=True)
+    people = int(patient.max(initial=-1)) + 1
+    found = [_influences(model) for model in models]
+    by_patient = np.stack(
+        [np.bincount(patient, weights=influence, minlength=people) for _, influence in found]
+    )
+    values = np.array([area for area, _ in found])
+    factor = people / (people - 1) if people > 1 else np.nan
+    return Areas(values, factor * by_patient @ by_patient.T)
+
+
+def _influences(predicted: BinaryPredictions) -> tuple[float, Reals]:
+    """Return the AUROC and each ECG's influence on it (n,)."""
+    case = predicted.label == 1
+    cases, controls = (np.where(own, predicted.weights, 0.0) for own in (case, ~case))
+    all_cases, all_controls = cases.sum(), controls.sum()
+    if not all_cases > 0 or not all_controls > 0:
+        return float("nan"), np.full(len(case), np.nan)
+    above_controls = _share_below(predicted.probability, controls)
+    below_cases = 1 - _share_below(predicted.probability, cases)
+    area = float(cases @ above_controls / all_cases)
+    return area, cases * (above_controls - area) / all_cases + controls * (below_cases - area) / all_controls
+
+
+def _share_below(probability: Reals, weight: Reals) -> Reals:
+    """Return the share of ``weight`` at lower probabilities, half of it at equal ones, (n,)."""
+    _, place = np.unique(probability, return_inverse=True)
+    at = np.bincount(place, weights=weight)
+    return np.asarray(((np.cumsum(at) - at / 2) / weight.sum())[place])
