@@ -150,7 +150,7 @@ def test_the_page_holds_its_pictures_and_loads_nothing() -> None:
     frame = np.zeros((8, 8), np.float32)
     found = pictures(predicted()) | {"courses.png": histories({"teacher": HISTORY})}
     found |= {"attention.png": overlays([Overlay("segment 6", frame, frame)])}
-    page = model_card(manifest(), found)["card.html"].decode()
+    page = model_card(manifest(gate=None), found)["card.html"].decode()
     loaded = Loaded(page)
     assert loaded.pictures == len(found) == 6
     assert all(url.startswith("data:image/png;base64,") for url in loaded.urls)
