@@ -75,12 +75,13 @@ class Overlay(NamedTuple):
 def overlays(drawn: Sequence[Overlay]) -> bytes:
     """Draw frames in a row, and below each the same frame with its heat."""
     figure = _figure(len(drawn))
+    figure.set_size_inches(INCHES[1] / 2 * len(drawn), INCHES[1] + 0.3)
     for number, (title, frame, heat) in enumerate(drawn, start=1):
         for row in (0, 1):
             axes = figure.add_subplot(2, len(drawn), row * len(drawn) + number)
             axes.imshow(frame, cmap="gray", vmin=0, vmax=1)
             if row:
-                axes.imshow(heat, cmap="inferno", alpha=0.6 * heat, vmin=0, vmax=1)
+                axes.imshow(heat, cmap="inferno", alpha=0.9 * np.sqrt(heat), vmin=0, vmax=1)
             else:
                 axes.set_title(title, fontsize=9)
             axes.set_axis_off()
