@@ -17,7 +17,7 @@ from stence.progress import Progress, silent
 from support.pairs import LeadPowers, tiny_pairs
 
 CONFIG = TrainingConfig(
-    epochs=3, warmup_epochs=0, patience=3, batch_size=16, encoder_rate=1e-2, head_rate=1e-2
+    epochs=3, warmup_epochs=0, patience=3, batch_size=12, encoder_rate=1e-2, head_rate=1e-2
 )
 
 
@@ -35,7 +35,7 @@ class Killed(BaseException):
 
 @pytest.fixture(scope="module")
 def cohort() -> Cohort:
-    return tiny_pairs()[0]
+    return tiny_pairs({Split.TRAIN: 24, Split.VALIDATION: 16})[0]
 
 
 def changed(**fields: object) -> TrainingConfig:

@@ -31,16 +31,16 @@ def test_without_strength_nothing_changes() -> None:
 
 
 def test_a_crop_is_a_part_of_the_window_stretched_to_its_length_in_all_leads_alike() -> None:
-    ramp = torch.arange(1500.0).expand(400, 12, 1500)
+    ramp = torch.arange(1500.0).expand(200, 3, 1500)
     changed = only(crop=0.75).apply(ramp, seeded())
     first, last = changed[:, :, 0], changed[:, :, -1]
     shares = (last - first + 1) / 1500
     assert torch.equal(shares, shares[:, :1].expand_as(shares))
-    assert 0.749 <= shares.min() < 0.77
-    assert 0.98 < shares.max() <= 1
+    assert 0.749 <= shares.min() < 0.78
+    assert 0.97 < shares.max() <= 1
     assert first.min() >= 0
     assert last.max() <= 1499
-    assert first[:, 0].unique().numel() > 100, "crops begin in few places"
+    assert first[:, 0].unique().numel() > 60, "crops begin in few places"
     straight = first[..., None] + (last - first)[..., None] * torch.linspace(0, 1, 1500)
     torch.testing.assert_close(changed, straight, atol=1e-3, rtol=0)
 
