@@ -6,28 +6,29 @@ from typing import TYPE_CHECKING
 
 from stence.angiography.backbone import Backbone
 from stence.errors import ConfigurationError
-from stence.weights.published import DINOV2
+from stence.weights.published import DINOV2, SEGMENT_MIL
 
 if TYPE_CHECKING:
     from stence.objects import ObjectStore
     from stence.settings import Settings
 
 RIDGES = "ridges"
-BACKBONES = (RIDGES, DINOV2)
+BACKBONES = (RIDGES, DINOV2, SEGMENT_MIL)
 
 
 def open_backbone(name: str, store: ObjectStore, settings: Settings, device: str) -> Backbone:
     """Open the backbone ``name``, one of BACKBONES, on ``device`` (``cpu`` or ``cuda``).
 
     ``ridges`` needs no weights and runs on the CPU. ``dinov2-vits14`` reads its imported weights from the
-    store. Raises ConfigurationError for another name, WeightsError if the weights are missing or altered.
+    store, ``segment-mil`` those of the imported teacher's backbone. Raises ConfigurationError for another
+    name, WeightsError if the weights are missing or altered.
     """
     if name == RIDGES:
         from stence.angiography.ridges import Ridges  # noqa: PLC0415 -- torch takes seconds to import
 
         return Ridges()
-    if name == DINOV2:
+    if name in (DINOV2, SEGMENT_MIL):
         from stence.angiography.dinov2 import open_dinov2  # noqa: PLC0415
 
-        return open_dinov2(store, settings, device)
+        return open_dinov2(store, settings, device, name)
     raise ConfigurationError(f"there is no backbone {name!r}; known: {', '.join(BACKBONES)}")

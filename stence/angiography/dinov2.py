@@ -14,6 +14,7 @@ from stence.angiography.backbone import check_frames
 from stence.errors import WeightsError
 from stence.weights import dinov2_names as published
 from stence.weights.published import DINOV2
+from stence.weights.segment_mil_names import backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +29,16 @@ BLOCKS = {"cpu": 1, "cuda": 8}
 products of other shapes round differently."""
 
 
-def open_dinov2(store: ObjectStore, settings: Settings, device: str) -> Dinov2:
-    """Load the imported DINOv2 on ``device``. Raises WeightsError if it is missing or altered."""
-    manifest = weights.read_manifest(store, settings, DINOV2)
-    return Dinov2(weights.read(store, settings, DINOV2), f"{DINOV2}-{manifest.sha256[:8]}", device)
+def open_dinov2(store: ObjectStore, settings: Settings, device: str, name: str = DINOV2) -> Dinov2:
+    """Load the imported DINOv2, or that of the imported teacher ``name``, on ``device``.
+
+    Raises WeightsError if it is missing or altered.
+    """
+    manifest = weights.read_manifest(store, settings, name)
+    tensors = weights.read(store, settings, name)
+    if name != DINOV2 and not (tensors := backbone_of(tensors)):
+        raise WeightsError(f"the file imported as {name} has no backbone: set backbone: {DINOV2}")
+    return Dinov2(tensors, f"{name}-{manifest.sha256[:8]}", device)
 
 
 class Dinov2:

@@ -138,7 +138,7 @@ class _Gathering:
         transact(self._engine, self._settings.outage_seconds, Connection.execute, forget, values)
 
     def _index(self) -> dict[str, Any]:
-        """Index without identifiers: studies by their position in the plan, as in the cohort's StudyTable."""
+        """Index without patients' identifiers: studies by their position in the plan, as in StudyTable."""
         numbers = {study.study_id: number for number, study in enumerate(self._plan.studies)}
         views = [self._plan.views[place] for place in self._kept]
         studies, first = [], 0
@@ -149,7 +149,8 @@ class _Gathering:
             studies.append(about | {"degrees": study.degrees, "split": split})
             first += count
         angles = [(view.primary_angle, view.secondary_angle) for view in views]
-        return {"studies": studies, "angles": angles, "shape": self._shape}
+        objects = [view.object_id for view in views]
+        return {"studies": studies, "angles": angles, "objects": objects, "shape": self._shape}
 
     def _save(self, name: str, content: dict[str, Any]) -> None:
         write_json(self._folder / name, content)

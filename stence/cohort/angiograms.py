@@ -36,7 +36,8 @@ class Angiograms:
     Study ``i`` has the number ``study[i]`` in the cohort's StudyTable. Its views are the rows ``first[i]`` to
     ``first[i] + count[i]`` of ``angles`` (v, 2), primary and secondary in degrees, and of
     ``features`` (v, versions, t, patch_dim). Version 0 is the original frame, the others are augmented.
-    ``degrees`` (s, 16) are the stenosis degrees of the studies in percent.
+    ``degrees`` (s, 16) are the stenosis degrees of the studies in percent. ``objects`` (v,) are the numbers
+    of the views' objects in the database, if known.
     """
 
     study: NDArray[np.int64]
@@ -46,6 +47,7 @@ class Angiograms:
     degrees: NDArray[np.float32]
     splits: tuple[Split, ...]
     features: NDArray[np.float16]
+    objects: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.study)
@@ -103,4 +105,5 @@ def read_angiograms(folder: Path) -> Angiograms:
         np.memmap(folder / FEATURES, dtype=np.float16, mode="r", shape=shape)
         if angles
         else np.empty(shape, dtype=np.float16),
+        np.array(index["objects"], dtype=np.int64) if "objects" in index else None,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Literal
+
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor
 
+from stence.ecg.reference_augmentation import ReferenceAugmentation
 from stence.ecg.resampling import SAMPLING_RATE
 
 
@@ -19,6 +22,7 @@ class Augmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["stence"] = "stence"
     roll_seconds: float = Field(1.0, ge=0, description="Largest rotation in time, in both directions.")
     amplitude: tuple[float, float] = Field((0.6, 1.3), description="Range of a common factor of all leads.")
     amplitude_probability: float = Field(0.8, ge=0, le=1)
@@ -71,3 +75,16 @@ def _uniform(windows: Tensor, generator: torch.Generator) -> Tensor:
 
 def _chosen(windows: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     return _uniform(windows, generator) < probability
+
+
+def _with_kind(given: Any) -> Any:
+    """Accept a name without strengths, and strengths without a name, which are those of StenCE."""
+    if isinstance(given, str):
+        return {"kind": given}
+    return {"kind": "stence"} | given if isinstance(given, dict) else given
+
+
+NamedAugmentation = Annotated[
+    Annotated[Augmentation | ReferenceAugmentation, Field(discriminator="kind")], BeforeValidator(_with_kind)
+]
+"""An augmentation in a configuration: ``stence``, ``reference``, or strengths with their ``kind``."""

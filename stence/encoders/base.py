@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
 
@@ -41,6 +41,24 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def load_published(self, weights: Weights) -> None:
         """Load the weights of the encoder's authors. Raises WeightsError, which names every misfit."""
+
+    @abstractmethod
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        """Return the blocks in the order of their use, and the modules after the last block."""
+
+    def last(self, blocks: int) -> list[nn.Module]:
+        """Return the last ``blocks`` blocks and the modules after them, which may learn alone.
+
+        Raises ValueError if the encoder has fewer blocks.
+
+        >>> from stence.encoders import build
+        >>> [type(part).__name__ for part in build("otis", width=16, depth=3, heads=2).last(2)]
+        ['Block', 'Block', 'LayerNorm']
+        """
+        own, rest = self.blocks_and_rest()
+        if not 0 < blocks <= len(own):
+            raise ValueError(f"this encoder has {len(own)} blocks, of which {blocks} cannot learn")
+        return [*own[-blocks:], *rest]
 
     def folded(self) -> Self:
         """Return a copy for inference: same embeddings up to rounding, no parts for training only."""

@@ -97,6 +97,10 @@ class EcgFounder(Encoder):
         embeddings: Tensor = self.stage_list(functional.silu(self.first_conv(windows))).mean(dim=-1)
         return embeddings
 
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        """Return the blocks in the order of their use, and the modules after the last block."""
+        return [module for module in self.stage_list.modules() if isinstance(module, Block)], []
+
     def load_published(self, weights: Weights) -> None:
         """Load the weights of the published file, which are there under ``state_dict``.
 

@@ -93,6 +93,10 @@ class EchoingEcg(Encoder):
         embeddings: Tensor = self.gpool(self.linear(signal.mT))
         return embeddings / (embeddings.norm(dim=1, keepdim=True) + EPSILON)
 
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        """Return the blocks in the order of their use, and the modules after the last block."""
+        return [module for module in self.modules() if isinstance(module, Block)], [self.linear, self.gpool]
+
     def load_published(self, weights: Weights) -> None:
         """Load the ECG branch of the published file.
 

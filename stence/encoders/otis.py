@@ -6,6 +6,7 @@ ratio 0) does not change the result and is left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
@@ -118,6 +119,10 @@ class Otis(Encoder):
         patches = self.patch_embed(windows) + torch.cat((leads, times), dim=-1).flatten(0, 1)
         cls = self.cls_token + functional.pad(self.pos_embed_x[:, :1], (self.size // 2, 0))
         return torch.cat((cls.expand(len(windows), -1, -1), patches), dim=1)
+
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        """Return the blocks in the order of their use, and the modules after the last block."""
+        return list(self.blocks), [self.norm]
 
     def load_published(self, weights: Weights) -> None:
         """Load a published file: a pre-training checkpoint (39 lead rows) or an encoder (13 lead rows).

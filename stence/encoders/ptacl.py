@@ -9,6 +9,7 @@ are refused. Dropout and stochastic depth of the fork are left out.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
@@ -146,6 +147,10 @@ class Ptacl(Encoder):
         patches = windows.reshape(len(windows), -1, self.architecture.patch_samples)
         embedded = functional.linear(patches, self.patches.weight.flatten(1), self.patches.bias)
         return torch.cat((self.cls_token.expand(len(windows), -1, -1), embedded), dim=1) + self.positions
+
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        """Return the blocks in the order of their use, and the modules after the last block."""
+        return list(self.blocks), [self.norm]
 
     def load_published(self, weights: Weights) -> None:
         """Load a published file in either layout. This model and its ``config`` get the file's layout.

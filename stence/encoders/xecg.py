@@ -6,6 +6,7 @@ needed. The mask token of their pre-training is left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -102,6 +103,10 @@ class XEcg(Encoder):
             tokens = block(tokens.flip(1)).flip(1) if backwards else block(tokens)
         counts = windows[..., :: self.architecture.patch_samples].any(dim=1)[..., None]
         return (tokens * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)
+
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        """Return the blocks in the order of their use, and the modules after the last block."""
+        return list(self.blocks), []
 
     def load_published(self, weights: Weights) -> None:
         """Load the weights of the published ``model.safetensors``.

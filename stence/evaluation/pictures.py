@@ -1,12 +1,13 @@
-"""Plots of a model card as PNG: ROC, precision-recall, calibration, decision curve, training history."""
+"""Plots of a model card as PNG: curves of its metrics, training histories, attention over frames."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stence.evaluation import curves
 from stence.evaluation.metrics import BinaryPredictions
@@ -60,6 +61,30 @@ def histories(stages: Mapping[str, Mapping[str, Any]]) -> bytes:
         for axes in (losses, judged):
             axes.axvline(history["best_epoch"], color=REFERENCE, linestyle=":")
             axes.spines[["top", "right"]].set_visible(False)
+    return png(figure)
+
+
+class Overlay(NamedTuple):
+    """A ``frame`` (n, n) in 0..1, and the ``heat`` (n, n) in 0..1 to be drawn over it."""
+
+    title: str
+    frame: NDArray[np.float32]
+    heat: NDArray[np.float32]
+
+
+def overlays(drawn: Sequence[Overlay]) -> bytes:
+    """Draw frames in a row, and below each the same frame with its heat."""
+    figure = _figure(len(drawn))
+    figure.set_size_inches(INCHES[1] / 2 * len(drawn), INCHES[1] + 0.3)
+    for number, (title, frame, heat) in enumerate(drawn, start=1):
+        for row in (0, 1):
+            axes = figure.add_subplot(2, len(drawn), row * len(drawn) + number)
+            axes.imshow(frame, cmap="gray", vmin=0, vmax=1)
+            if row:
+                axes.imshow(heat, cmap="inferno", alpha=0.9 * np.sqrt(heat), vmin=0, vmax=1)
+            else:
+                axes.set_title(title, fontsize=9)
+            axes.set_axis_off()
     return png(figure)
 
 

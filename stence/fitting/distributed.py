@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
+
+from stence.errors import StenceError
 
 
 def rank() -> int:
@@ -50,12 +52,20 @@ def joined(device: str) -> Iterator[None]:
 
 
 def shard(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return this process' shard of a batch. Shards are equal, so up to ``world() - 1`` rows are dropped."""
-    return rows[: len(rows) // world() * world()][rank() :: world()]
+    """Return this process' shard of a batch. Sizes of shards differ by at most one row; none is dropped.
+
+    Raises StenceError if there are fewer rows than processes.
+    """
+    if len(rows) < world():
+        raise StenceError(
+            f"A batch of {len(rows)} cannot be shared by {world()} processes: lower "
+            "STENCE_TRAINING_PROCESSES, or use larger batches."
+        )
+    return rows[rank() :: world()]
 
 
 def gathered(own: Tensor) -> Tensor:
-    """Gather ``own`` (n, ...) of all processes in the order of ranks: (world * n, ...).
+    """Gather ``own`` (n, ...) of all processes in the order of ranks: (sum of all n, ...).
 
     The gradient of a row flows back to its process, summed over all processes. Each process computes the loss
     of all rows, and DistributedDataParallel averages the gradients. The result equals the gradient of a
@@ -65,6 +75,17 @@ def gathered(own: Tensor) -> Tensor:
         return own
     rows: Tensor = _Gather.apply(own.contiguous())  # type: ignore[no-untyped-call]
     return rows
+
+
+def synchronise_batch_norms(module: nn.Module) -> None:
+    """Make every BatchNorm1d in ``module`` normalise with the rows of all processes, in training.
+
+    A process has few rows of a batch, whose own statistics would differ from those of a single process.
+    Weights, statistics and their names stay.
+    """
+    for part in module.modules():
+        if type(part) is nn.BatchNorm1d:
+            part.__class__ = _SharedBatchNorm
 
 
 def wait_for_all() -> None:
@@ -85,16 +106,77 @@ def from_first(value: float) -> float:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, own: Tensor) -> Tensor:
-        rows = [torch.empty_like(own) for _ in range(world())]
-        distributed.all_gather(rows, own)
-        return torch.cat(rows)
+        sizes = _sizes(own)
+        padded = own.new_zeros((max(sizes), *own.shape[1:]))  # shards differ, messages may not
+        padded[: len(own)] = own
+        rows = [torch.empty_like(padded) for _ in sizes]
+        distributed.all_gather(rows, padded)
+        context.sizes = sizes
+        return torch.cat([part[:size] for part, size in zip(rows, sizes, strict=True)])
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
         (gradient,) = gradients
         total = gradient.contiguous()
         distributed.all_reduce(total)
-        return total.chunk(world())[rank()]
+        return torch.split(total, context.sizes)[rank()]
+
+
+def _sizes(own: Tensor) -> list[int]:
+    """Return the number of rows of each process."""
+    counts = [torch.zeros(1, dtype=torch.int64, device=own.device) for _ in range(world())]
+    distributed.all_gather(counts, torch.tensor([len(own)], device=own.device))
+    return [int(count) for count in counts]
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over all processes. The gradient is summed too, as in ``gathered``."""
+
+    @staticmethod
+    def forward(context: Any, own: Tensor) -> Tensor:
+        total = own.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+class _SharedBatchNorm(nn.BatchNorm1d):
+    """BatchNorm1d with mean and variance of the rows of all processes, in training.
+
+    ``torch.nn.SyncBatchNorm`` does the same on GPUs only.
+    """
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if not self.training or world() == 1:
+            return super().forward(rows)
+        axes, values = [0, *range(2, rows.ndim)], rows.float()
+        shape = [1, -1, *[1] * (rows.ndim - 2)]
+        count = values.new_tensor([values.numel() / values.shape[1]])
+        distributed.all_reduce(count)
+        mean: Tensor = _Sum.apply(values.sum(axes)) / count  # type: ignore[no-untyped-call]
+        centred = values - mean.view(shape)
+        variance: Tensor = _Sum.apply(centred.square().sum(axes)) / count  # type: ignore[no-untyped-call]
+        self._track(mean.detach(), (variance * count / (count - 1)).detach())
+        result = centred * (variance + self.eps).rsqrt().view(shape)
+        if self.affine:
+            result = result * self.weight.view(shape) + self.bias.view(shape)
+        return result.to(rows.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards those of the batch."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked += 1
+        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
 
 
 def _is_joined() -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from stence.cohort import Part
-from stence.ecg.augmentation import Augmentation
+from stence.ecg.augmentation import Augmentation, NamedAugmentation
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
@@ -43,6 +43,10 @@ class TrainingConfig(BaseModel):
     recipe: Kind = Field("stence", description="Input recipe: StenCE's, or that of the published weights.")
     weights: str | None = Field(None, description="Imported initial weights; none: random weights.")
     frozen: bool = Field(False, description="Linear probe: the encoder is frozen, only the head learns.")
+    frozen_epochs: int = Field(0, ge=0, description="First epochs in which only the head learns.")
+    last_blocks: int | None = Field(
+        None, ge=1, description="Blocks at the encoder's end that learn; none: the whole encoder."
+    )
     label_fraction: float = Field(1.0, gt=0, le=1, description="Share of training patients to use.")
     seed: int = Field(0, ge=0)
     epochs: int = Field(ge=1)
@@ -58,7 +62,9 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    augmentation: Augmentation = Augmentation()
+    augmentation: NamedAugmentation = Field(
+        Augmentation(), description="stence: that of pretraining; reference: that of StenCE's fine-tuning."
+    )
     referral_weights: bool = Field(
         False, description="Weight patients by the inverse propensity of referral."
     )
@@ -68,9 +74,19 @@ class TrainingConfig(BaseModel):
         """Check the encoder's arguments, without memory for its weights."""
         try:
             with torch.device("meta"):
-                self.new_encoder()
+                encoder = self.new_encoder()
         except TypeError as error:
             raise ValueError(str(error)) from None
+        if self.last_blocks is not None:
+            encoder.last(self.last_blocks)
+        return self
+
+    @model_validator(mode="after")
+    def _something_learns_in_time(self) -> Self:
+        if self.frozen and (self.frozen_epochs or self.last_blocks):
+            raise ValueError("frozen freezes the encoder always: leave out frozen_epochs and last_blocks")
+        if self.frozen_epochs >= self.epochs:
+            raise ValueError("frozen_epochs must be fewer than epochs; frozen freezes the encoder always")
         return self
 
     @property
@@ -136,8 +152,8 @@ def first_model(config: TrainingConfig, encoder: Encoder, outputs: int) -> RiskM
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = RiskModel(deepcopy(encoder), outputs)
-    if config.frozen:
-        model.freeze_encoder()
+    if config.frozen or config.last_blocks:
+        model.freeze_encoder(config.last_blocks or 0)
     return model
 
 
@@ -202,7 +218,9 @@ class _Finetuning:
         head = {"params": self.model.head_parameters(), "rate": self._config.head_rate}
         if self._config.frozen:
             return [head]
-        return [{"params": list(self.model.encoder.parameters()), "rate": self._encoder_rate}, head]
+        weights = [weight for weight in self.model.encoder.parameters() if weight.requires_grad]
+        start = self._config.frozen_epochs
+        return [{"params": weights, "rate": self._encoder_rate, "frozen_epochs": start}, head]
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         return shuffled_batches(self._asked, self._config.batch_size, rng)

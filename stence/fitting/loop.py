@@ -7,6 +7,7 @@ torchrun share each batch and average gradients.
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,7 +38,10 @@ class Stage(Protocol[Batch]):
     """All trained networks, already on the device. A checkpoint stores their weights."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the trainable parameters: ``{"params": [...], "rate": highest learning rate}`` each."""
+        """Return the trainable parameters: ``{"params": [...], "rate": highest learning rate}`` each.
+
+        A group with ``"frozen_epochs": k`` is frozen for the first k epochs.
+        """
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         """Return the rows of each batch of an epoch."""
@@ -93,14 +97,18 @@ class _Loop:
         groups = stage.parameter_groups()
         self._optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
         self._learning = [weight for group in groups for weight in group["params"]]
+        self._late = [
+            (group["frozen_epochs"], group["params"]) for group in groups if "frozen_epochs" in group
+        ]
         self._best = _copy(stage.module)
         self._history = TrainingHistory()
         self._loss: nn.Module = _Loss(stage)
+        self._wrapped_for: tuple[bool, ...] | None = None
+        if distributed.world() > 1:
+            distributed.synchronise_batch_norms(stage.module)
 
     def run(self, progress: Progress) -> TrainingHistory:
         history, schedule = self._resumed(progress), self._schedule
-        if distributed.world() > 1:
-            self._loss = DistributedDataParallel(self._loss)
         while not schedule.is_over(history.epochs, history.best_epoch):
             self._learn()
             note = f"epoch {history.epochs}: loss {history.training_losses[-1]:.4f}"
@@ -122,6 +130,7 @@ class _Loop:
         losses: list[Tensor] = []
         with self._own_random_numbers():
             torch.manual_seed(int(rng.integers(2**63)))
+            self._freeze()
             self._stage.module.train()
             drawn = self._drawn(batches, rng)
             for first in range(0, len(batches), self._schedule.accumulation):
@@ -131,6 +140,20 @@ class _Loop:
                 self._step(together)
         self._history.training_losses.append(self._mean(losses))
         self._history.epochs += 1
+
+    def _freeze(self) -> None:
+        """Freeze the groups that learn later. Processes share the gradients of the others."""
+        learn = tuple(self._history.epochs >= frozen_epochs for frozen_epochs, _ in self._late)
+        if learn == self._wrapped_for:
+            return
+        self._wrapped_for = learn
+        for learns, (_, weights) in zip(learn, self._late, strict=True):
+            for weight in weights:
+                weight.requires_grad_(learns)
+        if distributed.world() > 1:
+            self._loss = _Loss(self._stage)
+            gc.collect()  # the former wrapper is part of a reference cycle, and would share gradients too
+            self._loss = DistributedDataParallel(self._loss)
 
     def _drawn(self, batches: list[NDArray[np.int64]], rng: np.random.Generator) -> Iterator[Any]:
         """Yield this process' shard of each batch. The next batch is drawn ahead."""

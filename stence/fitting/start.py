@@ -1,4 +1,4 @@
-"""Initial weights of an ECG encoder: imported published weights, or random weights."""
+"""Initial weights of an ECG encoder or a teacher: imported published weights, or random weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stence import weights
 from stence.fitting.finetuning import TrainingConfig
+from stence.fitting.teacher import TeacherConfig
 from stence.objects import ObjectStore
 from stence.settings import Settings
 
@@ -21,8 +22,8 @@ class Start:
     weights: Mapping[str, Tensor] | None
 
 
-def find_start(store: ObjectStore, settings: Settings, config: TrainingConfig) -> Start:
-    """Read the weights of a configuration from the store.
+def find_start(store: ObjectStore, settings: Settings, config: TrainingConfig | TeacherConfig) -> Start:
+    """Read the weights that a stage's configuration names from the store.
 
     Raises WeightsError if they are missing; the message names the import command. Random weights are no
     replacement, because learning rates for trained weights are too low for them.

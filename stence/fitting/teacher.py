@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stence.cohort import Split
 from stence.cohort.angiograms import Angiograms
+from stence.encoders.base import Weights
 from stence.errors import StenceError
 from stence.evaluation.evaluate import auroc
 from stence.fitting.distributed import gathered
@@ -38,6 +39,9 @@ class TeacherConfig(BaseModel):
     heads: int = Field(4, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     threshold: float = Field(THRESHOLD, gt=0, le=100, description="Smallest degree of a stenosis, percent.")
+    weights: Literal["segment-mil"] | None = Field(
+        None, description="Imported initial weights, with backbone: segment-mil; none: random weights."
+    )
     seed: int = Field(0, ge=0)
     epochs: int = Field(100, ge=1)
     warmup_epochs: float = Field(0, ge=0, description="Epochs of linear warm-up of the learning rate.")
@@ -61,11 +65,17 @@ class TeacherConfig(BaseModel):
             patience=self.patience,
         )
 
-    def build(self, patch_dim: int) -> SegmentMIL:
-        """Build a SegmentMIL for patches of ``patch_dim``, with random weights from the seed."""
+    def build(self, patch_dim: int, published: Weights | None = None) -> SegmentMIL:
+        """Build a SegmentMIL for patches of ``patch_dim``, published or with random weights.
+
+        Raises WeightsError for published weights of other dimensions.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return SegmentMIL(patch_dim, self.embed_dim, self.layers, self.heads, self.dropout)
+            model = SegmentMIL(patch_dim, self.embed_dim, self.layers, self.heads, self.dropout)
+        if published is not None:
+            model.load_published(published)
+        return model
 
 
 def train_teacher(
@@ -75,13 +85,15 @@ def train_teacher(
     saved: Path,
     progress: Progress,
     usable: NDArray[np.bool_] | None = None,
+    start: Weights | None = None,
 ) -> tuple[SegmentMIL, TrainingHistory]:
     """Train the teacher on the training studies. Resume from the checkpoint ``saved`` if it exists.
 
-    ``usable`` (studies,) marks the reports that may be used (None: all). The best epoch has the highest mean
+    ``usable`` (studies,) marks the reports that may be used (None: all). ``start`` are published weights to
+    start from, else they are random. The best epoch has the highest mean
     validation AUROC of the 11 targets. Raises StenceError if a split has no study with targets.
     """
-    stage = _Teaching(angiograms, config, device, usable)
+    stage = _Teaching(angiograms, config, device, usable, start)
     history = run(stage, config.schedule, device, saved, progress)
     return stage.model, history
 
@@ -114,12 +126,13 @@ class _Teaching:
         config: TeacherConfig,
         device: str,
         usable: NDArray[np.bool_] | None,
+        start: Weights | None,
     ) -> None:
         self._angiograms, self._config, self._device = angiograms, config, device
         self._targets = targets_of(angiograms, config.threshold, usable)
         self._learned_from = self._with_targets(Split.TRAIN)
         self._judged_by = self._with_targets(Split.VALIDATION)
-        self.model = config.build(angiograms.patch_dim).to(device)
+        self.model = config.build(angiograms.patch_dim, start).to(device)
         self.module: nn.Module = self.model
 
     def parameter_groups(self) -> list[dict[str, Any]]:

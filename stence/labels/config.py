@@ -18,12 +18,11 @@ RESERVED = ("record", "patient_id")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=80)]
 
 
-class TableSource(BaseModel):
-    """Labels in a table: CSV or Parquet, one row per ECG, see ``stence.labels.table``."""
+class _Columns(BaseModel):
+    """Columns of a table that are labels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str = Field(min_length=1, description="The table's key in the store.")
     labels: tuple[Name, ...] = Field(min_length=1, description="The table's label columns.")
 
     @model_validator(mode="after")
@@ -33,6 +32,19 @@ class TableSource(BaseModel):
         if len(set(self.labels)) < len(self.labels):
             raise ValueError("a label is named twice")
         return self
+
+
+class TableSource(_Columns):
+    """Labels in a table: CSV or Parquet, one row per ECG, see ``stence.labels.table``."""
+
+    key: str = Field(min_length=1, description="The table's key in the store.")
+
+
+class EchoNextSource(_Columns):
+    """Labels and ECGs in the files of EchoNext, see ``stence.labels.echonext``."""
+
+    prefix: str = Field(min_length=1, description="Prefix of its files in the store, up to their names.")
+    metadata: str = Field("echonext_metadata_100k.csv", min_length=1, description="Name of its table.")
 
 
 class HeaderSource(BaseModel):
@@ -60,6 +72,7 @@ class LabelsConfig(BaseModel):
     name: Name = Field(description="Name of the results' folder in the store.")
     table: TableSource | None = None
     headers: HeaderSource | None = None
+    echonext: EchoNextSource | None = None
     cpu_threads: int | None = Field(None, ge=1, description="CPU threads of torch; none: its default.")
     finetuning: TrainingConfig
     threshold: Rule = Field(Sensitivity(0.8), description="Rule that sets each label's threshold.")
@@ -67,14 +80,14 @@ class LabelsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
-        if (self.table is None) == (self.headers is None):
-            raise ValueError("labels come from a table or from headers: name one of the two")
+        if sum(source is not None for source in (self.table, self.headers, self.echonext)) != 1:
+            raise ValueError("labels come from a table, from headers or from echonext: name one of the three")
         return self
 
     @property
-    def source(self) -> TableSource | HeaderSource:
+    def source(self) -> TableSource | HeaderSource | EchoNextSource:
         """The source of the labels."""
-        return self.table or cast(HeaderSource, self.headers)
+        return self.table or self.headers or cast(EchoNextSource, self.echonext)
 
     @property
     def labels(self) -> tuple[str, ...]:

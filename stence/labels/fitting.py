@@ -22,6 +22,7 @@ from stence.fitting.start import Start, find_start
 from stence.fitting.tasks import LabelTask
 from stence.fitting.threads import torch_threads
 from stence.labels.config import LabelsConfig
+from stence.labels.echonext import read_echonext
 from stence.labels.gathering import LabelledEcgs, gather
 from stence.labels.measuring import Measured, measure, patients_by_answer
 from stence.labels.report import LabelsReport, markdown
@@ -52,12 +53,13 @@ def fit_labels(
     """
     started, device = time.monotonic(), device_of(settings)
     start = find_start(store, settings, config.finetuning)
-    table = read_labels(store, settings, config, progress)
+    source = config.echonext
+    table = read_echonext(store, source) if source else read_labels(store, settings, config, progress)
     recipe = config.finetuning.input
     windows = recipe.windows(settings.windows_per_ecg)
     made_by = (windows, recipe.version, __version__, LAYOUT)
     with training_folder(settings, table.fingerprint, config, start.origin, *made_by) as folder:
-        ecgs = gather(table, store, settings, folder / "ecgs", progress, recipe)
+        ecgs = gather(table, store, settings, folder / "ecgs", progress, recipe, source)
         _check_size(ecgs, config.labels)
         with torch_threads(config.cpu_threads):
             model, history = _fit(ecgs.parts, config, start, device, folder, progress)

@@ -10,13 +10,12 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stence.cohort import Part, Split, split_of
 from stence.cohort.entries import Entry, as_json, parts_of
@@ -27,10 +26,13 @@ from stence.domain.targets import SEGMENTS
 from stence.ecg import Reason, UnusableEcgError
 from stence.encoders.recipes import VERSIONS, Recipe
 from stence.files import write_json
+from stence.labels.config import EchoNextSource
+from stence.labels.echonext import open_echonext
+from stence.labels.opened import Opened
 from stence.labels.table import Labelled, LabelTable
 from stence.objects import ObjectStore
 from stence.progress import Progress
-from stence.scoring.reading import Identity, UsableEcg, fetch, take_in
+from stence.scoring.reading import Identity, fetch, take_in
 from stence.settings import Settings
 
 INDEX = "labels.json"
@@ -58,14 +60,6 @@ class LabelledEcgs:
         return hashlib.sha256("\n".join(sorted(ecgs)).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    ecg: UsableEcg
-    split: Split
-    samples: int
-    signal: NDArray[np.float32]
-
-
 def gather(
     table: LabelTable,
     store: ObjectStore,
@@ -73,20 +67,29 @@ def gather(
     folder: Path,
     progress: Progress,
     recipe: Recipe,
+    echonext: EchoNextSource | None = None,
 ) -> LabelledEcgs:
     """Open the table's ECGs and store the usable ECGs in ``folder``, unless the folder is complete.
 
     The signals are prepared by ``recipe``; ECGs too short for it are left out. A duplicate ECG is used once.
-    Raises StoreUnavailableError.
+    ``echonext`` names the files of the ECGs if they are EchoNext's. Raises StoreUnavailableError, and
+    ConfigurationError for other files than EchoNext's.
     """
     if not (folder / INDEX).exists():
-        _write(table, store, settings, folder, progress, recipe)
+        if echonext is None:
+            opened = in_order(
+                lambda row: _open(row, store, settings, recipe), table.rows, settings.fetch_threads
+            )
+        else:
+            windows = recipe.windows(settings.windows_per_ecg)
+            opened = open_echonext(table.rows, store, echonext, recipe, windows)
+        _write(table, opened, settings, folder, progress, recipe)
     return _read(folder, len(table.names))
 
 
 def _write(
     table: LabelTable,
-    store: ObjectStore,
+    opened: Iterator[Opened | str],
     settings: Settings,
     folder: Path,
     progress: Progress,
@@ -98,7 +101,6 @@ def _write(
     patients: dict[str, int] = {}
     rows: Counter[Split] = Counter()
     left_out, without_patient = Counter(table.left_out), 0
-    opened = in_order(lambda row: _open(row, store, settings, recipe), table.rows, settings.fetch_threads)
     for done, (row, outcome) in enumerate(zip(table.rows, opened, strict=True), start=1):
         if isinstance(outcome, str):
             left_out[outcome] += 1
@@ -122,14 +124,14 @@ def _write(
     write_json(folder / INDEX, index)
 
 
-def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> _Opened | str:
+def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> Opened | str:
     """Return the ECG, or the reason why it cannot be used."""
     try:
         key, files = _fetch(row.record, store, settings.max_object_bytes)
         identity = Identity(row.patient_id, otherwise=row.record)
         ecg = take_in(key, files, identity, ZoneInfo(settings.timezone))
         split, windows = split_of(ecg.patient_id), recipe.windows(settings.windows_per_ecg)
-        return _Opened(ecg, split, *kept_signal(ecg.recording, split, recipe, windows))
+        return Opened(ecg, split, *kept_signal(ecg.recording, split, recipe, windows))
     except UnusableEcgError as error:
         return f"ecg_{error.finding.reason}"
 
@@ -146,7 +148,7 @@ def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, Mapp
     return record + last, fetch(store, record + last, limit_bytes).usable()
 
 
-def _entry(row: Labelled, opened: _Opened, number: int, patient: int, place: int) -> Entry:
+def _entry(row: Labelled, opened: Opened, number: int, patient: int, place: int) -> Entry:
     """Build the entry of one ECG, which counts as study ``number``."""
     recording = opened.ecg.recording
     return Entry(

@@ -73,9 +73,11 @@ def read_labels(
 
     Raises ConfigurationError if the table is missing or cannot be read; StoreUnavailableError.
     """
-    if isinstance(config.source, TableSource):
-        return _from_table(store, config.source)
-    return _from_headers(store, settings, config.source, progress)
+    if config.headers is not None:
+        return _from_headers(store, settings, config.headers, progress)
+    if config.table is None:
+        raise ConfigurationError("neither a table nor headers are named")
+    return _from_table(store, config.table)
 
 
 def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
@@ -97,7 +99,7 @@ def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
         raise ConfigurationError(f"{source.key} is no table of labels: {error}") from None
     left_out[CONTRADICTED] = len(spoilt)
     rows = (row for record, row in found.items() if record not in spoilt)
-    return _table(source.labels, rows, left_out)
+    return known_rows(source.labels, rows, left_out)
 
 
 def _row(cells: Cells | RowError, labels: tuple[str, ...]) -> Labelled | str:
@@ -132,7 +134,7 @@ def _from_headers(
         else:
             left_out[CLOSED if header is None else NO_DIAGNOSES] += 1
         progress("headers", done, len(keys))
-    return _table(tuple(source.labels), iter(rows), left_out)
+    return known_rows(tuple(source.labels), iter(rows), left_out)
 
 
 def _header(store: ObjectStore, key: str) -> bytes | None:
@@ -142,7 +144,8 @@ def _header(store: ObjectStore, key: str) -> bytes | None:
         return None
 
 
-def _table(names: tuple[str, ...], rows: Iterator[Labelled], left_out: Counter[str]) -> LabelTable:
+def known_rows(names: tuple[str, ...], rows: Iterator[Labelled], left_out: Counter[str]) -> LabelTable:
+    """Build the table of the rows with a known label, and count the others."""
     known = []
     for row in rows:
         if all(map(math.isnan, row.answers)):

@@ -32,26 +32,32 @@ class RiskModel(nn.Module):
         self.normalise = nn.BatchNorm1d(encoder.size, affine=False)
         self.answer = nn.Linear(encoder.size, outputs)
         self.clinical = ClinicalHead(outputs) if clinical else None
-        self._encoder_learns = True
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return one row of logits per window, without age and sex."""
         logits: Tensor = self.answer(self.normalise(self.encoder(windows)))
         return logits
 
-    def freeze_encoder(self) -> None:
-        """Freeze the encoder: only the head learns, and the encoder stays in evaluation mode.
+    def freeze_encoder(self, last_blocks: int = 0) -> None:
+        """Freeze the encoder, except for its ``last_blocks`` blocks and what follows them.
 
-        So its weights and batch-norm statistics never change, and its dropout is off.
+        What is frozen stays in evaluation mode: its weights and batch-norm statistics never change, and its
+        dropout is off. Raises ValueError if the encoder has fewer blocks.
         """
+        learning = self.encoder.last(last_blocks) if last_blocks else []
+        weights = [weight for part in learning for weight in part.parameters() if weight.requires_grad]
         self.encoder.requires_grad_(False)
-        self._encoder_learns = False
+        for weight in weights:
+            weight.requires_grad_(True)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the training mode. A frozen encoder stays in evaluation mode."""
+        """Set the training mode. Parts of the encoder without a trainable weight stay in evaluation mode."""
         super().train(mode)
-        self.encoder.train(mode and self._encoder_learns)
+        for part in self.encoder.modules():
+            weights = list(part.parameters())
+            if weights and not any(weight.requires_grad for weight in weights):
+                part.eval()
         return self
 
     def head_parameters(self) -> list[nn.Parameter]:

@@ -8,7 +8,7 @@ one by one: see CrossAttention.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,7 @@ from torch.nn import functional
 from stence.encoders.base import Weights, check_fit
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, ARTERIES, ARTERY_OF_SEGMENT, MAJOR
 from stence.models.angle_embedding import angle_table, cells
-
-PATIENTS_HEAD = ("classifiers.0.0.", "classifier.0.")
-"""Names of the patient's head. Published files hold both; this model uses the first."""
+from stence.weights.segment_mil_names import with_both_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +87,26 @@ class SegmentMIL(nn.Module):
         ``angulations`` (b, views, 2) are the primary and secondary angles in degrees. Values in the padding
         have no effect, but must be finite.
         """
-        batch, most_views = tokens.shape[:2]
-        flat = tokens.reshape(batch, -1, tokens.shape[-1]).to(_working_type(self.query))
+        queries = self.query if further is None else torch.cat((self.query, further))
+        memory = self._memory(tokens, views, angulations)
+        found: Tensor = self.attention(queries.expand(len(tokens), -1, -1), memory)
+        return found
+
+    def attend(self, tokens: Tensor, views: Tensor, angulations: Tensor) -> Tensor:
+        """Return the attention of the 11 queries to the patches in the last layer (b, 11, views, frames * n).
+
+        It is the mean over the heads; the weights of a query sum to 1. The arguments are those of ``decode``.
+        """
+        memory = self._memory(tokens, views, angulations)
+        weights = self.attention.last_weights(self.query.expand(len(tokens), -1, -1), memory)
+        return weights.view(*weights.shape[:2], tokens.shape[1], -1)
+
+    def _memory(self, tokens: Tensor, views: Tensor, angulations: Tensor) -> Memory:
+        flat = tokens.reshape(len(tokens), -1, tokens.shape[-1]).to(_working_type(self.query))
         primary, secondary = cells(angulations).unbind(dim=-1)
         offsets = self.projector.bias + self.pos_embeddings[primary, secondary]
-        hidden = torch.arange(most_views, device=views.device) >= views[:, None]
-        queries = self.query if further is None else torch.cat((self.query, further))
-        memory = Memory(flat, self.projector.weight, offsets, hidden)
-        found: Tensor = self.attention(queries.expand(batch, -1, -1), memory)
-        return found
+        hidden = torch.arange(tokens.shape[1], device=views.device) >= views[:, None]
+        return Memory(flat, self.projector.weight, offsets, hidden)
 
     def classify(self, found: Tensor) -> Tensor:
         """Return the logits (b, 11) of query outputs ``found`` (b, 11 or more, embed_dim).
@@ -115,8 +124,8 @@ class SegmentMIL(nn.Module):
         Raises WeightsError, which names every weight that is missing, unexpected or has the wrong shape. The
         model is then unchanged.
         """
-        own, given = self.state_dict(), _with_both_names(weights)
-        check_fit(given, _with_both_names(own), "SegmentMIL")
+        own, given = self.state_dict(), with_both_names(weights)
+        check_fit(given, with_both_names(own), "SegmentMIL")
         self.load_state_dict({name: given[name] for name in own})
 
 
@@ -132,6 +141,13 @@ class Decoder(nn.Module):
             queries = layer(queries, memory)
         return queries
 
+    def last_weights(self, queries: Tensor, memory: Memory) -> Tensor:
+        """Return the last layer's cross-attention (b, q, views * n), the mean over its heads."""
+        for layer in self.layers[:-1]:
+            queries = layer(queries, memory)
+        last = cast(DecoderLayer, self.layers[-1])
+        return last.multihead_attn.weights(last.norm2(last.talked(queries)), memory).mean(dim=1)
+
 
 class DecoderLayer(nn.Module):
     """Self-attention of the queries, cross-attention to the memory, and two linear layers with ReLU."""
@@ -146,12 +162,17 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, queries: Tensor, memory: Memory) -> Tensor:
-        asked = self.norm1(queries)
-        queries = queries + self.dropout(self.self_attn(asked, asked, asked, need_weights=False)[0])
+        queries = self.talked(queries)
         queries = queries + self.dropout(self.multihead_attn(self.norm2(queries), memory))
         mapped = self.linear2(self.dropout(functional.relu(self.linear1(self.norm3(queries)))))
         result: Tensor = queries + self.dropout(mapped)
         return result
+
+    def talked(self, queries: Tensor) -> Tensor:
+        """Return the queries after their self-attention."""
+        asked = self.norm1(queries)
+        heard: Tensor = self.self_attn(asked, asked, asked, need_weights=False)[0]
+        return queries + self.dropout(heard)
 
 
 class CrossAttention(nn.Module):
@@ -176,17 +197,26 @@ class CrossAttention(nn.Module):
 
     def forward(self, queries: Tensor, memory: Memory) -> Tensor:
         batch, count, width = queries.shape
-        to_query, to_key, to_value = self.in_proj_weight.chunk(3)
-        query_bias, _, value_bias = self.in_proj_bias.chunk(3)
-        asked = functional.linear(queries, to_query, query_bias) * (width // self.heads) ** -0.5
-        asked = torch.einsum("bqhe,hed->bhqd", self._by_head(asked), self._rows_by_head(to_key)).flatten(1, 2)
-        weights = self.dropout(self._weights(asked, memory))
+        to_value, value_bias = self.in_proj_weight.chunk(3)[2], self.in_proj_bias.chunk(3)[2]
+        weights = self.dropout(self._weights(self._asked(queries), memory))
         found = self._mean(weights, memory).view(batch, self.heads, count, width)
         total = weights.sum(dim=-1).view(batch, self.heads, count, 1)
         values = torch.einsum("bhqd,hed->bhqe", found, self._rows_by_head(to_value))
         values = values + total * value_bias.view(self.heads, 1, -1)
         mixed: Tensor = self.out_proj(values.transpose(1, 2).flatten(2))
         return mixed
+
+    def weights(self, queries: Tensor, memory: Memory) -> Tensor:
+        """Return the attention (b, heads, q, views * n) without dropout."""
+        batch, count, _ = queries.shape
+        return self._weights(self._asked(queries), memory).view(batch, self.heads, count, -1)
+
+    def _asked(self, queries: Tensor) -> Tensor:
+        """Project queries (b, q, d) into the space of the memory: (b, heads * q, d)."""
+        to_query, to_key, _ = self.in_proj_weight.chunk(3)
+        asked = functional.linear(queries, to_query, self.in_proj_bias.chunk(3)[0])
+        asked = asked * (queries.shape[2] // self.heads) ** -0.5
+        return torch.einsum("bqhe,hed->bhqd", self._by_head(asked), self._rows_by_head(to_key)).flatten(1, 2)
 
     def _weights(self, asked: Tensor, memory: Memory) -> Tensor:
         """Return attention weights (b, heads * q, views * n) of the queries ``asked`` (b, heads * q, d)."""
@@ -211,13 +241,3 @@ def _working_type(weight: Tensor) -> Any:
     """Return the dtype of products with ``weight``, which depends on autocast."""
     kind = weight.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-
-
-def _with_both_names(weights: Weights) -> dict[str, Tensor]:
-    """Copy the weights, and add the patient's head under its other name if only one is there."""
-    both = dict(weights)
-    for name, tensor in weights.items():
-        for prefix, other in (PATIENTS_HEAD, PATIENTS_HEAD[::-1]):
-            if name.startswith(prefix):
-                both.setdefault(other + name.removeprefix(prefix), tensor)
-    return both

@@ -22,7 +22,7 @@ from stence.weights import ECG_ENCODER, IMPORTABLES
 
 PRESETS = Path(__file__).parent / "presets"
 OF_THE_GRID = {
-    "teacher": {"seed"},
+    "teacher": {"seed", "weights"},
     "pretraining": {"seed", "objective", "permute_pairs"},
     "finetuning": {"seed", "encoder", "encoder_config", "recipe", "weights", "label_fraction"},
 }

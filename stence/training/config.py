@@ -57,7 +57,9 @@ class SupervisedConfig(BaseModel):
 class RetrainConfig(SupervisedConfig):
     """Hyperparameters of a retraining with angiograms; stored in the manifest."""
 
-    backbone: Literal["dinov2-vits14", "ridges"] = Field(description="Network that computes patch features.")
+    backbone: Literal["dinov2-vits14", "segment-mil", "ridges"] = Field(
+        description="Network that computes patch features; segment-mil: the imported teacher's own."
+    )
     augmented_copies: int = Field(4, ge=1, description="Augmented copies of a frame's features.")
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()

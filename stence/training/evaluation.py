@@ -32,6 +32,7 @@ from stence.settings import Settings
 from stence.training import stages
 from stence.training.gate import GateConfig, Verdict, judge, without_luck
 from stence.training.model_card import model_card
+from stence.training.model_card.card import ATTENTION, COURSES
 from stence.training.publishing import Fitted, artefact_of, finish
 from stence.training.publishing import predict as predict_fitted
 from stence.training.retrieval import retrieval
@@ -175,10 +176,20 @@ def with_stages(
     return Artefact(manifest.model_copy(update={"training_run": run}), artefact.weights)
 
 
-def with_card(artefact: Artefact, challenger: Predictions, store: ObjectStore, prefix: str) -> Artefact:
-    """Store the model card below ``prefix``; the manifest lists its files."""
+def with_card(
+    artefact: Artefact,
+    challenger: Predictions,
+    store: ObjectStore,
+    prefix: str,
+    attention: bytes | None = None,
+) -> Artefact:
+    """Store the model card below ``prefix``; the manifest lists its files.
+
+    ``attention`` is the picture of the teacher's attention.
+    """
     manifest = artefact.manifest
     predicted = predictions_of_target(challenger, DECISIVE, manifest.thresholds).predicted
-    drawn = pictures(predicted) | {"courses.png": histories(manifest.training_run["stages"])}
+    drawn = pictures(predicted) | {COURSES: histories(manifest.training_run["stages"])}
+    drawn |= {ATTENTION: attention} if attention else {}
     card = registry.publish_card(store, prefix, manifest.model_version, model_card(manifest, drawn))
     return Artefact(manifest.model_copy(update={"card": card}), artefact.weights)

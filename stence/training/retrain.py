@@ -26,6 +26,7 @@ from stence.cohort.entries import LAYOUT
 from stence.cohort.unreferred import gather_unreferred
 from stence.database.outage import transact
 from stence.device import device_of
+from stence.errors import ConfigurationError
 from stence.fitting.folder import training_folder
 from stence.fitting.loop import TrainingHistory
 from stence.fitting.start import Start, find_start, origin_of
@@ -36,6 +37,7 @@ from stence.progress import Progress, silent
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import evaluation, stages
+from stence.training.attention import attention_picture
 from stence.training.config import RetrainConfig
 from stence.training.gate import Result, Verdict
 from stence.training.journal import Journal, entered
@@ -44,6 +46,8 @@ from stence.training.publishing import register
 from stence.training.stages import TrainingWorkspace
 from stence.training.supervised import check_size, referral_of
 from stence.weights import IMPORTABLES
+from stence.weights.published import SEGMENT_MIL
+from stence.weights.segment_mil_names import BACKBONE, backbone_of
 
 BY = "stence retrain"
 OUTCOMES = {Result.PASSED: "shadow", Result.CANNOT_TELL: "candidate", Result.FAILED: "rejected"}
@@ -54,6 +58,7 @@ class Inputs(NamedTuple):
     """Inputs of a training besides its cohort; ``origins`` names the initial weights of each network."""
 
     start: Start
+    teacher: Start
     features: FeatureSet
     origins: Mapping[str, str]
 
@@ -107,27 +112,34 @@ class Retraining:
         start = find_start(store, settings, config.finetuning)
         self._find_champion()  # an unusable champion fails here, not after days of training
         backbone = open_backbone(config.backbone, store, settings, self._device)
+        teacher = first_teacher(store, settings, config, backbone.patch_dim)
         origin = backbone.version
         if config.backbone in IMPORTABLES:
             origin = origin_of(store, settings, config.backbone)
         features = FeatureSet(backbone.version, 1 + config.augmented_copies)
         prepare_views(engine, store, settings, backbone, features.versions, self._progress)
-        return Inputs(start, features, {"ECG encoder": start.origin, "angiogram backbone": origin})
+        origins = {
+            "ECG encoder": start.origin,
+            "angiogram backbone": origin,
+            "teacher": teacher.origin,
+        }
+        return Inputs(start, teacher, features, origins)
 
     def gather(self, inputs: Inputs) -> TrainingWorkspace:
         """Copy the cohort's ECGs and features into this training's own folder."""
         self._journal.note(stage="gather")
         engine, store, progress = self._engine, self._store, self._progress
-        config, settings, start = self._config, self._settings, inputs.start
+        config, settings, start, teacher = self._config, self._settings, inputs.start, inputs.teacher
         plan = plan_cohort(engine, store, settings, config.days_before_study, progress, inputs.features)
         plan = hold_out(plan, config.split, engine, settings)
         made_by = (self._windows, self._recipe.version, __version__, LAYOUT)
         self._until_the_end.close()  # the folder of an earlier attempt
         folder = self._until_the_end.enter_context(
-            training_folder(settings, plan.fingerprint, config, start.origin, *made_by)
+            training_folder(settings, plan.fingerprint, config, start.origin, teacher.origin, *made_by)
         )
-        if start.weights is not None:
-            save_file(dict(start.weights), folder / stages.START)
+        for found, name in ((start, stages.START), (teacher, stages.TEACHER_START)):
+            if found.weights is not None:
+                save_file(dict(found.weights), folder / name)
         referral = referral_of(engine, settings, config)
         place = folder / stages.COHORT
         cohort = gather(plan, engine, store, settings, place, progress, self._recipe, referral)
@@ -142,7 +154,7 @@ class Retraining:
         """Run one of ``stages.STAGES`` in the number of processes that the settings name."""
         self._journal.note(stage=stage)
         processes = self._settings.training_processes
-        if processes == 1 or stage == stages.FINETUNING:
+        if processes == 1:
             stages.run(stage, workspace.folder, self._device, self._progress)
         elif not workspace.is_done(stage):
             run_in_processes(stage, workspace.folder, self._device, processes, self._progress)
@@ -165,7 +177,9 @@ class Retraining:
         fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
         artefact = evaluation.described(fitted, workspace, verdict, champion, windows)
         artefact = evaluation.with_stages(artefact, workspace, self._store, self._settings.training_prefix)
-        artefact = evaluation.with_card(artefact, challenger, self._store, self._settings.card_prefix)
+        attention = attention_picture(workspace, self._engine, self._store, self._settings, self._device)
+        cards = self._settings.card_prefix
+        artefact = evaluation.with_card(artefact, challenger, self._store, cards, attention)
         return Candidate(artefact, verdict)
 
     def publish(self, workspace: TrainingWorkspace, candidate: Candidate) -> str:
@@ -205,6 +219,24 @@ class Retraining:
             figures=artefact.manifest.metrics,
             finished_at=func.now(),
         )
+
+
+def first_teacher(store: ObjectStore, settings: Settings, config: RetrainConfig, patch_dim: int) -> Start:
+    """Read the weights that the teacher starts from, without a backbone.
+
+    Raises WeightsError if they are missing or do not fit, and ConfigurationError if they were trained with
+    another backbone.
+    """
+    start = find_start(store, settings, config.teacher)
+    if start.weights is None:
+        return start
+    if config.backbone != SEGMENT_MIL and backbone_of(start.weights):
+        raise ConfigurationError(
+            f"The teacher's weights were trained with their own backbone: set backbone: {SEGMENT_MIL}."
+        )
+    own = {name: tensor for name, tensor in start.weights.items() if not name.startswith(BACKBONE)}
+    config.teacher.build(patch_dim, own)
+    return Start(start.origin, own)
 
 
 @contextmanager

@@ -36,6 +36,8 @@ TEACHER, PRETRAINING, FINETUNING = "teacher", "pretraining", "finetuning"
 COHORT, ANGIOGRAMS, UNREFERRED = "cohort", "angiograms", "unreferred"
 START = "start.safetensors"
 """The encoder's published weights, if the configuration names any."""
+TEACHER_START = "teacher_start.safetensors"
+"""The teacher's published weights, if the configuration names any."""
 SETUP = "config.json"
 
 
@@ -99,8 +101,10 @@ class TrainingWorkspace:
 
     def teach(self, device: str, progress: Progress) -> None:
         """Train the teacher, SegmentMIL, to detect stenosis on angiograms; the labels are cath reports."""
-        saved = self.checkpoint(TEACHER)
-        self.keep(TEACHER, *train_teacher(self.angiograms, self.config.teacher, device, saved, progress))
+        saved, published = self.checkpoint(TEACHER), self.folder / TEACHER_START
+        start = load_file(published) if published.exists() else None
+        result = train_teacher(self.angiograms, self.config.teacher, device, saved, progress, start=start)
+        self.keep(TEACHER, *result)
 
     def pretrain(self, device: str, progress: Progress) -> None:
         """Pretrain both encoders: an ECG and the angiograms of its study get similar embeddings."""

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from stence.encoders import build
 from stence.encoders.echoing_ecg import TEXT
-from stence.encoders.otis import PRETRAINING_ONLY
+from stence.encoders.otis import PRETRAINING_ONLY, VARIANTS
 from stence.encoders.ptacl import check_published
-from stence.weights import dinov2_names
+from stence.weights import dinov2_names, segment_mil_names
 from stence.weights.files import opened, tensors_of
 
 Tensors = dict[str, Tensor]
 DINOV2 = "dinov2-vits14"
+SEGMENT_MIL = "segment-mil"
 ECG_ENCODER = "ECG encoder"
 """Kind of the weights of an ECG encoder."""
 
@@ -39,14 +40,20 @@ def _dinov2(content: bytes) -> Tensors:
     return dinov2_names.checked(tensors_of(opened(content)))
 
 
+def _segment_mil(content: bytes) -> Tensors:
+    return segment_mil_names.checked(tensors_of(opened(content)))
+
+
 def _ptacl(content: bytes) -> Tensors:
     weights = tensors_of(opened(content))
     check_published(weights)
     return weights
 
 
-def _encoder(name: str, under: str | None = None, beside: tuple[str, ...] = ()) -> Callable[[bytes], Tensors]:
-    """Build a reader for an encoder's published file, or for a file with its weights only.
+def _encoder(
+    name: str, under: str | None = None, beside: tuple[str, ...] = (), **config: str
+) -> Callable[[bytes], Tensors]:
+    """Build a reader for the published file of an encoder with this ``config``, or of its weights only.
 
     A checkpoint has the weights under the key ``under``. Weights whose names start with a prefix in
     ``beside`` belong to other parts of the authors' model, and are left out.
@@ -56,7 +63,7 @@ def _encoder(name: str, under: str | None = None, beside: tuple[str, ...] = ()) 
         saved = opened(content, allowed=(argparse.Namespace, torch.Size))
         model = saved[under] if under and isinstance(saved, Mapping) and under in saved else saved
         weights = {name: tensor for name, tensor in tensors_of(model).items() if not name.startswith(beside)}
-        build(name).load_published(weights)
+        build(name, **config).load_published(weights)
         return weights
 
     return load
@@ -74,11 +81,21 @@ IMPORTABLES = {
             load=_dinov2,
         ),
         Importable(
-            "otis-base",
-            kind=ECG_ENCODER,
-            licence="MIT (the code; none is stated for the weights)",
-            source="otis_base.pth, linked from github.com/oetu/otis",
-            load=_encoder("otis", under="model", beside=PRETRAINING_ONLY),
+            SEGMENT_MIL,
+            kind="teacher, with or without its backbone",
+            licence="none is stated: ask its authors",
+            source="the authors of SegmentMIL (github.com/NikolaCenic/mil-stenosis): last.pt of a training",
+            load=_segment_mil,
+        ),
+        *(
+            Importable(
+                f"otis-{variant}",
+                kind=ECG_ENCODER,
+                licence="MIT (the code; none is stated for the weights)",
+                source=f"otis_{variant}.pth, linked from github.com/oetu/otis",
+                load=_encoder("otis", under="model", beside=PRETRAINING_ONLY, variant=variant),
+            )
+            for variant in VARIANTS
         ),
         Importable(
             "echoing-ecg",

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, select
 from stence.database.tables import models, training_runs
 from stence.errors import ConfigurationError, DatabaseUnavailableError, StenceError
 from stence.objects import ObjectStore, open_store
+from stence.registry import read_card
 from stence.settings import Settings
 from stence.training import load_preset, open_retraining
 from support.environment import set_environment
@@ -98,6 +99,12 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
     }
 
     assert states(engine) == {outcome["version"]: outcome["outcome"]}
+    settings = Settings()
+    store = open_store(settings.resolved_store_url, settings)
+    with engine.connect() as connection:
+        card = read_card(connection, store, outcome["version"])
+    assert card["attention.png"].startswith(b"\x89PNG")
+    assert b"Where the teacher looks" in card["card.md"]
     assert (outcome["outcome"] == "rejected") == bool(outcome["reasons"])
     (row,) = runs(engine)
     ended = {name: row[name] for name in ("state", "model_version", "outcome", "reasons", "error")}

@@ -21,7 +21,7 @@ from stence.fitting.loop import TrainingHistory
 from stence.objects import open_store
 from stence.settings import Settings
 from stence.training import RetrainConfig, open_retraining
-from stence.training.stages import PRETRAINING, TEACHER
+from stence.training.stages import FINETUNING, PRETRAINING, TEACHER
 from support.toy_hospital import QUICK, ToyHospital
 
 pytestmark = pytest.mark.slow
@@ -79,6 +79,7 @@ def test_two_processes_end_with_their_parent_and_go_on_from_their_checkpoint(
     assert "resumed at epoch" in resumed
     assert len(epochs) < history.epochs
     assert training(PRETRAINING).judged_epochs == [2, 4, 6, 8]
+    assert training(FINETUNING).steps > 0
     told.clear()
     assert training(TEACHER) == history
     assert told == [], "a stage that was done is done again"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -35,6 +35,9 @@ class LeadPowers(Encoder):
 
     def forward(self, windows: Tensor) -> Tensor:
         return self.layers(windows.std(dim=2).log())
+
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        return list(self.layers), []
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
         self.load_state_dict(dict(weights))

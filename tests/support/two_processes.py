@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from stence.cohort import Split
 from stence.fitting import distributed
+from stence.fitting.finetuning import TrainingConfig, fit
 from stence.fitting.losses import pair_loss, stenosis_loss
 from stence.fitting.pretraining import PretrainingConfig, pretrain
 from stence.fitting.teacher import TeacherConfig, train_teacher
@@ -21,7 +23,7 @@ from stence.models import StencePair
 from stence.progress import Progress, silent
 from support.pairs import LeadPowers, tiny_pairs
 
-ROWS = 8
+ROWS = 9
 
 
 class Both(nn.Module):
@@ -32,8 +34,10 @@ class Both(nn.Module):
         torch.manual_seed(0)
         self.ecg, self.angiogram = nn.Linear(6, 4), nn.Linear(6, 4)
         self.stenosis = nn.Linear(6, 11)
+        self.normalise = nn.BatchNorm1d(6)
 
     def forward(self, inputs: Tensor, targets: Tensor, patients: Tensor) -> Tensor:
+        inputs = self.normalise(inputs)
         outputs = torch.cat((self.ecg(inputs), self.angiogram(inputs), self.stenosis(inputs)), dim=1)
         ecgs, angiograms, logits = distributed.gathered(outputs).tensor_split((4, 8), dim=1)
         pairs = pair_loss(ecgs, angiograms, distributed.gathered(patients))
@@ -46,17 +50,19 @@ def batch() -> tuple[Tensor, Tensor, Tensor]:
     inputs = torch.randn(ROWS, 6, generator=generator)
     targets = torch.randint(2, (ROWS, 11), generator=generator).float()
     targets[[1, 3, 5]] = torch.nan  # most of them in the second process' share
-    return inputs, targets, torch.tensor([0, 1, 2, 3, 0, 5, 6, 7])
+    return inputs, targets, torch.tensor([0, 1, 2, 3, 0, 5, 6, 7, 8])
 
 
 def losses(folder: Path) -> None:
     """Loss and gradients of this process' share of the batch."""
     model = Both()
+    distributed.synchronise_batch_norms(model)
     shared = DistributedDataParallel(model)
     rows = distributed.shard(np.arange(ROWS))
     loss = shared(*(part[rows] for part in batch()))
     loss.backward()
-    found = {name: weight.grad for name, weight in model.named_parameters()} | {"loss": loss.detach()}
+    found = {name: weight.grad for name, weight in model.named_parameters()}
+    found |= {"loss": loss.detach()} | dict(model.named_buffers())
     save_file(
         {name: tensor for name, tensor in found.items() if tensor is not None},
         folder / f"{distributed.rank()}",
@@ -68,7 +74,7 @@ class Killed(BaseException):
 
 
 def training(folder: Path) -> None:
-    """A teacher and two pretrainings from it, one of which is killed and goes on."""
+    """A teacher, a fine-tuning whose encoder learns late, and two pretrainings, one of which is killed."""
     cohort, angiograms = tiny_pairs()
     own = folder / str(distributed.rank())
     own.mkdir()
@@ -84,6 +90,19 @@ def training(folder: Path) -> None:
         if done == 2:
             raise Killed
 
+    tuning = TrainingConfig(
+        frozen_epochs=1,
+        epochs=3,
+        warmup_epochs=0,
+        patience=3,
+        batch_size=15,
+        encoder_rate=1e-2,
+        head_rate=1e-2,
+    )
+    parts = (cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
+    torch.manual_seed(0)
+    tuned, _ = fit(tuning, *parts, "cpu", folder / "tuned", silent, LeadPowers())
+    save_file(tuned.state_dict(), own / "tuned.safetensors")
     save_file(pretrained(folder / "whole", silent).state_dict(), own / "whole.safetensors")
     with suppress(Killed):
         pretrained(folder / "killed", until_killed)

@@ -13,8 +13,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from stence.errors import StenceError
 from stence.fitting import checkpoint, distributed
 from support import two_processes
+from support.pairs import LeadPowers
 
 TESTS = Path(__file__).parents[1]
 
@@ -45,7 +47,10 @@ def test_loss_and_gradients_are_those_of_one_process_with_all_rows(tmp_path: Pat
     for rank in ("0", "1"):
         found = load_file(tmp_path / rank)
         torch.testing.assert_close(found.pop("loss"), loss.detach())
-        torch.testing.assert_close(found, {name: weight.grad for name, weight in model.named_parameters()})
+        wanted = {name: weight.grad for name, weight in model.named_parameters()} | dict(
+            model.named_buffers()
+        )
+        torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.slow
@@ -55,9 +60,25 @@ def test_two_processes_share_a_training_and_go_on_from_its_checkpoint(tmp_path: 
     assert saved is not None
     groups, history = saved
     assert (history["epochs"], history["steps"], history["judged_epochs"]) == (4, 12, [2, 4])
+    tuned = [load_file(tmp_path / rank / "tuned.safetensors") for rank in ("0", "1")]
+    assert same(*tuned), "gradients of an encoder that learns late are not shared"
+    torch.manual_seed(0)
+    assert not torch.equal(tuned[0]["encoder.layers.0.weight"], LeadPowers().layers[0].weight)
     for rank in ("0", "1"):
         for way in ("whole", "killed"):
             assert same(groups["best"], load_file(tmp_path / rank / f"{way}.safetensors"))
+
+
+def test_a_batch_of_10_is_shared_by_8_processes_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "world", lambda: 8)
+    shards = []
+    for rank in range(8):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        shards.append(distributed.shard(np.arange(10)).tolist())
+    assert sorted(row for rows in shards for row in rows) == list(range(10))
+    assert {len(rows) for rows in shards} == {1, 2}
+    with pytest.raises(StenceError, match="A batch of 7 cannot be shared by 8 processes"):
+        distributed.shard(np.arange(7))
 
 
 def test_one_process_alone_needs_no_others() -> None:

@@ -14,7 +14,8 @@ import pytest
 PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring")
 WITH_EXAMPLES = {
     "domain": "checks patients random_projection splits subgroups targets text thresholds urls windows",
-    "ecg": "augmentation formats leads preprocessing profile quality reasons recording resampling",
+    "ecg": "augmentation formats leads preprocessing profile quality reasons recording "
+    "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration coherence risk scorer segment_mil stence",
     "evaluation": "bootstrap calibrate curves evaluate follow_up judged linearised metrics multiplicity "

@@ -50,6 +50,19 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 
 
 @every_encoder
+def test_the_last_block_and_what_follows_it_learn_alone_and_change_the_embedding(name: str) -> None:
+    model = RiskModel(small(name), outputs=1)
+    model.freeze_encoder(last_blocks=1)
+    learning = {part for part, weight in model.encoder.named_parameters() if weight.requires_grad}
+    assert 0 < len(learning) < len(list(model.encoder.parameters()))
+    model.train()
+    frozen = [part for part in model.encoder.modules() if not any(p.requires_grad for p in part.parameters())]
+    assert not any(part.training for part in frozen if list(part.parameters()))
+    model(windows(model.encoder, 8)).square().sum().backward()
+    assert learning == {part for part, weight in model.encoder.named_parameters() if weight.grad is not None}
+
+
+@every_encoder
 def test_a_step_of_training_lowers_the_loss(name: str) -> None:
     torch.manual_seed(0)
     model = RiskModel(small(name), outputs=1).train()

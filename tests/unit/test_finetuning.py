@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -282,6 +283,9 @@ class Pooled(Encoder):
 
     def forward(self, windows: Tensor) -> Tensor:
         return self.mix(windows).mean(dim=2)
+
+    def blocks_and_rest(self) -> tuple[Sequence[nn.Module], Sequence[nn.Module]]:
+        return list(self.mix), []
 
     def load_published(self, weights: encoders.base.Weights) -> None:
         self.load_state_dict(dict(weights))

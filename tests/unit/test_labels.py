@@ -189,8 +189,8 @@ def test_ready_configurations_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"table": None}, "name one of the two"),
-        ({"headers": {"prefix": "ecg/", "labels": {"af": ["1"]}}}, "name one of the two"),
+        ({"table": None}, "name one of the three"),
+        ({"headers": {"prefix": "ecg/", "labels": {"af": ["1"]}}}, "name one of the three"),
         ({"table": {"key": "x", "labels": ["record"]}}, "record cannot be a label"),
         ({"table": {"key": "x", "labels": ["a", "a"]}}, "a label is named twice"),
         ({"table": None, "headers": {"prefix": "ecg/", "labels": {"af": []}}}, "af: name at least one"),

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from stence.evaluation import curves
 from stence.evaluation.metrics import BinaryPredictions, binary_metrics
-from stence.evaluation.pictures import histories, pictures
+from stence.evaluation.pictures import Overlay, histories, overlays, pictures
 from stence.models import TARGET_NAMES, Threshold
 from stence.registry import Manifest
 from stence.training.model_card import model_card
@@ -153,14 +153,19 @@ class Loaded(HTMLParser):
 
 
 def test_the_page_holds_its_pictures_and_loads_nothing() -> None:
+    frame = np.zeros((8, 8), np.float32)
     found = pictures(predicted()) | {"courses.png": histories({"teacher": HISTORY})}
-    page = model_card(manifest(), found)["card.html"].decode()
+    found |= {"attention.png": overlays([Overlay("segment 6", frame, frame)])}
+    page = model_card(manifest(gate=None), found)["card.html"].decode()
     loaded = Loaded(page)
-    assert loaded.pictures == len(found) == 5
+    assert loaded.pictures == len(found) == 6
     assert all(url.startswith("data:image/png;base64,") for url in loaded.urls)
     assert "url(" not in page
     assert "<script" not in page
     assert page.count("<table>") >= 8
+    teacher, _, gate = page.partition("Where the teacher looks")
+    assert "Its AUROC on the angiograms" in teacher
+    assert gate.index("<img") < gate.index("Gate"), "the picture stands with the teacher"
 
 
 def test_text_from_outside_stays_text() -> None:

@@ -158,6 +158,32 @@ def test_angles_fall_into_cells_and_outside_into_the_nearest() -> None:
     assert cells(torch.tensor(angles)).tolist() == [[0, 0], [0, 0], [1, 1], [15, 15], [0, 15]]
 
 
+def test_attention_is_that_of_torch_over_the_projected_patches() -> None:
+    model = small()
+    tokens, views, angulations = studies()
+    attention = model.attend(tokens, views, angulations)
+    assert attention.shape == (len(tokens), 11, tokens.shape[1], tokens[0, 0].numel() // tokens.shape[-1])
+    torch.testing.assert_close(attention.sum(dim=(2, 3)), torch.ones(len(tokens), 11))
+    primary, secondary = cells(angulations).unbind(dim=-1)
+    memory = model.projector(tokens) + model.pos_embeddings[primary, secondary][:, :, None, None]
+    queries = model.query.expand(len(tokens), -1, -1)
+    for layer in model.attention.layers:
+        asked = layer.norm1(queries)
+        queries = queries + layer.self_attn(asked, asked, asked)[0]
+        whole = nn.MultiheadAttention(queries.shape[2], layer.multihead_attn.heads, batch_first=True)
+        whole.load_state_dict(layer.multihead_attn.state_dict())
+        hidden = torch.arange(tokens.shape[1]) >= views[:, None]
+        found, weights = whole(
+            layer.norm2(queries),
+            memory.flatten(1, 3),
+            memory.flatten(1, 3),
+            key_padding_mask=hidden.repeat_interleave(attention.shape[3], dim=1),
+        )
+        queries = queries + found
+        queries = queries + layer.linear2(torch.relu(layer.linear1(layer.norm3(queries))))
+    torch.testing.assert_close(attention.flatten(2), weights, atol=1e-6, rtol=1e-4)
+
+
 def test_the_table_codes_the_secondary_angle_first() -> None:
     table = angle_table(8)
     assert table.shape == (16, 16, 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,19 @@ from stence.models import Sensitivity, Workload
 from stence.training import RetrainConfig, SupervisedConfig, load_preset, preset_names
 from stence.training.config import PRESETS
 
+DEVIATIONS = {
+    "": {"frozen backbone", "key frame", "augmented copies"},
+    "teacher": {"gradient clip", "schedule", "precision", "early stopping"},
+    "pretraining": {"decoder start", "stenosis targets", "negatives", "epoch", "checkpoints"},
+    "finetuning": {
+        "head initialisation",
+        "class weights",
+        "targets",
+        "evaluation windows",
+        "training windows",
+    },
+}
+"""Deviations of the preset ``paper`` from the published configuration, by section."""
 RATES = {"epochs": 1, "patience": 1, "head_rate": 1, "encoder_rate": 1}
 
 
@@ -45,8 +59,21 @@ def test_the_preset_paper_is_as_published() -> None:
     assert config.pretraining == PretrainingConfig()
     tuned = config.finetuning
     assert tuned.batch_size * tuned.accumulation == 80
+    assert tuned.augmentation.kind == "reference"
     assert (tuned.weight_decay, tuned.label_smoothing, tuned.warmup_epochs) == (0.05, 0.1, 5)
     assert encoders.build(tuned.encoder, **tuned.encoder_config).config["width"] == 192
+
+
+def test_the_preset_paper_marks_each_deviation_from_the_publication_with_its_reason() -> None:
+    found: dict[str, set[str]] = {section: set() for section in DEVIATIONS}
+    for block in re.split(r"\n\n", (PRESETS / "paper.yaml").read_text())[1:]:
+        [section] = re.findall(r"^(teacher|pretraining|finetuning):$", block, re.MULTILINE) or [""]
+        text = re.sub(r"\n *# +", " ", block)
+        for name, reason in re.findall(r"Differs \(([a-z ]+)\): (.*?)(?=Differs|\n|$)", text):
+            assert "the authors" in reason, name
+            assert "Here" in reason, name
+            found[section].add(name)
+    assert found == DEVIATIONS
 
 
 def test_a_hospital_may_bring_a_file_of_its_own(tmp_path: Path) -> None:

@@ -15,13 +15,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from stence import encoders, weights
+from stence.angiography.backbones import open_backbone
 from stence.cli import main
-from stence.encoders.otis import otis
+from stence.encoders.otis import VARIANTS, Architecture, otis
 from stence.errors import ConfigurationError, WeightsError
+from stence.fitting.finetuning import TrainingConfig, first_encoder
 from stence.fitting.start import origin_of
+from stence.fitting.teacher import TeacherConfig
+from stence.models import SegmentMIL
 from stence.objects import LocalStore
 from stence.settings import Settings
-from stence.weights import dinov2_names
+from stence.training import RetrainConfig, load_preset
+from stence.training.retrain import first_teacher
+from stence.weights import dinov2_names, segment_mil_names
 from support.dinov2 import hugging_face_folder, meta_weights
 from support.encoders import small
 from support.weights import drawn, listed
@@ -183,7 +189,7 @@ def test_weights_never_imported_say_where_to_get_them(store: LocalStore, setting
 
 
 def test_an_unknown_name_lists_the_known_ones(store: LocalStore, settings: Settings, folder: Path) -> None:
-    with pytest.raises(ConfigurationError, match="dinov2-vits14, otis-base"):
+    with pytest.raises(ConfigurationError, match="dinov2-vits14, segment-mil, otis-base"):
         weights.import_weights(store, settings, "resnet", folder)
 
 
@@ -201,6 +207,91 @@ def test_a_pretraining_checkpoint_of_otis_gives_its_encoder(
     encoder = otis("base")
     encoder.load_published(weights.read(store, settings, "otis-base"))
     assert all(torch.equal(tensor, model[name]) for name, tensor in encoder.state_dict().items())
+
+
+@pytest.mark.parametrize("variant", ["large", "huge"])
+def test_the_larger_otis_can_be_imported_and_built(
+    store: LocalStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    monkeypatch.setitem(VARIANTS, variant, Architecture(width=24, depth=2, heads=2))
+    model = drawn(otis(variant).state_dict())
+    weights.import_weights(store, settings, f"otis-{variant}", saved(tmp_path, {"model": model}))
+    config = TrainingConfig(
+        encoder_config={"variant": variant}, epochs=1, patience=1, encoder_rate=1e-3, head_rate=1e-3
+    )
+    encoder = first_encoder(config, weights.read(store, settings, f"otis-{variant}"))
+    assert all(torch.equal(tensor, model[name]) for name, tensor in encoder.state_dict().items())
+    with pytest.raises(WeightsError, match="do not fit OTiS"):
+        weights.import_weights(store, settings, "otis-base", saved(tmp_path, {"model": model}))
+
+
+@pytest.fixture
+def teachers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
+    """The published weights of a narrow SegmentMIL, as its authors' class names them."""
+    own = SegmentMIL(384, embed_dim=16, layers=1, heads=2).state_dict()
+    monkeypatch.setattr(
+        segment_mil_names, "SHAPES", {name: tuple(tensor.shape) for name, tensor in own.items()}
+    )
+    drawn_weights = drawn(own) | {"pos_embeddings": own["pos_embeddings"]}
+    named = {name.replace("projector.", "projector.0."): tensor for name, tensor in drawn_weights.items()}
+    return named | {f"classifier.0.{part}": named[f"classifiers.0.0.{part}"] for part in ("weight", "bias")}
+
+
+SMALL_TEACHER = TeacherConfig(embed_dim=16, layers=1, heads=2, weights="segment-mil")
+
+
+def retraining_with(backbone: str) -> RetrainConfig:
+    small = load_preset("small").model_dump()
+    return RetrainConfig.model_validate(small | {"backbone": backbone, "teacher": SMALL_TEACHER.model_dump()})
+
+
+def test_a_published_teacher_is_the_start_of_the_teacher_with_its_own_backbone(
+    store: LocalStore,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    teachers: dict[str, Tensor],
+    meta: dict[str, Tensor],
+) -> None:
+    file = teachers | {f"encoder.backbone.{name}": tensor for name, tensor in meta.items()}
+    monkeypatch.setenv("STENCE_DATA_DIR", str(tmp_path))
+    imported = CliRunner().invoke(main, ["weights", "import", "segment-mil", str(saved(tmp_path, file))])
+    assert imported.exit_code == 0, imported.output
+    store = LocalStore(tmp_path / "store")
+    start = first_teacher(store, settings, retraining_with("segment-mil"), 384)
+    assert start.origin.startswith("segment-mil, SHA-256")
+    assert start.weights is not None
+    model = SMALL_TEACHER.build(384, start.weights)
+    assert torch.equal(model.projector.weight, teachers["projector.0.weight"])
+    assert torch.equal(model.classifiers[0][0].bias, teachers["classifier.0.bias"])
+
+    monkeypatch.setattr(dinov2_names, "DEPTH", 1)
+    backbone = open_backbone("segment-mil", store, settings, "cpu")
+    assert backbone.version.startswith("segment-mil-")
+    norm = backbone._network.state_dict()["layernorm.weight"]
+    assert torch.equal(norm, meta["norm.weight"])
+    with pytest.raises(ConfigurationError, match="set backbone: segment-mil"):
+        first_teacher(store, settings, retraining_with("dinov2-vits14"), 384)
+
+
+def test_a_published_teacher_without_its_backbone_needs_another(
+    store: LocalStore, settings: Settings, tmp_path: Path, teachers: dict[str, Tensor]
+) -> None:
+    weights.import_weights(store, settings, "segment-mil", saved(tmp_path, teachers))
+    assert first_teacher(store, settings, retraining_with("dinov2-vits14"), 384).weights is not None
+    with pytest.raises(WeightsError, match="do not fit SegmentMIL"):
+        first_teacher(store, settings, retraining_with("ridges"), 64)
+    with pytest.raises(WeightsError, match="has no backbone: set backbone: dinov2-vits14"):
+        open_backbone("segment-mil", store, settings, "cpu")
+    unlike = {name: tensor for name, tensor in teachers.items() if name != "query"}
+    with pytest.raises(WeightsError, match=r"missing: query \(11, 16\)"):
+        weights.import_weights(store, settings, "segment-mil", saved(tmp_path, unlike), replace=True)
+
+
+def test_the_names_of_the_published_teacher_are_those_of_the_model() -> None:
+    with torch.device("meta"):
+        own = SegmentMIL().state_dict()
+    assert {name: tuple(tensor.shape) for name, tensor in own.items()} == segment_mil_names.SHAPES
 
 
 def test_a_checkpoint_of_ecgfounder_gives_its_encoder(

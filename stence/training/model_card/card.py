@@ -18,12 +18,21 @@ from stence.training.model_card.tables import plain
 
 TEMPLATE = Path(__file__).with_name("card.md")
 COURSES = "courses.png"
+ATTENTION = "attention.png"
+
+
+ATTENDED = (
+    "Where the teacher looks: key frames of test studies with stenosis (above), and the attention of the "
+    "segment that\nit finds most probably stenotic, with its uncalibrated probability (below). The frames "
+    "are coarse on purpose."
+)
 
 
 def model_card(manifest: Manifest, pictures: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return the files ``card.md`` and ``card.html``, and the pictures (PNG, by file name) of ``card.md``.
 
-    ``courses.png`` belongs to the training section, the others to the metrics of the decisive target.
+    ``courses.png`` belongs to the training section, ``attention.png`` to the teacher, the others to the
+    metrics of the decisive target.
     """
     text = _text(manifest, pictures)
     return {"card.md": text.encode(), "card.html": _page(manifest, text, pictures).encode(), **pictures}
@@ -45,11 +54,12 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         decisions=tables.decisions(measured),
         screened=tables.screened(measured.get("screened")),
         decisive=DECISIVE,
-        pictures="\n".join(_image(name) for name in pictures if name != COURSES),
+        pictures="\n".join(_image(name) for name in pictures if name not in (COURSES, ATTENTION)),
         ablation=tables.ablation(measured.get("ablation")),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
         retrieval=tables.retrieval(measured.get("retrieval")),
         teacher=tables.teacher(measured.get("teacher")),
+        attention=f"{ATTENDED}\n\n{_image(ATTENTION)}" if ATTENTION in pictures else "",
         gate=tables.gate(manifest.gate),
         thresholds=tables.thresholds(manifest.thresholds),
         origin=tables.origin(manifest),
