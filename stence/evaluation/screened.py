@@ -9,7 +9,7 @@ ECGs of people who were never referred (Saerens et al. 2002, Neural Comput. 14:2
 Free weights for five severities cannot be told apart by one score. So referral is a logistic curve over the
 loss of flow reserve, which is what symptoms follow (Gould & Lipscomb 1974, Am. J. Cardiol. 34:48):
 ``P(referred | severity) = expit(a + selectivity * loss)``. The share of referred people fixes ``a``. The
-selectivity has a wide normal prior, and its posterior is computed on a grid.
+selectivity has a normal prior, and its posterior is computed on a grid.
 
 The interval holds the uncertainty of the calibration, of the severities among the referred, of the ECGs of
 the unreferred and of the selectivity, but not of the assumption. A hospital where referral follows the ECG
@@ -36,8 +36,8 @@ LOSS = np.array([0.0, 0.25, 0.85, 1.0, 1.0])
 """Mean loss of flow reserve of each severity, from 0 to 1."""
 SELECTIVITY = np.linspace(-1, 9, 101)
 """Grid of the log odds ratio of referral, from a loss of 0 to 1."""
-PRIOR = (2.5, 1.5)
-"""Mean and standard deviation of its prior: an odds ratio of 12, and of 0.6 to 230 with 95 %."""
+PRIOR = (2.5, 1.0)
+"""Mean and standard deviation of its prior: an odds ratio of 12, and of 1.7 to 87 with 95 %."""
 DRAWS = 100
 MIN_PATIENTS = 50
 """Minimum unreferred patients, and held-out referred patients, for an estimate."""

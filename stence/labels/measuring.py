@@ -73,7 +73,12 @@ def _calibrate(logits: NDArray[np.float64], part: Part) -> tuple[Calibration, ND
     enough = [min(patients_by_answer(part, column)) >= MIN_TO_CALIBRATE for column in range(labels.shape[1])]
     calibrated = np.array(enough)
     labels[:, ~calibrated] = np.nan
-    return calibrate.fit(logits, labels, part.weights), calibrated
+    lines = [
+        calibrate.fit(logits[:, [column]], labels[:, [column]], part.weights)
+        for column in range(labels.shape[1])
+    ]
+    slopes = tuple(line.slopes[0] for line in lines)
+    return Calibration(slopes, tuple(line.intercepts[0] for line in lines)), calibrated
 
 
 def _choose(rule: Rule, probabilities: NDArray[np.float64], part: Part, column: int) -> Threshold:

@@ -63,6 +63,8 @@ class Beliefs:
     def of(cls, manifest: Mapping[str, Any]) -> Beliefs:
         """Read the calibration and the first draws from a manifest."""
         drawn = manifest.get("calibration_draws", [])[:MAX_DRAWS]
+        if not drawn:
+            return CERTAIN
         return cls(_calibration(manifest["calibration"]), tuple(map(_calibration, drawn)))
 
     def probabilities(self, given: Rows) -> list[Rows]:
@@ -90,11 +92,8 @@ def expected(
     for key, name, members in slices:
         if members.sum() < MIN_COUNT:
             continue
-        patients, share, given = (
-            scored.patients[members],
-            scored.shares[members],
-            scored.probabilities[members],
-        )
+        patients, share = scored.patients[members], scored.shares[members]
+        given = scored.probabilities[members]
         drawn = beliefs.probabilities(given)
         for column, target in enumerate(TARGET_NAMES):
             beliefs_of = [draw[:, column] for draw in drawn]

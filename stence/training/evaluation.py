@@ -30,7 +30,7 @@ from stence.progress import Progress
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import stages
-from stence.training.gate import GateConfig, Verdict, judge, without_luck
+from stence.training.gate import Circumstances, GateConfig, Verdict, judge, without_luck
 from stence.training.model_card import model_card
 from stence.training.model_card.card import ATTENTION, COURSES
 from stence.training.publishing import Fitted, artefact_of, finish
@@ -130,8 +130,16 @@ def verdict_on(
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
         counts=parts[Split.TEST].sample_weight,
         baseline=clinical_baseline(parts[Split.TRAIN], parts[Split.TEST]),
-        days_since_look=days_since_look,
+        circumstances=Circumstances(
+            days_since_look, _screened_workload(fitted, workspace.config.gate.target)
+        ),
     )
+
+
+def _screened_workload(fitted: Fitted, target: str) -> float | None:
+    """Return the alerts per 1,000 people among everybody screened; None if they are not estimated."""
+    found = fitted.metrics.get("screened", {}).get("targets", {}).get(target)
+    return found["alerts_per_1000"]["value"] if found else None
 
 
 def corrected_for_selection(

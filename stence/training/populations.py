@@ -108,6 +108,8 @@ def choose_thresholds(
         np.concatenate([part.weights for part in parts]),
     )
     on = f"{sum(part.patient_count for part in parts)} referred patients"
+    if populations.screened is None:
+        on = f"{on}, as nothing is known of the others"
     if isinstance(rule, Workload) and populations.screened:
         others = probabilities(populations.deployed.apply(logits.unreferred))
         share = unreferred.share_referred

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from stence import registry
-from stence.cohort import Part, Split
+from stence.cohort import Cohort, Part, Split, StudyTable
 from stence.database.tables import model_events, models
 from stence.domain.targets import labels
 from stence.domain.thresholds import Workload
@@ -19,11 +19,12 @@ from stence.ecg import preprocess
 from stence.evaluation.predictions import Predictions
 from stence.fitting.finetuning import fit
 from stence.progress import silent
-from stence.training import TrainingConfig
+from stence.training import TrainingConfig, populations
 from stence.training.gate import GateConfig, Result, Verdict, judge
-from stence.training.publishing import calibrate, choose_thresholds, predict
+from stence.training.populations import Logits
 from support.artefacts import make_artefact
 from support.ecgs import heartbeats
+from support.unreferred import nobody
 
 PATIENTS = {Split.TRAIN: 240, Split.VALIDATION: 100, Split.CALIBRATION: 150, Split.TEST: 300}
 SIGNS = (slice(3, 6), slice(6, 12))
@@ -83,9 +84,12 @@ class Trained:
 
     def __init__(self, train: Part, validation: Part, parts: Parts, folder: Path) -> None:
         model, _ = fit(CONFIG, train, validation, "cpu", folder / "checkpoint.safetensors", silent)
-        line = calibrate(model, parts[Split.CALIBRATION], "cpu")
-        self.thresholds = choose_thresholds(predict(model, line, validation, "cpu"), Workload(200))
-        self.on_test = predict(model, line, parts[Split.TEST], "cpu")
+        studies = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
+        cohort, others = Cohort({**parts, Split.VALIDATION: validation}, {}, studies), nobody(validation)
+        logits = Logits.of(model, cohort, others, "cpu")
+        found = populations.calibrated(logits, cohort, others)
+        self.thresholds = populations.choose_thresholds(logits, cohort, others, found, Workload(200))
+        self.on_test = populations.on_test(logits, cohort, found.referred)
         self.patients = np.concatenate([part.patients for part in (train, validation)])
 
     def verdict(self, champion: Predictions | None) -> Verdict:

@@ -17,7 +17,7 @@ WITH_EXAMPLES = {
     "ecg": "augmentation formats leads preprocessing profile quality reasons recording "
     "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
-    "models": "angiographic angle_embedding calibration coherence risk scorer segment_mil stence",
+    "models": "angiographic angle_embedding calibration clinical coherence risk scorer segment_mil stence",
     "evaluation": "bootstrap calibrate curves evaluate follow_up judged linearised metrics multiplicity "
     "outcome_weights paired predictions recalibration screened watched",
     "scoring": "budget reading stage_timer summary",

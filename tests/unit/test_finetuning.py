@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from stence import encoders
 from stence.cohort import Cohort, Part, Split, StudyTable
-from stence.cohort.unreferred import Unreferred
 from stence.domain.targets import labels
 from stence.ecg import preprocess
 from stence.encoders import Encoder
@@ -36,6 +35,7 @@ from stence.training.publishing import Fitted, finish
 from stence.training.stages import TrainingWorkspace
 from stence.training.supervised import check_size
 from support.ecgs import heartbeats
+from support.unreferred import nobody
 
 SEVERE = BinaryTask(70, 70)
 TINY = {"width": 16, "depth": 1, "heads": 1}
@@ -170,7 +170,7 @@ def test_calibration_asks_what_the_tree_asks_and_weighs_patients_not_ecgs(valida
     np.testing.assert_allclose(line(often).intercepts, found.intercepts, atol=1e-3)
 
 
-NOBODY = Unreferred(replace(part_of([10.0], [0]), rows=np.empty(0, np.int64)), 1, 0, 0)
+NOBODY = nobody(part_of([10.0], [0]))
 NO_STUDIES = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
 
 

@@ -16,7 +16,7 @@ from stence.evaluation.paired import Areas
 from stence.evaluation.predictions import Predictions
 from stence.models import TARGET_NAMES, Calibration, Threshold
 from stence.training.evaluation import corrected_for_selection
-from stence.training.gate import Check, GateConfig, Result, Verdict, judge, without_luck
+from stence.training.gate import Check, Circumstances, GateConfig, Result, Verdict, judge, without_luck
 from stence.training.gate.discrimination import better, detectable, look_alpha, margin_of, not_worse
 from stence.training.publishing import Fitted
 
@@ -72,7 +72,7 @@ def verdict(challenger: Predictions, champion: Predictions | None = CHAMPION, **
         GateConfig(**changes),
         learned_from=NOBODY,
         baseline=baseline,
-        days_since_look=days,
+        circumstances=Circumstances(days_since_look=days),
     )
 
 

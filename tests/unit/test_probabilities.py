@@ -101,7 +101,7 @@ def test_separated_classes_give_a_finite_line() -> None:
     asked = (logits > 0).astype(np.float32)
     found = fit(logits, asked, np.ones(40))
     assert np.isfinite([found.slopes, found.intercepts]).all()
-    assert (expit(found.apply(logits)) < 0.97).all()
+    assert max(found.slopes) < 3
 
 
 def flagged(probability: np.ndarray, threshold: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from stence.domain.checks import Check, Result, Verdict
 from stence.training.gate.config import GateConfig
-from stence.training.gate.judge import judge
+from stence.training.gate.judge import Circumstances, judge
 from stence.training.gate.selection import without_luck
 
-__all__ = ["Check", "GateConfig", "Result", "Verdict", "judge", "without_luck"]
+__all__ = ["Check", "Circumstances", "GateConfig", "Result", "Verdict", "judge", "without_luck"]

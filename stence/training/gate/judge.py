@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,20 @@ from stence.training.gate.discrimination import above_chance, beats_baseline, be
 from stence.training.gate.fairness import fair
 
 
+class Circumstances(NamedTuple):
+    """What the predictions do not show.
+
+    ``days_since_look`` are the days since a challenger was last judged on these test patients, None if none
+    was; ``alerts_per_1000`` is the challenger's workload among everybody screened, None: as predicted.
+    """
+
+    days_since_look: float | None = None
+    alerts_per_1000: float | None = None
+
+
+NOTHING_KNOWN = Circumstances()
+
+
 def judge(
     challenger: Predictions,
     champion: Predictions | None,
@@ -28,15 +43,14 @@ def judge(
     learned_from: NDArray[np.int64],
     counts: NDArray[np.float64] | None = None,
     baseline: Predictions | None = None,
-    days_since_look: float | None = None,
+    circumstances: Circumstances = NOTHING_KNOWN,
 ) -> Verdict:
     """Compare a challenger, with its ``thresholds``, with the champion; without a champion, with the floors.
 
     ``learned_from`` are the patients of all other splits. ``counts`` (n,) are sample weights of patients for
     the calibration, by default 1: they correct for the selection of the referred patients. ``baseline`` are
     the predictions of a simple model, such as age and sex alone, that the challenger must beat.
-    ``days_since_look`` are the days since a challenger was last judged on these test patients, None if none
-    was. Raises ValueError if the models were not evaluated on the same ECGs.
+    Raises ValueError if the models were not evaluated on the same ECGs.
     """
     for other in (champion, baseline):
         if other and not np.array_equal(challenger.patients, other.patients):
@@ -50,11 +64,11 @@ def judge(
     patients = challenger.patients[new.rows]
     checks = (
         _unseen(challenger, learned_from),
-        *_discriminates(new, old, patients, days_since_look, config),
+        *_discriminates(new, old, patients, circumstances.days_since_look, config),
         _beats(new, simple, patients, config),
         *calibrated(weighed, patients, config),
         *fair(new, old, challenger, config),
-        _bearable(new, config),
+        _bearable(new, circumstances.alerts_per_1000, config),
     )
     verdict = Verdict(checks)
     shown = next(check for check in checks if check.name == "better than the champion")
@@ -103,7 +117,8 @@ def _beats(
     return beats_baseline(*compared(new, baseline, patients).contrast([1.0, -1.0]), config)
 
 
-def _bearable(new: TargetPredictions, config: GateConfig) -> Check:
-    alerts, (low, high) = binary_metrics(new.predicted)["alerts_per_1000"], config.alerts_per_1000
+def _bearable(new: TargetPredictions, workload: float | None, config: GateConfig) -> Check:
+    alerts = binary_metrics(new.predicted)["alerts_per_1000"] if workload is None else workload
+    low, high = config.alerts_per_1000
     finding = f"{alerts:.0f} alerts per 1,000 patients at the threshold, must be within {low:g} to {high:g}"
     return Check("workload", Result.PASSED if low <= alerts <= high else Result.FAILED, finding)

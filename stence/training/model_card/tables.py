@@ -139,10 +139,11 @@ def screened(found: Json | None) -> str:
         reason = "it was not estimated" if found is None else plain(found["cannot_tell"])
         return f"Cannot tell: {reason}"
     prevalence = ", ".join(f"{name} {figure(found['prevalence'], name)}" for name in found["prevalence"])
+    share = f"{found['share_referred']:.0%}"
     return (
         f"Estimated from {found['referred_patients']} referred patients who calibrate and "
-        f"{found['unreferred_patients']} patients without a study; {found['share_referred']:.0%} of the people "
-        f"with an ECG were referred. Share of everybody with the disease: {prevalence}.\n\n"
+        f"{found['unreferred_patients']} patients without a study; {share} of the people with an ECG were "
+        f"referred. Share of everybody with the disease: {prevalence}.\n\n"
         + _figures(found["targets"], ("target", "patients"), SCREENED)
     )
 
