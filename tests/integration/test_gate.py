@@ -26,7 +26,7 @@ from support.artefacts import make_artefact
 from support.ecgs import heartbeats
 from support.unreferred import nobody
 
-PATIENTS = {Split.TRAIN: 240, Split.VALIDATION: 100, Split.CALIBRATION: 150, Split.TEST: 300}
+PATIENTS = {Split.TRAIN: 240, Split.VALIDATION: 100, Split.CALIBRATION: 300, Split.TEST: 300}
 SIGNS = (slice(3, 6), slice(6, 12))
 """Leads that disease turns upside down, mostly: the limbs' and the chest's."""
 CONFIG = TrainingConfig(
@@ -85,7 +85,7 @@ class Trained:
     def __init__(self, train: Part, validation: Part, parts: Parts, folder: Path) -> None:
         model, _ = fit(CONFIG, train, validation, "cpu", folder / "checkpoint.safetensors", silent)
         studies = StudyTable(np.empty(0, np.int64), np.empty((0, 16), np.float32), (), ())
-        cohort, others = Cohort({**parts, Split.VALIDATION: validation}, {}, studies), nobody(validation)
+        cohort, others = Cohort(parts, {}, studies), nobody(validation)
         logits = Logits.of(model, cohort, others, "cpu")
         found = populations.calibrated(logits, cohort, others)
         self.thresholds = populations.choose_thresholds(logits, cohort, others, found, Workload(200))
