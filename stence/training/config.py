@@ -64,6 +64,11 @@ class RetrainConfig(SupervisedConfig):
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     gate: GateConfig = GateConfig()
+    seeds: int = Field(
+        1,
+        ge=1,
+        description="Fine-tunings that differ by their seed; the first is the model, all are on the card.",
+    )
 
     @property
     def supervised(self) -> SupervisedConfig:

@@ -17,14 +17,17 @@ from stence.database.outage import transact
 from stence.domain.targets import DECISIVE
 from stence.encoders.recipes import Recipe
 from stence.errors import StenceError
+from stence.evaluation.evaluate import auroc as mean_auroc
 from stence.evaluation.metrics import auroc
 from stence.evaluation.paired import areas
 from stence.evaluation.pictures import histories, pictures
 from stence.evaluation.predictions import Predictions, predict, predictions_of_target
 from stence.fitting.baseline import clinical_baseline
+from stence.fitting.finetuning import ecg_logits
 from stence.fitting.studies import rows_of, targets_of
 from stence.fitting.teacher import study_logits
-from stence.models import ANGIOGRAPHIC_TARGETS, RiskScorer
+from stence.models import ANGIOGRAPHIC_TARGETS, TARGET_NAMES, RiskScorer
+from stence.models.coherence import probabilities
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.registry import Artefact
@@ -81,6 +84,7 @@ def evaluate_model(
     test, pair = workspace.cohort.parts[Split.TEST], workspace.pair().to(device)
     further = {
         "teacher": teacher_metrics(workspace, device),
+        "seeds": seed_spread(workspace, device),
         "retrieval": retrieval(pair, test, workspace.angiograms, Split.TEST, windows, device),
     }
     run = fitted.run | {"weights": dict(weights)}
@@ -99,6 +103,19 @@ def teacher_metrics(workspace: TrainingWorkspace, device: str) -> dict[str, Any]
         "studies": int(settled.sum()),
         "auroc": {name: None if np.isnan(area) else round(area, 4) for name, area in named},
     }
+
+
+def seed_spread(workspace: TrainingWorkspace, device: str) -> dict[str, list[float]]:
+    """Return the targets' AUROCs on the test patients, for each seed of the fine-tuning in order."""
+    test = workspace.cohort.parts[Split.TEST]
+    found: dict[str, list[float]] = {name: [] for name in TARGET_NAMES}
+    for number in range(workspace.config.seeds):
+        predicted = probabilities(ecg_logits(workspace.risk_model(number), test, device))
+        for column, name in enumerate(TARGET_NAMES):
+            only = slice(column, column + 1)
+            area = mean_auroc(predicted[:, only], test.labels[:, only], test.patients)
+            found[name].append(round(area, 4))
+    return {name: areas for name, areas in found.items() if np.isfinite(areas).all()}
 
 
 def predict_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> Predictions:

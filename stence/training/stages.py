@@ -41,6 +41,15 @@ TEACHER_START = "teacher_start.safetensors"
 SETUP = "config.json"
 
 
+def repeat(number: int) -> str:
+    """Return the name of the fine-tuning with the seed of this number.
+
+    >>> repeat(0), repeat(2)
+    ('finetuning', 'finetuning-2')
+    """
+    return f"{FINETUNING}-{number}" if number else FINETUNING
+
+
 class TrainingWorkspace:
     """A training's folder: the data, the configuration, and the results of earlier stages."""
 
@@ -91,12 +100,12 @@ class TrainingWorkspace:
         pair.load_state_dict(self.weights(PRETRAINING))
         return pair.eval()
 
-    def risk_model(self) -> RiskModel:
-        """The fine-tuned risk model."""
+    def risk_model(self, number: int = 0) -> RiskModel:
+        """The fine-tuned risk model; ``number`` above 0: the one of another seed."""
         model = first_model(self.config.finetuning, self._first_encoder(), len(TREE.outputs))
         if self.config.age_and_sex:
             model.clinical = ClinicalHead()
-        model.load_state_dict(self.weights(FINETUNING))
+        model.load_state_dict(self.weights(repeat(number)))
         return model.eval()
 
     def teach(self, device: str, progress: Progress) -> None:
@@ -114,14 +123,24 @@ class TrainingWorkspace:
         self.keep(PRETRAINING, *result)
 
     def finetune(self, device: str, progress: Progress) -> None:
-        """Fine-tune the encoder and a head on the labels of cath reports, then fuse it with age and sex."""
+        """Fine-tune the encoder and a head on the labels of cath reports, then fuse it with age and sex.
+
+        It is done once for each seed. The first seed is that of the model and comes last, as it completes the
+        stage.
+        """
+        for number in reversed(range(self.config.seeds)):
+            if not self.is_done(repeat(number)):
+                self._finetune(number, device, progress)
+
+    def _finetune(self, number: int, device: str, progress: Progress) -> None:
         train, validation = (self.cohort.parts[split] for split in (Split.TRAIN, Split.VALIDATION))
-        start = self.pair().encoder
-        config, saved = self.config.finetuning, self.checkpoint(FINETUNING)
+        start, saved = self.pair().encoder, self.checkpoint(repeat(number))
+        first = self.config.finetuning
+        config = first.model_copy(update={"seed": first.seed + number})
         model, history = fit(config, train, validation, device, saved, progress, start)
         if self.config.age_and_sex:
             fuse_age_and_sex(model, config, train, validation, device)
-        self.keep(FINETUNING, model, history)
+        self.keep(repeat(number), model, history)
 
     def _first_encoder(self) -> Encoder:
         published = self.folder / START

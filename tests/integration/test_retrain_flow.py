@@ -21,7 +21,7 @@ from support.environment import set_environment
 from support.prefect_server import artifacts, everything_prefect_holds, last_run, task_runs
 from support.toy_hospital import PATIENTS, QUICK, ToyHospital
 
-FEW_EPOCHS = QUICK.replace("epochs: 8,", "epochs: 2,").replace("epochs: 8\n", "epochs: 2\n")
+FEW_EPOCHS = QUICK.replace("epochs: 8,", "epochs: 2,").replace("epochs: 8\n", "epochs: 2\n") + "seeds: 2\n"
 PREFIX = "PAT-7000"
 """Of patients' ids; it stands in those of their studies and in keys too."""
 STAGES = ("teacher", "pretraining", "finetuning")
@@ -105,6 +105,7 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
         card = read_card(connection, store, outcome["version"])
     assert card["attention.png"].startswith(b"\x89PNG")
     assert b"Where the teacher looks" in card["card.md"]
+    assert b"2 fine-tunings that differ by their seed only" in card["card.md"]
     assert (outcome["outcome"] == "rejected") == bool(outcome["reasons"])
     (row,) = runs(engine)
     ended = {name: row[name] for name in ("state", "model_version", "outcome", "reasons", "error")}
@@ -115,7 +116,8 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
         "reasons": outcome["reasons"],
         "error": None,
     }
-    assert row["figures"].keys() >= {"stenosis_70", "teacher", "retrieval"}
+    assert row["figures"].keys() >= {"stenosis_70", "teacher", "retrieval", "screened"}
+    assert len(row["figures"]["seeds"]["stenosis_70"]) == 2
 
     left = artifacts(client, run)
     for stage in STAGES:

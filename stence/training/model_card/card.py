@@ -58,6 +58,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         ablation=tables.ablation(measured.get("ablation")),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
         retrieval=tables.retrieval(measured.get("retrieval")),
+        seeds=tables.seeds(measured.get("seeds")),
         teacher=tables.teacher(measured.get("teacher")),
         attention=f"{ATTENDED}\n\n{_image(ATTENTION)}" if ATTENTION in pictures else "",
         gate=tables.gate(manifest.gate),

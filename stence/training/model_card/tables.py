@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import stdev
 from typing import Any
 
 from stence.domain.targets import DECISIVE
@@ -122,6 +123,18 @@ def retrieval(found: Json | None) -> str:
     return (
         f"Each of {found['ecgs']} ECGs of test patients ranks {found['angiograms']} studies by their "
         f"similarity in the shared space. The rank of its own study counts:\n\n{table}"
+    )
+
+
+def seeds(found: Mapping[str, Sequence[float]] | None) -> str:
+    """Spread of the decisive target's AUROC over the seeds of the fine-tuning."""
+    areas = (found or {}).get(DECISIVE, [])
+    if len(areas) < 2:
+        return "Fine-tuned with one seed: how much the metrics depend on the seed was not measured."
+    listed = ", ".join(f"{area:.3f}" for area in areas)
+    return (
+        f"{len(areas)} fine-tunings that differ by their seed only; the first is this model. Their AUROC at "
+        f"{DECISIVE}: {listed} (SD {stdev(areas):.3f})."
     )
 
 
