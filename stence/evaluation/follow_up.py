@@ -79,7 +79,7 @@ class FollowUp(Scored):
                 indications[patient].add(reason)
         return People(
             probabilities=highest,
-            flagged=np.bincount(self.patients, weights=self.flagged) > 0,
+            flags=np.bincount(self.patients, weights=self.flagged).astype(np.int64),
             ecgs=np.bincount(self.patients),
             age=self.age[first],
             sex=self.sex[first],

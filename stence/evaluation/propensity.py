@@ -4,7 +4,7 @@ Only referred people have a label. They differ from the others, because symptoms
 the referral. A logistic regression (ridge penalty) of referral on what was known before gives the propensity
 e. ``stence.evaluation.outcome_weights`` makes weights of it, under two assumptions:
 
-- *No unmeasured confounding.* Among people with the same scores, flag, indication, age, sex, site and number
+- *No unmeasured confounding.* Among people with the same scores, flags, indication, age, sex, site and number
   of ECGs, referral does not depend on the arteries. Symptoms enter only through the recorded indication.
   Without recorded indications, metrics are corrected for flags and scores, but not for symptoms. They are
   never corrected for troponin or the doctor's impression.
@@ -45,14 +45,14 @@ Floats = NDArray[np.float64]
 class People:
     """Covariates of people (n,) before referral, and their referral.
 
-    ``probabilities`` (n, targets) are the highest over their ECGs, ``flagged`` is true if any ECG has a flag,
+    ``probabilities`` (n, targets) are the highest over their ECGs, ``flags`` is the number of flagged ECGs,
     ``ecgs`` is the number of ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
     unknown. ``indications`` are all indications of a person. ``drawn`` is true for the verification sample,
     into which a person came with probability ``chance``.
     """
 
     probabilities: Floats
-    flagged: NDArray[np.bool_]
+    flags: NDArray[np.int64]
     ecgs: NDArray[np.int64]
     age: Floats
     sex: NDArray[np.str_]
@@ -125,7 +125,7 @@ def covariates(people: People) -> Floats:
     age = np.where(
         np.isnan(people.age), np.nanmean(people.age) if not np.isnan(people.age).all() else 0, people.age
     )
-    flagged = people.flagged[:, None].astype(np.float64)
+    flagged = (people.flags > 0)[:, None].astype(np.float64)
     columns = np.hstack(
         [
             logit(np.clip(people.probabilities, 1e-4, 1 - 1e-4)),
@@ -134,6 +134,7 @@ def covariates(people: People) -> Floats:
             people.site[:, None] == np.array(sites, dtype="U")[None],
             asked,
             flagged,
+            np.log(np.maximum(people.flags, 1))[:, None],
             flagged * asked,
             people.drawn[:, None],
         ]

@@ -65,7 +65,7 @@ def outcomes(
         return
     everyone = follow_up.people()
     weights = outcome_weights(follow_up, everyone)
-    people = _Scored(weights[NAIVE].propensity.value, everyone.flagged, everyone.probabilities)
+    people = _Scored(weights[NAIVE].propensity.value, everyone.flags > 0, everyone.probabilities)
     slices = [(ALL, "", np.ones(len(follow_up.referred), dtype=bool))]
     if sliced:
         slices += [(f"{ALL}|{kind}", f"|{name}", members) for kind, name, members in follow_up.slices()]

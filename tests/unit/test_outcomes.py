@@ -84,7 +84,7 @@ def follow_up_fields() -> tuple[str, ...]:
     return (*Scored.__slots__, *FollowUp.__slots__)
 
 
-def test_a_person_has_the_highest_of_their_scores_and_is_flagged_by_any() -> None:
+def test_a_person_has_the_highest_of_their_scores_and_all_of_their_flags() -> None:
     three = np.array([0.2, 0.7, 0.4])
     nothing = np.full(3, "")
     mine = FollowUp(
@@ -104,7 +104,7 @@ def test_a_person_has_the_highest_of_their_scores_and_is_flagged_by_any() -> Non
     )
     found = mine.people()
     assert found.probabilities.tolist() == [[0.7] * 6]
-    assert (found.flagged.tolist(), found.ecgs.tolist()) == ([True], [3])
+    assert (found.flags.tolist(), found.ecgs.tolist()) == ([1], [3])
     assert found.indications == [{"syncope", "chest pain"}]
     assert found.drawn.tolist() == [True]
     assert found.chance.tolist() == pytest.approx([0.6])

@@ -55,7 +55,7 @@ def test_the_weighted_outcomes_look_like_everybody() -> None:
     weights = inverse(estimated(known))
     assert weights.mean() == pytest.approx(1)
     pain = np.array(["chest pain" in reasons for reasons in known.indications])
-    for trait in (pain, known.flagged, known.probabilities[:, 0] > 0.3):
+    for trait in (pain, known.flags, known.probabilities[:, 0] > 0.3):
         everybody, referred = trait.mean(), trait[known.referred].mean()
         weighted = np.average(trait[known.referred], weights=weights)
         assert abs(weighted - everybody) < 0.02
@@ -91,7 +91,7 @@ def test_it_stands_what_is_unknown() -> None:
         site=blank,
         indications=[frozenset[str]()] * 400,
         probabilities=np.zeros((400, 6)),
-        flagged=np.zeros(400, dtype=bool),
+        flags=np.zeros(400, dtype=np.int64),
     )
     found = estimated(nothing)
     np.testing.assert_allclose(found, known.referred.mean(), atol=0.05)
