@@ -19,7 +19,7 @@ from stence.domain.thresholds import DECIMALS, Rule, Threshold, Workload
 from stence.evaluation import calibrate
 from stence.evaluation.bootstrap import interval, resamples
 from stence.evaluation.evaluate import evaluate
-from stence.evaluation.metrics import binary_metrics, resampled_metrics
+from stence.evaluation.metrics import BinaryPredictions, binary_metrics, resampled_metrics
 from stence.evaluation.predictions import Predictions, TargetPredictions, predictions_of_target
 from stence.evaluation.screened import MIN_PATIENTS, Referred, Screened, screened, severity_of
 from stence.fitting.finetuning import ecg_logits
@@ -54,6 +54,8 @@ class Populations:
     referred: Calibration
     screened: Screened | None
     reason: str = ""
+    temperature_only: tuple[str, ...] = ()
+    """Questions with too few answers for a line of their own."""
 
     @property
     def deployed(self) -> Calibration:
@@ -85,6 +87,7 @@ def calibrated(logits: Logits, cohort: Cohort, unreferred: Unreferred) -> Popula
     """Calibrate for the referred on held-out patients, and estimate the screened population."""
     held = _held(logits, cohort)
     line = calibrate.fit(held.logits, answers(held.labels), held.weights)
+    few = tuple(TARGET_NAMES[i] for i in calibrate.without_own_line(answers(held.labels), held.weights))
     counts = _severities([*cohort.parts.values()])
     found = screened(held, counts, logits.unreferred, unreferred.share_referred)
     if found is None:
@@ -93,8 +96,8 @@ def calibrated(logits: Logits, cohort: Cohort, unreferred: Unreferred) -> Popula
             f"names them, and {len(np.unique(held.patients))} referred patients calibrate; at least "
             f"{MIN_PATIENTS} of each are needed. Probabilities and thresholds are for referred patients."
         )
-        return Populations(line, None, reason)
-    return Populations(line, found)
+        return Populations(line, None, reason, few)
+    return Populations(line, found, temperature_only=few)
 
 
 def choose_thresholds(
@@ -203,7 +206,7 @@ def _estimated(
     }
 
 
-def _benefit(predicted: Any, draws: Reals) -> dict[str, Reals]:
+def _benefit(predicted: BinaryPredictions, draws: Reals) -> dict[str, Reals]:
     """Return the net benefit at the threshold of each resample (Vickers & Elkin 2006)."""
     odds = predicted.threshold / max(1 - predicted.threshold, 10.0**-DECIMALS)
     weights = draws * predicted.weights

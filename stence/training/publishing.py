@@ -66,7 +66,8 @@ def finish(
     )
     progress("evaluate", 1, 1)
     stages = {stage: asdict(history) for stage, history in histories.items()}
-    return Fitted(model, found, thresholds, metrics, {"device": device, "stages": stages})
+    run = {"device": device, "stages": stages, "temperature_only": list(found.temperature_only)}
+    return Fitted(model, found, thresholds, metrics, run)
 
 
 def predict(model: RiskModel, line: Calibration, part: Part, device: str) -> Predictions:

@@ -52,6 +52,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         ranking=tables.ranking(measured),
         selection=tables.selection(measured.get(DECISIVE, {})),
         decisions=tables.decisions(measured),
+        calibrated=tables.calibrated(run),
         screened=tables.screened(measured.get("screened")),
         decisive=DECISIVE,
         pictures="\n".join(_image(name) for name in pictures if name not in (COURSES, ATTENTION)),

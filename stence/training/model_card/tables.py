@@ -146,6 +146,19 @@ def teacher(found: Json | None) -> str:
     return _table((f"target ({found['studies']} studies)", "AUROC"), areas)
 
 
+def calibrated(run: Json) -> str:
+    """Which questions were too rare for a calibration of their own."""
+    few = run.get("temperature_only")
+    if few is None:
+        return ""
+    if not few:
+        return "Every question had enough patients of either answer for a calibration of its own."
+    return (
+        f"Too few patients of either answer to calibrate {', '.join(few)} (asked among patients in whom the degree "
+        "before holds): its logits share the temperature of the others, and nothing more."
+    )
+
+
 def screened(found: Json | None) -> str:
     """Estimates for everybody screened, or the reason why there are none."""
     if found is None or "cannot_tell" in found:
