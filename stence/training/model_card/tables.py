@@ -154,8 +154,8 @@ def calibrated(run: Json) -> str:
     if not few:
         return "Every question had enough patients of either answer for a calibration of its own."
     return (
-        f"Too few patients of either answer to calibrate {', '.join(few)} (asked among patients in whom the degree "
-        "before holds): its logits share the temperature of the others, and nothing more."
+        f"Too few patients of either answer to calibrate {', '.join(few)} (asked among patients in whom the "
+        "degree before holds): its logits share the temperature of the others, and nothing more."
     )
 
 
