@@ -84,7 +84,7 @@ def gather_unreferred(
             if found is not None:
                 write_signal(folder, SIGNALS, found.signal)
                 ecgs.append({"content": found.content, "age": found.age, "sex": found.sex})
-            progress("routine ECGs", done, len(candidates))
+            progress("screened", done, len(candidates))
         sync_signals(folder, [SIGNALS] if ecgs else [])
         counted = {"referred": referred, "unreferred": unreferred, "left_out": len(candidates) - len(ecgs)}
         write_json(folder / INDEX, {"ecgs": ecgs, **counted})

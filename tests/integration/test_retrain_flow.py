@@ -19,7 +19,7 @@ from stence.settings import Settings
 from stence.training import load_preset, open_retraining
 from support.environment import set_environment
 from support.prefect_server import artifacts, everything_prefect_holds, last_run, task_runs
-from support.toy_hospital import PATIENTS, QUICK, ToyHospital
+from support.toy_hospital import PATIENTS, QUICK, ToyHospital, toy_ecg
 
 FEW_EPOCHS = QUICK.replace("epochs: 8,", "epochs: 2,").replace("epochs: 8\n", "epochs: 2\n") + "seeds: 2\n"
 PREFIX = "PAT-7000"
@@ -38,7 +38,9 @@ def store(
     monkeypatch.setenv("STENCE_PRESET", str(preset))
     monkeypatch.setenv("STENCE_OUTAGE_SECONDS", "0")
     store = open_store(settings.resolved_store_url, settings)
-    ToyHospital(store, prefix=PREFIX).write()
+    place = ToyHospital(store, prefix=PREFIX)
+    place.add_ecg("without a study", f"{PREFIX}-nobody", toy_ecg(9999, ill=False))
+    place.write()
     return store
 
 
@@ -123,7 +125,7 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
     for stage in STAGES:
         assert left[f"retrain-{stage}"] == 100
         assert [epoch["epoch"] for epoch in json.loads(left[f"retrain-{stage}-course"])] == [1, 2]
-    assert left["retrain-angiograms"] == left["retrain-features"] == 100
+    assert left["retrain-angiograms"] == left["retrain-features"] == left["retrain-screened"] == 100
     assert outcome["version"] in left["retrain-outcome"]
 
     held = everything_prefect_holds(prefect_database)
