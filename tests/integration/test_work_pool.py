@@ -20,7 +20,7 @@ from stence.cli.prefect_server import prefect_server
 from stence.settings import Settings
 from support.database import server_folder
 from support.ports import free_port
-from support.up import NEXT_RUN_SECONDS, kill_everything, store_listing_held
+from support.up import NEXT_RUN_SECONDS, NO_SCHEDULED_RUNS, kill_everything, store_listing_held
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +99,7 @@ class Pool:
 def pool() -> Iterator[Pool]:
     """A pool with the automations, which wait little longer here than the 30 s between two heartbeats."""
     before = dict(os.environ)
+    os.environ.update(NO_SCHEDULED_RUNS)
     with server_folder() as folder:
         settings = Settings(data_dir=folder)
         with database.connect(settings) as engine:

@@ -23,13 +23,17 @@ from support.ports import free_port
 
 STENCE = Path(sys.executable).with_name("stence")
 START_SECONDS, STOP_SECONDS, NEXT_RUN_SECONDS = 240, 90, 120
+# A scheduled run at the full hour would take the only slot of its deployment from a test's run.
+NO_SCHEDULED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false"}
 BEFORE_END = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 
 
 class Up:
     """A running ``stence up`` and its API."""
 
-    def __init__(self, data_dir: Path, port: int | None = None, *options: str) -> None:
+    def __init__(
+        self, data_dir: Path, port: int | None = None, *options: str, scheduled: bool = False
+    ) -> None:
         self.data_dir, self.port = data_dir, port or free_port()
         self.output = data_dir / "up.log"
         self.environment = {
@@ -37,6 +41,7 @@ class Up:
             "STENCE_DATA_DIR": str(data_dir),
             "STENCE_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
+            **({} if scheduled else NO_SCHEDULED_RUNS),
         }
         # What a shell starts in the background ignores Ctrl-C, and so would its children.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,6 +82,11 @@ class Up:
         self.wait_for(lambda: deployment in self.deployments(), 60)
         number = self.deployments()[deployment]["id"]
         return str(self.api(f"deployments/{number}/create_flow_run", {})["id"])
+
+    def pause_schedules(self) -> None:
+        """And drop the runs planned so far."""
+        for deployment in self.deployments().values():
+            self.api(f"deployments/{deployment['id']}/pause_deployment", {})
 
     def state(self, run: str) -> str:
         return str(self.api(f"flow_runs/{run}")["state_type"])
