@@ -61,7 +61,7 @@ def train(preset: str) -> None:
 @click.command()
 @PATIENTS
 @SEED
-@click.option("--retrain", is_flag=True, help="Also train on angiograms with the retrain flow (20 minutes).")
+@click.option("--retrain", is_flag=True, help="Also train on angiograms with the retrain flow (10 minutes).")
 def practice(patients: int, seed: int, retrain: bool) -> None:
     """Demonstrate the main job: simulate a hospital, train, promote, score, and list flagged patients."""
     from stence import database, registry
