@@ -111,6 +111,10 @@ def _newton(x: Floats, y: Floats, w: Floats, line: Floats, steps: int) -> Floats
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--months", type=int, default=200)
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first month: others are fresh draws"
+    )
+    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=WORLDS)
     parser.add_argument("--former", type=int, default=20, help="months that the former rule judges, too")
     parser.add_argument("--people", type=int, default=9_000)
     parser.add_argument("--population", type=int, default=40_000)
@@ -120,15 +124,17 @@ def main() -> None:
     population, column = Population.draw(given.population), TARGET_NAMES.index(given.target)
     threshold = population.model.thresholds[given.target]
     for number in range(given.months):
-        month = population.sample(np.random.default_rng((1, number)), given.people)
-        for place, world in enumerate(WORLDS):
-            follow_up = observed(np.random.default_rng((2, number, place)), month, world)
+        draw = given.first + number
+        month = population.sample(np.random.default_rng((1, draw)), given.people)
+        for world in given.worlds:
+            rng = np.random.default_rng((2, draw, WORLDS.index(world)))
+            follow_up = observed(rng, month, world)
             kept.take(world, follow_up, given.target, threshold)
             if number < given.former and world != VERIFIED:
                 kept.shown[world, FORMER].append(former(follow_up, column, threshold))
         if (number + 1) % SHOWN_EVERY == 0 or number + 1 == given.months:
             print(f"\nafter {number + 1} months", flush=True)
-            for world in WORLDS:
+            for world in given.worlds:
                 report(world, population, kept, given.target, number + 1)
     print(f"{time.monotonic() - started:.0f} s")
 

@@ -20,7 +20,7 @@ from stence.cli.prefect_server import prefect_server
 from stence.settings import Settings
 from support.database import server_folder
 from support.ports import free_port
-from support.up import NEXT_RUN_SECONDS, NO_SCHEDULED_RUNS, kill_everything, store_listing_held
+from support.up import ASKING_OFTEN, NEXT_RUN_SECONDS, NO_SCHEDULED_RUNS, kill_everything, store_listing_held
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +41,7 @@ class Pool:
             "STENCE_DATA_DIR": str(data_dir),
             "STENCE_HOME": str(ROOT),
             "OMP_NUM_THREADS": "1",
+            **ASKING_OFTEN,
         }
         self.prefect("work-pool", "create", "stence", "--type", "process")
         file = (ROOT / "deployments") / "prefect.yaml"

@@ -25,6 +25,8 @@ STENCE = Path(sys.executable).with_name("stence")
 START_SECONDS, STOP_SECONDS, NEXT_RUN_SECONDS = 240, 90, 120
 # A scheduled run at the full hour would take the only slot of its deployment from a test's run.
 NO_SCHEDULED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false"}
+# Due runs are looked for every ten seconds by default: the tests would wait most of their time.
+ASKING_OFTEN = {"PREFECT_RUNNER_POLL_FREQUENCY": "2", "PREFECT_WORKER_QUERY_SECONDS": "2"}
 BEFORE_END = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 
 
@@ -42,6 +44,7 @@ class Up:
             "STENCE_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
             **({} if scheduled else NO_SCHEDULED_RUNS),
+            **ASKING_OFTEN,
         }
         # What a shell starts in the background ignores Ctrl-C, and so would its children.
         signal.signal(signal.SIGINT, signal.default_int_handler)
