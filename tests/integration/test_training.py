@@ -18,6 +18,7 @@ from stence.database.tables import models
 from stence.ecg import decode
 from stence.errors import StenceError
 from stence.evaluation.evaluate import auroc
+from stence.evaluation.pretest import NAME as PRETEST
 from stence.models import RiskScorer, clinical_values
 from stence.objects import ObjectStore
 from stence.progress import Progress
@@ -115,6 +116,10 @@ def check_manifest(manifest: Manifest, settings: Settings) -> None:
     gain = manifest.metrics["ablation"]["stenosis_70"]["others"]
     assert gain["age and sex alone"]["auroc"]["value"] == 0.5
     assert gain["ECG alone"]["gain"] == {"value": 0.0, "lower": 0.0, "upper": 0.0}
+    published = manifest.metrics["pretest"]
+    assert list(published["models"]) == ["this model", "age and sex alone", "ECG alone", PRETEST]
+    assert published["models"]["this model"]["expected"] is None, "the ECGs state no age"
+    assert (published["patients"], published["with_symptoms"]) == (0, 0)
     assert manifest.training_run["encoder_start"] == "random weights"
     history = manifest.training_run["stages"]["finetuning"]
     assert history["best_epoch"] <= history["epochs"] == CONFIG.finetuning.epochs
