@@ -17,6 +17,7 @@ from torchmetrics.functional import classification
 
 from stence.cohort import Part
 from stence.evaluation.bootstrap import bounds, resamples
+from stence.evaluation.calibration_error import calibration_error
 from stence.evaluation.evaluate import auroc, evaluate, measured
 from stence.evaluation.metrics import (
     BinaryPredictions,
@@ -229,6 +230,14 @@ def test_chance_is_no_calibration_error() -> None:
     assert np.mean([each["value"] for each in wrong]) == pytest.approx(0.2, abs=0.02)
     for each in perfect + wrong:
         assert each["lower"] <= each["value"] <= each["upper"]
+
+
+def test_resamples_of_the_calibration_error_are_as_large_as_the_error_itself() -> None:
+    """A resample has the noise of its bins twice: with both subtracted, squares are the same on average."""
+    case, patients = calibrated(400, 1, 0.2), np.arange(400)
+    error, drawn = calibration_error(case, patients, resamples(patients, 2000))
+    noise = 0.2 / 400 * 8  # of about 8 bins, each with its variance over its patients, by share
+    assert np.mean(drawn**2) == pytest.approx(error**2, abs=0.3 * noise)
 
 
 def test_a_patients_ecgs_are_one_in_the_calibration_error() -> None:
