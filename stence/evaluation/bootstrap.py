@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.evaluation.intervals import as_json
+from stence.evaluation.intervals import Interval
 
 INTERVAL = (2.5, 97.5)
 """Percentiles of the resampled values."""
@@ -40,7 +40,7 @@ def interval(value: float, drawn: NDArray[np.float64]) -> dict[str, float | None
     >>> interval(0.8, np.linspace(0.7, 0.9, 101))
     {'value': 0.8, 'lower': 0.705, 'upper': 0.895}
     """
-    return as_json(value, *bounds(drawn))
+    return Interval(value, *bounds(drawn)).as_json()
 
 
 def bounds(drawn: NDArray[np.float64]) -> tuple[float, float]:

@@ -43,28 +43,44 @@ def auroc(
     return float(np.nanmean(areas)) if not np.isnan(areas).all() else float("nan")
 
 
-def evaluate(predictions: Predictions, thresholds: Mapping[str, Threshold], count: int) -> dict[str, Any]:
+def evaluate(
+    predictions: Predictions,
+    thresholds: Mapping[str, Threshold],
+    count: int,
+    calibrated: Predictions | None = None,
+) -> dict[str, Any]:
     """Return the metrics of every target and grey zone as JSON, over ECGs with a known label, per patient.
 
     Every patient weighs one, shared equally among the patient's ECGs with a known label. A metric
     is ``{value, lower, upper}`` from ``count`` resamples. All three are null if the metric is not defined,
     such as an AUROC without cases. Each target also has the numbers of ECGs, patients and cases, and the
-    same content for each subgroup.
+    same content for each subgroup. ``calibrated`` has the probabilities of the same ECGs whose calibration
+    is measured, if not ``predictions``.
     """
-    groups = predictions.subgroups()
+    patients, groups = predictions.patients, predictions.subgroups()
+    pairs = zip(
+        target_predictions(predictions, thresholds),
+        target_predictions(calibrated or predictions, thresholds),
+        strict=True,
+    )
     return {
-        of_target.name: _measured(of_target, predictions, count)
+        own.name: _measured(own, other, patients, count)
         | {
             "subgroups": {
-                name: _measured(of_target.among(members), predictions, count)
+                name: _measured(own.among(members), other.among(members), patients, count)
                 for name, members in groups.items()
             }
         }
-        for of_target in target_predictions(predictions, thresholds)
+        for own, other in pairs
     }
 
 
-def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> dict[str, Any]:
+def measured(
+    predicted: BinaryPredictions,
+    patients: NDArray[np.int64],
+    count: int,
+    calibrated: BinaryPredictions | None = None,
+) -> dict[str, Any]:
     """Return the metrics of one target as JSON: see ``evaluate``. ``patients`` (n,) identify the patients.
 
     Every patient weighs one if the predictions have no weights of their own. ``calibration_error`` is the
@@ -77,8 +93,9 @@ def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: i
     """
     if predicted.weight is None:
         predicted = replace(predicted, weight=patient_shares(patients))
-    blocks = [metrics.resampled_metrics(predicted, draws) for draws in resamples(patients, count)]
-    error = calibration_error(predicted, patients, resamples(patients, count))
+    calibrated = replace(predicted, probability=(calibrated or predicted).probability)
+    blocks = [metrics.resampled_metrics(predicted, draws, calibrated) for draws in resamples(patients, count)]
+    error = calibration_error(calibrated, patients, resamples(patients, count))
     return (
         {
             "ecgs": len(predicted.label),
@@ -87,11 +104,13 @@ def measured(predicted: BinaryPredictions, patients: NDArray[np.int64], count: i
         }
         | {
             name: interval(value, np.concatenate([np.empty(0), *(block[name] for block in blocks)]))
-            for name, value in metrics.binary_metrics(predicted).items()
+            for name, value in metrics.binary_metrics(predicted, calibrated).items()
         }
         | {"calibration_error": interval(*error)}
     )
 
 
-def _measured(of_target: TargetPredictions, predictions: Predictions, count: int) -> dict[str, Any]:
-    return measured(of_target.predicted, predictions.patients[of_target.rows], count)
+def _measured(
+    own: TargetPredictions, calibrated: TargetPredictions, patients: NDArray[np.int64], count: int
+) -> dict[str, Any]:
+    return measured(own.predicted, patients[own.rows], count, calibrated.predicted)

@@ -8,7 +8,7 @@ influences sum to 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ def auroc(predicted: BinaryPredictions, weights: Floats) -> Linear:
     0.5
     """
     group, cases, controls = _groups(predicted, weights)
+    if not (cases.any() and controls.any()):
+        return _undefined(len(weights))
     below = (controls.cumsum() - controls / 2) / controls.sum()
     above = (cases[::-1].cumsum()[::-1] - cases / 2) / cases.sum()
     value = float(cases @ below / cases.sum())
@@ -80,8 +82,10 @@ def calibration_line(predicted: BinaryPredictions, weights: Floats) -> tuple[Lin
     >>> [round(abs(found.value), 3) for found in calibration_line(demo, np.ones(10))]
     [1.0, 0.0]
     """
-    slopes, intercepts = calibration_lines(predicted, weights[None])
+    slopes, intercepts = calibration_lines(replace(predicted, weight=weights), np.ones((1, len(weights))))
     slope, intercept = float(slopes[0]), float(intercepts[0])
+    if not np.isfinite(slope):
+        return _undefined(len(weights)), _undefined(len(weights))
     x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
     design = np.stack([x, np.ones_like(x)])
     fitted = expit(slope * x + intercept)
@@ -99,6 +103,26 @@ def calibration_gaps(predicted: BinaryPredictions, weights: Floats) -> list[Line
     excess = predicted.label - predicted.probability
     everyone = np.ones(len(excess))
     return [share(excess * (bins == number), everyone, weights) for number in np.unique(bins)]
+
+
+def clustered_covariance(influences: Floats, patients: NDArray[np.int64]) -> Floats:
+    """Return the covariance (k, k) of k metrics from the ``influences`` (k, m) of ECGs of ``patients`` (m,).
+
+    An ECG's influence is its weight times the metric's derivative. Those of a patient's ECGs are added up
+    before they are squared, since patients are independent and their ECGs are not. NaN for a single patient.
+
+    >>> clustered_covariance(np.array([[0.1, 0.1, -0.2]]), np.array([1, 1, 2])).round(2).tolist()
+    [[0.16]]
+    """
+    _, patient = np.unique(patients, return_inverse=True)
+    people = int(patient.max(initial=-1)) + 1
+    by_patient = np.stack([np.bincount(patient, weights=row, minlength=people) for row in influences])
+    factor = people / (people - 1) if people > 1 else np.nan
+    return np.asarray(factor * by_patient @ by_patient.T)
+
+
+def _undefined(count: int) -> Linear:
+    return Linear(float("nan"), np.full(count, np.nan))
 
 
 def _groups(predicted: BinaryPredictions, weights: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:

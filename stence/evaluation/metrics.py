@@ -62,8 +62,12 @@ class BinaryPredictions:
         return BinaryPredictions(self.probability[members], self.label[members], self.threshold, weight)
 
 
-def binary_metrics(predicted: BinaryPredictions) -> dict[str, float]:
-    """Return all metrics. An undefined metric is NaN, such as an AUROC without cases.
+def binary_metrics(
+    predicted: BinaryPredictions, calibrated: BinaryPredictions | None = None
+) -> dict[str, float]:
+    """Return all metrics; an undefined one is NaN, such as an AUROC without cases.
+
+    ``calibrated``: see ``resampled_metrics``.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> found = binary_metrics(demo)
@@ -71,28 +75,39 @@ def binary_metrics(predicted: BinaryPredictions) -> dict[str, float]:
     (1.0, 0.5, 1.0)
     """
     once = np.ones((1, len(predicted.label)))
-    return {name: float(values[0]) for name, values in resampled_metrics(predicted, once).items()}
+    return {name: float(values[0]) for name, values in resampled_metrics(predicted, once, calibrated).items()}
 
 
-def resampled_metrics(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
+def resampled_metrics(
+    predicted: BinaryPredictions, draws: NDArray[np.float64], calibrated: BinaryPredictions | None = None
+) -> dict[str, Rows]:
     """Return the same metrics of every resample. ``draws`` (r, n) count how often each ECG was drawn.
+
+    ``calibrated`` has the probabilities of the same ECGs whose calibration is measured, if not ``predicted``.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> resampled_metrics(demo, np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 2.0]]))["sensitivity"].tolist()
     [0.5, 1.0]
     """
     weights = draws * predicted.weights
-    total, label = weights.sum(axis=1), predicted.label
-    slope, intercept = calibration_lines(predicted, draws)
     areas, precisions = ranking(predicted, draws)
     return {
-        "prevalence": ratio(weights @ label, total),
+        "prevalence": ratio(weights @ predicted.label, weights.sum(axis=1)),
         "auroc": areas,
         "auprc": precisions,
-        "brier": ratio(weights @ (predicted.probability - label) ** 2, total),
+        **_calibration(calibrated or predicted, draws),
+        **_decisions(predicted, weights),
+    }
+
+
+def _calibration(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
+    """Return the metrics of calibration."""
+    weights = draws * predicted.weights
+    slope, intercept = calibration_lines(predicted, draws)
+    return {
+        "brier": ratio(weights @ (predicted.probability - predicted.label) ** 2, weights.sum(axis=1)),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
-        **_decisions(predicted, weights),
     }
 
 

@@ -61,8 +61,8 @@ def _models(named: Mapping[str, BinaryPredictions], patients: NDArray[np.int64])
     return {
         name: {
             "expected": _mean(predicted),
-            "auroc": on_logit_scale(*found.contrast(each[i])),
-            "gain": normal(*found.contrast(each[0] - each[i])) if i else None,
+            "auroc": on_logit_scale(*found.contrast(each[i]), len(patients)).as_json(),
+            "gain": normal(*found.contrast(each[0] - each[i])).as_json() if i else None,
         }
         for i, (name, predicted) in enumerate(named.items())
     }

@@ -209,6 +209,20 @@ def test_a_patient_with_many_ecgs_counts_once() -> None:
     assert (found["ecgs"], found["patients"]) == (10, 4)
 
 
+def test_calibration_is_that_of_the_probabilities_made_for_it() -> None:
+    """Ranking and decisions are those of the deployed probabilities."""
+    deployed, patients = calibrated(150, 1, 0.2), np.arange(150)
+    other = replace(deployed, probability=deployed.probability**2)
+    both, ours, theirs = (
+        measured(deployed, patients, 20, other),
+        measured(deployed, patients, 20),
+        measured(other, patients, 20),
+    )
+    of_labels = {"brier", "calibration_error", "calibration_slope", "calibration_intercept"}
+    assert {name for name in both if both[name] == theirs[name] != ours[name]} == of_labels
+    assert {name for name in both if both[name] == ours[name]} == both.keys() - of_labels
+
+
 def calibrated(patients: int, seed: int, shift: float = 0.0) -> BinaryPredictions:
     """A model whose probabilities are true, but for ``shift``."""
     rng = np.random.default_rng(seed)
