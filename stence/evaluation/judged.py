@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.evaluation import linearised
-from stence.evaluation.intervals import Interval, normal, on_logit_scale
-from stence.evaluation.linearised import Linear
+from stence.evaluation.intervals import Interval
+from stence.evaluation.linearised import Linear, with_intervals
 from stence.evaluation.metrics import BinaryPredictions
 
 DRAWS = 2000
-ON_THE_LINE = ("calibration_slope", "calibration_intercept")
-"""Metrics that are no shares, 0 to 1."""
 
 Floats = NDArray[np.float64]
 Covariance = Callable[[list[Linear]], Floats]
@@ -30,13 +28,7 @@ Covariance = Callable[[list[Linear]], Floats]
 def judged(predicted: BinaryPredictions, weights: Floats, covariance: Covariance) -> dict[str, Interval]:
     """Return each metric of the ECGs, weighted by ``weights`` (m,); undefined ones are left out."""
     metrics = linear_metrics(predicted, weights)
-    errors = np.sqrt(np.maximum(covariance(list(metrics.values())).diagonal(), 0))
-    found = {
-        name: normal(metric.value, float(error))
-        if name in ON_THE_LINE
-        else on_logit_scale(metric.value, float(error), len(weights))
-        for (name, metric), error in zip(metrics.items(), errors, strict=True)
-    }
+    found = with_intervals(metrics, covariance(list(metrics.values())), len(weights))
     found["ece"] = calibration_error(predicted, weights, covariance)
     return {name: each for name, each in found.items() if each.is_defined}
 

@@ -62,12 +62,8 @@ class BinaryPredictions:
         return BinaryPredictions(self.probability[members], self.label[members], self.threshold, weight)
 
 
-def binary_metrics(
-    predicted: BinaryPredictions, calibrated: BinaryPredictions | None = None
-) -> dict[str, float]:
-    """Return all metrics; an undefined one is NaN, such as an AUROC without cases.
-
-    ``calibrated``: see ``resampled_metrics``.
+def binary_metrics(predicted: BinaryPredictions) -> dict[str, float]:
+    """Return all metrics. An undefined metric is NaN, such as an AUROC without cases.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> found = binary_metrics(demo)
@@ -75,39 +71,26 @@ def binary_metrics(
     (1.0, 0.5, 1.0)
     """
     once = np.ones((1, len(predicted.label)))
-    return {name: float(values[0]) for name, values in resampled_metrics(predicted, once, calibrated).items()}
+    return {name: float(values[0]) for name, values in resampled_metrics(predicted, once).items()}
 
 
-def resampled_metrics(
-    predicted: BinaryPredictions, draws: NDArray[np.float64], calibrated: BinaryPredictions | None = None
-) -> dict[str, Rows]:
+def resampled_metrics(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
     """Return the same metrics of every resample. ``draws`` (r, n) count how often each ECG was drawn.
-
-    ``calibrated`` has the probabilities of the same ECGs whose calibration is measured, if not ``predicted``.
 
     >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
     >>> resampled_metrics(demo, np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 2.0]]))["sensitivity"].tolist()
     [0.5, 1.0]
     """
     weights = draws * predicted.weights
+    slope, intercept = calibration_lines(predicted, draws)
     areas, precisions = ranking(predicted, draws)
     return {
-        "prevalence": ratio(weights @ predicted.label, weights.sum(axis=1)),
         "auroc": areas,
         "auprc": precisions,
-        **_calibration(calibrated or predicted, draws),
-        **_decisions(predicted, weights),
-    }
-
-
-def _calibration(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
-    """Return the metrics of calibration."""
-    weights = draws * predicted.weights
-    slope, intercept = calibration_lines(predicted, draws)
-    return {
         "brier": ratio(weights @ (predicted.probability - predicted.label) ** 2, weights.sum(axis=1)),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
+        **resampled_decisions(predicted, draws),
     }
 
 
@@ -211,8 +194,14 @@ def in_bins(predicted: BinaryPredictions) -> NDArray[np.float64]:
     return np.eye(CALIBRATION_BINS)[bins]
 
 
-def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
-    """Return the metrics of the confusion matrix."""
+def resampled_decisions(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
+    """Return the prevalence and the metrics of the confusion matrix of every resample.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> resampled_decisions(demo, np.ones((1, 3)))["specificity"].tolist()
+    [1.0]
+    """
+    weights = draws * predicted.weights
     flagged, case = predicted.flagged.astype(np.float64), predicted.label.astype(np.float64)
     total, alerts, cases = weights.sum(axis=1), weights @ flagged, weights @ case
     found = weights @ (flagged * case)
@@ -221,6 +210,7 @@ def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> di
     sensitivity = ratio(found, cases)
     specificity = ratio(total - alerts - cases + found, total - cases)
     return {
+        "prevalence": ratio(cases, total),
         "sensitivity": sensitivity,
         "specificity": specificity,
         "positive_predictive_value": ratio(found, alerts),

@@ -35,9 +35,10 @@ def level(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Estimate
 
     It is 0 for calibrated predictions and -log(1.6) if their odds are 1.6 times too high.
     """
-    x, label, weight = _logits(predicted), predicted.label.astype(np.float64), predicted.weights
-    if not _both(label, weight):
+    label, weight = predicted.label.astype(np.float64), predicted.weights
+    if not 0 < weight @ label < weight.sum():
         return Estimate(np.nan, np.nan)
+    x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
     one = np.ones((len(x), 1))
     found = logistic_regression(one, label, weight, precision=np.zeros(1), offset=x)
     shift = float(found.coefficients[0])
@@ -47,21 +48,10 @@ def level(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Estimate
 
 def slope(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Estimate:
     """Return the slope of the labels' logistic regression on the logits; 1 for calibrated predictions."""
-    x, label, weight = _logits(predicted), predicted.label.astype(np.float64), predicted.weights
-    if not _both(label, weight) or np.ptp(x) == 0:
-        return Estimate(np.nan, np.nan)
-    return _estimate(calibration_line(predicted, weight)[0], weight, patients)
+    return _estimate(calibration_line(predicted, predicted.weights)[0], predicted.weights, patients)
 
 
 def _estimate(found: Linear, weight: Reals, patients: NDArray[np.int64]) -> Estimate:
     """Return the value with its error by the sandwich of Huber and White, clustered by patient."""
     covariance = clustered_covariance((weight * found.derivative)[None], patients)
     return Estimate(found.value, float(np.sqrt(covariance[0, 0])))
-
-
-def _logits(predicted: BinaryPredictions) -> Reals:
-    return np.asarray(logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6)))
-
-
-def _both(label: Reals, weight: Reals) -> bool:
-    return bool(0 < weight @ label < weight.sum())
