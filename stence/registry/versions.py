@@ -167,7 +167,7 @@ def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
 def refuse(connection: Connection, version: str, verdict: Verdict) -> None:
     """Record that a shadow was due and not promoted by itself, with the verdict on it.
 
-    Every score run looks again: a look with the result of an earlier one, by the same checks, updates its row.
+    Every score run looks again: a look with the result and the checks of an earlier one updates its row.
     """
     row = {
         "version": version,
