@@ -1,4 +1,4 @@
--- Why was a model in shadow not promoted by itself? The last look first; the same checks are one row.
+-- Why was a model in shadow not promoted by itself? The last look first.
 --   limit    number of rows
 \if :{?limit} \else \set limit 50 \endif
 SELECT last_at, version, result, array_to_string(checks, ', ') AS checks, reason, looks, first_at

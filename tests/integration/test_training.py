@@ -124,7 +124,7 @@ def check_manifest(manifest: Manifest, settings: Settings) -> None:
     history = manifest.training_run["stages"]["finetuning"]
     assert history["best_epoch"] <= history["epochs"] == CONFIG.finetuning.epochs
     figure = manifest.metrics["stenosis_70"]["auroc"]
-    assert 0.9 < figure["lower"] <= figure["value"] <= figure["upper"] <= 1
+    assert 0.8 < figure["lower"] <= figure["value"] <= figure["upper"] <= 1
     assert "at least 50 of each are needed" in manifest.metrics["screened"]["cannot_tell"]
     calibrating = sum(manifest.training_data.patients[split] for split in ("validation", "calibration"))
     chosen_on = f"{calibrating} referred patients, as nothing is known of the others"
