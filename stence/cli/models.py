@@ -30,6 +30,17 @@ def list_versions() -> None:
 
 
 @models.command()
+def refusals() -> None:
+    """List why models in shadow were not promoted by themselves, the last look first."""
+    from stence import database
+    from stence.database import queries
+
+    with database.connect(Settings()) as engine, engine.connect() as connection:
+        columns, rows = queries.run(connection, "promotion_refusals", {})
+    print_table("Refused promotions", columns, rows)
+
+
+@models.command()
 @click.argument("version")
 @BY
 @WHY

@@ -63,14 +63,15 @@ class Verdict:
         return self.result is Result.PASSED
 
     @property
+    def responsible(self) -> list[Check]:
+        """Checks that made the result: the failed ones, else those that cannot tell; none if it passed."""
+        made = [check for check in self.checks if check.result is self.result and not self.passed]
+        return [check for check in made if check.decides or check.result is Result.FAILED]
+
+    @property
     def reasons(self) -> list[str]:
-        """Findings of the checks that made the result: the failed ones, else those that cannot tell."""
-        if self.passed:
-            return []
-        responsible = [check for check in self.checks if check.result is self.result]
-        if self.result is Result.CANNOT_TELL:
-            responsible = [check for check in responsible if check.decides]
-        return [check.finding for check in responsible]
+        """Findings of the checks that made the result."""
+        return [check.finding for check in self.responsible]
 
     def text(self, subject: str = "the gate") -> str:
         """The verdict in one line, for a history: the reasons, or else all findings."""

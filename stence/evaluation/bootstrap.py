@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.evaluation.intervals import Interval
+
 INTERVAL = (2.5, 97.5)
 """Percentiles of the resampled values."""
 CELLS = 2_000_000
@@ -38,10 +40,7 @@ def interval(value: float, drawn: NDArray[np.float64]) -> dict[str, float | None
     >>> interval(0.8, np.linspace(0.7, 0.9, 101))
     {'value': 0.8, 'lower': 0.705, 'upper': 0.895}
     """
-    lower, upper = bounds(drawn)
-    if not np.isfinite(value) or np.isnan(lower):
-        return {"value": None, "lower": None, "upper": None}
-    return {"value": round(value, 4), "lower": round(lower, 4), "upper": round(upper, 4)}
+    return Interval(value, *bounds(drawn)).as_json()
 
 
 def bounds(drawn: NDArray[np.float64]) -> tuple[float, float]:

@@ -8,13 +8,18 @@ influences sum to 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from stence.evaluation.intervals import Interval, normal, on_logit_scale
 from stence.evaluation.metrics import CALIBRATION_BINS, BinaryPredictions, calibration_lines
+
+ON_THE_LINE = ("calibration_slope", "calibration_intercept")
+"""Metrics that are no shares, 0 to 1."""
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +51,8 @@ def auroc(predicted: BinaryPredictions, weights: Floats) -> Linear:
     0.5
     """
     group, cases, controls = _groups(predicted, weights)
+    if not (cases.any() and controls.any()):
+        return _undefined(len(weights))
     below = (controls.cumsum() - controls / 2) / controls.sum()
     above = (cases[::-1].cumsum()[::-1] - cases / 2) / cases.sum()
     value = float(cases @ below / cases.sum())
@@ -62,6 +69,8 @@ def auprc(predicted: BinaryPredictions, weights: Floats) -> Linear:
     1.0
     """
     group, cases, controls = _groups(predicted, weights)
+    if not (cases.any() and controls.any()):
+        return _undefined(len(weights))
     found = cases[::-1].cumsum()[::-1]
     flagged = (cases + controls)[::-1].cumsum()[::-1]
     precision = np.divide(found, flagged, out=np.zeros_like(found), where=flagged > 0)
@@ -76,18 +85,23 @@ def auprc(predicted: BinaryPredictions, weights: Floats) -> Linear:
 def calibration_line(predicted: BinaryPredictions, weights: Floats) -> tuple[Linear, Linear]:
     """Return slope and intercept of the labels' logistic regression on the logits (Cox 1958).
 
+    Both are NaN without cases or without controls, and the slope is for predictions that are all the same.
+
     >>> demo = BinaryPredictions(np.repeat([0.2, 0.8], 5), np.repeat([0, 1, 0], [4, 5, 1]), 0.5)
     >>> [round(abs(found.value), 3) for found in calibration_line(demo, np.ones(10))]
     [1.0, 0.0]
     """
-    slopes, intercepts = calibration_lines(predicted, weights[None])
+    slopes, intercepts = calibration_lines(replace(predicted, weight=weights), np.ones((1, len(weights))))
     slope, intercept = float(slopes[0]), float(intercepts[0])
+    if not np.isfinite(slope):
+        return _undefined(len(weights)), _undefined(len(weights))
     x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
     design = np.stack([x, np.ones_like(x)])
     fitted = expit(slope * x + intercept)
     curvature = (design * (weights * fitted * (1 - fitted))) @ design.T + 1e-9 * np.eye(2)
     moved = np.linalg.solve(curvature, design * (predicted.label - fitted))
-    return Linear(slope, moved[0]), Linear(intercept, moved[1])
+    spread = np.ptp(x) > 0
+    return Linear(slope, moved[0]) if spread else _undefined(len(weights)), Linear(intercept, moved[1])
 
 
 def calibration_gaps(predicted: BinaryPredictions, weights: Floats) -> list[Linear]:
@@ -99,6 +113,45 @@ def calibration_gaps(predicted: BinaryPredictions, weights: Floats) -> list[Line
     excess = predicted.label - predicted.probability
     everyone = np.ones(len(excess))
     return [share(excess * (bins == number), everyone, weights) for number in np.unique(bins)]
+
+
+def clustered_covariance(influences: Floats, patients: NDArray[np.int64]) -> Floats:
+    """Return the covariance (k, k) of k metrics from the ``influences`` (k, m) of ECGs of ``patients`` (m,).
+
+    An ECG's influence is its weight times the metric's derivative. Those of a patient's ECGs are added up
+    before they are squared, since patients are independent and their ECGs are not. NaN for a single patient.
+
+    >>> clustered_covariance(np.array([[0.1, 0.1, -0.2]]), np.array([1, 1, 2])).round(2).tolist()
+    [[0.16]]
+    """
+    _, patient = np.unique(patients, return_inverse=True)
+    people = int(patient.max(initial=-1)) + 1
+    by_patient = np.stack([np.bincount(patient, weights=row, minlength=people) for row in influences])
+    factor = people / (people - 1) if people > 1 else np.nan
+    return np.asarray(factor * by_patient @ by_patient.T)
+
+
+def with_intervals(metrics: Mapping[str, Linear], covariance: Floats, count: int) -> dict[str, Interval]:
+    """Return k ``metrics`` with their intervals from their ``covariance`` (k, k).
+
+    Slope and intercept are nearly normal themselves, shares and areas on the logit scale. ``count`` is the
+    number of observations, for shares of 0 or 1.
+
+    >>> half = Linear(0.5, np.zeros(1))
+    >>> with_intervals({"auroc": half, "calibration_slope": half}, 0.01 * np.eye(2), 25)["auroc"].upper < 0.69
+    True
+    """
+    errors = np.sqrt(np.maximum(covariance.diagonal(), 0)).tolist()
+    return {
+        name: normal(metric.value, error)
+        if name in ON_THE_LINE
+        else on_logit_scale(metric.value, error, count)
+        for (name, metric), error in zip(metrics.items(), errors, strict=True)
+    }
+
+
+def _undefined(count: int) -> Linear:
+    return Linear(float("nan"), np.full(count, np.nan))
 
 
 def _groups(predicted: BinaryPredictions, weights: Floats) -> tuple[NDArray[np.intp], Floats, Floats]:

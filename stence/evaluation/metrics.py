@@ -82,17 +82,15 @@ def resampled_metrics(predicted: BinaryPredictions, draws: NDArray[np.float64]) 
     [0.5, 1.0]
     """
     weights = draws * predicted.weights
-    total, label = weights.sum(axis=1), predicted.label
     slope, intercept = calibration_lines(predicted, draws)
     areas, precisions = ranking(predicted, draws)
     return {
-        "prevalence": ratio(weights @ label, total),
         "auroc": areas,
         "auprc": precisions,
-        "brier": ratio(weights @ (predicted.probability - label) ** 2, total),
+        "brier": ratio(weights @ (predicted.probability - predicted.label) ** 2, weights.sum(axis=1)),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
-        **_decisions(predicted, weights),
+        **resampled_decisions(predicted, draws),
     }
 
 
@@ -196,8 +194,14 @@ def in_bins(predicted: BinaryPredictions) -> NDArray[np.float64]:
     return np.eye(CALIBRATION_BINS)[bins]
 
 
-def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> dict[str, Rows]:
-    """Return the metrics of the confusion matrix."""
+def resampled_decisions(predicted: BinaryPredictions, draws: NDArray[np.float64]) -> dict[str, Rows]:
+    """Return the prevalence and the metrics of the confusion matrix of every resample.
+
+    >>> demo = BinaryPredictions(np.array([0.1, 0.4, 0.8]), np.array([0, 1, 1], np.float32), 0.5)
+    >>> resampled_decisions(demo, np.ones((1, 3)))["specificity"].tolist()
+    [1.0]
+    """
+    weights = draws * predicted.weights
     flagged, case = predicted.flagged.astype(np.float64), predicted.label.astype(np.float64)
     total, alerts, cases = weights.sum(axis=1), weights @ flagged, weights @ case
     found = weights @ (flagged * case)
@@ -206,6 +210,7 @@ def _decisions(predicted: BinaryPredictions, weights: NDArray[np.float64]) -> di
     sensitivity = ratio(found, cases)
     specificity = ratio(total - alerts - cases + found, total - cases)
     return {
+        "prevalence": ratio(cases, total),
         "sensitivity": sensitivity,
         "specificity": specificity,
         "positive_predictive_value": ratio(found, alerts),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.evaluation.linearised import auroc, clustered_covariance
 from stence.evaluation.metrics import BinaryPredictions
 
 Reals = NDArray[np.float64]
@@ -44,32 +45,8 @@ def areas(models: Sequence[BinaryPredictions], patients: NDArray[np.int64]) -> A
     >>> areas([demo, demo], np.arange(4)).values.tolist()
     [0.75, 0.75]
     """
-    _, patient = np.unique(patients, return_inverse=True)
-    people = int(patient.max(initial=-1)) + 1
-    found = [_influences(model) for model in models]
-    by_patient = np.stack(
-        [np.bincount(patient, weights=influence, minlength=people) for _, influence in found]
+    found = [auroc(model, model.weights) for model in models]
+    influences = np.stack(
+        [model.weights * area.derivative for model, area in zip(models, found, strict=True)]
     )
-    values = np.array([area for area, _ in found])
-    factor = people / (people - 1) if people > 1 else np.nan
-    return Areas(values, factor * by_patient @ by_patient.T)
-
-
-def _influences(predicted: BinaryPredictions) -> tuple[float, Reals]:
-    """Return the AUROC and each ECG's influence on it (n,)."""
-    case = predicted.label == 1
-    cases, controls = (np.where(own, predicted.weights, 0.0) for own in (case, ~case))
-    all_cases, all_controls = cases.sum(), controls.sum()
-    if not all_cases > 0 or not all_controls > 0:
-        return float("nan"), np.full(len(case), np.nan)
-    above_controls = _share_below(predicted.probability, controls)
-    below_cases = 1 - _share_below(predicted.probability, cases)
-    area = float(cases @ above_controls / all_cases)
-    return area, cases * (above_controls - area) / all_cases + controls * (below_cases - area) / all_controls
-
-
-def _share_below(probability: Reals, weight: Reals) -> Reals:
-    """Return the share of ``weight`` at lower probabilities, half of it at equal ones, (n,)."""
-    _, place = np.unique(probability, return_inverse=True)
-    at = np.bincount(place, weights=weight)
-    return np.asarray(((np.cumsum(at) - at / 2) / weight.sum())[place])
+    return Areas(np.array([area.value for area in found]), clustered_covariance(influences, patients))

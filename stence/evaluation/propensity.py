@@ -27,16 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from stence.evaluation.logistic import blocks, logistic_regression
+
 PENALTY = 1.0
 """Ridge penalty of squared coefficients of standardised covariates."""
 MIN_PROPENSITY = 0.02
 """Lower bound of the propensity. An outcome represents at most 50 people."""
 RAREST = 30
 """Smallest number of people for a site or an indication with its own coefficient."""
-STEPS = 12
-"""Steps of Newton's method."""
-BLOCK = 50_000
-"""People whose covariates are multiplied at once."""
 
 Floats = NDArray[np.float64]
 
@@ -82,12 +80,14 @@ def propensities(people: People, known: NDArray[np.bool_] | None = None) -> Prop
     """Fit the regression to the people ``known`` (n,), by default all, and apply it to everybody."""
     x, referred = covariates(people), people.referred.astype(np.float64)
     counted = np.ones(len(x)) if known is None else known.astype(np.float64)
-    coefficients, curvature = _fit(x, referred, counted)
+    penalty = np.full(x.shape[1], PENALTY)
+    penalty[0] = 1e-6
+    coefficients, curvature = logistic_regression(x, referred, counted, penalty)
     sent = np.flatnonzero(people.referred)
     value, slopes = _over_the_draw(x, coefficients, people)
     bread = np.linalg.inv(curvature)
     covariance = np.zeros_like(curvature)
-    for rows in _blocks(len(x)):
+    for rows in blocks(len(x)):
         scores = ((referred[rows] - expit(x[rows] @ coefficients)) * counted[rows])[:, None] * x[rows]
         covariance += scores.T @ scores
     residual = (1 - expit(x[sent] @ coefficients)) * counted[sent]
@@ -149,22 +149,3 @@ def _common(counts: Counter[str]) -> list[str]:
     """Return the names with enough people, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [name for name, people in ordered if people >= RAREST]
-
-
-def _fit(x: Floats, referred: Floats, counted: Floats) -> tuple[Floats, Floats]:
-    """Return the coefficients (p,) of the logistic regression, and the curvature (p, p) there."""
-    penalty = np.full(x.shape[1], PENALTY)
-    penalty[0] = 1e-6
-    coefficients = np.zeros(x.shape[1])
-    for _ in range(STEPS):
-        slope, curvature = -penalty * coefficients, np.diag(penalty)
-        for rows in _blocks(len(x)):
-            fitted = expit(x[rows] @ coefficients)
-            slope += (counted[rows] * (referred[rows] - fitted)) @ x[rows]
-            curvature += (x[rows] * (counted[rows] * fitted * (1 - fitted))[:, None]).T @ x[rows]
-        coefficients = coefficients + np.linalg.solve(curvature, slope)
-    return coefficients, curvature
-
-
-def _blocks(count: int) -> list[slice]:
-    return [slice(start, start + BLOCK) for start in range(0, count, BLOCK)]

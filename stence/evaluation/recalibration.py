@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from stence.evaluation.metrics import NEWTON_STEPS, BinaryPredictions, calibration_lines
+from stence.evaluation.linearised import Linear, calibration_line, clustered_covariance
+from stence.evaluation.logistic import logistic_regression
+from stence.evaluation.metrics import BinaryPredictions
 
 Reals = NDArray[np.float64]
 
@@ -33,50 +35,23 @@ def level(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Estimate
 
     It is 0 for calibrated predictions and -log(1.6) if their odds are 1.6 times too high.
     """
-    x, label, weight = _logits(predicted), predicted.label.astype(np.float64), predicted.weights
-    if not _both(label, weight):
+    label, weight = predicted.label.astype(np.float64), predicted.weights
+    if not 0 < weight @ label < weight.sum():
         return Estimate(np.nan, np.nan)
-    shift = 0.0
-    for _ in range(NEWTON_STEPS):
-        fitted = expit(x + shift)
-        shift += float(weight @ (label - fitted)) / max(float(weight @ (fitted * (1 - fitted))), 1e-9)
-    fitted = expit(x + shift)
-    pull = _by_patient(patients, (weight * (label - fitted))[None])
-    information = np.array([[weight @ (fitted * (1 - fitted))]])
-    return Estimate(shift, _errors(information, pull)[0])
+    x = logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6))
+    one = np.ones((len(x), 1))
+    found = logistic_regression(one, label, weight, precision=np.zeros(1), offset=x)
+    shift = float(found.coefficients[0])
+    derivative = (label - expit(x + shift)) / found.curvature[0, 0]
+    return _estimate(Linear(shift, derivative), weight, patients)
 
 
 def slope(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Estimate:
     """Return the slope of the labels' logistic regression on the logits; 1 for calibrated predictions."""
-    x, label, weight = _logits(predicted), predicted.label.astype(np.float64), predicted.weights
-    if not _both(label, weight) or np.ptp(x) == 0:
-        return Estimate(np.nan, np.nan)
-    slopes, intercepts = calibration_lines(predicted, np.ones((1, len(label))))
-    value, intercept = float(slopes[0]), float(intercepts[0])
-    fitted = expit(value * x + intercept)
-    terms = np.stack([x, np.ones_like(x)])
-    pull = _by_patient(patients, terms * (weight * (label - fitted)))
-    information = (terms * (weight * fitted * (1 - fitted))) @ terms.T
-    return Estimate(value, _errors(information, pull)[0])
+    return _estimate(calibration_line(predicted, predicted.weights)[0], predicted.weights, patients)
 
 
-def _logits(predicted: BinaryPredictions) -> Reals:
-    return np.asarray(logit(np.clip(predicted.probability, 1e-6, 1 - 1e-6)))
-
-
-def _both(label: Reals, weight: Reals) -> bool:
-    return bool(0 < weight @ label < weight.sum())
-
-
-def _by_patient(patients: NDArray[np.int64], terms: Reals) -> Reals:
-    """Add up ``terms`` (k, n) over the ECGs of each patient: (k, patients)."""
-    _, patient = np.unique(patients, return_inverse=True)
-    return np.stack([np.bincount(patient, weights=row) for row in terms])
-
-
-def _errors(information: Reals, pull: Reals) -> list[float]:
-    """Return standard errors by the sandwich of Huber and White, clustered by patient."""
-    people = pull.shape[1]
-    bread = np.linalg.pinv(information)
-    covariance = bread @ (pull @ pull.T) @ bread * people / max(people - 1, 1)
-    return [float(error) for error in np.sqrt(np.maximum(np.diag(covariance), 0))]
+def _estimate(found: Linear, weight: Reals, patients: NDArray[np.int64]) -> Estimate:
+    """Return the value with its error by the sandwich of Huber and White, clustered by patient."""
+    covariance = clustered_covariance((weight * found.derivative)[None], patients)
+    return Estimate(found.value, float(np.sqrt(covariance[0, 0])))

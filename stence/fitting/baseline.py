@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stence.cohort import Part
+from stence.evaluation.logistic import logistic_regression
 from stence.evaluation.predictions import Predictions
-from stence.fitting.regression import logistic_regression
 from stence.models.clinical import basis
 
 PRIOR_SD = 2.0
@@ -45,7 +45,8 @@ def _coefficients(
     known = ~np.isnan(label)
     precision = np.full(terms.shape[1], PRIOR_SD**-2)
     precision[0] = 1e-6
-    return logistic_regression(terms[known], label[known].astype(np.float64), weights[known], precision)
+    answer = label[known].astype(np.float64)
+    return logistic_regression(terms[known], answer, weights[known], precision).coefficients
 
 
 def baseline_name(train: Part) -> str:

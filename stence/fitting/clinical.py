@@ -17,8 +17,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from stence.cohort import Part
+from stence.evaluation.logistic import Floats, logistic_regression
 from stence.fitting.finetuning import TrainingConfig, ecg_logits, learned_answers
-from stence.fitting.regression import Floats, logistic_regression
 from stence.fitting.tasks import TREE
 from stence.models import RiskModel
 from stence.models.clinical import AGE, PATTERNS, SEX, ClinicalHead, basis, patterns
@@ -103,8 +103,8 @@ def _regressions(terms: Floats, used: tuple[int, ...], answers: Answers, weights
     for question, answer in enumerate(answers.T):
         asked = ~np.isnan(answer) & (weights > 0)
         if asked.any():
-            x, w = terms[asked][:, columns], weights[asked]
-            found[question, columns] = logistic_regression(x, answer[asked].astype(np.float64), w, precision)
+            x, y, w = terms[asked][:, columns], answer[asked].astype(np.float64), weights[asked]
+            found[question, columns] = logistic_regression(x, y, w, precision).coefficients
             found[question, 0] = -np.average(terms[asked] @ (found[question] * (np.arange(4) > 0)), weights=w)
     return found
 

@@ -25,6 +25,7 @@ from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation import judged, linearised
 from stence.evaluation.follow_up import FollowUp, follow_up_window, read_follow_up
+from stence.evaluation.intervals import Interval, on_logit_scale
 from stence.evaluation.metrics import BinaryPredictions
 from stence.evaluation.outcome_weights import (
     NAIVE,
@@ -159,7 +160,7 @@ class _Part:
             if reason(suffix, support, self.overlap) is None:
                 yield from self._curve(target, suffix, weights)
 
-    def _judged(self, weights: OutcomeWeights) -> dict[str, judged.Judged]:
+    def _judged(self, weights: OutcomeWeights) -> dict[str, Interval]:
         return judged.judged(
             self.predicted,
             weights.weights[self.rows],
@@ -175,8 +176,8 @@ class _Part:
             count = int(inside.sum())
             for name, of in (("observed", label), ("predicted", predicted.probability)):
                 share = linearised.share(of, inside, mine)
-                variance = float(weights.covariance([share], self.rows)[0, 0])
-                found = judged.of_share(share.value, variance, count)
+                error = float(np.sqrt(weights.covariance([share], self.rows)[0, 0]))
+                found = on_logit_scale(share.value, error, count)
                 yield Metric(
                     f"outcome_calibration_{name}{suffix}",
                     found.value,

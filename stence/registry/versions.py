@@ -13,9 +13,11 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, exists, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stence.database import queries
-from stence.database.tables import model_events, models
+from stence.database.tables import model_events, models, promotion_refusals
+from stence.domain.checks import Verdict
 from stence.errors import RegistryError
 from stence.registry.artefact import Artefact
 
@@ -160,6 +162,22 @@ def due_shadows(connection: Connection, shadow_days: float) -> list[str]:
         .order_by(e.id.desc())
     )
     return list(connection.scalars(due))
+
+
+def refuse(connection: Connection, version: str, verdict: Verdict) -> None:
+    """Record that a shadow was due and not promoted by itself, with the verdict on it.
+
+    Every score run looks again: a look with the result and the checks of an earlier one updates its row.
+    """
+    row = {
+        "version": version,
+        "result": verdict.result.value,
+        "checks": [check.name for check in verdict.responsible],
+        "reason": "; ".join(verdict.reasons),
+    }
+    kept = upsert(promotion_refusals).values(row)
+    again = {"reason": kept.excluded.reason, "looks": promotion_refusals.c.looks + 1, "last_at": func.now()}
+    connection.execute(kept.on_conflict_do_update(constraint=promotion_refusals.primary_key, set_=again))
 
 
 _REGISTERED = select(models.c.version, models.c.folder, models.c.sha256)

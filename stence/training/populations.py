@@ -41,8 +41,6 @@ ESTIMATED = (
     "alerts_per_1000",
     "net_benefit",
 )
-OF_LABELS = ("brier", "calibration_error", "calibration_slope", "calibration_intercept")
-"""Metrics of the referred that need probabilities calibrated for them."""
 
 Reals = NDArray[np.float64]
 
@@ -140,16 +138,10 @@ def measured(
     Decisions and ranking are those of the deployed probabilities; the calibration of the referred is that of
     probabilities calibrated for them.
     """
-    test = cohort.parts[Split.TEST]
-    deployed = Predictions.of(test, probabilities(populations.deployed.apply(logits.parts[Split.TEST])))
-    found = evaluate(deployed, thresholds, count)
+    deployed = on_test(logits, cohort, populations.deployed)
+    found = evaluate(deployed, thresholds, count, calibrated=on_test(logits, cohort, populations.referred))
     if populations.screened is None:
         return found | {"screened": {"cannot_tell": populations.reason}}
-    of_labels = evaluate(on_test(logits, cohort, populations.referred), thresholds, count)
-    for target, figures in found.items():
-        _calibration_of(of_labels[target], figures)
-        for group, of_group in figures["subgroups"].items():
-            _calibration_of(of_labels[target]["subgroups"][group], of_group)
     targets = {
         name: _estimated(
             predictions_of_target(deployed, name, thresholds), deployed, populations.screened, count
@@ -174,10 +166,6 @@ def on_test(logits: Logits, cohort: Cohort, calibration: Calibration) -> Predict
     return Predictions.of(
         cohort.parts[Split.TEST], probabilities(calibration.apply(logits.parts[Split.TEST]))
     )
-
-
-def _calibration_of(source: Mapping[str, Any], figures: dict[str, Any]) -> None:
-    figures.update({name: source[name] for name in OF_LABELS})
 
 
 def _estimated(

@@ -62,7 +62,10 @@ class Attempt(NamedTuple):
 
 
 def promote_due(connection: Connection, shadow_days: float) -> list[Attempt]:
-    """Promote the newest due shadow whose evidence passes. Return it and those refused before it."""
+    """Promote the newest due shadow whose evidence passes. Return it and those refused before it.
+
+    Refusals are kept with their reasons.
+    """
     attempts: list[Attempt] = []
     for version in registry.due_shadows(connection, shadow_days):
         attempts.append(attempt := Attempt(version, evidence(connection, version)))
@@ -72,6 +75,7 @@ def promote_due(connection: Connection, shadow_days: float) -> list[Attempt]:
             )
             registry.promote(connection, version, by="stence", why=why)
             break
+        registry.refuse(connection, version, attempt.evidence)
     return attempts
 
 

@@ -17,6 +17,7 @@ from stence.cohort.unreferred import Unreferred
 from stence.domain.checks import Result, Verdict
 from stence.evaluation.ablation import ablation
 from stence.evaluation.predictions import Predictions
+from stence.evaluation.pretest_comparison import compared_with_pretest
 from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
@@ -32,6 +33,7 @@ from stence.training.populations import Logits, Populations
 
 ECG_ALONE = "ECG alone"
 """Name of a model's own ECG part in its ablation."""
+THIS_MODEL = "this model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,10 @@ def finish(
     thresholds = populations.choose_thresholds(logits, cohort, unreferred, found, config.threshold)
     metrics = populations.measured(logits, cohort, found, thresholds, config.bootstrap_resamples)
     on_test = populations.on_test(logits, cohort, found.referred)
-    metrics["ablation"] = _ablation(
-        model, found.referred, on_test, cohort, config.bootstrap_resamples, device
+    simple = _simple(model, found.referred, cohort, device)
+    metrics["ablation"] = ablation(on_test, simple, config.bootstrap_resamples)
+    metrics["pretest"] = compared_with_pretest(
+        {THIS_MODEL: on_test} | simple, cohort.parts[Split.TEST].indication
     )
     progress("evaluate", 1, 1)
     stages = {stage: asdict(history) for stage, history in histories.items()}
@@ -75,15 +79,13 @@ def predict(model: RiskModel, line: Calibration, part: Part, device: str) -> Pre
     return Predictions.of(part, probabilities(line.apply(ecg_logits(model, part, device))))
 
 
-def _ablation(
-    model: RiskModel, line: Calibration, on_test: Predictions, cohort: Cohort, count: int, device: str
-) -> dict[str, Any]:
-    """Compare a model with its own ECG part, as it scores an ECG without age and sex, and the baseline."""
+def _simple(model: RiskModel, line: Calibration, cohort: Cohort, device: str) -> dict[str, Predictions]:
+    """Return what a model must be better than: the baseline, and its own ECG part without age and sex."""
     train, test = (cohort.parts[split] for split in (Split.TRAIN, Split.TEST))
     others = {baseline_name(train): clinical_baseline(train, test)}
     if model.clinical is not None:
         others[ECG_ALONE] = predict(model, line, test.without_age_and_sex(), device)
-    return ablation(on_test, others, count)
+    return others
 
 
 def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, windows: int) -> Artefact:

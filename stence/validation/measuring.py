@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.cohort.entries import indication_code
 from stence.domain.targets import DECISIVE, TARGET_NAMES
 from stence.evaluation.bootstrap import interval, resamples
 from stence.evaluation.evaluate import measured
+from stence.evaluation.intervals import wilson
 from stence.evaluation.metrics import BinaryPredictions, in_bins, patient_shares, ratio
 from stence.evaluation.predictions import TargetPredictions, predictions_of_target, target_predictions
+from stence.evaluation.pretest_comparison import compared_with_pretest
 from stence.models import Threshold
 from stence.validation.config import ValidationConfig
 from stence.validation.gathering import Gathered
@@ -27,8 +30,8 @@ DECISIVE_COLUMN = TARGET_NAMES.index(DECISIVE)
 
 NET_BENEFIT_AT = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """Threshold probabilities of the decision curve's table, beside the model's own threshold."""
-Z = 1.959964
-"""Quantile of the normal distribution for 95 %."""
+THIS_MODEL = "this model"
+COUNTS_OF_PRETEST = ("patients", "labelled", "with_symptoms", "patients_with", "patients_without")
 MIN_BIN_PATIENTS = 5
 """A bin of the calibration curve with fewer patients has counts only."""
 
@@ -52,6 +55,14 @@ def subgroups(gathered: Gathered, thresholds: Mapping[str, Threshold], config: V
     }
 
 
+def pretest(gathered: Gathered, config: ValidationConfig) -> Json:
+    """Return the model beside the published pre-test probability, or why there are no figures."""
+    codes = np.array([indication_code(text) for text in gathered.indication.tolist()], dtype=np.str_)
+    found = compared_with_pretest({THIS_MODEL: gathered.predictions}, codes)
+    why = _too_few(found, config)
+    return {name: found[name] for name in COUNTS_OF_PRETEST} | {"cannot_tell": why} if why else found
+
+
 def decisive(
     gathered: Gathered, thresholds: Mapping[str, Threshold]
 ) -> tuple[BinaryPredictions, NDArray[np.int64]]:
@@ -67,7 +78,7 @@ def calibration_curve(predicted: BinaryPredictions, patients: NDArray[np.int64])
     for number in np.flatnonzero(members.any(axis=0)):
         own = members[:, number]
         people = len(np.unique(patients[own]))
-        found = share(predicted.label[own], weights[own], patients[own])
+        found = wilson(predicted.label[own], weights[own], patients[own])
         bins.append(
             {
                 "from": round(number / 10, 1),
@@ -78,26 +89,6 @@ def calibration_curve(predicted: BinaryPredictions, patients: NDArray[np.int64])
             }
         )
     return bins
-
-
-def share(values: NDArray[np.floating], weights: NDArray[np.float64], patients: NDArray[np.int64]) -> Json:
-    """Return a weighted share of ECGs (n,) with Wilson's interval (1927) at the effective number of patients.
-
-    A bootstrap of a share of 0 or 1 has an interval without width.
-
-    >>> share(np.array([1.0, 1.0, 1.0]), np.array([0.5, 0.5, 1.0]), np.array([1, 1, 2]))
-    {'value': 1.0, 'lower': 0.3424, 'upper': 1.0}
-    """
-    _, of = np.unique(patients, return_inverse=True)
-    each = np.bincount(of, weights)
-    if not each.sum():
-        return dict.fromkeys(("value", "lower", "upper"))
-    value = float(np.average(values, weights=weights))
-    effective = float(each.sum() ** 2 / (each**2).sum())
-    middle = (value + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
-    half = Z * (value * (1 - value) / effective + (Z / (2 * effective)) ** 2) ** 0.5 / (1 + Z**2 / effective)
-    lower, upper = max(middle - half, 0.0), min(middle + half, 1.0)
-    return {"value": round(value, 4), "lower": round(lower, 4), "upper": round(upper, 4)}
 
 
 def net_benefit(predicted: BinaryPredictions, patients: NDArray[np.int64], count: int) -> list[Json]:
@@ -181,16 +172,22 @@ def _figures(of_target: TargetPredictions, patients: NDArray[np.int64], config: 
         "patients_with": len(np.unique(own[predicted.label == 1])),
         "patients_without": len(np.unique(own[predicted.label == 0])),
     }
-    if min(people.values()) < config.min_patients:
-        why = (
-            f"{people['patients_with']} patients with and {people['patients_without']} without; "
-            f"at least {config.min_patients} of each are needed"
-        )
+    if why := _too_few(people, config):
         counts = {"ecgs": len(own), "patients": len(np.unique(own)), "cases": int(predicted.label.sum())}
         return counts | people | {"cannot_tell": why}
     count = config.bootstrap_resamples
     expected = {"observed_to_expected": observed_to_expected(predicted, own, count)}
     return measured(predicted, own, count) | shares(predicted, own) | expected | people
+
+
+def _too_few(people: Json, config: ValidationConfig) -> str | None:
+    """Return why patients with, or without, the target are too few for figures; None if they are not."""
+    found = people["patients_with"], people["patients_without"]
+    if min(found) >= config.min_patients:
+        return None
+    return (
+        f"{found[0]} patients with and {found[1]} without; at least {config.min_patients} of each are needed"
+    )
 
 
 def shares(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Json:
@@ -203,7 +200,7 @@ def shares(predicted: BinaryPredictions, patients: NDArray[np.int64]) -> Json:
         "positive_predictive_value": (case, flagged),
     }
     return {
-        name: share(values[own].astype(float), predicted.weights[own], patients[own])
+        name: wilson(values[own].astype(float), predicted.weights[own], patients[own])
         for name, (values, own) in among.items()
     }
 

@@ -139,6 +139,7 @@ def _figures(
         "characteristics": measuring.characteristics(gathered),
         "targets": measuring.targets(gathered, thresholds, config),
         "subgroups": measuring.subgroups(gathered, thresholds, config),
+        "pretest": measuring.pretest(gathered, config),
         "calibration_curve": [],
         "net_benefit": [],
     }

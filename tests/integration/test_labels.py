@@ -101,7 +101,8 @@ def test_a_model_learns_a_table_of_labels_and_is_measured_on_each(
     }
     assert report.without_patient == 0
     figure = report.metrics["upside_down"]["auroc"]
-    assert 0.9 < figure["lower"] <= figure["value"] <= figure["upper"] <= 1
+    assert 0.6 < figure["lower"] <= figure["value"] <= figure["upper"] <= 1
+    assert figure["value"] > 0.9
     known = [number for number in range(0, PATIENTS, 3) if splits[number] is Split.TEST]
     assert report.metrics["in_part_known"]["ecgs"] == len(known)
     assert report.metrics["in_part_known"]["cases"] == sum(map(is_ill, known))

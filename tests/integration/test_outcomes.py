@@ -188,7 +188,9 @@ def test_the_days_run_from_the_last_ecg_of_an_episode(hospital: Hospital) -> Non
     hospital.ecg("comes again", 1)
     hospital.ecg("comes again", 60)
     hospital.study("comes again", 120, 75)
-    assert hospital.follow_up().referred.tolist() == [True, True]
+    found = hospital.follow_up()
+    assert found.referred.tolist() == [True, True]
+    assert found.labels[:, 0].tolist() == [1, 1], "the study is in time for both, its outcome is not censored"
 
 
 def test_an_episode_ends_with_its_study(hospital: Hospital) -> None:

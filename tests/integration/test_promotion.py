@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from sqlalchemy import Engine, select, text
 
 from stence.cli import main
-from stence.database.tables import model_events, models
+from stence.database import queries
+from stence.database.tables import model_events, models, promotion_refusals
 from stence.domain.checks import Result
 from stence.settings import Settings
 from stence.training.promotion import evidence, promote_due
@@ -76,6 +77,45 @@ def test_a_shadow_that_shuffles_patients_is_not_promoted_and_the_reason_is_told(
     assert not attempt.promoted
     assert champion(engine) == "old"
     assert attempt.evidence.text("shadow").startswith("failed shadow: rank correlation of the risks")
+
+
+def test_a_refusal_is_kept_and_told_and_a_repeated_one_moves_its_last_time(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital(engine, shuffled)
+    kept = []
+    for _ in range(3):
+        with engine.begin() as connection:
+            [attempt] = promote_due(connection, 0)
+        with engine.connect() as connection:
+            kept.append(connection.execute(select(promotion_refusals)).mappings().one())
+    first, _, last = kept
+    assert (last["version"], last["result"], last["looks"]) == ("new", "failed", 3)
+    assert last["checks"] == [check.name for check in attempt.evidence.responsible]
+    assert "agreement with the champion" in last["checks"]
+    assert last["reason"].startswith("rank correlation of the risks of ")
+    assert first["first_at"] == last["first_at"] == first["last_at"] < last["last_at"]
+
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM scores WHERE model_version = 'new'"))
+        promote_due(connection, 0)
+    with engine.connect() as connection:
+        _, told = queries.run(connection, "promotion_refusals", {})
+    assert [row[1:4] for row in told] == [
+        ("new", "cannot tell", "shadow"),
+        ("new", "failed", ", ".join(last["checks"])),
+    ]
+    set_environment(monkeypatch, settings)
+    done = CliRunner().invoke(main, ["models", "refusals"], env={"COLUMNS": "300"})
+    assert done.exit_code == 0, done.output
+    assert "rank correlation of the risks of " in done.output
+
+
+def test_a_promotion_is_no_refusal(engine: Engine) -> None:
+    hospital(engine, like)
+    with engine.begin() as connection:
+        promote_due(connection, 0)
+        assert connection.execute(select(promotion_refusals)).all() == []
 
 
 def test_outcomes_are_studies_that_were_not_known_when_the_shadow_scored(engine: Engine) -> None:

@@ -38,6 +38,8 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("model_history", {}),
     ("patient_history", {"patient": "p7"}),
     ("patient_history", {"patient": "p7", "limit": "1"}),
+    ("promotion_refusals", {}),
+    ("promotion_refusals", {"limit": "1"}),
     ("quarantine_by_reason", {}),
     ("quarantine_open", {}),
     ("quarantine_open", {"reason": "flat_lead", "limit": "2"}),

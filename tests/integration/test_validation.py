@@ -127,6 +127,10 @@ def test_the_report_the_json_and_the_database_say_the_same_and_name_no_patient(
     shown = figures_of(done.figures)
     assert len(shown) > 80
     assert [each for each in shown if each not in page] == []
+    published = done.figures["pretest"]
+    assert (published["patients"], published["labelled"], published["with_symptoms"]) == (24, 24, 24)
+    assert "for 24 of 24 patients with a known target" in page
+    assert "obstructive disease of &gt;= 50 %" in page
 
 
 def figures_of(found: Any) -> list[str]:

@@ -15,6 +15,9 @@ INSERT INTO model_events (version, from_state, to_state, changed_by, reason, cha
     ('synthetic-2', NULL, 'candidate', 'trainer', 'trained', '2026-01-03Z'),
     ('synthetic-1', 'champion', 'retired', 'someone', 'a better one', '2026-01-04Z'),
     ('synthetic-2', 'candidate', 'champion', 'someone', 'a better one', '2026-01-04Z');
+INSERT INTO promotion_refusals (version, result, checks, reason, looks, first_at, last_at) VALUES
+    ('synthetic-2', 'cannot tell', '{shadow}', '12 patients were scored by both models', 3, '2026-01-03Z', '2026-01-03 02:00Z'),
+    ('synthetic-2', 'failed', '{"score distribution","workload in shadow"}', 'mean risk 0.300', 1, '2026-01-03 03:00Z', '2026-01-03 03:00Z');
 INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host, started_at,
                   finished_at, indexed, scored, quarantined, pending, scored_by_run, quarantined_by_run)
 VALUES ('00000000-0000-0000-0000-000000000001', 'synthetic-2', 'p1', 'finished', '0', 'cpu', 'here',

@@ -65,7 +65,7 @@ class Hospital(ToyHospital):
             number = len(self.lines)
             store_ecg(self.store, f"ecg/{number}.hea", toy_ecg(number, ill=ill), comments=comments)
             taken = at.replace(hour=at.hour - 1, minute=number % 60)
-            self.lines.append(f"{patient},{number},,{taken.isoformat()},{number},{site},pain")
+            self.lines.append(f"{patient},{number},,{taken.isoformat()},{number},{site},chest pain")
 
     def add_file(self, name: str, patient: str, at: datetime, signal: NDArray[np.int16]) -> None:
         """A further ECG of a patient."""
@@ -73,9 +73,10 @@ class Hospital(ToyHospital):
         self.lines.append(f"{patient},0,,{at.isoformat()},{name},north,")
 
     def fill(self, prefix: str, at: datetime, count: int, site: str = "") -> None:
-        """Patients of alternating outcome."""
+        """Patients of alternating outcome, men in their sixties."""
         for number in range(count):
-            self.add(f"{prefix}{number}", at, ill=is_ill(number), site=site)
+            comments = (f"Age: {60 + number % 10}", "Sex: M")
+            self.add(f"{prefix}{number}", at, ill=is_ill(number), site=site, comments=comments)
 
     def write(self) -> None:
         head = "subject_id,study_id,file_name,ecg_time,path,site,indication"

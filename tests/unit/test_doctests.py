@@ -18,8 +18,8 @@ WITH_EXAMPLES = {
     "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration clinical coherence risk scorer segment_mil stence",
-    "evaluation": "bootstrap calibrate curves evaluate follow_up judged linearised metrics multiplicity "
-    "outcome_weights paired predictions recalibration screened watched",
+    "evaluation": "bootstrap calibrate curves evaluate follow_up intervals linearised logistic metrics "
+    "multiplicity outcome_weights paired predictions pretest recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
 }
 MODULES = [

@@ -17,6 +17,7 @@ from torchmetrics.functional import classification
 
 from stence.cohort import Part
 from stence.evaluation.bootstrap import bounds, resamples
+from stence.evaluation.calibration_error import calibration_error
 from stence.evaluation.evaluate import auroc, evaluate, measured
 from stence.evaluation.metrics import (
     BinaryPredictions,
@@ -208,6 +209,20 @@ def test_a_patient_with_many_ecgs_counts_once() -> None:
     assert (found["ecgs"], found["patients"]) == (10, 4)
 
 
+def test_calibration_is_that_of_the_probabilities_made_for_it() -> None:
+    """Ranking and decisions are those of the deployed probabilities."""
+    deployed, patients = calibrated(150, 1, 0.2), np.arange(150)
+    other = replace(deployed, probability=deployed.probability**2)
+    both, ours, theirs = (
+        measured(deployed, patients, 20, other),
+        measured(deployed, patients, 20),
+        measured(other, patients, 20),
+    )
+    of_labels = {"brier", "calibration_error", "calibration_slope", "calibration_intercept"}
+    assert {name for name in both if both[name] == theirs[name] != ours[name]} == of_labels
+    assert {name for name in both if both[name] == ours[name]} == both.keys() - of_labels
+
+
 def calibrated(patients: int, seed: int, shift: float = 0.0) -> BinaryPredictions:
     """A model whose probabilities are true, but for ``shift``."""
     rng = np.random.default_rng(seed)
@@ -229,6 +244,14 @@ def test_chance_is_no_calibration_error() -> None:
     assert np.mean([each["value"] for each in wrong]) == pytest.approx(0.2, abs=0.02)
     for each in perfect + wrong:
         assert each["lower"] <= each["value"] <= each["upper"]
+
+
+def test_resamples_of_the_calibration_error_are_as_large_as_the_error_itself() -> None:
+    """A resample has the noise of its bins twice: with both subtracted, squares are the same on average."""
+    case, patients = calibrated(400, 1, 0.2), np.arange(400)
+    error, drawn = calibration_error(case, patients, resamples(patients, 2000))
+    noise = 0.2 / 400 * 8  # of about 8 bins, each with its variance over its patients, by share
+    assert np.mean(drawn**2) == pytest.approx(error**2, abs=0.3 * noise)
 
 
 def test_a_patients_ecgs_are_one_in_the_calibration_error() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stence.evaluation.metrics import BinaryPredictions
 from stence.evaluation.predictions import Predictions
 from stence.training.gate import Result, judge
+from stence.training.gate.calibrated import calibrated
 from support.gate import (
     CASES,
     CHAMPION,
@@ -105,3 +107,10 @@ def test_calibration_is_judged_by_what_patients_count() -> None:
 def test_a_miscalibrated_challenger_is_rejected(logit: Reals, checks: set[str]) -> None:
     found = failed(verdict(predictions(logit), alerts_per_1000=(50, 600)))
     assert found == checks
+
+
+def test_a_single_patient_cannot_tell_of_calibration() -> None:
+    """One patient with a case and a control has an estimate, and no error of it."""
+    both = BinaryPredictions(np.array([0.8, 0.4, 0.3]), np.array([1, 0, 1], np.float32), 0.5)
+    results = [found.result for found in calibrated(both, np.zeros(3, np.int64), CONFIG)]
+    assert results == [Result.CANNOT_TELL] * 2

@@ -67,6 +67,8 @@ def test_nobody_learns_from_people_without_the_time_to_be_sent() -> None:
     half = np.arange(1500) < 750
     turned = replace(known, referred=np.where(half, known.referred, True))
     ours, theirs = propensities(known, half), propensities(turned, half)
+    shown = known.referred[half].mean()
+    assert ours.value[half].mean() == pytest.approx(shown, abs=0.005), "a fit that diverged is equal, too"
     np.testing.assert_allclose(ours.value, theirs.value, atol=1e-9)
 
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
+from scipy.stats import norm
 
 from stence.evaluation.bootstrap import resamples
+from stence.evaluation.evaluate import measured
 from stence.evaluation.metrics import BinaryPredictions, patient_shares, ranking
 from stence.evaluation.paired import areas
 from stence.evaluation.recalibration import level, slope
@@ -55,3 +57,27 @@ def test_the_errors_of_calibration_hold_for_several_ecgs_a_patient() -> None:
             held[i] += low <= truth <= high
     assert (held / 300 > 0.91).all()
     assert (held / 300 < 0.985).all()
+
+
+def test_the_intervals_of_ten_cases_hold_the_truth() -> None:
+    """Two or three ECGs a patient; cases lie one standard deviation higher, so that the true slope is 1."""
+    truth = {"auroc": norm.cdf(1 / 2**0.5), "calibration_slope": 1.0}
+    held = dict.fromkeys(truth, 0)
+    for seed in range(600):
+        rng = np.random.default_rng(seed)
+        owner = np.repeat(np.arange(30), rng.integers(2, 4, 30))
+        ill = owner < 10
+        risk = expit((rng.normal(size=30)[owner] + ill) - 0.5 - np.log(2))
+        found = measured(BinaryPredictions(risk, ill.astype(np.float32), 0.5), owner, 1)
+        for name, value in truth.items():
+            held[name] += found[name]["lower"] <= value <= found[name]["upper"]
+    assert [name for name, count in held.items() if not 0.93 < count / 600 < 0.985] == []
+
+
+def test_an_auroc_of_one_is_not_certain_and_equal_risks_have_no_slope() -> None:
+    label = np.repeat([0, 1], [30, 10]).astype(np.float32)
+    perfect = measured(BinaryPredictions(0.1 + 0.8 * label, label, 0.5), np.arange(40), 1)
+    assert perfect["auroc"] == {"value": 1.0, "lower": 0.7225, "upper": 1.0}  # Wilson's of 10
+    equal = measured(BinaryPredictions(np.full(40, 0.3), label, 0.5), np.arange(40), 1)
+    assert equal["calibration_slope"]["value"] is None
+    assert equal["calibration_intercept"]["lower"] < equal["calibration_intercept"]["upper"]

@@ -12,6 +12,9 @@ or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``
 ``ecg_study_pairs`` is what a training paired,
 ``validations`` how a frozen model did on patients that it did not learn from.
 
+``models`` are the trained ones, ``model_events`` every change of their states, and ``promotion_refusals`` why
+a shadow did not become champion by itself.
+
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
 monitor, which draws ``verification_sample`` too.
@@ -50,6 +53,7 @@ from stence.database.tables.scoring import (
     model_events,
     models,
     objects,
+    promotion_refusals,
     quarantine,
     record_parts,
     runs,
@@ -93,6 +97,7 @@ __all__ = [
     "patient_aliases",
     "patient_merges",
     "patient_splits",
+    "promotion_refusals",
     "quarantine",
     "record_parts",
     "reference_profiles",

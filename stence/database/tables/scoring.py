@@ -24,6 +24,7 @@ from stence.domain.targets import TARGET_NAMES
 OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
 WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
+REFUSALS = ("failed", "cannot tell")
 RUN_STATES = ("running", "finished", "interrupted", "failed")
 WITHDRAWALS = ("replaced", "patient_conflict", "patient_unclear")
 FLAG_STATES = ("open", "dismissed", "confirmed", "withdrawn")
@@ -56,6 +57,20 @@ model_events = Table(
     Column("reason", Text, nullable=False, comment="Reason."),
     now("changed_at", "When."),
     comment="Append-only history of model states.",
+)
+
+promotion_refusals = Table(
+    "promotion_refusals",
+    metadata,
+    Column("version", Text, ForeignKey("models.version"), primary_key=True, comment="Model in shadow."),
+    Column("result", Text, primary_key=True, comment="failed or cannot tell."),
+    Column("checks", ARRAY(Text), primary_key=True, comment="Checks of the shadow that made the result."),
+    Column("reason", Text, nullable=False, comment="Findings of these checks at the last look."),
+    Column("looks", BigInteger, nullable=False, server_default="1", comment="Number of looks."),
+    now("first_at", "Time of the first look with this result."),
+    now("last_at", "Time of the last look with this result."),
+    one_of("result", REFUSALS),
+    comment="Shadows that were due and not promoted by themselves; a repeated result is one row.",
 )
 
 objects = Table(

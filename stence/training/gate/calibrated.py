@@ -51,7 +51,7 @@ def _judged(estimate: Estimate, tolerated: float, wrong: float) -> Result:
     one side and on the other, so that nothing could have failed.
     """
     low, high = estimate.interval(TWO_SIDED)
-    if not isfinite(estimate.value) or (low < -wrong and high > wrong):
+    if not isfinite(estimate.error) or (low < -wrong and high > wrong):
         return Result.CANNOT_TELL
     return Result.FAILED if high < -tolerated or low > tolerated else Result.PASSED
 

@@ -57,6 +57,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         decisive=DECISIVE,
         pictures="\n".join(_image(name) for name in pictures if name not in (COURSES, ATTENTION)),
         ablation=tables.ablation(measured.get("ablation")),
+        pretest=tables.pretest(measured.get("pretest")),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
         retrieval=tables.retrieval(measured.get("retrieval")),
         seeds=tables.seeds(measured.get("seeds")),

@@ -191,6 +191,26 @@ def ablation(found: Json | None) -> str:
     return _table(head, rows)
 
 
+def pretest(found: Json | None) -> str:
+    """The published pre-test probability beside the model, on the patients for whom it is defined."""
+    if found is None:
+        return "Not measured."
+    rows = (
+        (
+            name,
+            figure(of, "auroc"),
+            figure(of, "gain"),
+            "–" if (mean := of["expected"]) is None else f"{mean:.3f}",
+        )
+        for name, of in found["models"].items()
+    )
+    return (
+        f"Defined for {found['patients']} of {found['labelled']} test patients with a label, of whom "
+        f"{found['with_symptoms']} have symptoms on file. Observed: {figure(found, 'observed')}.\n\n"
+        + _table(("", "AUROC", "gain of this model", "expected"), rows)
+    )
+
+
 def gate(verdict: Json | None) -> str:
     """The gate's verdict, the champion's version, and the result of each check."""
     if verdict is None:
