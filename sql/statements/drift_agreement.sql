@@ -1,6 +1,7 @@
--- What a model and another say of the same ECGs of a time, at most so many, by content hash.
+-- What a model and another say of the same ECGs of a time, at most so many, by content hash; age and sex last.
 SELECT ours.stenosis_50, ours.stenosis_70, ours.stenosis_90, ours.stenosis_100, ours.rca_70, ours.lca_70,
-       theirs.stenosis_50, theirs.stenosis_70, theirs.stenosis_90, theirs.stenosis_100, theirs.rca_70, theirs.lca_70
+       theirs.stenosis_50, theirs.stenosis_70, theirs.stenosis_90, theirs.stenosis_100, theirs.rca_70, theirs.lca_70,
+       e.age, e.sex
 FROM ecgs AS e
 JOIN scores AS ours ON ours.content_hash = e.content_hash AND ours.model_version = :model_version
                    AND ours.preprocessing_version = :preprocessing_version

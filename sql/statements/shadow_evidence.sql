@@ -1,7 +1,7 @@
 -- What a shadow and the champion say of the same ECGs, and the cath study that came after the shadow's score.
 -- A study that was known when the shadow scored the ECG is no outcome: the model may have learned from it.
 WITH both_scored AS (
-    SELECT e.patient_id, e.acquired_at, e.content_hash, new.stenosis_70 AS new, old.stenosis_70 AS old, new.scored_at
+    SELECT e.patient_id, e.acquired_at, e.content_hash, e.age, e.sex, new.stenosis_70 AS new, old.stenosis_70 AS old, new.scored_at
     FROM scores AS new
     JOIN models AS shadow ON shadow.version = new.model_version
                          AND shadow.preprocessing_version = new.preprocessing_version
@@ -13,7 +13,7 @@ WITH both_scored AS (
     ORDER BY e.content_hash
     LIMIT :most
 )
-SELECT patient_id, new, old,
+SELECT patient_id, age, sex, new, old,
        CASE WHEN study.study_id IS NOT NULL THEN ARRAY(
            SELECT coalesce(d.degree, 0)
            FROM generate_series(1, 16) AS s (segment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -73,17 +74,17 @@ class FollowUp(Scored):
         first = np.unique(self.patients, return_index=True)[1]
         highest = np.zeros((len(first), self.probabilities.shape[1]))
         np.maximum.at(highest, self.patients, self.probabilities)
-        indications: list[set[str]] = [set() for _ in first]
+        indications: list[Counter[str]] = [Counter() for _ in first]
         for patient, reason in zip(self.patients.tolist(), self.indication.tolist(), strict=True):
             if reason:
-                indications[patient].add(reason)
+                indications[patient][reason] += 1
         return People(
             probabilities=highest,
             flags=np.bincount(self.patients, weights=self.flagged).astype(np.int64),
             ecgs=np.bincount(self.patients),
             age=self.age[first],
             sex=self.sex[first],
-            indications=[frozenset(reasons) for reasons in indications],
+            indications=indications,
             site=self.site[first],
             referred=self.referred[first],
             drawn=np.bincount(self.patients, weights=self.drawn) > 0,

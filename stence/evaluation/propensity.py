@@ -20,7 +20,7 @@ propensity is its mean over the draw, (1 - c) e(not drawn) + c e(drawn).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ class People:
 
     ``probabilities`` (n, targets) are the highest over their ECGs, ``flags`` is the number of flagged ECGs,
     ``ecgs`` is the number of ECGs. ``age`` is in years or NaN, ``sex`` F, M or empty, ``site`` empty if
-    unknown. ``indications`` are all indications of a person. ``drawn`` is true for the verification sample,
+    unknown. ``indications`` are a person's ECGs by indication. ``drawn`` is true for the verification sample,
     into which a person came with probability ``chance``.
     """
 
@@ -54,7 +54,7 @@ class People:
     ecgs: NDArray[np.int64]
     age: Floats
     sex: NDArray[np.str_]
-    indications: Sequence[frozenset[str]]
+    indications: Sequence[Mapping[str, int]]
     site: NDArray[np.str_]
     referred: NDArray[np.bool_]
     drawn: NDArray[np.bool_]
@@ -117,10 +117,9 @@ def covariates(people: People) -> Floats:
     The last column is the draw, if anybody was drawn.
     """
     kinds = _common(Counter(reason for reasons in people.indications for reason in reasons))
-    asked = np.array(
-        [[kind in reasons for kind in kinds] for reasons in people.indications], dtype=np.float64
-    )
-    asked = asked.reshape(len(people.referred), len(kinds))
+    times = np.array([[reasons.get(kind, 0) for kind in kinds] for reasons in people.indications], np.float64)
+    times = times.reshape(len(people.referred), len(kinds))
+    asked, often = (times > 0).astype(np.float64), np.log(np.maximum(times, 1))
     sites = _common(Counter(people.site.tolist()))[1:]
     age = np.where(
         np.isnan(people.age), np.nanmean(people.age) if not np.isnan(people.age).all() else 0, people.age
@@ -136,6 +135,10 @@ def covariates(people: People) -> Floats:
             flagged,
             np.log(np.maximum(people.flags, 1))[:, None],
             flagged * asked,
+            # Each ECG is a further occasion to be referred, for the reason for which it was taken.
+            often,
+            flagged * often,
+            np.log(people.ecgs)[:, None] * asked,
             people.drawn[:, None],
         ]
     )

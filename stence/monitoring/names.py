@@ -59,7 +59,7 @@ NAMES = {
     "score_ks_p": "p of score_ks, adjusted over the window",
     "score_psi": "Population stability index of the scores against the reference",
     "score_psi_consecutive": "Population stability index of the scores against the day before",
-    "model_agreement": "Spearman's correlation with the last champion",
+    "model_agreement": "Rank correlation with the last champion, given age and sex",
     "flag_rate": "Share of ECGs that reach the threshold",
     "flags_promised": "Share of flagged ECGs that was promised when the threshold was chosen",
     "flag_rate_p": "p of at least this number of flags, if the promise is kept",

@@ -13,7 +13,9 @@ from sqlalchemy import Engine
 from stence.database import queries
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
+from stence.evaluation.agreement import rank_agreement
 from stence.evaluation.watched import Watched
+from stence.models.clinical import clinical_values
 from stence.monitoring import score_shifts, statistics
 from stence.monitoring.metrics import Metric
 from stence.monitoring.places import MIN_COUNT
@@ -85,13 +87,13 @@ def _stability(metric: str, model: Watched, reference: Sample, window: Sample) -
 
 
 def _agreement(engine: Engine, settings: Settings, window: Window, model: Watched) -> Iterator[Metric]:
-    """Spearman's correlation with the last champion, over ECGs of ``reference_days`` that both scored."""
-    both = _both(engine, settings, window, model)
+    """Rank agreement with the last champion, over ECGs of ``reference_days`` that both scored."""
+    both, clinical = _both(engine, settings, window, model)
     if len(both) < MIN_COUNT:
         return
     ours, theirs = both[:, : len(TARGET_NAMES)], both[:, len(TARGET_NAMES) :]
     for target, a, b in zip(TARGET_NAMES, ours.T, theirs.T, strict=True):
-        if found := statistics.rank_correlation(a, b):
+        if found := rank_agreement(a, b, clinical):
             yield Metric(
                 "model_agreement",
                 found.value,
@@ -102,7 +104,10 @@ def _agreement(engine: Engine, settings: Settings, window: Window, model: Watche
             )
 
 
-def _both(engine: Engine, settings: Settings, window: Window, model: Watched) -> NDArray[np.float64]:
+def _both(
+    engine: Engine, settings: Settings, window: Window, model: Watched
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scores of both models (n, 2 targets), and age and sex (n, 2)."""
     with engine.connect() as connection:
         values = {
             "start": window.end - timedelta(days=settings.reference_days),
@@ -113,4 +118,6 @@ def _both(engine: Engine, settings: Settings, window: Window, model: Watched) ->
             "most": MAX_COMPARED,
         }
         rows = [tuple(row) for row in connection.execute(queries.statement("drift_agreement"), values)]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * len(TARGET_NAMES))
+    scores = np.array([row[:-2] for row in rows], dtype=np.float64)
+    clinical = clinical_values([row[-2] for row in rows], [row[-1] for row in rows])
+    return scores.reshape(len(rows), 2 * len(TARGET_NAMES)), clinical

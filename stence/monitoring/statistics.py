@@ -171,16 +171,3 @@ def mean(sample: NDArray[np.float64]) -> Estimate:
     value = float(sample.mean())
     half = 1.96 * float(sample.std(ddof=1)) / float(np.sqrt(len(sample)))
     return Estimate(value, value - half, value + half)
-
-
-def rank_correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Estimate | None:
-    """Spearman's correlation of at least four pairs, with an interval (Bonett & Wright 2000).
-
-    None if one side does not vary.
-    """
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    value = float(stats.spearmanr(a, b).statistic)
-    half = 1.96 * float(np.sqrt((1 + value**2 / 2) / (len(a) - 3)))
-    middle = float(np.arctanh(np.clip(value, -0.999999, 0.999999)))
-    return Estimate(value, float(np.tanh(middle - half)), float(np.tanh(middle + half)))

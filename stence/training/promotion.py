@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from sqlalchemy import Connection, select
 
 from stence import registry
@@ -19,8 +18,10 @@ from stence.database import queries
 from stence.database.tables import models
 from stence.domain.checks import Check, Result, Verdict
 from stence.domain.targets import DECISIVE, TARGET_NAMES, labels
+from stence.evaluation.agreement import rank_agreement
 from stence.evaluation.metrics import BinaryPredictions, patient_shares
 from stence.evaluation.paired import areas
+from stence.models.clinical import clinical_values
 
 MAX_ECGS = 20_000
 """ECGs that are compared, those of the lowest content hashes: a random sample."""
@@ -29,7 +30,8 @@ MIN_PATIENTS = 100
 MIN_OUTCOMES = 20
 """Patients with, and without, the stenosis among the outcomes, below which nothing is said of them."""
 MIN_AGREEMENT = 0.5
-"""Rank correlation of the patients' risks. Models that rank patients by the same disease have more."""
+"""Rank correlation of the patients' risks beyond age and sex. On the practice hospital, models with and
+without pretraining have .79 to .87; with a shuffled network, about 0."""
 MAX_RISK_FACTOR = 1.5
 """Mean risk in proportion to the champion's, in either direction."""
 MAX_WORKLOAD_FACTOR = 2.0
@@ -41,12 +43,16 @@ Reals = NDArray[np.float64]
 
 
 class Paired(NamedTuple):
-    """Probabilities of shadow and champion (n,) for ECGs of ``patients`` (n,); ``label`` NaN if unknown."""
+    """Probabilities of shadow and champion (n,) for ECGs of ``patients`` (n,); ``label`` NaN if unknown.
+
+    ``clinical`` (n, 2) are age and sex as in ``stence.models.clinical``.
+    """
 
     patients: NDArray[np.int64]
     new: Reals
     old: Reals
     label: NDArray[np.float32]
+    clinical: Reals
 
 
 class Attempt(NamedTuple):
@@ -94,6 +100,7 @@ def evidence(connection: Connection, version: str) -> Verdict:
         np.array([row.new for row in rows], dtype=np.float64),
         np.array([row.old for row in rows], dtype=np.float64),
         np.array(known, dtype=np.float32),
+        clinical_values([row.age for row in rows], [row.sex for row in rows]),
     )
     return judge_shadow(paired, *(_threshold(connection, of) for of in (version, champion.version)))
 
@@ -124,20 +131,21 @@ def judge_shadow(paired: Paired, threshold: float, champion_threshold: float) ->
 
 
 def _agreement(paired: Paired) -> Check:
-    new, old = (_by_patient(paired, of) for of in (paired.new, paired.old))
-    found = float(spearmanr(new, old).statistic) if np.ptp(new) and np.ptp(old) else 0.0
-    # Fisher's transformation, with the variance of rank correlations of Bonett and Wright (2000).
-    error = np.sqrt((1 + found**2 / 2) / (len(new) - 3))
-    low, high = np.tanh(np.arctanh(min(found, 1 - 1e-9)) + np.array([-1, 1]) * CERTAIN * error)
+    name, columns = "agreement with the champion", (paired.new, paired.old, *paired.clinical.T)
+    new, old, age, sex = (_by_patient(paired, of) for of in columns)
+    found = rank_agreement(new, old, np.stack([age, sex], axis=1), CERTAIN)
+    if found is None:
+        return Check(name, Result.FAILED, "the risks of one of the two models do not vary beyond age and sex")
     return Check(
-        "agreement with the champion",
+        name,
         Result.PASSED
-        if low > MIN_AGREEMENT
+        if found.lower > MIN_AGREEMENT
         else Result.FAILED
-        if high < MIN_AGREEMENT
+        if found.upper < MIN_AGREEMENT
         else Result.CANNOT_TELL,
-        f"rank correlation of the risks of {len(new)} patients with the champion's {found:.2f} (90 % "
-        f"interval {low:.2f} to {high:.2f}), must be above {MIN_AGREEMENT:g}",
+        f"rank correlation, given age and sex, of the risks of {len(new)} patients with the champion's "
+        f"{found.value:.2f} (90 % interval {found.lower:.2f} to {found.upper:.2f}), must be above "
+        f"{MIN_AGREEMENT:g}",
     )
 
 

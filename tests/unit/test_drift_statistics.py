@@ -172,20 +172,6 @@ def test_so_many_and_proportion() -> None:
     assert statistics.proportion(5, 10) == pytest.approx((0.5, 0.1871, 0.8129), abs=1e-4)
 
 
-def test_rank_correlation() -> None:
-    """Spearman's, its interval around it; None where one side says the same of all."""
-    drawn = rng(9)
-    a = drawn.normal(size=300)
-    found = statistics.rank_correlation(a, a + drawn.normal(size=300))
-    assert found is not None
-    assert found.lower < found.value < found.upper
-    assert 0.5 < found.value < 0.8
-    same = statistics.rank_correlation(a, np.exp(a))
-    assert same is not None
-    assert same.value == pytest.approx(1)
-    assert statistics.rank_correlation(a, np.ones(300)) is None
-
-
 # --- the samples that are compared --------------------------------------------------------------------------
 
 

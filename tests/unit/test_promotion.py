@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import spearmanr
 
 from stence.domain.checks import Check, Result, Verdict
 from stence.training.promotion import Paired, judge_shadow
@@ -16,11 +17,18 @@ ILL = (RNG.uniform(size=PATIENTS) < expit(RISK)).astype(np.float32)
 OLD = expit(RISK + RNG.normal(0, 0.4, PATIENTS))
 ALIKE = expit(RISK + RNG.normal(0, 0.4, PATIENTS))
 UNKNOWN = np.full(PATIENTS, np.nan, np.float32)
+CLINICAL = np.stack([RNG.uniform(30, 90, PATIENTS), RNG.choice([-0.5, 0.5], PATIENTS)], axis=1)
 
 
-def judged(new: np.ndarray, label: np.ndarray = UNKNOWN, count: int = PATIENTS, at: float = 0.4) -> Verdict:
+def judged(
+    new: np.ndarray,
+    label: np.ndarray = UNKNOWN,
+    count: int = PATIENTS,
+    at: float = 0.4,
+    old: np.ndarray = OLD,
+) -> Verdict:
     rows = slice(count)
-    return judge_shadow(Paired(np.arange(count), new[rows], OLD[rows], label[rows]), at, 0.4)
+    return judge_shadow(Paired(np.arange(count), new[rows], old[rows], label[rows], CLINICAL[rows]), at, 0.4)
 
 
 def check(found: Verdict, name: str) -> Check:
@@ -57,6 +65,14 @@ def test_a_shadow_that_differs_fails_by_name(new: np.ndarray, at: float, name: s
     assert check(found, name).result is Result.FAILED
 
 
+def test_age_and_sex_do_not_stand_in_for_the_ecg() -> None:
+    """A network that says nothing, beside the same age and sex, agrees in ranks, but not beyond them."""
+    by_age = 0.08 * (CLINICAL[:, 0] - 60) + 2 * CLINICAL[:, 1] - 1.5
+    old, broken = expit(by_age + RNG.normal(size=PATIENTS)), expit(by_age + RNG.normal(size=PATIENTS))
+    assert spearmanr(old, broken).statistic > 0.6
+    assert check(judged(broken, old=old), "agreement with the champion").result is Result.FAILED
+
+
 def test_outcomes_that_are_worse_for_certain_stop_it() -> None:
     assert judged(ALIKE, ILL).passed
     assert check(judged(ALIKE, ILL), "first outcomes").result is Result.PASSED
@@ -72,4 +88,4 @@ def test_a_patient_counts_once() -> None:
     owner = np.concatenate([np.arange(PATIENTS), np.zeros(500, dtype=np.int64)])
     often = [np.concatenate([of, np.full(500, of[0] if i else 0.99)]) for i, of in enumerate((ALIKE, OLD))]
     label = np.full(len(owner), np.nan, np.float32)
-    assert judge_shadow(Paired(owner, often[0], often[1], label), 0.4, 0.4).passed
+    assert judge_shadow(Paired(owner, often[0], often[1], label, CLINICAL[owner]), 0.4, 0.4).passed

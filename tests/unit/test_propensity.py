@@ -28,7 +28,7 @@ def people(count: int = 3000, seed: int = 0) -> tuple[People, NDArray[np.float64
             rng.choice([1, 2], size=count),
             age,
             rng.choice(["F", "M", ""], size=count),
-            [frozenset({"chest pain"} if hurts else {"check-up"}) for hurts in pain],
+            [{"chest pain" if hurts else "check-up": 1} for hurts in pain],
             rng.choice(["north", "south"], size=count),
             rng.random(count) < chance,
             np.zeros(count, dtype=bool),
@@ -48,6 +48,23 @@ def test_it_finds_how_likely_each_was_to_be_sent() -> None:
     found = estimated(known)
     assert np.abs(found - chance[known.referred]).mean() < 0.03
     assert np.corrcoef(found, chance[known.referred])[0, 1] > 0.95
+
+
+def test_each_ecg_taken_for_pain_is_a_further_occasion() -> None:
+    """One to eight ECGs, each for a reason of its own: the more of them for pain, the likelier."""
+    rng = np.random.default_rng(11)
+    known, _ = people(8000)
+    ecgs = rng.integers(1, 9, 8000)
+    pains = rng.binomial(ecgs, 0.4)
+    chance = 1 - (1 - expit(-1.0)) ** pains * (1 - expit(-3.5)) ** (ecgs - pains)
+    reasons = [
+        {"chest pain": int(pain), "check-up": int(of - pain)} for pain, of in zip(pains, ecgs, strict=True)
+    ]
+    sent, none = rng.random(8000) < chance, np.zeros(8000, dtype=np.int64)
+    found = propensities(replace(known, ecgs=ecgs, indications=reasons, flags=none, referred=sent)).value
+    for times in range(6):
+        assert found[pains == times].mean() == pytest.approx(chance[pains == times].mean(), abs=0.04)
+    assert np.abs(found - chance).mean() < 0.03
 
 
 def test_the_weighted_outcomes_look_like_everybody() -> None:
@@ -91,7 +108,7 @@ def test_it_stands_what_is_unknown() -> None:
         age=np.full(400, np.nan),
         sex=blank,
         site=blank,
-        indications=[frozenset[str]()] * 400,
+        indications=[{}] * 400,
         probabilities=np.zeros((400, 6)),
         flags=np.zeros(400, dtype=np.int64),
     )
@@ -120,9 +137,7 @@ def test_outcomes_count_one_on_average() -> None:
 def test_an_indication_of_thirty_people_has_a_term_of_its_own_and_one_of_fewer_none() -> None:
     known, _ = people(600)
     widths = [
-        covariates(
-            replace(known, indications=[frozenset({"syncope"} if n < count else ()) for n in range(600)])
-        )
+        covariates(replace(known, indications=[{"syncope": 1} if n < count else {} for n in range(600)]))
         for count in (0, 29, 30)
     ]
     none, fewer, thirty = (width.shape[1] for width in widths)
