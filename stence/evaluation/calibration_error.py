@@ -4,6 +4,10 @@ A plug-in calibration error is above 0 for a perfectly calibrated model, since t
 varies by chance, and a bootstrap adds the same noise once more. Squared gaps have a known excess, their
 variance, which is subtracted: the debiased calibration error, as a root mean square (Kumar et al. 2019; for
 the reliability of a Brier score, Broecker 2012).
+
+Where the gaps happen to be smaller than chance makes them, all resamples may be debiased to 0. An interval
+from 0 to 0 would promise what no sample can show, so the upper end is at least the error that would be seen
+in this sample in 39 of 40 perfectly calibrated ones (power-constrained limit: Cowan et al. 2011).
 """
 
 from __future__ import annotations
@@ -13,18 +17,29 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.evaluation.bootstrap import bounds
+from stence.evaluation.intervals import Interval, Z
 from stence.evaluation.metrics import BinaryPredictions, Rows, in_bins, ratio
 
 
 def calibration_error(
     predicted: BinaryPredictions, patients: NDArray[np.int64], draws: Iterable[NDArray[np.float64]]
-) -> tuple[float, Rows]:
-    """Return the root mean squared gap between predicted risk and share of cases, and that of each resample.
+) -> Interval:
+    """Return the root mean squared gap between predicted risk and share of cases, with its 95 % interval.
 
     The mean is over bins of equal width, by weight; the square is debiased, and 0 where chance explains all.
     ``patients`` (n,) identify the patients, ``draws`` are blocks (r, n) of bootstrap resamples of patients.
-    A bin with a single patient is left out: its noise is unknown. The value is NaN without any other bin.
+    A bin with a single patient is left out: its noise is unknown. All is NaN without any other bin.
     """
+    found, drawn, visible = resampled(predicted, patients, draws)
+    lower, upper = bounds(drawn)
+    return Interval(found, lower, max(upper, visible))
+
+
+def resampled(
+    predicted: BinaryPredictions, patients: NDArray[np.int64], draws: Iterable[NDArray[np.float64]]
+) -> tuple[float, Rows, float]:
+    """Return the error, that of each resample, and the least that would be seen."""
     members = in_bins(predicted)
     members[:, _patients(members, patients) < 2] = 0
     shares, gaps = _gaps(predicted, members, np.ones((1, len(patients))))
@@ -36,7 +51,8 @@ def calibration_error(
     people = np.maximum(_patients(members, patients), 2)
     noise = _variance(drawn_gaps) * people / (people - 1)
     # A resample is as far from the sample as the sample is from the truth, so it holds the noise twice.
-    return float(_root(shares, gaps, noise)[0]), _root(drawn_shares, drawn_gaps, 2 * noise)
+    found, drawn = _root(shares, gaps, noise)[0], _root(drawn_shares, drawn_gaps, 2 * noise)
+    return float(found), drawn, _visible(shares[0], noise)
 
 
 def _patients(members: NDArray[np.float64], patients: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -60,6 +76,11 @@ def _variance(gaps: NDArray[np.float64]) -> NDArray[np.float64]:
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, gaps, 0).sum(axis=0) / count
     return np.asarray((np.where(known, gaps - mean, 0) ** 2).sum(axis=0) / count)
+
+
+def _visible(shares: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
+    """Return the root of what the debiased mean square, 0 on average without error, exceeds in 1 of 40."""
+    return float(np.sqrt(Z * np.sqrt(2 * ((shares * noise) ** 2).sum())))
 
 
 def _root(shares: NDArray[np.float64], gaps: NDArray[np.float64], noise: NDArray[np.float64]) -> Rows:

@@ -95,14 +95,13 @@ def measured(
     if predicted.weight is None:
         predicted = replace(predicted, weight=patient_shares(patients))
     calibrated = replace(predicted, probability=(calibrated or predicted).probability)
-    error = calibration_error(calibrated, patients, resamples(patients, count))
     return {
         "ecgs": len(predicted.label),
         "patients": len(np.unique(patients)),
         "cases": int(predicted.label.sum()),
         **_decisions(predicted, patients, count),
         **_ranking_and_calibration(predicted, calibrated, patients),
-        "calibration_error": interval(*error),
+        "calibration_error": calibration_error(calibrated, patients, resamples(patients, count)).as_json(),
     }
 
 

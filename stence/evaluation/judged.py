@@ -48,7 +48,10 @@ def linear_metrics(predicted: BinaryPredictions, weights: Floats) -> dict[str, L
 
 
 def calibration_error(predicted: BinaryPredictions, weights: Floats, covariance: Covariance) -> Interval:
-    """Return the expected calibration error without the part that chance adds; never below 0."""
+    """Return the expected calibration error without the part that chance adds; never below 0.
+
+    The upper end is at least the error that would be seen: what chance adds to 0 in 1 of 40 samples.
+    """
     gaps = linearised.calibration_gaps(predicted, weights)
     spread = covariance(gaps)
     if not np.isfinite(spread).all():
@@ -59,4 +62,6 @@ def calibration_error(predicted: BinaryPredictions, weights: Floats, covariance:
     drawn = np.abs(gaps_drawn).sum(axis=1)
     low, high = np.percentile(drawn, [2.5, 97.5])
     value, lower, upper = (max(0.0, 2 * found - float(end)) for end in (drawn.mean(), high, low))
-    return Interval(value, lower, upper)
+    by_chance = np.abs(gaps_drawn - centre).sum(axis=1)
+    visible = float(np.percentile(by_chance, 97.5) - by_chance.mean())
+    return Interval(value, lower, max(upper, visible))

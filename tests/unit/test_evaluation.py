@@ -17,7 +17,7 @@ from torchmetrics.functional import classification
 
 from stence.cohort import Part
 from stence.evaluation.bootstrap import bounds, resamples
-from stence.evaluation.calibration_error import calibration_error
+from stence.evaluation.calibration_error import resampled
 from stence.evaluation.evaluate import auroc, evaluate, measured
 from stence.evaluation.metrics import (
     BinaryPredictions,
@@ -249,9 +249,20 @@ def test_chance_is_no_calibration_error() -> None:
 def test_resamples_of_the_calibration_error_are_as_large_as_the_error_itself() -> None:
     """A resample has the noise of its bins twice: with both subtracted, squares are the same on average."""
     case, patients = calibrated(400, 1, 0.2), np.arange(400)
-    error, drawn = calibration_error(case, patients, resamples(patients, 2000))
+    error, drawn, _ = resampled(case, patients, resamples(patients, 2000))
     noise = 0.2 / 400 * 8  # of about 8 bins, each with its variance over its patients, by share
     assert np.mean(drawn**2) == pytest.approx(error**2, abs=0.3 * noise)
+
+
+def test_no_sample_shows_that_the_calibration_is_perfect() -> None:
+    """Of 40 patients, chance alone gives some .1: no interval ends below that, and errors of .15 are held."""
+    perfect, wrong = (
+        [measured(calibrated(40, seed, shift), np.arange(40), 200)["calibration_error"] for seed in range(60)]
+        for shift in (0.0, 0.15)
+    )
+    assert min(each["upper"] for each in perfect) > 0.07
+    assert sum(each["lower"] == 0 for each in perfect) >= 54
+    assert sum(each["lower"] <= 0.15 <= each["upper"] for each in wrong) >= 54
 
 
 def test_a_patients_ecgs_are_one_in_the_calibration_error() -> None:
