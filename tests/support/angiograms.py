@@ -20,6 +20,7 @@ class Blocks:
     patch_dim = 2
     tokens = 4
     side = 16
+    initial_blocks = None
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
         """(n, 4, 2) of frames (n, 16, 16): mean and spread."""

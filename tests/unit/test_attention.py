@@ -36,7 +36,7 @@ def looking_for_a_mark(angiograms: Angiograms) -> SegmentMIL:
 def marked(angiograms: Angiograms, row: int, patch: int) -> Angiograms:
     """Only this patch of this view stands out in the original frames."""
     features = np.zeros_like(angiograms.features)
-    features[row, 0, patch, 0] = 10
+    features[row, 0, 0, patch, 0] = 10
     return replace(angiograms, features=features, objects=1000 + np.arange(len(angiograms.angles)))
 
 
