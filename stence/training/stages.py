@@ -113,6 +113,10 @@ class TrainingWorkspace:
         teacher.load_state_dict(self.weights(TEACHER))
         return teacher.eval()
 
+    def backbone(self) -> FinalBlocks:
+        """The blocks of the backbone that were trained with the teacher."""
+        return FinalBlocks.load(self._read(TEACHER)[0][BACKBONE])
+
     def pair(self) -> StencePair:
         """The pretrained pair of ECG and angiogram encoders."""
         pair = first_pair(self._first_encoder(), self._first_teacher(), self.config.pretraining)
@@ -138,11 +142,9 @@ class TrainingWorkspace:
     def apply_teacher(self, device: str, progress: Progress) -> None:
         """Compute patch features with the teacher's fine-tuned backbone; nothing to do if it was frozen."""
         if self.config.teacher.finetune_blocks:
-            backbone = FinalBlocks.load(self._read(TEACHER)[0][BACKBONE])
+            states, folder = self.folder / ANGIOGRAMS, self.folder / FINETUNED
             with torch_threads(self.config.cpu_threads):
-                write_finetuned_features(
-                    self.folder / ANGIOGRAMS, backbone, device, self.folder / FINETUNED, progress
-                )
+                write_finetuned_features(states, self.backbone(), device, folder, progress)
 
     def pretrain(self, device: str, progress: Progress) -> None:
         """Pretrain both encoders: an ECG and the angiograms of its study get similar embeddings."""

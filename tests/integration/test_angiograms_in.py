@@ -216,13 +216,13 @@ def test_the_key_frame_and_its_features_are_those_of_the_present_content(lab: Ca
     [view] = lab.plan().views
     assert view.key_frame == 5
     assert (view.primary_angle, view.secondary_angle) == (-30, 20)
-    key = feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, 0)
-    before = read_features(lab.store, key)
+    before = read_features(lab.store, lab.features_of(view, view.key_frame, 0))
 
     lab.put("a.dcm", run("P1", 1, seed=2))
     assert lab.index()["changed"] == 1
     lab.prepare()
-    after = read_features(lab.store, key)
+    [view] = lab.plan().views
+    after = read_features(lab.store, lab.features_of(view, view.key_frame, 0))
     assert not np.array_equal(before, after)
     assert lab.prepare() == 0
 

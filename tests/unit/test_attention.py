@@ -53,6 +53,18 @@ def test_a_gaze_is_the_most_attended_view_with_the_most_attended_patch() -> None
     assert gaze.title.startswith("segment ")
 
 
+def test_a_gaze_is_the_most_attended_frame_of_its_view() -> None:
+    _, angiograms = tiny_pairs()
+    study = rows_of(angiograms, Split.TEST)[0]
+    several = np.zeros_like(angiograms.features).repeat(3, axis=2)
+    several[angiograms.first[study], 0, 2, 5, 0] = 10
+    seen = replace(angiograms, features=several, objects=np.arange(len(angiograms.angles)))
+    [gaze] = find_gazes(looking_for_a_mark(seen), seen, np.array([study]), "cpu")
+    assert (gaze.place, gaze.frames) == (2, 3)
+    assert gaze.weights.shape == (PATCHES,)
+    assert gaze.weights.argmax() == 5
+
+
 def test_angiograms_of_before_have_no_gaze() -> None:
     _, angiograms = tiny_pairs()
     rows = rows_of(angiograms, Split.TEST)[:2]

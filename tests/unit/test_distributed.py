@@ -22,13 +22,17 @@ TESTS = Path(__file__).parents[1]
 
 
 def in_two_processes(command: str, folder: Path) -> None:
-    """Run a command of tests/support/two_processes.py."""
+    """Run a command of tests/support/two_processes.py, with the code beside these tests.
+
+    Without it, the processes would import what is installed, which is not what is tested in a copy.
+    """
+    path = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
     subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
             str(TESTS / "support/two_processes.py"), command, str(folder),
         ],
-        env=os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=300,
     )  # fmt: skip
