@@ -20,13 +20,11 @@ from stence.progress import Progress
 def write_finetuned_features(
     states: Path, backbone: FinalBlocks, device: str, folder: Path, progress: Progress
 ) -> None:
-    """Write the features of the angiograms in ``states`` into ``folder``, unless it is complete.
+    """Write the features of the angiograms in ``states`` into ``folder``.
 
     ``states`` holds what enters the trained blocks ``backbone``; ``folder`` then holds the same angiograms
-    with their patch features. One view is in memory at a time. A killed run resumes after the last whole one.
+    with their patch features. One view is in memory at a time. What is there of an earlier run stays.
     """
-    if (folder / INDEX).exists():
-        return
     folder.mkdir(exist_ok=True, mode=0o700)
     entering, backbone = read_angiograms(states).features, backbone.to(device).eval()
     versions, frames, tokens, width = entering.shape[1:]
