@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -92,12 +93,21 @@ class Bar:
         percent = 100 * done // total
         if stage not in self._artifacts:
             self._artifacts[stage] = show(
-                create_progress_artifact, progress=percent, key=f"retrain-{stage}", description=stage
+                create_progress_artifact, progress=percent, key=artifact_key(stage), description=stage
             )
         elif percent != self._shown[stage] and (artifact := self._artifacts[stage]):
             description = f"{stage}: {note}".strip(": ")
             show(update_progress_artifact, artifact_id=artifact, progress=percent, description=description)
         self._shown[stage] = percent
+
+
+def artifact_key(stage: str) -> str:
+    """Return the key of a stage's artifact. Prefect allows lowercase letters, digits and dashes.
+
+    >>> artifact_key("fine-tuned features"), artifact_key("ECGs")
+    ('retrain-fine-tuned-features', 'retrain-ecgs')
+    """
+    return "retrain-" + re.sub("[^a-z0-9]+", "-", stage.lower()).strip("-")
 
 
 def show(artifact: Callable[..., Any], **content: Any) -> Any:
@@ -121,7 +131,7 @@ def show_history(stage: str, history: TrainingHistory) -> None:
         for epoch, loss in enumerate(history.training_losses, start=1)
     ]
     description = f"{stage}: best epoch {history.best_epoch}"
-    show(create_table_artifact, key=f"retrain-{stage}-course", table=rows, description=description)
+    show(create_table_artifact, key=f"{artifact_key(stage)}-course", table=rows, description=description)
 
 
 def skipped(reason: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ WITH ready AS (
     WHERE object_id = :object_id AND etag = :etag AND state <> 'quarantined'
     RETURNING object_id, etag
 )
-INSERT INTO angiogram_features AS f (object_id, backbone, etag, versions)
-SELECT object_id, :backbone, etag, :versions FROM ready
+INSERT INTO angiogram_features AS f (object_id, backbone, etag, versions, frames)
+SELECT object_id, :backbone, etag, :versions, :frames FROM ready
 ON CONFLICT (object_id, backbone) DO UPDATE
-    SET etag = EXCLUDED.etag, versions = EXCLUDED.versions, computed_at = now()
+    SET etag = EXCLUDED.etag, versions = EXCLUDED.versions, frames = EXCLUDED.frames, computed_at = now()

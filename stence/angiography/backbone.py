@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
 
 
 class Backbone(Protocol):
@@ -19,6 +24,14 @@ class Backbone(Protocol):
     """Number of patches per frame."""
     side: int
     """Number of rows and of columns of a frame."""
+
+    @property
+    def initial_blocks(self) -> Mapping[str, Tensor] | None:
+        """Initial weights of the last blocks, if the teacher trains them; else None.
+
+        If it does, ``features`` are the states that enter the first of them; ``tokens`` counts the class
+        token too.
+        """
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
         """Compute patch features (n, ``tokens``, ``patch_dim``), row by row of patches.

@@ -78,6 +78,7 @@ _KEYWORDS = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "BitsAllocated",
+    "BurnedInAnnotation",
 )
 _SEQUENCES = (
     "BiPlaneAcquisitionSequence",
@@ -112,6 +113,8 @@ class View:
     columns: int
     frame_seconds: float | None
     transfer_syntax: str
+    states_no_text: bool
+    """The file states that its pixels show no text that names patient and date (PS3.3 C.7.6.1.1)."""
 
 
 def read_view(head: bytes, *, whole: bool = False) -> View:
@@ -189,6 +192,7 @@ def _view(dataset: FileDataset) -> View:
         columns=columns,
         frame_seconds=_frame_seconds(dataset),
         transfer_syntax=syntax,
+        states_no_text=text(dataset, "BurnedInAnnotation").upper() == "NO",
     )
 
 

@@ -1,7 +1,7 @@
 """Patch features of key frames, cached in the store: a backbone is slow, and training reads them many times.
 
-There is one object per run, frame, augmentation and backbone version. It is written once and never changed.
-Its key holds a hash instead of the UID.
+There is one object per content of a run, frame, augmentation and backbone version. It is written once and
+never changed. Its key holds a hash instead of the UID.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ BATCH = 8
 
 
 def feature_key(
-    settings: Settings, backbone_version: str, sop_instance_uid: str, frame: int, number: int
+    settings: Settings, backbone_version: str, sop_instance_uid: str, etag: str, frame: int, number: int
 ) -> str:
-    """Return the key of the features of a run's frame ``frame`` in augmentation ``number``."""
-    run = hashlib.sha256(sop_instance_uid.encode()).hexdigest()
+    """Return the key of the features of a run's frame ``frame`` in augmentation ``number``.
+
+    ``etag`` is the version of the run's content: a file that was replaced has features of its own.
+    """
+    run = hashlib.sha256(f"{sop_instance_uid} {etag}".encode()).hexdigest()
     folder = f"{settings.feature_prefix}{backbone_version}/{run[:2]}/{run}"
     return f"{folder}/frame{frame}-augmentation{AUGMENTATION_VERSION}-{number}.safetensors"
 
@@ -43,6 +46,7 @@ def ensure_features(
     settings: Settings,
     backbone: Backbone,
     sop_instance_uid: str,
+    etag: str,
     frame_index: int,
     frame_pixels: NDArray[np.float32],
     versions: Sequence[int],
@@ -52,7 +56,7 @@ def ensure_features(
     Version 0 is the original frame. The others are augmentations, seeded by the UID and their number.
     """
     keys = {
-        number: feature_key(settings, backbone.version, sop_instance_uid, frame_index, number)
+        number: feature_key(settings, backbone.version, sop_instance_uid, etag, frame_index, number)
         for number in versions
     }
     missing = [number for number, key in keys.items() if not _exists(store, key)]

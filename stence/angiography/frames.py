@@ -1,4 +1,4 @@
-"""Resize key frames to a backbone's square input, and augment them for training."""
+"""Choose the frames of a run, resize them to a backbone's square input, and augment them for training."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ class Changes:
 
 
 UNCHANGED = Changes(1, 1, 0.5, 0.5, rotation=0, brightness=1, contrast=1, blur_sigma=0)
+
+
+def frames_around(key_frame: int, frames: int, count: int) -> list[int]:
+    """Return ``count`` consecutive frames of a run of ``frames`` frames, counted from 0, by time.
+
+    The key frame is in their middle; of an even number, one more comes after it. At an end of the run, they
+    are the frames nearest to the key frame. Of a shorter run, the last frame is repeated.
+
+    >>> frames_around(5, 8, 3), frames_around(7, 8, 3), frames_around(4, 8, 2), frames_around(0, 2, 3)
+    ([4, 5, 6], [5, 6, 7], [4, 5], [0, 1, 1])
+    """
+    first = max(0, min(key_frame - (count - 1) // 2, frames - count))
+    return [min(first + place, frames - 1) for place in range(count)]
 
 
 def augmented(

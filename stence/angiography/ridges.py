@@ -33,6 +33,7 @@ class Ridges:
     patch_dim = NOTES + 2 * WAVES
     tokens = GRID * GRID
     side = SIDE
+    initial_blocks = None
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
         """Compute patch features (n, 256, 35) of frames (n, 256, 256)."""

@@ -1,4 +1,7 @@
-"""Prepare angiograms for training: find the key frame of every view with a report, compute its features."""
+"""Prepare angiograms for training: find the key frame of every view with a report, and compute features.
+
+The features are of the key frame, or of several frames around it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,8 @@ from sqlalchemy import Connection, Engine
 from stence.angiography import refusals
 from stence.angiography.backbone import Backbone
 from stence.angiography.decoding import Decoder
-from stence.angiography.features import ensure_features, feature_key
+from stence.angiography.features import ensure_features
+from stence.angiography.frames import frames_around
 from stence.angiography.reasons import UnusableAngiogramError
 from stence.angiography.refusals import STORE_ERRORS, Refusal, as_refused
 from stence.concurrency import in_order
@@ -33,14 +37,14 @@ VIEWS_TOGETHER = 100
 
 
 class Unprepared(NamedTuple):
-    """A view without key frame (None) or features; ``outdated`` counts features of an earlier content."""
+    """A view of ``frames`` frames without key frame (None) or features."""
 
     object_id: int
     key: str
     etag: str
     sop_instance_uid: str
     key_frame: int | None
-    outdated: int
+    frames: int
 
 
 class Prepared(NamedTuple):
@@ -57,15 +61,17 @@ def prepare_views(
     backbone: Backbone,
     versions: int,
     progress: Progress = silent,
+    frames: int = 1,
 ) -> int:
-    """Prepare every view with a report: find its key frame, compute features of ``versions`` versions of it.
+    """Prepare every view with a report: find its key frame, compute features of ``frames`` frames around it.
 
-    Returns the number of views. Views that cannot be decoded go to quarantine. Each view is recorded by
-    itself, so a killed run resumes. Raises StoreUnavailableError or DatabaseUnavailableError after
-    ``settings.outage_seconds``.
+    Each frame has features of ``versions`` versions. Returns the number of views. Views that cannot be
+    decoded go to quarantine. Each view is recorded by itself, so a killed run resumes. Raises
+    StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     done = 0
-    with _Preparation(engine, store, settings, backbone, versions).opened() as preparation:
+    wanted = _Wanted(backbone, versions, frames)
+    with _Preparation(engine, store, settings, wanted).opened() as preparation:
         for views, remaining in preparation.batches():
             total = done + remaining
             for outcome in in_order(preparation.prepare, views, settings.decode_processes):
@@ -75,14 +81,21 @@ def prepare_views(
     return done
 
 
+class _Wanted(NamedTuple):
+    backbone: Backbone
+    versions: int
+    frames: int
+
+    def as_values(self) -> dict[str, Any]:
+        """Return the parameters of SQL statements."""
+        return {"backbone": self.backbone.version, "versions": self.versions, "frames": self.frames}
+
+
 class _Preparation:
     """Prepares views in threads, each with its own decoder; the calling thread writes the results."""
 
-    def __init__(
-        self, engine: Engine, store: ObjectStore, settings: Settings, backbone: Backbone, versions: int
-    ) -> None:
-        self._engine, self._store, self._settings = engine, store, settings
-        self._backbone, self._versions = backbone, versions
+    def __init__(self, engine: Engine, store: ObjectStore, settings: Settings, wanted: _Wanted) -> None:
+        self._engine, self._store, self._settings, self._wanted = engine, store, settings, wanted
         self._idle: SimpleQueue[Decoder] = SimpleQueue()
 
     @contextmanager
@@ -104,11 +117,12 @@ class _Preparation:
     def prepare(self, view: Unprepared) -> Prepared | Refusal:
         """Find the view's key frame and store its features; return a refusal if the view cannot be used."""
         try:
-            number, pixels = self._decoded(view, self._retry(partial(self._fetch, view.key)))
+            number, frames = self._decoded(view, self._retry(partial(self._fetch, view.key)))
         except (UnusableAngiogramError, *STORE_ERRORS) as error:
             refused = as_refused(error)
             return Refusal(view.object_id, view.etag, refused.reason, refused.detail)
-        self._retry(partial(self._keep_features, view, number, pixels))
+        for index, pixels in frames.items():
+            self._retry(partial(self._keep_features, view, index, pixels))
         return Prepared(view, number)
 
     def record(self, outcome: Prepared | Refusal) -> None:
@@ -116,35 +130,34 @@ class _Preparation:
         transact(self._engine, self._settings.outage_seconds, self._write, outcome)
 
     def _unprepared(self, connection: Connection, after: int) -> list[tuple[Unprepared, int]]:
-        values = {
-            "backbone": self._backbone.version,
-            "versions": self._versions,
-            "after": after,
-            "limit": VIEWS_TOGETHER,
-        }
+        values = self._wanted.as_values() | {"after": after, "limit": VIEWS_TOGETHER}
         rows = connection.execute(queries.statement("unprepared_angiograms"), values)
         return [(Unprepared(*view), remaining) for *view, remaining in rows]
 
     def _fetch(self, key: str) -> bytes:
         return self._store.get(key, self._settings.max_angiogram_bytes)
 
-    def _decoded(self, view: Unprepared, content: bytes) -> tuple[int, NDArray[np.float32]]:
-        """Return index and pixels (rows, columns) of the key frame."""
-        decoder = self._idle.get()
+    def _decoded(self, view: Unprepared, content: bytes) -> tuple[int, dict[int, NDArray[np.float32]]]:
+        """Return the key frame's index, and the pixels (rows, columns) of the frames around it by index."""
+        decoder, count = self._idle.get(), self._wanted.frames
         try:
             if view.key_frame is not None:
                 with suppress(IndexError):  # the file was replaced by a shorter one after the listing
-                    return view.key_frame, decoder.frame(content, view.key_frame)
+                    around = frames_around(view.key_frame, view.frames, count)
+                    return view.key_frame, {index: decoder.frame(content, index) for index in around}
             found = decoder.key_frame(content)
-            return found.index, found.pixels
+            others = {*frames_around(found.index, len(found.opacification), count)} - {found.index}
+            return found.index, {
+                found.index: found.pixels,
+                **{index: decoder.frame(content, index) for index in others},
+            }
         finally:
             self._idle.put(decoder)
 
     def _keep_features(self, view: Unprepared, frame: int, pixels: NDArray[np.float32]) -> None:
-        uid, versions = view.sop_instance_uid, range(self._versions)
-        for version in range(view.outdated):
-            self._store.delete(feature_key(self._settings, self._backbone.version, uid, frame, version))
-        ensure_features(self._store, self._settings, self._backbone, uid, frame, pixels, versions)
+        uid, versions = view.sop_instance_uid, range(self._wanted.versions)
+        backbone = self._wanted.backbone
+        ensure_features(self._store, self._settings, backbone, uid, view.etag, frame, pixels, versions)
 
     def _write(self, connection: Connection, outcome: Prepared | Refusal) -> None:
         if isinstance(outcome, Refusal):
@@ -154,10 +167,9 @@ class _Preparation:
                 "object_id": outcome.view.object_id,
                 "etag": outcome.view.etag,
                 "key_frame": outcome.key_frame,
-                "backbone": self._backbone.version,
-                "versions": self._versions,
             }
-            connection.execute(queries.statement("prepared_angiogram"), values)
+            statement = queries.statement("prepared_angiogram")
+            connection.execute(statement, values | self._wanted.as_values())
         connection.execute(queries.statement("resolve_angiograms"))
 
     def _retry(self, action: Callable[[], T]) -> T:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from stence.angiography.features import feature_key, read_features
+from stence.angiography.frames import frames_around
 from stence.cohort.angiograms import FEATURES, INDEX, Angiograms, read_angiograms
 from stence.cohort.pairing import Plan
 from stence.cohort.ready import FeatureSet, ReadyView
@@ -77,7 +78,7 @@ class _Gathering:
         self._fingerprint = hashlib.sha256(repr((features, plan.views)).encode()).hexdigest()
         self._kept: list[int] = []
         """Positions in the plan of the views in the file, in file order."""
-        self._shape: tuple[int, ...] = (features.versions, 0, 0)
+        self._shape: tuple[int, ...] = (features.versions, features.frames, 0, 0)
 
     def run(self, progress: Progress) -> None:
         done, views = self._resume(), self._plan.views
@@ -117,19 +118,25 @@ class _Gathering:
         return {"views": self._fingerprint, "done": done, "kept": self._kept, "shape": self._shape}
 
     def _read(self, view: ReadyView) -> NDArray[np.float16] | None:
-        """Read all versions of a view's features (versions, tokens, patch_dim); None if any is missing."""
-        keys = [
-            feature_key(
-                self._settings, self._features.backbone, view.sop_instance_uid, view.key_frame, number
-            )
-            for number in range(self._features.versions)
-        ]
+        """Read a view's features (versions, frames, tokens, patch_dim); None if any is missing."""
+        keys = self._keys(view)
         try:
-            return np.stack([self._retry(partial(read_features, self._store, key)) for key in keys])
+            found = [self._retry(partial(read_features, self._store, key)) for key in keys]
+            return np.stack(found).reshape(self._features.versions, self._features.frames, *found[0].shape)
         except (ObjectNotFoundError, ObjectUnreadableError, FeatureError):
             for key in keys:
                 self._retry(partial(self._store.delete, key))
             return None
+
+    def _keys(self, view: ReadyView) -> list[str]:
+        """Return the keys of a view's features, version by version and in each by frame."""
+        wanted, uid, etag = self._features, view.sop_instance_uid, view.etag
+        around = frames_around(view.key_frame, view.frames, wanted.frames)
+        return [
+            feature_key(self._settings, wanted.backbone, uid, etag, frame, number)
+            for number in range(wanted.versions)
+            for frame in around
+        ]
 
     def _forget(self, view: ReadyView) -> None:
         values = {"object_id": view.object_id, "backbone": self._features.backbone}

@@ -1,4 +1,4 @@
-"""The angiograms of a cohort: patch features of every view of every study, in one memory-mapped file."""
+"""The angiograms of a cohort: features of every view of every study, in one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEATURES = "features.f16"
 class ViewBatch(NamedTuple):
     """The views of a batch of studies, padded with zeros to the largest number of views.
 
-    ``tokens`` (b, v, 1, t, patch_dim) float16, one frame per view; ``views`` (b,) is the number of views
+    ``tokens`` (b, v, frames, t, patch_dim) float16; ``views`` (b,) is the number of views
     without padding; ``angulations`` (b, v, 2) in degrees.
     """
 
@@ -35,7 +35,8 @@ class Angiograms:
 
     Study ``i`` has the number ``study[i]`` in the cohort's StudyTable. Its views are the rows ``first[i]`` to
     ``first[i] + count[i]`` of ``angles`` (v, 2), primary and secondary in degrees, and of
-    ``features`` (v, versions, t, patch_dim). Version 0 is the original frame, the others are augmented.
+    ``features`` (v, versions, frames, t, patch_dim). Version 0 is the original frames, the others are
+    augmented. The frames are those around the key frame, by time.
     ``degrees`` (s, 16) are the stenosis degrees of the studies in percent. ``objects`` (v,) are the numbers
     of the views' objects in the database, if known.
     """
@@ -62,18 +63,18 @@ class Angiograms:
     ) -> ViewBatch:
         """Return the views of the studies at positions ``studies`` (b,).
 
-        Without ``rng``: all views, original frames. With ``rng``: a random augmented version of each view.
-        Then a random share of each study's views, from 0 to ``drop_views``, is left out; at least one is
-        kept.
+        Without ``rng``: all views, original frames. With ``rng``: a random augmented version of each view,
+        whose frames are augmented alike. Then a random share of each study's views, from 0 to
+        ``drop_views``, is left out; at least one is kept.
         """
         chosen = [self._rows(study, rng, drop_views) for study in studies]
         views = np.array([len(rows) for rows in chosen], dtype=np.int64)
         most = int(views.max(initial=0))
-        tokens = np.zeros((len(chosen), most, 1, *self.features.shape[2:]), dtype=np.float16)
+        tokens = np.zeros((len(chosen), most, *self.features.shape[2:]), dtype=np.float16)
         angulations = np.zeros((len(chosen), most, 2), dtype=np.float32)
         for number, rows in enumerate(chosen):
             for place, row in enumerate(rows):
-                tokens[number, place, 0] = self.features[row, self._version(rng)]
+                tokens[number, place] = self.features[row, self._version(rng)]
             angulations[number, : len(rows)] = self.angles[rows]
         return ViewBatch(tokens, views, angulations)
 

@@ -16,7 +16,7 @@ from stence.domain.splits import Split
 from stence.ecg.recording import Sex
 from stence.encoders.recipes import Recipe
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the files in a training's folder. A folder of another layout is not resumed."""
 
 

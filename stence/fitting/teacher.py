@@ -1,4 +1,8 @@
-"""The teacher: a SegmentMIL trained on cath reports to detect stenosis on angiograms."""
+"""The teacher: a SegmentMIL trained on cath reports to detect stenosis on angiograms.
+
+The last blocks of the backbone may be trained with it. Then the angiograms hold the states of the tokens that
+enter these blocks, in place of patch features.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from stence.fitting.loop import TrainingHistory, run
 from stence.fitting.losses import stenosis_loss
 from stence.fitting.schedule import Schedule
 from stence.fitting.studies import Views, in_groups, rows_of, shuffled_batches, targets_of
-from stence.models import SegmentMIL
+from stence.models import FinalBlocks, FinetunedTeacher, SegmentMIL
 from stence.models.angiographic import THRESHOLD
 from stence.progress import Progress
 
@@ -51,6 +55,10 @@ class TeacherConfig(BaseModel):
     rate: float = Field(1e-4, gt=0, description="Learning rate.")
     weight_decay: float = Field(5e-4, ge=0)
     gradient_clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    finetune_blocks: int = Field(
+        0, ge=0, description="Last blocks of the backbone that are trained with the teacher; 0: it is frozen."
+    )
+    backbone_rate: float = Field(1e-5, gt=0, description="Learning rate of these blocks.")
 
     @property
     def schedule(self) -> Schedule:
@@ -86,21 +94,23 @@ def train_teacher(
     progress: Progress,
     usable: NDArray[np.bool_] | None = None,
     start: Weights | None = None,
+    backbone: FinalBlocks | None = None,
 ) -> tuple[SegmentMIL, TrainingHistory]:
     """Train the teacher on the training studies. Resume from the checkpoint ``saved`` if it exists.
 
     ``usable`` (studies,) marks the reports that may be used (None: all). ``start`` are published weights to
-    start from, else they are random. The best epoch has the highest mean
+    start from, else they are random. ``backbone`` is trained too, in place, if it is given: the angiograms
+    then hold the states that enter it. The best epoch has the highest mean
     validation AUROC of the 11 targets. Raises StenceError if a split has no study with targets.
     """
-    stage = _Teaching(angiograms, config, device, usable, start)
+    stage = _Teaching(angiograms, config, device, usable, start, backbone)
     history = run(stage, config.schedule, device, saved, progress)
     return stage.model, history
 
 
 @torch.inference_mode()
 def study_logits(
-    model: SegmentMIL, angiograms: Angiograms, rows: NDArray[np.int64], device: str
+    model: SegmentMIL | FinetunedTeacher, angiograms: Angiograms, rows: NDArray[np.int64], device: str
 ) -> NDArray[np.float64]:
     """Return logits (n, 11) of these studies, from all their views without augmentation."""
     logits = [
@@ -127,16 +137,23 @@ class _Teaching:
         device: str,
         usable: NDArray[np.bool_] | None,
         start: Weights | None,
+        backbone: FinalBlocks | None,
     ) -> None:
         self._angiograms, self._config, self._device = angiograms, config, device
         self._targets = targets_of(angiograms, config.threshold, usable)
         self._learned_from = self._with_targets(Split.TRAIN)
         self._judged_by = self._with_targets(Split.VALIDATION)
         self.model = config.build(angiograms.patch_dim, start).to(device)
-        self.module: nn.Module = self.model
+        self._backbone = backbone
+        self._whole = FinetunedTeacher(backbone.to(device), self.model) if backbone else self.model
+        self.module: nn.Module = self._whole
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": list(self.model.parameters()), "rate": self._config.rate}]
+        """Return the teacher's parameters and those of the backbone, which have a rate of their own."""
+        groups = [{"params": list(self.model.parameters()), "rate": self._config.rate}]
+        if self._backbone is not None:
+            groups.append({"params": list(self._backbone.parameters()), "rate": self._config.backbone_rate})
+        return groups
 
     def batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         return shuffled_batches(self._learned_from, self._config.batch_size, rng)
@@ -147,11 +164,11 @@ class _Teaching:
         return _Batch(views, torch.from_numpy(self._targets[rows]))
 
     def loss(self, batch: _Batch, generator: torch.Generator) -> Tensor:
-        logits = self.model(*batch.views.to(self._device))
+        logits = self._whole(*batch.views.to(self._device))
         return stenosis_loss(gathered(logits), gathered(batch.targets.to(self._device)))
 
     def judge(self) -> float:
-        logits = study_logits(self.model, self._angiograms, self._judged_by, self._device)
+        logits = study_logits(self._whole, self._angiograms, self._judged_by, self._device)
         return auroc(expit(logits), self._targets[self._judged_by])
 
     def _with_targets(self, split: Split) -> NDArray[np.int64]:

@@ -7,6 +7,8 @@ from stence.domain.thresholds import Sensitivity, Threshold, Workload
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, angiographic_targets
 from stence.models.calibration import Calibration
 from stence.models.clinical import ClinicalHead, clinical_values
+from stence.models.final_blocks import FinalBlocks
+from stence.models.finetuned_teacher import FinetunedTeacher
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
@@ -19,6 +21,8 @@ __all__ = [
     "Calibration",
     "ClinicalHead",
     "EcgStudent",
+    "FinalBlocks",
+    "FinetunedTeacher",
     "Region",
     "RiskModel",
     "RiskScorer",

@@ -52,6 +52,7 @@ def angiogram_dataset(study: Study, run: Run, syntax: UID) -> FileDataset:
     _set_study(file, study)
     file.ImageType = ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
     file.Modality, file.SeriesNumber, file.InstanceNumber = "XA", 1, run.number
+    file.BurnedInAnnotation = "NO"
     file.Manufacturer, file.ManufacturerModelName = "Practice", "C-arm"
     file.AcquisitionDate = file.ContentDate = f"{run.taken_at:%Y%m%d}"
     file.AcquisitionTime = file.ContentTime = f"{run.taken_at:%H%M%S}"

@@ -22,7 +22,7 @@ from stence.weights import ECG_ENCODER, IMPORTABLES
 
 PRESETS = Path(__file__).parent / "presets"
 OF_THE_GRID = {
-    "teacher": {"seed", "weights"},
+    "teacher": {"seed", "weights", "finetune_blocks", "backbone_rate"},
     "pretraining": {"seed", "objective", "permute_pairs"},
     "finetuning": {"seed", "encoder", "encoder_config", "recipe", "weights", "label_fraction"},
 }

@@ -1,4 +1,4 @@
-"""Attention maps of the teacher: where it looks on key frames of a few test studies, for the model card."""
+"""Attention maps of the teacher: where it looks on frames of a few test studies, for the model card."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from scipy.special import expit
 from sqlalchemy import Connection, Engine
 
 from stence.angiography.decoding import Decoder
-from stence.angiography.frames import augmented
+from stence.angiography.dicom import read_view
+from stence.angiography.frames import augmented, frames_around
 from stence.angiography.reasons import UnusableAngiogramError
 from stence.cohort import Angiograms, Split
 from stence.database import queries
@@ -29,42 +30,72 @@ from stence.training.stages import TrainingWorkspace
 
 STUDIES = 3
 SIDE = 96
-"""Rows and columns of a frame on the card. If a machine burned text into its frames, letters below a
-twentieth of the frame are no more than 4 pixels high, which nobody reads."""
+"""Rows and columns of a frame on the card. Frames are shown only if their file says that no text is burned
+into them; if it is wrong, letters below a twentieth of the frame are no more than 4 pixels high."""
 
 
 class Gaze(NamedTuple):
-    """The view that a study's most stenotic segment attends to most; ``weights`` (tokens,) sum to 1."""
+    """The frame that a study's most stenotic segment attends to most; ``weights`` (tokens,) sum to 1.
+
+    ``place`` is the frame's place among the ``frames`` of its view that the teacher reads.
+    """
 
     object_id: int
     title: str
     weights: NDArray[np.float32]
+    place: int = 0
+    frames: int = 1
+
+
+class Attention(NamedTuple):
+    """The picture as PNG, None if it shows no frame; number of frames that may have text in them."""
+
+    picture: bytes | None
+    withheld: int = 0
+
+
+class _Place(NamedTuple):
+    """Where a run lies: its key, its key frame and its number of frames."""
+
+    key: str
+    key_frame: int
+    frames: int
 
 
 def attention_picture(
     workspace: TrainingWorkspace, engine: Engine, store: ObjectStore, settings: Settings, device: str
-) -> bytes | None:
-    """Draw the teacher's attention over the key frames of a few test studies with stenosis, as PNG.
+) -> Attention:
+    """Draw the teacher's attention over frames of a few test studies with stenosis.
 
-    No name, number or date of a study is shown. None if no such frame can be read. Raises
-    StoreUnavailableError and DatabaseUnavailableError.
+    No name, number or date of a study is shown. A frame is withheld unless its file states that no text is
+    burned into it. Raises StoreUnavailableError and DatabaseUnavailableError.
     """
     gazes = find_gazes(workspace.teacher().to(device), workspace.angiograms, _chosen(workspace), device)
     ids = [gaze.object_id for gaze in gazes]
     places = transact(engine, settings.outage_seconds, _places, ids)
     drawn: list[Overlay] = []
+    withheld = 0
     seconds, memory = settings.decode_seconds, settings.decode_memory_bytes
     with Decoder(seconds=seconds, memory_bytes=memory) as decoder:
         for gaze in gazes:
             if gaze.object_id not in places:
                 continue
-            key, number = places[gaze.object_id]
+            place = places[gaze.object_id]
             try:
-                pixels = decoder.frame(store.get(key, settings.max_angiogram_bytes), number)
+                content = store.get(place.key, settings.max_angiogram_bytes)
+                if not read_view(content, whole=True).states_no_text:
+                    withheld += 1
+                    continue
+                pixels = decoder.frame(content, _frame(gaze, place))
             except (UnusableAngiogramError, ObjectError, IndexError):
                 continue  # the file has changed since; the card can do without it
             drawn.append(Overlay(gaze.title, augmented(pixels, SIDE, 0, ""), heat(gaze.weights)))
-    return overlays(drawn) if drawn else None
+    return Attention(overlays(drawn) if drawn else None, withheld)
+
+
+def _frame(gaze: Gaze, place: _Place) -> int:
+    """Return the index of the gaze's frame in its run."""
+    return frames_around(place.key_frame, place.frames, gaze.frames)[gaze.place]
 
 
 @torch.inference_mode()
@@ -79,10 +110,12 @@ def find_gazes(model: SegmentMIL, angiograms: Angiograms, rows: NDArray[np.int64
     for study, row in enumerate(rows):
         segment = MAJOR.start + int(risks[study, MAJOR].argmax())
         view = int(attention[study, segment].sum(axis=1).argmax())
-        weights = attention[study, segment, view]
+        frames = attention[study, segment, view].reshape(views.tokens.shape[2], -1)
+        place = int(frames.sum(axis=1).argmax())
         title = f"{ANGIOGRAPHIC_TARGETS[segment].replace('_', ' ')}: {risks[study, segment]:.2f}"
         number = int(angiograms.objects[angiograms.first[row] + view])
-        found.append(Gaze(number, title, weights / weights.sum()))
+        weights = frames[place] / frames[place].sum()
+        found.append(Gaze(number, title, weights, place, len(frames)))
     return found
 
 
@@ -105,7 +138,7 @@ def _chosen(workspace: TrainingWorkspace) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(config.seed).permutation(rows)[:STUDIES])
 
 
-def _places(connection: Connection, object_ids: list[int]) -> dict[int, tuple[str, int]]:
-    """Return key and key frame of these angiograms, by number of the object."""
+def _places(connection: Connection, object_ids: list[int]) -> dict[int, _Place]:
+    """Return where the runs of these angiograms lie, by number of the object."""
     found = connection.execute(queries.statement("angiogram_frames"), {"object_ids": object_ids})
-    return {number: (key, frame) for number, key, frame in found}
+    return {number: _Place(*place) for number, *place in found}

@@ -61,6 +61,9 @@ class RetrainConfig(SupervisedConfig):
         description="Network that computes patch features; segment-mil: the imported teacher's own."
     )
     augmented_copies: int = Field(4, ge=1, description="Augmented copies of a frame's features.")
+    frames_per_view: int = Field(
+        1, ge=1, le=15, description="Consecutive frames of a run, around the one with the most contrast."
+    )
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     gate: GateConfig = GateConfig()

@@ -33,6 +33,7 @@ from stence.progress import Progress
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import stages
+from stence.training.attention import Attention
 from stence.training.gate import Circumstances, GateConfig, Verdict, judge, without_luck
 from stence.training.model_card import model_card
 from stence.training.model_card.card import ATTENTION, COURSES
@@ -206,15 +207,16 @@ def with_card(
     challenger: Predictions,
     store: ObjectStore,
     prefix: str,
-    attention: bytes | None = None,
+    attention: Attention,
 ) -> Artefact:
     """Store the model card below ``prefix``; the manifest lists its files.
 
-    ``attention`` is the picture of the teacher's attention.
+    ``attention`` is the picture of the teacher's attention; the manifest says how many frames are not on it.
     """
-    manifest = artefact.manifest
+    run = artefact.manifest.training_run | {"withheld_frames": attention.withheld}
+    manifest = artefact.manifest.model_copy(update={"training_run": run})
     predicted = predictions_of_target(challenger, DECISIVE, manifest.thresholds).predicted
     drawn = pictures(predicted) | {COURSES: histories(manifest.training_run["stages"])}
-    drawn |= {ATTENTION: attention} if attention else {}
+    drawn |= {ATTENTION: attention.picture} if attention.picture else {}
     card = registry.publish_card(store, prefix, manifest.model_version, model_card(manifest, drawn))
     return Artefact(manifest.model_copy(update={"card": card}), artefact.weights)

@@ -26,10 +26,9 @@ from stence.cohort.entries import LAYOUT
 from stence.cohort.unreferred import gather_unreferred
 from stence.database.outage import transact
 from stence.device import device_of
-from stence.errors import ConfigurationError
 from stence.fitting.folder import training_folder
 from stence.fitting.loop import TrainingHistory
-from stence.fitting.start import Start, find_start, origin_of
+from stence.fitting.start import Start, find_start
 from stence.fitting.threads import torch_threads
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
@@ -44,10 +43,8 @@ from stence.training.journal import Journal, entered
 from stence.training.processes import run_in_processes
 from stence.training.publishing import register
 from stence.training.stages import TrainingWorkspace
+from stence.training.starts import first_backbone, first_teacher
 from stence.training.supervised import check_size, referral_of
-from stence.weights import IMPORTABLES
-from stence.weights.published import SEGMENT_MIL
-from stence.weights.segment_mil_names import BACKBONE, backbone_of
 
 BY = "stence retrain"
 OUTCOMES = {Result.PASSED: "shadow", Result.CANNOT_TELL: "candidate", Result.FAILED: "rejected"}
@@ -55,10 +52,14 @@ OUTCOMES = {Result.PASSED: "shadow", Result.CANNOT_TELL: "candidate", Result.FAI
 
 
 class Inputs(NamedTuple):
-    """Inputs of a training besides its cohort; ``origins`` names the initial weights of each network."""
+    """Inputs of a training besides its cohort; ``origins`` names the initial weights of each network.
+
+    ``backbone`` has the weights of the blocks that are trained with the teacher, if there are any.
+    """
 
     start: Start
     teacher: Start
+    backbone: Start
     features: FeatureSet
     origins: Mapping[str, str]
 
@@ -106,24 +107,27 @@ class Retraining:
         return reason
 
     def prepare(self) -> Inputs:
-        """Compute key frames and patch features of every angiogram with a report."""
+        """Compute key frames and features of every angiogram with a report.
+
+        Of a backbone that is fine-tuned, the features are the states that enter its first trained block.
+        """
         self._journal.note(stage="prepare")
         engine, store, settings, config = self._engine, self._store, self._settings, self._config
         start = find_start(store, settings, config.finetuning)
         self._find_champion()  # an unusable champion fails here, not after days of training
-        backbone = open_backbone(config.backbone, store, settings, self._device)
+        trained = config.teacher.finetune_blocks
+        backbone = open_backbone(config.backbone, store, settings, self._device, trained)
         teacher = first_teacher(store, settings, config, backbone.patch_dim)
-        origin = backbone.version
-        if config.backbone in IMPORTABLES:
-            origin = origin_of(store, settings, config.backbone)
-        features = FeatureSet(backbone.version, 1 + config.augmented_copies)
-        prepare_views(engine, store, settings, backbone, features.versions, self._progress)
+        first = first_backbone(store, settings, config, backbone)
+        versions, frames = 1 + config.augmented_copies, config.frames_per_view
+        features = FeatureSet(backbone.version, versions, frames)
+        prepare_views(engine, store, settings, backbone, versions, self._progress, frames)
         origins = {
             "ECG encoder": start.origin,
-            "angiogram backbone": origin,
+            "angiogram backbone": first.origin,
             "teacher": teacher.origin,
         }
-        return Inputs(start, teacher, features, origins)
+        return Inputs(start, teacher, first, features, origins)
 
     def gather(self, inputs: Inputs) -> TrainingWorkspace:
         """Copy the cohort's ECGs and features into this training's own folder."""
@@ -137,7 +141,11 @@ class Retraining:
         folder = self._until_the_end.enter_context(
             training_folder(settings, plan.fingerprint, config, start.origin, teacher.origin, *made_by)
         )
-        for found, name in ((start, stages.START), (teacher, stages.TEACHER_START)):
+        for found, name in (
+            (start, stages.START),
+            (teacher, stages.TEACHER_START),
+            (inputs.backbone, stages.BACKBONE_START),
+        ):
             if found.weights is not None:
                 save_file(dict(found.weights), folder / name)
         referral = referral_of(engine, settings, config)
@@ -158,6 +166,8 @@ class Retraining:
             stages.run(stage, workspace.folder, self._device, self._progress)
         elif not workspace.is_done(stage):
             run_in_processes(stage, workspace.folder, self._device, processes, self._progress)
+        if stage == stages.TEACHER:
+            workspace.apply_teacher(self._device, self._progress)
         return workspace.history(stage)
 
     def evaluate(self, workspace: TrainingWorkspace, inputs: Inputs) -> Candidate:
@@ -219,24 +229,6 @@ class Retraining:
             figures=artefact.manifest.metrics,
             finished_at=func.now(),
         )
-
-
-def first_teacher(store: ObjectStore, settings: Settings, config: RetrainConfig, patch_dim: int) -> Start:
-    """Read the weights that the teacher starts from, without a backbone.
-
-    Raises WeightsError if they are missing or do not fit, and ConfigurationError if they were trained with
-    another backbone.
-    """
-    start = find_start(store, settings, config.teacher)
-    if start.weights is None:
-        return start
-    if config.backbone != SEGMENT_MIL and backbone_of(start.weights):
-        raise ConfigurationError(
-            f"The teacher's weights were trained with their own backbone: set backbone: {SEGMENT_MIL}."
-        )
-    own = {name: tensor for name, tensor in start.weights.items() if not name.startswith(BACKBONE)}
-    config.teacher.build(patch_dim, own)
-    return Start(start.origin, own)
 
 
 @contextmanager

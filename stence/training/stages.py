@@ -22,13 +22,14 @@ from stence.encoders import Encoder
 from stence.errors import StenceError
 from stence.fitting import checkpoint, distributed
 from stence.fitting.clinical import fuse_age_and_sex
+from stence.fitting.finetuned_features import write_finetuned_features
 from stence.fitting.finetuning import first_encoder, first_model, fit
 from stence.fitting.loop import TrainingHistory
 from stence.fitting.pretraining import first_pair, pretrain
 from stence.fitting.tasks import TREE
 from stence.fitting.teacher import train_teacher
 from stence.fitting.threads import torch_threads
-from stence.models import ClinicalHead, RiskModel, SegmentMIL, StencePair
+from stence.models import ClinicalHead, FinalBlocks, RiskModel, SegmentMIL, StencePair
 from stence.progress import Progress
 from stence.training.config import RetrainConfig
 
@@ -38,6 +39,12 @@ START = "start.safetensors"
 """The encoder's published weights, if the configuration names any."""
 TEACHER_START = "teacher_start.safetensors"
 """The teacher's published weights, if the configuration names any."""
+BACKBONE_START = "backbone_start.safetensors"
+"""The backbone's last blocks as they were published, if the configuration fine-tunes any."""
+FINETUNED = "angiograms-finetuned"
+"""The angiograms with patch features of the fine-tuned backbone."""
+MODEL, BACKBONE = "model", "backbone"
+"""Parts of a stage's result; only a teacher with a fine-tuned backbone has the second."""
 SETUP = "config.json"
 
 
@@ -62,9 +69,16 @@ class TrainingWorkspace:
         return read_cohort(self.folder / COHORT)
 
     @cached_property
-    def angiograms(self) -> Angiograms:
-        """The patch features of their studies."""
+    def prepared_angiograms(self) -> Angiograms:
+        """Input of the teacher: patch features; or states that enter the blocks which are trained with it."""
         return read_angiograms(self.folder / ANGIOGRAMS)
+
+    @cached_property
+    def angiograms(self) -> Angiograms:
+        """The patch features of their studies; of the fine-tuned backbone, if it is fine-tuned."""
+        if not self.config.teacher.finetune_blocks:
+            return self.prepared_angiograms
+        return read_angiograms(self.folder / FINETUNED)
 
     def is_done(self, stage: str) -> bool:
         """True if the stage's result exists."""
@@ -74,10 +88,15 @@ class TrainingWorkspace:
         """Path of a stage's checkpoint, from which the stage resumes."""
         return self.folder / f"{stage}.checkpoint.safetensors"
 
-    def keep(self, stage: str, module: nn.Module, history: TrainingHistory) -> None:
+    def keep(
+        self, stage: str, module: nn.Module, history: TrainingHistory, backbone: nn.Module | None = None
+    ) -> None:
         """Write a stage's result and delete its checkpoint, in the first process only."""
         if distributed.rank() == 0:
-            checkpoint.write(self.result(stage), {"model": module.state_dict()}, asdict(history))
+            parts = {MODEL: module.state_dict()}
+            if backbone is not None:
+                parts[BACKBONE] = backbone.state_dict()
+            checkpoint.write(self.result(stage), parts, asdict(history))
             self.checkpoint(stage).unlink(missing_ok=True)
 
     def history(self, stage: str) -> TrainingHistory:
@@ -86,13 +105,17 @@ class TrainingWorkspace:
 
     def weights(self, stage: str) -> dict[str, Tensor]:
         """Weights of a finished stage."""
-        return self._read(stage)[0]["model"]
+        return self._read(stage)[0][MODEL]
 
     def teacher(self) -> SegmentMIL:
         """The trained teacher."""
         teacher = self._first_teacher()
         teacher.load_state_dict(self.weights(TEACHER))
         return teacher.eval()
+
+    def backbone(self) -> FinalBlocks:
+        """The blocks of the backbone that were trained with the teacher."""
+        return FinalBlocks.load(self._read(TEACHER)[0][BACKBONE])
 
     def pair(self) -> StencePair:
         """The pretrained pair of ECG and angiogram encoders."""
@@ -112,8 +135,16 @@ class TrainingWorkspace:
         """Train the teacher, SegmentMIL, to detect stenosis on angiograms; the labels are cath reports."""
         saved, published = self.checkpoint(TEACHER), self.folder / TEACHER_START
         start = load_file(published) if published.exists() else None
-        result = train_teacher(self.angiograms, self.config.teacher, device, saved, progress, start=start)
-        self.keep(TEACHER, *result)
+        angiograms, config, backbone = self.prepared_angiograms, self.config.teacher, self._first_backbone()
+        result = train_teacher(angiograms, config, device, saved, progress, start=start, backbone=backbone)
+        self.keep(TEACHER, *result, backbone)
+
+    def apply_teacher(self, device: str, progress: Progress) -> None:
+        """Compute patch features with the teacher's fine-tuned backbone; nothing to do if it was frozen."""
+        if self.config.teacher.finetune_blocks:
+            states, folder = self.folder / ANGIOGRAMS, self.folder / FINETUNED
+            with torch_threads(self.config.cpu_threads):
+                write_finetuned_features(states, self.backbone(), device, folder, progress)
 
     def pretrain(self, device: str, progress: Progress) -> None:
         """Pretrain both encoders: an ECG and the angiograms of its study get similar embeddings."""
@@ -147,7 +178,13 @@ class TrainingWorkspace:
         return first_encoder(self.config.finetuning, load_file(published) if published.exists() else None)
 
     def _first_teacher(self) -> SegmentMIL:
-        return self.config.teacher.build(self.angiograms.patch_dim)
+        return self.config.teacher.build(self.prepared_angiograms.patch_dim)
+
+    def _first_backbone(self) -> FinalBlocks | None:
+        """The backbone's last blocks as they were published; None if they are not trained."""
+        if not self.config.teacher.finetune_blocks:
+            return None
+        return FinalBlocks.load(load_file(self.folder / BACKBONE_START))
 
     def result(self, stage: str) -> Path:
         """Path of a stage's weights and training history."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from stence.angiography.features import feature_key, read_features
 from stence.angiography.indexing import index_angiograms
 from stence.angiography.views import prepare_views
 from stence.cohort import FeatureSet
+from stence.cohort.ready import ReadyView
 from stence.database import queries
 from stence.database.tables import angiogram_views, objects, quarantine
 from stence.errors import StoreUnavailableError
@@ -48,16 +50,21 @@ class CathLab:
         cohort.index_reports(self.engine, self.store, self.settings)
         return index_angiograms(self.engine, self.store, self.settings).as_dict()
 
-    def prepare(self, versions: int = VERSIONS, progress: Any = silent) -> int:
-        return prepare_views(self.engine, self.store, self.settings, Blocks(), versions, progress)
+    def prepare(self, versions: int = VERSIONS, progress: Any = silent, frames: int = 1) -> int:
+        return prepare_views(self.engine, self.store, self.settings, Blocks(), versions, progress, frames)
 
-    def plan(self) -> cohort.Plan:
-        features = FeatureSet(Blocks.version, VERSIONS)
+    def plan(self, frames: int = 1) -> cohort.Plan:
+        features = FeatureSet(Blocks.version, VERSIONS, frames)
         return cohort.plan_cohort(self.engine, self.store, self.settings, 30, silent, features)
 
-    def gather(self, progress: Any = silent) -> cohort.Angiograms:
-        folder = self.settings.data_dir / "gathered"
-        return cohort.gather_angiograms(self.plan(), self.engine, self.store, self.settings, folder, progress)
+    def gather(self, progress: Any = silent, frames: int = 1) -> cohort.Angiograms:
+        folder, plan = self.settings.data_dir / "gathered", self.plan(frames)
+        return cohort.gather_angiograms(plan, self.engine, self.store, self.settings, folder, progress)
+
+    def features_of(self, view: ReadyView, frame: int, version: int) -> str:
+        """Key of the features of a frame of a view."""
+        uid = view.sop_instance_uid
+        return feature_key(self.settings, Blocks.version, uid, view.etag, frame, version)
 
     def states(self) -> dict[str, str]:
         """State by name of the file, or the reason where it is in quarantine."""
@@ -209,13 +216,13 @@ def test_the_key_frame_and_its_features_are_those_of_the_present_content(lab: Ca
     [view] = lab.plan().views
     assert view.key_frame == 5
     assert (view.primary_angle, view.secondary_angle) == (-30, 20)
-    key = feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, 0)
-    before = read_features(lab.store, key)
+    before = read_features(lab.store, lab.features_of(view, view.key_frame, 0))
 
     lab.put("a.dcm", run("P1", 1, seed=2))
     assert lab.index()["changed"] == 1
     lab.prepare()
-    after = read_features(lab.store, key)
+    [view] = lab.plan().views
+    after = read_features(lab.store, lab.features_of(view, view.key_frame, 0))
     assert not np.array_equal(before, after)
     assert lab.prepare() == 0
 
@@ -290,11 +297,11 @@ def test_features_are_gathered_as_the_store_has_them_also_after_a_kill(
     assert (found.first.tolist(), found.count.tolist()) == ([0, 2, 3], [2, 1, 3])
     assert found.degrees[:, 5].tolist() == [20, 10, 30]
     assert found.splits == tuple(cohort.split_of(patient) for patient in ("P1", "P2", "P3"))
-    assert found.features.shape == (6, VERSIONS, 4, 2)
+    assert found.features.shape == (6, VERSIONS, 1, 4, 2)
     for view, features in zip(plan.views, found.features, strict=True):
         for number in range(VERSIONS):
-            key = feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, number)
-            np.testing.assert_array_equal(features[number], read_features(lab.store, key))
+            key = lab.features_of(view, view.key_frame, number)
+            np.testing.assert_array_equal(features[number, 0], read_features(lab.store, key))
     files = b"".join(path.read_bytes() for path in (lab.settings.data_dir / "gathered").iterdir())
     assert not [name for name in (b"S-P1", b"P2", b"1.2.826") if name in files]
 
@@ -307,10 +314,43 @@ def test_lost_features_cost_their_view_once_and_are_made_again(lab: CathLab) -> 
     lab.prepare()
     lost, broken, _ = lab.plan().views
     for view, action in ((lost, lab.store.delete), (broken, lambda key: lab.store.put(key, b"nonsense"))):
-        action(feature_key(lab.settings, Blocks.version, view.sop_instance_uid, view.key_frame, 1))
+        action(lab.features_of(view, view.key_frame, 1))
     assert lab.gather().count.tolist() == [1]
     assert lab.prepare() == 2
     assert len(lab.plan().views) == 3
+
+
+def test_several_frames_of_a_view_lie_around_the_key_frame_by_time(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    lab.put("middle.dcm", run("P1", 1, frames=8, filled=5))
+    lab.put("end.dcm", run("P1", 2, frames=4, filled=3))
+    lab.index()
+    lab.prepare()
+    assert not lab.plan(frames=3).views, "features of the key frame alone are not enough"
+    assert (lab.prepare(frames=3), lab.prepare(frames=3), lab.prepare(frames=1)) == (2, 0, 0)
+    found, views = lab.gather(frames=3), lab.plan(frames=3).views
+    assert [view.key_frame for view in views] == [5, 3]
+    assert found.features.shape == (2, VERSIONS, 3, 4, 2)
+    for view, features, around in zip(views, found.features, ([4, 5, 6], [1, 2, 3]), strict=True):
+        for version in range(VERSIONS):
+            wanted = [read_features(lab.store, lab.features_of(view, frame, version)) for frame in around]
+            np.testing.assert_array_equal(features[version], wanted)
+    assert len(np.unique(found.features[0, 0], axis=0)) == 3, "the frames are not the same"
+
+
+def test_a_replaced_run_has_features_of_its_own(lab: CathLab) -> None:
+    lab.report("S1", "P1")
+    lab.put("a.dcm", run("P1", 1, filled=5))
+    lab.index()
+    lab.prepare(frames=3)
+    before = lab.gather(frames=3).features.copy()
+    lab.put("a.dcm", run("P1", 1, filled=4, seed=9))
+    lab.index()
+    assert lab.prepare(frames=3) == 1
+    shutil.rmtree(lab.settings.data_dir / "gathered")
+    after = lab.gather(frames=3).features
+    assert lab.plan(frames=3).views[0].key_frame == 4
+    assert not (before[0, :, 0] == after[0, :, 1]).all(), "frame 4 is that of the earlier file"
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ class Blocks:
     patch_dim = 2
     tokens = 4
     side = 16
+    initial_blocks = None
 
     def features(self, frames: NDArray[np.float32]) -> NDArray[np.float16]:
         """(n, 4, 2) of frames (n, 16, 16): mean and spread."""
@@ -39,15 +40,19 @@ def run(
     angles: tuple[float, float] = (-30.0, 20.0),
     sop_class: str = XRayAngiographicImageStorage,
     seed: int = 0,
+    text: str = "NO",
 ) -> bytes:
-    """A run of 64 x 64 pixels whose vessel is longest in frame ``filled``; ``number`` is in its UIDs."""
+    """A run of 64 x 64 pixels whose vessel is longest in frame ``filled``; ``number`` is in its UIDs.
+
+    ``text``: what it states about text that is burned into its pixels.
+    """
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID, dataset.Modality = sop_class, "XA"
     dataset.SOPInstanceUID, dataset.StudyInstanceUID = f"1.2.826.0.1.{number}", f"1.2.826.0.2.{number}"
     dataset.PatientID, dataset.PatientName = patient, "Doe^Jane"
-    dataset.AccessionNumber = accession
+    dataset.AccessionNumber, dataset.BurnedInAnnotation = accession, text
     dataset.AcquisitionDate, dataset.AcquisitionTime = f"{taken_at:%Y%m%d}", f"{taken_at:%H%M%S}"
     dataset.PositionerPrimaryAngle, dataset.PositionerSecondaryAngle = angles
     pixels = _pixels(frames, filled, seed)

@@ -136,5 +136,5 @@ def _angiograms(
         rng.uniform(-40, 60, (len(of_view), 2)).astype(np.float32),
         degrees,
         splits,
-        features.astype(np.float16),
+        features.astype(np.float16)[:, :, None],
     )

@@ -66,11 +66,18 @@ class ToyHospital:
     def add_study(self, study: str, patient: str, degree: float) -> None:
         self.reports.append(f"{study},{patient},{STUDY.isoformat()},6,{degree}")
 
-    def add_angiograms(self) -> None:
-        """One run of every patient's study."""
+    def add_angiograms(self, text: str = "NO") -> None:
+        """One run of every patient's study; ``text``: what it states about text burned into its pixels."""
         for number, patient in enumerate(self.patients):
             content = run(
-                patient, number, frames=3, filled=1, accession=f"S-{patient}", taken_at=STUDY, seed=number
+                patient,
+                number,
+                frames=3,
+                filled=1,
+                accession=f"S-{patient}",
+                taken_at=STUDY,
+                seed=number,
+                text=text,
             )
             self.store.put(f"angio/{patient}/{number}.dcm", content)
 

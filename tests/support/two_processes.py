@@ -21,6 +21,7 @@ from stence.fitting.pretraining import PretrainingConfig, pretrain
 from stence.fitting.teacher import TeacherConfig, train_teacher
 from stence.models import StencePair
 from stence.progress import Progress, silent
+from support.finetuning import entering_states, tiny_blocks
 from support.pairs import LeadPowers, tiny_pairs
 
 ROWS = 9
@@ -109,7 +110,20 @@ def training(folder: Path) -> None:
     save_file(pretrained(folder / "killed", silent).state_dict(), own / "killed.safetensors")
 
 
-COMMANDS: dict[str, Callable[[Path], None]] = {"losses": losses, "training": training}
+def finetuning(folder: Path) -> None:
+    """A teacher and the last block of its backbone."""
+    backbone = tiny_blocks()
+    config = TeacherConfig(embed_dim=16, layers=1, epochs=2, batch_size=15, accumulation=2, finetune_blocks=1)
+    states = entering_states()
+    train_teacher(states, config, "cpu", folder / "teacher", silent, backbone=backbone)
+    save_file(backbone.state_dict(), folder / f"backbone-{distributed.rank()}.safetensors")
+
+
+COMMANDS: dict[str, Callable[[Path], None]] = {
+    "finetuning": finetuning,
+    "losses": losses,
+    "training": training,
+}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -61,7 +61,14 @@ def test_all_that_is_kept_of_a_header(file: FileDataset):
         columns=64,
         frame_seconds=0.05,
         transfer_syntax="1.2.840.10008.1.2.1",
+        states_no_text=False,
     )
+
+
+@pytest.mark.parametrize(("stated", "means_none"), [("NO", True), ("YES", False), ("", False)])
+def test_only_a_file_that_says_so_shows_no_text(file: FileDataset, stated: str, means_none: bool):
+    file.BurnedInAnnotation = stated
+    assert view(file).states_no_text is means_none
 
 
 def test_names_are_dropped(file: FileDataset):

@@ -36,7 +36,7 @@ def looking_for_a_mark(angiograms: Angiograms) -> SegmentMIL:
 def marked(angiograms: Angiograms, row: int, patch: int) -> Angiograms:
     """Only this patch of this view stands out in the original frames."""
     features = np.zeros_like(angiograms.features)
-    features[row, 0, patch, 0] = 10
+    features[row, 0, 0, patch, 0] = 10
     return replace(angiograms, features=features, objects=1000 + np.arange(len(angiograms.angles)))
 
 
@@ -51,6 +51,18 @@ def test_a_gaze_is_the_most_attended_view_with_the_most_attended_patch() -> None
     assert gaze.weights.argmax() == 5
     np.testing.assert_allclose(gaze.weights.sum(), 1, rtol=1e-5)
     assert gaze.title.startswith("segment ")
+
+
+def test_a_gaze_is_the_most_attended_frame_of_its_view() -> None:
+    _, angiograms = tiny_pairs()
+    study = rows_of(angiograms, Split.TEST)[0]
+    several = np.zeros_like(angiograms.features).repeat(3, axis=2)
+    several[angiograms.first[study], 0, 2, 5, 0] = 10
+    seen = replace(angiograms, features=several, objects=np.arange(len(angiograms.angles)))
+    [gaze] = find_gazes(looking_for_a_mark(seen), seen, np.array([study]), "cpu")
+    assert (gaze.place, gaze.frames) == (2, 3)
+    assert gaze.weights.shape == (PATCHES,)
+    assert gaze.weights.argmax() == 5
 
 
 def test_angiograms_of_before_have_no_gaze() -> None:

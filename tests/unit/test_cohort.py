@@ -212,8 +212,9 @@ def test_no_identifier_is_kept_with_the_signals(tmp_path: Path) -> None:
 def angiograms(*views: int, versions: int = 4) -> Angiograms:
     """Studies with so many views; every number of a view's version is 10 x row + version."""
     rows = sum(views)
-    features = np.empty((rows, versions, 3, 5), dtype=np.float16)
-    features[:] = (10 * np.arange(rows)[:, None] + np.arange(versions))[:, :, None, None]
+    features = np.empty((rows, versions, 2, 3, 5), dtype=np.float16)
+    features[:] = (10 * np.arange(rows)[:, None] + np.arange(versions))[:, :, None, None, None]
+    features[:, :, 1] += 1000  # the second frame
     return Angiograms(
         study=np.arange(len(views)),
         first=np.cumsum([0, *views[:-1]]),
@@ -227,8 +228,9 @@ def angiograms(*views: int, versions: int = 4) -> Angiograms:
 
 def test_a_batch_without_chance_has_every_view_as_it_is(tmp_path: Path) -> None:
     batch = angiograms(2, 1, 3).batch(np.array([2, 0]), None, drop_views=0.9)
-    assert batch.tokens.shape == (2, 3, 1, 3, 5)
+    assert batch.tokens.shape == (2, 3, 2, 3, 5)
     assert batch.tokens[:, :, 0, 0, 0].tolist() == [[30, 40, 50], [0, 10, 0]]
+    assert batch.tokens[0, :, 1, 0, 0].tolist() == [1030, 1040, 1050]
     assert batch.views.tolist() == [3, 2]
     assert batch.angulations.tolist() == [[[3, -3], [4, -4], [5, -5]], [[0, 0], [1, -1], [0, 0]]]
 

@@ -16,19 +16,24 @@ from torch import Tensor
 from stence.errors import StenceError
 from stence.fitting import checkpoint, distributed
 from support import two_processes
+from support.finetuning import tiny_blocks
 from support.pairs import LeadPowers
 
 TESTS = Path(__file__).parents[1]
 
 
 def in_two_processes(command: str, folder: Path) -> None:
-    """Run a command of tests/support/two_processes.py."""
+    """Run a command of tests/support/two_processes.py, with the code beside these tests.
+
+    Without it, the processes would import what is installed, which is not what is tested in a copy.
+    """
+    path = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
     subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
             str(TESTS / "support/two_processes.py"), command, str(folder),
         ],
-        env=os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=300,
     )  # fmt: skip
@@ -67,6 +72,16 @@ def test_two_processes_share_a_training_and_go_on_from_its_checkpoint(tmp_path: 
     for rank in ("0", "1"):
         for way in ("whole", "killed"):
             assert same(groups["best"], load_file(tmp_path / rank / f"{way}.safetensors"))
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_gradients_of_a_backbone_that_is_trained(tmp_path: Path) -> None:
+    in_two_processes("finetuning", tmp_path)
+    first, second = (load_file(tmp_path / f"backbone-{rank}.safetensors") for rank in range(2))
+    assert same(first, second)
+    before = tiny_blocks().state_dict()
+    unchanged = {name for name, tensor in before.items() if torch.equal(tensor, first[name])}
+    assert not unchanged
 
 
 def test_a_batch_of_10_is_shared_by_8_processes_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:

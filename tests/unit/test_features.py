@@ -14,6 +14,7 @@ from stence.objects import LocalStore
 from stence.settings import Settings
 
 UID = "1.2.840.113619.2.55.3.1234567"
+ETAG = "first"
 FRAME = np.random.default_rng(3).random((64, 64), dtype=np.float32)
 
 
@@ -22,6 +23,7 @@ class Means:
 
     version = "means-1"
     patch_dim, tokens, side = 1, 2, 32
+    initial_blocks = None
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -52,11 +54,12 @@ def test_features_come_back_as_they_were_written(store: LocalStore) -> None:
 
 def test_keys_name_no_run_and_differ_in_everything_that_changes_features(settings: Settings) -> None:
     keys = [
-        feature_key(settings, "ridges-1", UID, 4, 0),
-        feature_key(settings, "ridges-2", UID, 4, 0),
-        feature_key(settings, "ridges-1", UID + "8", 4, 0),
-        feature_key(settings, "ridges-1", UID, 5, 0),
-        feature_key(settings, "ridges-1", UID, 4, 1),
+        feature_key(settings, "ridges-1", UID, ETAG, 4, 0),
+        feature_key(settings, "ridges-2", UID, ETAG, 4, 0),
+        feature_key(settings, "ridges-1", UID + "8", ETAG, 4, 0),
+        feature_key(settings, "ridges-1", UID, "replaced", 4, 0),
+        feature_key(settings, "ridges-1", UID, ETAG, 5, 0),
+        feature_key(settings, "ridges-1", UID, ETAG, 4, 1),
     ]
     assert len(set(keys)) == len(keys)
     assert all(key.startswith("features/") and UID not in key for key in keys)
@@ -64,9 +67,9 @@ def test_keys_name_no_run_and_differ_in_everything_that_changes_features(setting
 
 def test_only_missing_versions_are_made(store: LocalStore, settings: Settings) -> None:
     backbone = Means()
-    keys = ensure_features(store, settings, backbone, UID, 4, FRAME, [0, 1])
-    more = ensure_features(store, settings, backbone, UID, 4, FRAME, [0, 1, 2])
-    again = ensure_features(store, settings, backbone, UID, 4, FRAME, [0, 1, 2])
+    keys = ensure_features(store, settings, backbone, UID, ETAG, 4, FRAME, [0, 1])
+    more = ensure_features(store, settings, backbone, UID, ETAG, 4, FRAME, [0, 1, 2])
+    again = ensure_features(store, settings, backbone, UID, ETAG, 4, FRAME, [0, 1, 2])
     assert backbone.batches == [2, 1]
     assert more[:2] == keys
     assert again == more
@@ -79,7 +82,7 @@ def test_many_versions_go_through_the_backbone_in_small_batches(
     store: LocalStore, settings: Settings
 ) -> None:
     backbone = Means()
-    keys = ensure_features(store, settings, backbone, UID, 4, FRAME, range(20))
+    keys = ensure_features(store, settings, backbone, UID, ETAG, 4, FRAME, range(20))
     assert sum(backbone.batches) == len(set(keys)) == 20
     assert max(backbone.batches) <= 8
 

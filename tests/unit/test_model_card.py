@@ -202,6 +202,14 @@ def test_the_page_holds_its_pictures_and_loads_nothing() -> None:
     assert gate.index("<img") < gate.index("Gate"), "the picture stands with the teacher"
 
 
+def test_frames_that_may_hold_text_are_counted_in_place_of_shown() -> None:
+    run = {"withheld_frames": 2}
+    text = model_card(manifest(training_run=run), {})["card.md"].decode()
+    assert "2 frames are not shown here: their files do not state that no text is burned into them" in text
+    assert "Where the teacher looks" not in text
+    assert "not shown here" not in model_card(manifest(), {})["card.md"].decode()
+
+
 def test_text_from_outside_stays_text() -> None:
     nasty = {name: Threshold(0.5, "a|b <script>alert(1)</script>") for name in TARGET_NAMES}
     page = model_card(manifest(thresholds=nasty), {})["card.html"].decode()

@@ -105,7 +105,7 @@ def test_a_person_has_the_highest_of_their_scores_and_all_of_their_flags() -> No
     found = mine.people()
     assert found.probabilities.tolist() == [[0.7] * 6]
     assert (found.flags.tolist(), found.ecgs.tolist()) == ([1], [3])
-    assert found.indications == [{"syncope", "chest pain"}]
+    assert found.indications == [{"syncope": 1, "chest pain": 1}]
     assert found.drawn.tolist() == [True]
     assert found.chance.tolist() == pytest.approx([0.6])
 

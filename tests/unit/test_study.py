@@ -85,6 +85,7 @@ def edited(folder: Path, **keys: object) -> str:
         ({"label_fractions": {1.5: {}}}, "label_fractions.1.5"),
         ({"label_fractions": {1.0: {"seed": 3}}}, "leave them out: label_fractions.1.seed"),
         ({"teacher": {"seed": 3}}, "leave them out: teacher.seed"),
+        ({"teacher": {"finetune_blocks": 1}}, "leave them out: teacher.finetune_blocks"),
         ({"seeds": [4, 4]}, "seeds: Value error, each may stand here once only"),
         ({"name": "../elsewhere"}, "name: "),
         ({"ablations": ["scratch"]}, "scratch: no ablation; known: CLIP-only, permuted-pairs"),

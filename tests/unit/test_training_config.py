@@ -17,8 +17,15 @@ from stence.training import RetrainConfig, SupervisedConfig, load_preset, preset
 from stence.training.config import PRESETS
 
 DEVIATIONS = {
-    "": {"frozen backbone", "key frame", "augmented copies"},
-    "teacher": {"gradient clip", "schedule", "precision", "early stopping"},
+    "": {"augmented copies"},
+    "teacher": {
+        "gradient clip",
+        "schedule",
+        "precision",
+        "early stopping",
+        "frozen backbone",
+        "backbone rate",
+    },
     "pretraining": {"decoder start", "stenosis targets", "negatives", "epoch", "checkpoints"},
     "finetuning": {
         "head initialisation",

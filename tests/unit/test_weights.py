@@ -26,7 +26,7 @@ from stence.models import SegmentMIL
 from stence.objects import LocalStore
 from stence.settings import Settings
 from stence.training import RetrainConfig, load_preset
-from stence.training.retrain import first_teacher
+from stence.training.starts import first_teacher
 from stence.weights import dinov2_names, segment_mil_names
 from support.dinov2 import hugging_face_folder, meta_weights
 from support.encoders import small

@@ -115,7 +115,14 @@ angiogram_features = Table(
     Column("backbone", Text, primary_key=True, comment="Version of the backbone that computed them."),
     Column("etag", Text, nullable=False, comment="The content they were computed from."),
     Column(
-        "versions", Integer, nullable=False, comment="Versions of the key frame: 0 as it is, then augmented."
+        "versions", Integer, nullable=False, comment="Versions of each frame: 0 as it is, then augmented."
+    ),
+    Column(
+        "frames",
+        Integer,
+        nullable=False,
+        server_default=text("1"),
+        comment="Consecutive frames around the key frame; 1: the key frame alone.",
     ),
     now("computed_at", "When."),
     comment="Patch features of key frames in the store.",

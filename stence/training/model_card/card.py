@@ -22,9 +22,13 @@ ATTENTION = "attention.png"
 
 
 ATTENDED = (
-    "Where the teacher looks: key frames of test studies with stenosis (above), and the attention of the "
+    "Where the teacher looks: frames of test studies with stenosis (above), and the attention of the "
     "segment that\nit finds most probably stenotic, with its uncalibrated probability (below). The frames "
     "are coarse on purpose."
+)
+WITHHELD = (
+    "frames are not shown here: their files do not state that no text is burned into them "
+    "(BurnedInAnnotation, 0028,0301, is not NO)."
 )
 
 
@@ -62,11 +66,17 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         retrieval=tables.retrieval(measured.get("retrieval")),
         seeds=tables.seeds(measured.get("seeds")),
         teacher=tables.teacher(measured.get("teacher")),
-        attention=f"{ATTENDED}\n\n{_image(ATTENTION)}" if ATTENTION in pictures else "",
+        attention=_attention(run.get("withheld_frames", 0), ATTENTION in pictures),
         gate=tables.gate(manifest.gate),
         thresholds=tables.thresholds(manifest.thresholds),
         origin=tables.origin(manifest),
     )
+
+
+def _attention(withheld: int, has_picture: bool) -> str:
+    """Return the picture of the teacher's attention, and how many frames are missing from it."""
+    paragraphs = [ATTENDED, _image(ATTENTION)] if has_picture else []
+    return "\n\n".join([*paragraphs, f"{withheld} {WITHHELD}"] if withheld else paragraphs)
 
 
 def _image(name: str) -> str:
