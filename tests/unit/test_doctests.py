@@ -19,8 +19,8 @@ WITH_EXAMPLES = {
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration clinical coherence final_blocks finetuned_teacher "
     "risk scorer segment_mil stence",
-    "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic metrics "
-    "multiplicity outcome_weights paired predictions pretest recalibration screened watched",
+    "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic "
+    "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
 }
 MODULES = [
