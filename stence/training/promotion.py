@@ -143,7 +143,7 @@ def _agreement(paired: Paired) -> Check:
         else Result.FAILED
         if found.upper < MIN_AGREEMENT
         else Result.CANNOT_TELL,
-        f"rank correlation, given age and sex, of the risks of {len(new)} patients with the champion's "
+        f"rank correlation of the risks of {len(new)} patients, given age and sex, with the champion's "
         f"{found.value:.2f} (90 % interval {found.lower:.2f} to {found.upper:.2f}), must be above "
         f"{MIN_AGREEMENT:g}",
     )
