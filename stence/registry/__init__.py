@@ -13,6 +13,7 @@ from stence.registry.cards import publish_card, read_card
 from stence.registry.manifest import Manifest
 from stence.registry.versions import (
     Registered,
+    Succession,
     champion,
     days_since_look,
     due_shadows,
@@ -32,6 +33,7 @@ __all__ = [
     "Manifest",
     "Registered",
     "RiskScorer",
+    "Succession",
     "champion",
     "days_since_look",
     "due_shadows",

@@ -25,7 +25,7 @@ def promote(engine: Engine, version: str) -> None:
 
 def rollback(engine: Engine) -> str:
     with engine.begin() as connection:
-        return registry.rollback(connection, by="bob", why="worse than thought")
+        return registry.rollback(connection, by="bob", why="worse than thought").version
 
 
 def states(engine: Engine) -> dict[str, str]:
