@@ -25,6 +25,7 @@ from stence.registry.versions import (
     rollback,
     shadow,
     shadows,
+    state_of,
 )
 from stence.settings import Settings
 
@@ -52,6 +53,7 @@ __all__ = [
     "scorer",
     "shadow",
     "shadows",
+    "state_of",
     "weights_of",
 ]
 

@@ -50,7 +50,7 @@ def register(connection: Connection, artefact_folder: str, artefact: Artefact, *
     """Register a published artefact as a candidate. Raises RegistryError if the version exists."""
     _one_change_at_a_time(connection)
     version = artefact.manifest.model_version
-    if _state(connection, version) is not None:
+    if state_of(connection, version) is not None:
         raise RegistryError(f"Model version {version} is registered already; versions never change.")
     row = {
         "version": version,
@@ -153,6 +153,11 @@ def find(connection: Connection, version: str) -> Registered:
     return Registered(*found)
 
 
+def state_of(connection: Connection, version: str) -> str | None:
+    """Select the state of a version; None if it is unknown."""
+    return connection.scalar(select(models.c.state).where(models.c.version == version))
+
+
 def shadows(connection: Connection) -> list[Registered]:
     """Select the versions in shadow, oldest first."""
     found = _REGISTERED.where(models.c.state == "shadow").order_by(models.c.created_at, models.c.version)
@@ -184,12 +189,8 @@ def _one_change_at_a_time(connection: Connection) -> None:
     connection.execute(text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _state(connection: Connection, version: str) -> str | None:
-    return connection.scalar(select(models.c.state).where(models.c.version == version))
-
-
 def _check(connection: Connection, version: str, states: tuple[str, ...], change: str) -> None:
-    state = _state(connection, version)
+    state = state_of(connection, version)
     if state is None:
         raise RegistryError(f"There is no model version {version}; stence models list shows all versions.")
     if state not in states:
@@ -224,7 +225,7 @@ def _move_flags(connection: Connection, statement: str, version: str, **values: 
 def _change(
     connection: Connection, version: str, state: str, by: str, why: str, *, ungated: bool = False
 ) -> None:
-    before = _state(connection, version)
+    before = state_of(connection, version)
     connection.execute(update(models).where(models.c.version == version).values(state=state))
     _record(connection, version, before, state, by, why, ungated=ungated)
 

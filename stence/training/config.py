@@ -40,6 +40,7 @@ class SupervisedConfig(BaseModel):
     bootstrap_resamples: int = Field(
         1000, ge=100, description="Bootstrap resamples of patients per interval."
     )
+    gate: GateConfig = GateConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -63,7 +64,6 @@ class RetrainConfig(SupervisedConfig):
     augmented_copies: int = Field(4, ge=1, description="Augmented copies of a frame's features.")
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
-    gate: GateConfig = GateConfig()
     seeds: int = Field(
         1,
         ge=1,

@@ -238,25 +238,27 @@ def test_a_killed_rollback_leaves_one_of_the_two_states_whole(
     review(engine, "P0", "confirmed")
     promote(engine, NEW)
     score_all(NEW)
-    chance, seen = random.Random(7), Counter[str]()
+    chance, seen = random.Random(7), Counter[bool]()
+    longest = 0.03  # seconds; it settles at what a rollback takes, on any machine
     for kill in range(KILLS):
         before, new = counts(engine), champion(engine)
         after = moved(before, new, "open", "withdrawn")
         after = moved(after, "old", "withdrawn", "open")
         process = start_rollback(settings)
-        time.sleep(chance.uniform(0, 0.06))
+        time.sleep(chance.uniform(0, longest))
         process.kill()
         process.join()
         wait_until(lambda: alone(engine))
         is_done = champion(engine) == "old"
         assert counts(engine) == (after if is_done else before), f"kill {kill}"
         assert open_elsewhere(engine) == 0
-        seen["done" if is_done else "not done"] += 1
+        seen[is_done] += 1
+        longest *= 0.7 if is_done else 1.4
         if is_done:
             following = ShapeScorer(f"new-{kill}", threshold=0)
             promote(engine, following)
             score_all(following)
-    assert set(seen) == {"done", "not done"}, seen
+    assert set(seen) == {True, False}, seen
 
 
 def champion(engine: Engine) -> str:
@@ -337,3 +339,15 @@ def test_a_withdrawn_flag_of_an_ecg_in_conflict_does_not_open_again(
     score_all(NEW)
     assert rollback(engine).opened == 0
     assert counts(engine) == {("old", "withdrawn", "patient_conflict"): 6}
+
+
+def test_a_withdrawn_flag_whose_file_names_nobody_any_more_does_not_open_again(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll
+) -> None:
+    hospital(store, ecgs=1)
+    score_all(OLD)
+    promote(engine, NEW)
+    store_ecg(store, "ecg/0.hea", heartbeats(0))
+    score_all(NEW)
+    assert rollback(engine).opened == 0
+    assert counts(engine) == {("old", "withdrawn", "patient_unclear"): 6}

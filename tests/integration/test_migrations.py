@@ -91,8 +91,8 @@ def test_times_carry_their_zone(engine: Engine) -> None:
     assert rows(engine, f"{query} AND table_schema = 'public'") == set()
 
 
-@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_a_history_cannot_be_changed(engine: Engine, history: str, change: str) -> None:
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(text(change.format(history)))
