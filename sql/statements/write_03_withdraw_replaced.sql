@@ -8,7 +8,7 @@ UPDATE flags AS f
 SET state = 'withdrawn', withdrawn_for = 'replaced', reviewed_at = now(), reviewed_by = 'stence',
     note = 'its file was replaced'
 FROM replaced AS r
-WHERE f.content_hash = r.content_hash AND f.state = 'open'
+WHERE f.content_hash = r.content_hash AND (f.state = 'open' OR f.withdrawn_for = 'model_retired')
   AND NOT EXISTS (
       SELECT FROM objects AS other
       WHERE other.content_hash = r.content_hash AND other.id NOT IN (SELECT object_id FROM replaced)

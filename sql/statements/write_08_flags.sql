@@ -1,7 +1,6 @@
--- A flag for every target whose probability reached its threshold. One that a person has judged keeps that
--- judgement; a withdrawn one comes back. A shadow raises none, nor one that was rejected meanwhile. The row lock
--- makes a promotion wait for this batch, or this batch for the promotion: one of the two raises its flags.
-WITH model AS (SELECT state FROM models WHERE version = :model_version FOR SHARE)
+-- A flag for every target whose probability reached its threshold. One that a person has judged or withdrawn stays as it
+-- is; one that stence withdrew comes back. Only the champion raises flags, not a model that was it when the run began:
+-- hold_champion makes a change of champion wait for this batch, or this batch for the change.
 INSERT INTO flags AS f (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
 SELECT DISTINCT ON (s.content_hash, t.target)
        s.content_hash, :model_version, t.target, e.patient_id, p.probability, t.threshold, t.rule, 'open'
@@ -14,14 +13,10 @@ CROSS JOIN LATERAL (VALUES
 JOIN unnest(CAST(:targets AS text[]), CAST(:thresholds AS double precision[]), CAST(:rules AS text[]))
     AS t (target, threshold, rule) ON t.target = p.target
 WHERE s.reason IS NULL AND p.probability >= t.threshold
-  AND (SELECT state FROM model) NOT IN ('shadow', 'rejected')
+  AND (SELECT state FROM models WHERE version = :model_version) = 'champion'
   AND s.content_hash NOT IN (SELECT content_hash FROM conflicts)
 ORDER BY s.content_hash, t.target, s.object_id
 ON CONFLICT (content_hash, model_version, target) DO UPDATE
-    SET patient_id = EXCLUDED.patient_id,
-        state = CASE f.state WHEN 'withdrawn' THEN 'open' ELSE f.state END,
-        reviewed_by = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.reviewed_by END,
-        reviewed_at = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.reviewed_at END,
-        note = CASE f.state WHEN 'withdrawn' THEN NULL ELSE f.note END,
-        withdrawn_for = NULL
-    WHERE f.state = 'withdrawn' OR f.patient_id <> EXCLUDED.patient_id
+    SET patient_id = EXCLUDED.patient_id, state = 'open', withdrawn_for = NULL,
+        reviewed_by = NULL, reviewed_at = NULL, note = NULL
+    WHERE f.state = 'withdrawn' AND f.withdrawn_for IS DISTINCT FROM 'by_person'

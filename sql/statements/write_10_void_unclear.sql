@@ -14,7 +14,7 @@ WITH unclear AS (
 ), void_flags AS (
     UPDATE flags SET state = 'withdrawn', withdrawn_for = 'patient_unclear', reviewed_at = now(),
                      reviewed_by = 'stence', note = 'nobody can say whose ECG it is'
-    WHERE state = 'open' AND content_hash IN (SELECT content_hash FROM void)
+    WHERE (state = 'open' OR withdrawn_for = 'model_retired') AND content_hash IN (SELECT content_hash FROM void)
 ), void_work AS (
     UPDATE worklist SET state = 'quarantined', changed_at = now()
     WHERE state = 'scored' AND object_id IN (SELECT object_id FROM unclear)

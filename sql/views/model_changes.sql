@@ -6,7 +6,8 @@ SELECT id AS change_id,
        from_state,
        to_state,
        changed_by,
-       reason
+       reason,
+       ungated
 FROM model_events;
 
 COMMENT ON VIEW model_changes IS 'The history of the models'' states.';
@@ -17,3 +18,4 @@ COMMENT ON COLUMN model_changes.from_state IS 'State before; empty at registrati
 COMMENT ON COLUMN model_changes.to_state IS 'State after.';
 COMMENT ON COLUMN model_changes.changed_by IS 'Author of the change.';
 COMMENT ON COLUMN model_changes.reason IS 'Reason.';
+COMMENT ON COLUMN model_changes.ungated IS 'True for a promotion without a verdict of the gate.';

@@ -12,6 +12,9 @@ SELECT models.version,
        CAST(models.manifest #>> '{metrics,stenosis_70,auroc,value}' AS double precision) AS auroc_stenosis_70,
        CASE WHEN models.manifest #>> '{gate,result}' IS DISTINCT FROM 'cannot tell'
             THEN CAST(models.manifest #>> '{gate,passed}' AS boolean) END AS gate_passed,
+       coalesce(models.manifest #>> '{gate,result}', 'not judged') AS gate_result,
+       EXISTS (SELECT FROM model_events WHERE model_events.version = models.version AND model_events.ungated)
+           AS promoted_ungated,
        models.manifest -> 'metrics' AS metrics,
        models.manifest -> 'thresholds' AS thresholds,
        models.manifest #>> '{architecture,encoder}' AS encoder,
@@ -39,6 +42,8 @@ COMMENT ON COLUMN model_versions.changed_at IS 'Time of the change.';
 COMMENT ON COLUMN model_versions.reason IS 'Reason.';
 COMMENT ON COLUMN model_versions.auroc_stenosis_70 IS 'AUROC for a stenosis of at least 70 %, on its test patients.';
 COMMENT ON COLUMN model_versions.gate_passed IS 'True if the model passed the gate; empty if it was not evaluated or the gate cannot tell.';
+COMMENT ON COLUMN model_versions.gate_result IS 'Verdict of the gate: passed, failed, cannot tell or not judged.';
+COMMENT ON COLUMN model_versions.promoted_ungated IS 'True if a person made it champion without a verdict of the gate.';
 COMMENT ON COLUMN model_versions.metrics IS 'Metrics on the test patients.';
 COMMENT ON COLUMN model_versions.thresholds IS 'By target: the threshold and its method.';
 COMMENT ON COLUMN model_versions.encoder IS 'ECG encoder.';

@@ -14,7 +14,7 @@ COMMENT ON VIEW monitoring_runs IS 'Monitor runs, with their numbers of metrics 
 COMMENT ON COLUMN monitoring_runs.run_id IS 'Number of the run.';
 COMMENT ON COLUMN monitoring_runs.started_at IS 'Start.';
 COMMENT ON COLUMN monitoring_runs.finished_at IS 'End; empty while it runs.';
-COMMENT ON COLUMN monitoring_runs.state IS 'running, finished, interrupted or failed.';
+COMMENT ON COLUMN monitoring_runs.state IS 'running, finished, interrupted (by a person or signal), abandoned (its process was killed) or failed.';
 COMMENT ON COLUMN monitoring_runs.days IS 'Number of monitored days.';
 COMMENT ON COLUMN monitoring_runs.metrics IS 'Number of metrics.';
 COMMENT ON COLUMN monitoring_runs.alerts_opened IS 'Number of raised alerts.';

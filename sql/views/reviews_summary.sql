@@ -22,6 +22,6 @@ COMMENT ON COLUMN reviews_summary.flags IS 'Flags raised.';
 COMMENT ON COLUMN reviews_summary.open IS 'Of these: not reviewed yet.';
 COMMENT ON COLUMN reviews_summary.confirmed IS 'Of these: confirmed.';
 COMMENT ON COLUMN reviews_summary.dismissed IS 'Of these: dismissed.';
-COMMENT ON COLUMN reviews_summary.withdrawn IS 'Of these: withdrawn because the ECG was replaced.';
+COMMENT ON COLUMN reviews_summary.withdrawn IS 'Of these: withdrawn; the view flag_counts tells why.';
 COMMENT ON COLUMN reviews_summary.confirmed_share IS 'Confirmed among those confirmed or dismissed, 0 to 1.';
 COMMENT ON COLUMN reviews_summary.median_days IS 'Median time from flag to verdict, in days.';

@@ -29,7 +29,7 @@ CROSS JOIN LATERAL (
 COMMENT ON VIEW scoring_runs IS 'Scoring runs, with counts of ECGs by state and their speed.';
 COMMENT ON COLUMN scoring_runs.run_id IS 'Number of the run.';
 COMMENT ON COLUMN scoring_runs.model_version IS 'Model of the run.';
-COMMENT ON COLUMN scoring_runs.state IS 'running, finished, interrupted or failed.';
+COMMENT ON COLUMN scoring_runs.state IS 'running, finished, interrupted (by a person or signal), abandoned (its process was killed) or failed.';
 COMMENT ON COLUMN scoring_runs.started_at IS 'Start.';
 COMMENT ON COLUMN scoring_runs.finished_at IS 'End; empty while it runs.';
 COMMENT ON COLUMN scoring_runs.seconds IS 'Duration, until now if the run is not over.';

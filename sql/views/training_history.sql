@@ -23,7 +23,7 @@ LEFT JOIN models ON models.version = runs.model_version;
 COMMENT ON VIEW training_history IS 'Trainings from cath reports, angiograms and ECGs, with the outcome of each.';
 COMMENT ON COLUMN training_history.run_id IS 'Number of the run.';
 COMMENT ON COLUMN training_history.started_at IS 'Start.';
-COMMENT ON COLUMN training_history.state IS 'running, finished, skipped, failed or interrupted.';
+COMMENT ON COLUMN training_history.state IS 'running, finished, skipped, failed, interrupted (by a person or signal) or abandoned (its process was killed).';
 COMMENT ON COLUMN training_history.stage IS 'Current or last stage.';
 COMMENT ON COLUMN training_history.preset IS 'Name of its configuration.';
 COMMENT ON COLUMN training_history.new_pairs IS 'New ECG-angiogram pairs since the last finished training.';

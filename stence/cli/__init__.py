@@ -31,6 +31,7 @@ COMMANDS = {
     "validate": "validate",
     "patients": "patients",
     "review": "review",
+    "flags": "flags",
     "alerts": "alerts",
     "weights": "weights",
     "study": "study",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stence.cli.terminal import echo, print_table
 from stence.settings import Settings
+
+if TYPE_CHECKING:
+    from stence.registry import Succession
 
 BY = click.option("--by", required=True, help="Name of the person who decides.")
 WHY = click.option("--why", required=True, help="The reason, for the history.")
@@ -44,8 +48,9 @@ def refusals() -> None:
 @click.argument("version")
 @BY
 @WHY
-def promote(version: str, by: str, why: str) -> None:
-    """Make VERSION the champion. The previous champion retires.
+@click.option("--ungated", is_flag=True, help="Allow a VERSION that no gate has judged; it is recorded.")
+def promote(version: str, by: str, why: str, ungated: bool) -> None:
+    """Make VERSION the champion. The previous champion retires, and its open flags are withdrawn.
 
     What VERSION did in shadow is printed and stored with the reason; the decision is yours. Scores of its
     time in shadow raise their flags now.
@@ -56,11 +61,11 @@ def promote(version: str, by: str, why: str) -> None:
     with database.connect(Settings()) as engine, engine.begin() as connection:
         found = evidence(connection, version) if registry.champion(connection) else None
         kept = f"{why} ({found.text('shadow')})" if found else why
-        flags = registry.promote(connection, version, by=by, why=kept)
+        done = registry.promote(connection, version, by=by, why=kept, ungated=ungated)
     if found:
         rows = [(check.name, check.result.value, check.finding) for check in found.checks]
         print_table("Evidence from shadow", ("check", "result", "finding"), rows)
-    click.echo(f"{version} is champion." + (f" It raised {flags} flags." if flags else ""))
+    _tell(done, "champion")
 
 
 @models.command()
@@ -94,12 +99,15 @@ def reject(version: str, by: str, why: str) -> None:
 @BY
 @WHY
 def rollback(by: str, why: str) -> None:
-    """Make the previous champion the champion again."""
+    """Make the previous champion the champion again.
+
+    Open flags of the model that leaves are withdrawn; those of the previous champion open again.
+    """
     from stence import database, registry
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        version = registry.rollback(connection, by=by, why=why)
-    click.echo(f"{version} is champion again.")
+        done = registry.rollback(connection, by=by, why=why)
+    _tell(done, "champion again")
 
 
 @models.command()
@@ -125,3 +133,9 @@ def card(version: str, save: Path | None) -> None:
     for name, content in files.items():
         (save / name).write_bytes(content)
     click.echo(f"The card is in {save / 'card.html'}.")
+
+
+def _tell(done: Succession, what: str) -> None:
+    opened = f" {done.opened} of its flags are open now." if done.opened else ""
+    left = f" {done.withdrawn} open flags of the former champion were withdrawn." if done.withdrawn else ""
+    click.echo(f"{done.version} is {what}.{opened}{left}")

@@ -15,6 +15,13 @@ PATIENTS = click.option(
     "--patients", default=3000, show_default=True, help="Number of patients in the practice hospital."
 )
 SEED = click.option("--seed", default=7, show_default=True, help="The same seed gives the same hospital.")
+TRAINED = {
+    "shadow": "passed the gate, and scores in shadow: stence models promote VERSION --by … --why …",
+    "candidate": "is a candidate, as the gate cannot tell. Read stence models card VERSION, then promote it: "
+    "stence models promote VERSION --by … --why …",
+    "rejected": "did not pass the gate and is rejected: stence models card VERSION says why.",
+}
+"""What has become of a trained model, by its state."""
 PRACTICE_AUTHOR = "stence practice"
 PRACTICE_PRESET = "small"
 
@@ -52,10 +59,9 @@ def simulate(
 @click.command()
 @click.option("--preset", default="small", show_default=True, help="Configuration (name or YAML file).")
 def train(preset: str) -> None:
-    """Train a model on the cath reports in the store, without angiograms. The model becomes a candidate."""
-    click.echo(
-        f"Candidate {_train(Settings(), preset)}. Promote it: stence models promote VERSION --by … --why …"
-    )
+    """Train a model on the cath reports in the store, without angiograms. The gate decides on the model."""
+    version, state = _train(Settings(), preset)
+    click.echo(f"{version} {TRAINED[state]}")
 
 
 @click.command()
@@ -70,7 +76,7 @@ def practice(patients: int, seed: int, retrain: bool) -> None:
     settings = Settings()
     with database.connect(settings) as engine:
         _simulate(settings, patients, seed, angiograms=retrain)
-        version = _retrain(settings) if retrain else _train(settings, PRACTICE_PRESET)
+        version = _retrain(settings) if retrain else _train_for_practice(settings)
         with engine.begin() as connection:
             registry.promote(
                 connection, version, by=PRACTICE_AUTHOR, why="first model of the practice hospital"
@@ -116,8 +122,17 @@ def _simulate_days(settings: Settings, seed: int, days: int, first_day: date, fa
     click.echo(f"{ecgs:,} ECGs on {days} days, {examined:,} cath studies on the same days")
 
 
-def _train(settings: Settings, preset: str) -> str:
-    from stence import database, scoring
+def _train_for_practice(settings: Settings) -> str:
+    """The version that was trained. Raises StenceError if the gate rejected it."""
+    version, state = _train(settings, PRACTICE_PRESET)
+    if state == "rejected":
+        raise StenceError(f"The model did not pass the gate: stence models card {version} says why.")
+    return version
+
+
+def _train(settings: Settings, preset: str) -> tuple[str, str]:
+    """The version that was trained, and its state by the gate's verdict."""
+    from stence import database, registry, scoring
     from stence.objects import open_store
     from stence.training import load_preset
     from stence.training import train as fit
@@ -125,7 +140,9 @@ def _train(settings: Settings, preset: str) -> str:
     store = open_store(settings.resolved_store_url, settings)
     with database.connect(settings) as engine, progress_bars() as progress:
         scoring.index(engine, store, settings, progress)
-        return fit(engine, store, settings, load_preset(preset).supervised, progress)
+        version = fit(engine, store, settings, load_preset(preset).supervised, progress)
+        with engine.connect() as connection:
+            return version, registry.state_of(connection, version) or ""
 
 
 def _retrain(settings: Settings) -> str:

@@ -33,13 +33,13 @@ def lease_end(seconds: float) -> ColumnElement[object]:
 
 
 def close_dead(connection: Connection, runs: Table) -> int:
-    """Close the rows of running runs with an expired lease. Return their number."""
+    """Close the rows of running runs with an expired lease as abandoned. Return their number."""
     dead = update(runs).where(
         runs.c.state == "running",
         or_(runs.c.lease_expires_at.is_(None), runs.c.lease_expires_at < func.clock_timestamp()),
     )
     ended = func.coalesce(runs.c.lease_expires_at, func.clock_timestamp())
-    values = {"state": "interrupted", "error": WITHOUT_A_WORD, "finished_at": ended, "lease_expires_at": None}
+    values = {"state": "abandoned", "error": WITHOUT_A_WORD, "finished_at": ended, "lease_expires_at": None}
     closed = connection.execute(dead.values(values)).rowcount
     if closed:
         log.warning("%d rows of %s were closed: %s", closed, runs.name, WITHOUT_A_WORD)

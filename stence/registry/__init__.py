@@ -13,6 +13,7 @@ from stence.registry.cards import publish_card, read_card
 from stence.registry.manifest import Manifest
 from stence.registry.versions import (
     Registered,
+    Succession,
     champion,
     days_since_look,
     due_shadows,
@@ -25,6 +26,7 @@ from stence.registry.versions import (
     rollback,
     shadow,
     shadows,
+    state_of,
 )
 from stence.settings import Settings
 
@@ -33,6 +35,7 @@ __all__ = [
     "Manifest",
     "Registered",
     "RiskScorer",
+    "Succession",
     "champion",
     "days_since_look",
     "due_shadows",
@@ -52,6 +55,7 @@ __all__ = [
     "scorer",
     "shadow",
     "shadows",
+    "state_of",
     "weights_of",
 ]
 

@@ -2,8 +2,10 @@
 
 A shadow may return to candidate, where another takes its place. At most one version is champion. Every change
 adds a row to ``model_events``, in the same transaction. Only ``rollback`` brings a retired model back. A
-rejected model never comes back. A shadow's scores raise no flags. Its promotion raises the flags for these
-scores, in the same transaction.
+rejected model never comes back.
+
+Flags follow the champion, in the transaction that changes it: open flags of the model that leaves are
+withdrawn. Those of the model that comes open again, and its scores that had raised none raise theirs.
 """
 
 from __future__ import annotations
@@ -38,11 +40,19 @@ class Registered(NamedTuple):
     sha256: str
 
 
+class Succession(NamedTuple):
+    """A change of champion: the new one, flags of the former one withdrawn, flags of the new one opened."""
+
+    version: str
+    withdrawn: int
+    opened: int
+
+
 def register(connection: Connection, artefact_folder: str, artefact: Artefact, *, by: str, why: str) -> None:
     """Register a published artefact as a candidate. Raises RegistryError if the version exists."""
     _one_change_at_a_time(connection)
     version = artefact.manifest.model_version
-    if _state(connection, version) is not None:
+    if state_of(connection, version) is not None:
         raise RegistryError(f"Model version {version} is registered already; versions never change.")
     row = {
         "version": version,
@@ -96,20 +106,26 @@ def reject(connection: Connection, version: str, *, by: str, why: str) -> None:
     _change(connection, version, "rejected", by, why)
 
 
-def promote(connection: Connection, version: str, *, by: str, why: str) -> int:
+def promote(connection: Connection, version: str, *, by: str, why: str, ungated: bool = False) -> Succession:
     """Promote a candidate or shadow to champion, and retire the previous champion.
 
-    Raises flags for the ECGs that the version scored as a shadow. Returns the number of flags.
-    Raises RegistryError for a version that is unknown, already champion, retired or rejected.
+    ``ungated`` allows a version without a verdict of the gate, and is recorded with the change.
+    Raises RegistryError for a version that is unknown, already champion, retired or rejected, or that no gate
+    has judged.
     """
     _one_change_at_a_time(connection)
     _check(connection, version, PROMOTABLE, "be promoted")
-    _make_champion(connection, version, by, why)
-    return connection.execute(queries.statement("flag_shadow_scores"), {"model_version": version}).rowcount
+    judged = _is_judged(connection, version)
+    if not (judged or ungated):
+        raise RegistryError(
+            f"No gate has judged model version {version}: train it again with this version of stence, or "
+            "promote it with --ungated, which is recorded."
+        )
+    return _make_champion(connection, version, by, why, ungated=not judged)
 
 
-def rollback(connection: Connection, *, by: str, why: str) -> str:
-    """Make the previous champion champion again, and retire the present one. Return the previous version.
+def rollback(connection: Connection, *, by: str, why: str) -> Succession:
+    """Make the previous champion champion again, and retire the present one.
 
     Two rollbacks go back two promotions. Raises RegistryError if there is no previous champion.
     """
@@ -122,8 +138,7 @@ def rollback(connection: Connection, *, by: str, why: str) -> str:
         raise RegistryError(
             f"{current.version} is the first champion: there is no earlier champion to go back to."
         )
-    _make_champion(connection, previous, by, why)
-    return previous
+    return _make_champion(connection, previous, by, why)
 
 
 def champion(connection: Connection) -> Registered | None:
@@ -138,6 +153,11 @@ def find(connection: Connection, version: str) -> Registered:
     if found is None:
         raise RegistryError(f"There is no model version {version}; stence models list shows all versions.")
     return Registered(*found)
+
+
+def state_of(connection: Connection, version: str) -> str | None:
+    """Select the state of a version; None if it is unknown."""
+    return connection.scalar(select(models.c.state).where(models.c.version == version))
 
 
 def shadows(connection: Connection) -> list[Registered]:
@@ -187,33 +207,59 @@ def _one_change_at_a_time(connection: Connection) -> None:
     connection.execute(text("LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _state(connection: Connection, version: str) -> str | None:
-    return connection.scalar(select(models.c.state).where(models.c.version == version))
-
-
 def _check(connection: Connection, version: str, states: tuple[str, ...], change: str) -> None:
-    state = _state(connection, version)
+    state = state_of(connection, version)
     if state is None:
         raise RegistryError(f"There is no model version {version}; stence models list shows all versions.")
     if state not in states:
         raise RegistryError(f"Model version {version} is {state}: it cannot {change}{HINTS.get(state, '')}.")
 
 
-def _make_champion(connection: Connection, version: str, by: str, why: str) -> None:
+def _is_judged(connection: Connection, version: str) -> bool:
+    verdict = select(models.c.manifest["gate"].astext).where(models.c.version == version)
+    return connection.scalar(verdict) is not None
+
+
+def _make_champion(
+    connection: Connection, version: str, by: str, why: str, *, ungated: bool = False
+) -> Succession:
+    withdrawn = 0
     if current := champion(connection):
         _change(connection, current.version, "retired", by, why)
-    _change(connection, version, "champion", by, why)
+        withdrawn = _move_flags(
+            connection, "withdraw_retired_flags", current.version, withdrawn_by=by, reason=why
+        )
+    _change(connection, version, "champion", by, why, ungated=ungated)
+    opened = _move_flags(connection, "reopen_flags", version)
+    opened += _move_flags(connection, "flag_held_back_scores", version)
+    return Succession(version, withdrawn, opened)
 
 
-def _change(connection: Connection, version: str, state: str, by: str, why: str) -> None:
-    before = _state(connection, version)
+def _move_flags(connection: Connection, statement: str, version: str, **values: str) -> int:
+    """Execute a statement on the flags of a model, and return their number."""
+    return connection.execute(queries.statement(statement), {"model_version": version, **values}).rowcount
+
+
+def _change(
+    connection: Connection, version: str, state: str, by: str, why: str, *, ungated: bool = False
+) -> None:
+    before = state_of(connection, version)
     connection.execute(update(models).where(models.c.version == version).values(state=state))
-    _record(connection, version, before, state, by, why)
+    _record(connection, version, before, state, by, why, ungated=ungated)
 
 
-def _record(connection: Connection, version: str, before: str | None, after: str, by: str, why: str) -> None:
+def _record(
+    connection: Connection,
+    version: str,
+    before: str | None,
+    after: str,
+    by: str,
+    why: str,
+    *,
+    ungated: bool = False,
+) -> None:
     row = {"version": version, "from_state": before, "to_state": after, "changed_by": by, "reason": why}
-    connection.execute(insert(model_events).values(row))
+    connection.execute(insert(model_events).values(row | {"ungated": ungated}))
 
 
 def _replaced_by(connection: Connection, version: str) -> str | None:

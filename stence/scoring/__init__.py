@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from stence.ingest.indexing import IndexSummary, index
-from stence.scoring import quarantine, reviews
+from stence.scoring import quarantine, reviews, withdrawals
 from stence.scoring.run import Run, open_run
 from stence.scoring.scorer import Scorer
 from stence.scoring.summary import RunSummary
 
-__all__ = ["IndexSummary", "Run", "RunSummary", "Scorer", "index", "open_run", "quarantine", "reviews"]
+__all__ = [
+    "IndexSummary",
+    "Run",
+    "RunSummary",
+    "Scorer",
+    "index",
+    "open_run",
+    "quarantine",
+    "reviews",
+    "withdrawals",
+]

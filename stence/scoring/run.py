@@ -20,7 +20,7 @@ from stence import __version__
 from stence.database import queries
 from stence.database.leases import close_dead, lease_end
 from stence.database.outage import transact
-from stence.database.tables import flags, monitoring_metrics, quarantine, runs, scores
+from stence.database.tables import flags, models, monitoring_metrics, quarantine, runs, scores
 from stence.database.words import said
 from stence.errors import StenceError
 from stence.ingest.patients import NOT_MERGED, Patients, load_patients
@@ -35,6 +35,9 @@ from stence.scoring.writing import Writer
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
+
+LEFT = ("retired", "rejected")
+"""States of a model that has nothing to score for."""
 
 
 class Run:
@@ -61,8 +64,12 @@ class Run:
     def score(self, limit: int | None = None, progress: Progress = silent) -> int:
         """Score up to ``limit`` ECGs (default: all), and return the number of finished ECGs.
 
-        0 means that none are left. The method may be called again after a failure.
+        0 means that none are left, or that the model has retired or was rejected since the run began. The
+        method may be called again after a failure.
         """
+        if transact(self._engine, self._settings.outage_seconds, self._has_left):
+            log.warning("the model has retired or was rejected since the run began: the run ends early")
+            return 0
         # Leases of an earlier call that failed, or of a claim whose answer was lost.
         self._worklist.release()
         return self._pipeline.run(limit or sys.maxsize, progress)
@@ -101,6 +108,10 @@ class Run:
             "quarantined_by_run": summary.quarantined_by_run,
         }
         transact(self._engine, self._settings.outage_seconds, self._record_end, values, summary)
+
+    def _has_left(self, connection: Connection) -> bool:
+        state = select(models.c.state).where(models.c.version == self._scorer.model_version)
+        return connection.scalar(state) in LEFT
 
     @staticmethod
     def _record_begin(connection: Connection, row: dict[str, Any]) -> None:

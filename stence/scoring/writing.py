@@ -53,6 +53,7 @@ STEPS = (
     "write_07_embeddings",
     "write_08_flags",
     "write_08_move_flags",
+    "write_08_return_flags",
     "write_09_quarantine",
     "write_10_void_conflicts",
     "write_10_void_unclear",
@@ -131,6 +132,7 @@ class Writer:
         connection.execute(queries.statement("stage_results"))
         copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
         copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
+        self._execute(connection, "hold_champion")
         self._execute(connection, "write_01_lock")
         if lost := self._execute(connection, "write_02_fence"):
             log.warning("%d results were dropped: other scorers have taken their ECGs over", lost)

@@ -54,6 +54,10 @@ class Attention(NamedTuple):
     withheld: int = 0
 
 
+NO_TEACHER = Attention(None)
+"""Of a model without angiograms."""
+
+
 class _Place(NamedTuple):
     """Where a run lies: its key, its key frame and its number of frames."""
 

@@ -40,6 +40,7 @@ class SupervisedConfig(BaseModel):
     bootstrap_resamples: int = Field(
         1000, ge=100, description="Bootstrap resamples of patients per interval."
     )
+    gate: GateConfig = GateConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +67,6 @@ class RetrainConfig(SupervisedConfig):
     )
     teacher: TeacherConfig = TeacherConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
-    gate: GateConfig = GateConfig()
     seeds: int = Field(
         1,
         ge=1,

@@ -1,17 +1,17 @@
-"""The last step of a retraining: evaluate the model, compare it with the champion, describe it."""
+"""The last step of a training: evaluate the model, compare it with the champion, describe it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Engine
 
 from stence import registry
-from stence.cohort import Split
+from stence.cohort import Cohort, Split
 from stence.cohort.unreferred import read_unreferred
 from stence.database.outage import transact
 from stence.domain.targets import DECISIVE
@@ -33,7 +33,8 @@ from stence.progress import Progress
 from stence.registry import Artefact
 from stence.settings import Settings
 from stence.training import stages
-from stence.training.attention import Attention
+from stence.training.attention import NO_TEACHER, Attention
+from stence.training.config import SupervisedConfig
 from stence.training.gate import Circumstances, GateConfig, Verdict, judge, without_luck
 from stence.training.model_card import model_card
 from stence.training.model_card.card import ATTENTION, COURSES
@@ -43,6 +44,13 @@ from stence.training.retrieval import retrieval
 from stence.training.stages import TrainingWorkspace
 
 
+class Rival(NamedTuple):
+    """The champion to compare with, or else, if there is one, why it cannot be compared."""
+
+    champion: RiskScorer | None
+    hindrance: str | None = None
+
+
 def find_champion(
     engine: Engine, store: ObjectStore, settings: Settings, recipe: Recipe, windows: int
 ) -> RiskScorer | None:
@@ -50,24 +58,33 @@ def find_champion(
 
     Raises ArtefactError if it is damaged, StenceError if it reads another recipe or other windows.
     """
+    rival = find_rival(engine, store, settings, recipe, windows)
+    if rival.hindrance:
+        raise StenceError(
+            f"{rival.hindrance}: choose the champion's recipe and windows, or train with stence train."
+        )
+    return rival.champion
 
+
+def find_rival(engine: Engine, store: ObjectStore, settings: Settings, recipe: Recipe, windows: int) -> Rival:
+    """Load the champion if it can be compared on ``windows`` of ``recipe``. Raises ArtefactError."""
     found = transact(engine, settings.outage_seconds, registry.champion)
     if found is None:
-        return None
+        return Rival(None)
     champion = registry.load(found, store, settings)
     if champion.recipe != recipe:
-        raise StenceError(
+        return Rival(
+            None,
             f"The champion {champion.model_version} uses the input recipe {champion.recipe.version}, but "
-            f"this configuration uses {recipe.version}, so the two cannot be compared: choose the champion's "
-            "recipe, or train a candidate with stence train and decide by its metrics."
+            f"this configuration uses {recipe.version}, so the two cannot be compared",
         )
     if champion.windows != windows:
-        raise StenceError(
+        return Rival(
+            None,
             f"The champion {champion.model_version} reads {champion.windows} windows of an ECG, but "
-            f"STENCE_WINDOWS_PER_ECG is {settings.windows_per_ecg}, so the two cannot be compared: set it "
-            f"to {champion.windows}."
+            f"this configuration {windows} (STENCE_WINDOWS_PER_ECG), so the two cannot be compared",
         )
-    return champion
+    return Rival(champion)
 
 
 def evaluate_model(
@@ -119,38 +136,51 @@ def seed_spread(workspace: TrainingWorkspace, device: str) -> dict[str, list[flo
     return {name: areas for name, areas in found.items() if np.isfinite(areas).all()}
 
 
-def predict_test(fitted: Fitted, workspace: TrainingWorkspace, device: str) -> Predictions:
-    """Return the model's predictions for the test patients, calibrated for referred patients."""
-    return predict_fitted(
-        fitted.model, fitted.populations.referred, workspace.cohort.parts[Split.TEST], device
-    )
+class Judged(NamedTuple):
+    """A model as it is described, its predictions for the test patients, and the gate's verdict."""
+
+    fitted: Fitted
+    predicted: Predictions
+    verdict: Verdict
 
 
-def predict_champion(champion: RiskScorer | None, workspace: TrainingWorkspace) -> Predictions | None:
-    """Return the champion's predictions for the test patients; None without a champion."""
-    return predict(champion, workspace.cohort.parts[Split.TEST]) if champion else None
+def judged(
+    fitted: Fitted,
+    rival: Rival,
+    cohort: Cohort,
+    config: SupervisedConfig,
+    days_since_look: float | None,
+    device: str,
+) -> Judged:
+    """Compare a model with its rival on the test patients, and correct its AUROC for the selection."""
+    test = cohort.parts[Split.TEST]
+    challenger = predict_fitted(fitted.model, fitted.populations.referred, test, device)
+    reigning = predict(rival.champion, test) if rival.champion else None
+    verdict = verdict_on(challenger, reigning, fitted, cohort, config.gate, days_since_look, rival.hindrance)
+    corrected = corrected_for_selection(fitted, challenger, reigning, config.gate)
+    return Judged(corrected, challenger, verdict)
 
 
 def verdict_on(
     challenger: Predictions,
     champion: Predictions | None,
     fitted: Fitted,
-    workspace: TrainingWorkspace,
+    cohort: Cohort,
+    config: GateConfig,
     days_since_look: float | None,
+    hindrance: str | None = None,
 ) -> Verdict:
     """Return the gate's verdict; both models and the clinical baseline see the same test patients."""
-    parts = workspace.cohort.parts
+    parts = cohort.parts
     return judge(
         challenger,
         champion,
         fitted.thresholds,
-        workspace.config.gate,
+        config,
         learned_from=np.concatenate([part.patients for split, part in parts.items() if split != Split.TEST]),
         counts=parts[Split.TEST].sample_weight,
         baseline=clinical_baseline(parts[Split.TRAIN], parts[Split.TEST]),
-        circumstances=Circumstances(
-            days_since_look, _screened_workload(fitted, workspace.config.gate.target)
-        ),
+        circumstances=Circumstances(days_since_look, _screened_workload(fitted, config.target), hindrance),
     )
 
 
@@ -181,11 +211,12 @@ def corrected_for_selection(
 
 
 def described(
-    fitted: Fitted, workspace: TrainingWorkspace, verdict: Verdict, champion: RiskScorer | None, windows: int
+    judged: Judged, rival: Rival, cohort: Cohort, config: SupervisedConfig, windows: int
 ) -> Artefact:
     """Build the artefact; its manifest holds the verdict and the version of the champion."""
-    artefact = artefact_of(fitted, workspace.config, workspace.cohort, windows)
-    gate = verdict.as_json() | {"champion": champion.model_version if champion else None}
+    artefact = artefact_of(judged.fitted, config, cohort, windows)
+    champion = rival.champion.model_version if rival.champion else None
+    gate = judged.verdict.as_json() | {"champion": champion}
     return Artefact(artefact.manifest.model_copy(update={"gate": gate}), artefact.weights)
 
 
@@ -207,7 +238,7 @@ def with_card(
     challenger: Predictions,
     store: ObjectStore,
     prefix: str,
-    attention: Attention,
+    attention: Attention = NO_TEACHER,
 ) -> Artefact:
     """Store the model card below ``prefix``; the manifest lists its files.
 

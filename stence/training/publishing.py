@@ -118,12 +118,19 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
     return Artefact(manifest, weights)
 
 
-def register(
-    connection: Connection, folder: str, artefact: Artefact, *, by: str, verdict: Verdict | None = None
-) -> None:
-    """Register the artefact, published in ``folder``, as a candidate; the reason says what was left open."""
+def enter(connection: Connection, folder: str, artefact: Artefact, verdict: Verdict, *, by: str) -> None:
+    """Register the artefact, published in ``folder``, in the state that the verdict gives it.
+
+    Failed: rejected. Passed: in shadow, in the place of others. Cannot tell: a candidate, a person decides.
+    """
+    version = artefact.manifest.model_version
     patients = sum(artefact.manifest.training_data.patients.values())
     why = f"trained on cath reports of {patients} patients"
-    if verdict is not None and verdict.result is Result.CANNOT_TELL:
+    if verdict.result is Result.CANNOT_TELL:
         why = f"{why}; {verdict.text()}; a person decides"
     registry.register(connection, folder, artefact, by=by, why=why)
+    if verdict.result is Result.FAILED:
+        registry.reject(connection, version, by=by, why=verdict.text())
+    elif verdict.passed:
+        registry.shadow(connection, version, by=by, why=verdict.text())
+        registry.make_room(connection, version, by=by)

@@ -41,7 +41,7 @@ from stence.training.config import RetrainConfig
 from stence.training.gate import Result, Verdict
 from stence.training.journal import Journal, entered
 from stence.training.processes import run_in_processes
-from stence.training.publishing import register
+from stence.training.publishing import enter
 from stence.training.stages import TrainingWorkspace
 from stence.training.starts import first_backbone, first_teacher
 from stence.training.supervised import check_size, referral_of
@@ -178,19 +178,16 @@ class Retraining:
             fitted = evaluation.evaluate_model(
                 workspace, inputs.origins, windows, self._device, self._progress
             )
-            champion = self._find_champion()
-            challenger = evaluation.predict_test(fitted, workspace, self._device)
-            reigning = evaluation.predict_champion(champion, workspace)
+            rival = evaluation.Rival(self._find_champion())
             days = transact(self._engine, self._settings.outage_seconds, registry.days_since_look)
-            verdict = evaluation.verdict_on(challenger, reigning, fitted, workspace, days)
-            fitted = evaluation.corrected_for_selection(fitted, challenger, reigning, self._config.gate)
-        fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
-        artefact = evaluation.described(fitted, workspace, verdict, champion, windows)
+            judged = evaluation.judged(fitted, rival, workspace.cohort, self._config, days, self._device)
+        judged.fitted.run["seconds"] = round(time.monotonic() - self._started, 1)
+        artefact = evaluation.described(judged, rival, workspace.cohort, self._config, windows)
         artefact = evaluation.with_stages(artefact, workspace, self._store, self._settings.training_prefix)
         attention = attention_picture(workspace, self._engine, self._store, self._settings, self._device)
         cards = self._settings.card_prefix
-        artefact = evaluation.with_card(artefact, challenger, self._store, cards, attention)
-        return Candidate(artefact, verdict)
+        artefact = evaluation.with_card(artefact, judged.predicted, self._store, cards, attention)
+        return Candidate(artefact, judged.verdict)
 
     def publish(self, workspace: TrainingWorkspace, candidate: Candidate) -> str:
         """Write the model's files, then its state by the gate's verdict. Return the version."""
@@ -214,12 +211,7 @@ class Retraining:
         (artefact, verdict), version = candidate, candidate.artefact.manifest.model_version
         if self._journal.has_finished(connection):
             return  # an earlier attempt committed before its connection broke
-        register(connection, folder, artefact, by=BY, verdict=verdict)
-        if verdict.result is Result.FAILED:
-            registry.reject(connection, version, by=BY, why=verdict.text())
-        elif verdict.passed:
-            registry.shadow(connection, version, by=BY, why=verdict.text())
-            registry.make_room(connection, version, by=BY)
+        enter(connection, folder, artefact, verdict, by=BY)
         self._journal.note_in(
             connection,
             state="finished",

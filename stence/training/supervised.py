@@ -7,16 +7,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
-from stence import __version__
+from stence import __version__, registry
 from stence.cohort import Cohort, Part, Referral, Split, gather, hold_out, plan_cohort
 from stence.cohort.entries import LAYOUT
 from stence.cohort.unreferred import Unreferred, gather_unreferred
 from stence.database.outage import transact
 from stence.device import device_of
 from stence.domain.targets import DECISIVE
-from stence.errors import StenceError
+from stence.encoders.recipes import Recipe
+from stence.errors import ArtefactError, StenceError
 from stence.evaluation import referral_weights as weighting
 from stence.fitting.clinical import fuse_age_and_sex
 from stence.fitting.finetuning import first_encoder, fit
@@ -26,11 +27,13 @@ from stence.fitting.threads import torch_threads
 from stence.models import TARGET_NAMES
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
-from stence.registry.artefact import Artefact, publish
+from stence.registry.artefact import publish
 from stence.settings import Settings
+from stence.training import evaluation
 from stence.training.config import SupervisedConfig
-from stence.training.publishing import Fitted, artefact_of, finish, register
+from stence.training.publishing import Fitted, enter, finish
 
+BY = "stence train"
 MIN_PATIENTS = 5
 """Minimum patients in each split, both with and without the decisive stenosis."""
 
@@ -42,7 +45,7 @@ def train(
     config: SupervisedConfig,
     progress: Progress = silent,
 ) -> str:
-    """Train on cath reports and indexed ECGs, register the model as a candidate, and return its version.
+    """Train on cath reports and indexed ECGs, register the model as the gate decides, and return its version.
 
     A killed training resumes when it is started again on the same data and configuration.
     Its working copy of the signals is in ``data_dir/training`` until the model is registered.
@@ -66,10 +69,14 @@ def train(
         )
         with torch_threads(config.cpu_threads):
             fitted = _fit(cohort, unreferred, config, start, device, folder, progress)
-        fitted.run["seconds"] = round(time.monotonic() - started, 1)
-        artefact = artefact_of(fitted, config, cohort, windows)
+            rival = _find_rival(engine, store, settings, recipe, windows)
+            days = transact(engine, settings.outage_seconds, registry.days_since_look)
+            judged = evaluation.judged(fitted, rival, cohort, config, days, device)
+        judged.fitted.run["seconds"] = round(time.monotonic() - started, 1)
+        artefact = evaluation.described(judged, rival, cohort, config, windows)
+        artefact = evaluation.with_card(artefact, judged.predicted, store, settings.card_prefix)
         published = publish(store, settings.model_prefix, artefact)
-        transact(engine, settings.outage_seconds, _register, published, artefact)
+        transact(engine, settings.outage_seconds, enter, published, artefact, judged.verdict, by=BY)
         shutil.rmtree(folder)
     return artefact.manifest.model_version
 
@@ -120,8 +127,15 @@ def _fit(
         fuse_age_and_sex(model, config.finetuning, train, validation, device)
     fitted = finish(model, {"finetuning": history}, cohort, unreferred, config, device, progress)
     fitted.run["encoder_start"] = start.origin
+    fitted.run["weights"] = {"ECG encoder": start.origin}
     return fitted
 
 
-def _register(connection: Connection, folder: str, artefact: Artefact) -> None:
-    register(connection, folder, artefact, by="stence train")
+def _find_rival(
+    engine: Engine, store: ObjectStore, settings: Settings, recipe: Recipe, windows: int
+) -> evaluation.Rival:
+    """Find the champion to compare with. A damaged one hinders the comparison, not the training."""
+    try:
+        return evaluation.find_rival(engine, store, settings, recipe, windows)
+    except ArtefactError as error:
+        return evaluation.Rival(None, f"The champion cannot be read ({error})")

@@ -109,7 +109,7 @@ def test_the_next_run_of_any_model_closes_the_row_of_a_killed_one(
         row[0]: row[1:]
         for row in all_rows(engine, runs.c.model_version, runs.c.state, runs.c.error, runs.c.lease_expires_at)
     }
-    assert ended == {"shape-1": ("interrupted", WITHOUT_A_WORD, None), "shape-2": ("finished", None, None)}
+    assert ended == {"shape-1": ("abandoned", WITHOUT_A_WORD, None), "shape-2": ("finished", None, None)}
     assert all(row[0] for row in all_rows(engine, runs.c.finished_at > runs.c.started_at))
 
 
@@ -140,9 +140,9 @@ def test_the_next_monitoring_closes_the_row_of_a_killed_one(
         row[0]: row[1:]
         for row in all_rows(engine, monitor_runs.c.id, monitor_runs.c.state, monitor_runs.c.error)
     }
-    assert ended[dead["id"]] == ("interrupted", WITHOUT_A_WORD)
+    assert ended[dead["id"]] == ("abandoned", WITHOUT_A_WORD)
     assert ended[alive["id"]] == ("running", None)
-    assert sorted(state for state, _ in ended.values()) == ["failed", "interrupted", "running"]
+    assert sorted(state for state, _ in ended.values()) == ["abandoned", "failed", "running"]
 
 
 def test_leases_are_renewed_after_any_error(
@@ -322,7 +322,7 @@ def test_a_retraining_waits_for_the_lease_of_a_killed_one(
     retraining.kill()
     retraining.wait()
     with entered(engine, "small", {}, settings):
-        assert trainings(engine) == [("interrupted", WITHOUT_A_WORD), ("running", None)]
+        assert trainings(engine) == [("abandoned", WITHOUT_A_WORD), ("running", None)]
 
 
 @pytest.mark.slow
@@ -347,7 +347,7 @@ def test_a_retraining_that_was_cut_off_finds_its_place_taken_and_ends(
         _, said = retraining.communicate(timeout=60)
         assert retraining.returncode == 1
         assert "LeaseLostError: This retraining was taken for dead" in said
-        assert trainings(engine) == [("interrupted", WITHOUT_A_WORD), ("running", None)]
+        assert trainings(engine) == [("abandoned", WITHOUT_A_WORD), ("running", None)]
         second.note(stage="gather")
 
 
@@ -355,16 +355,16 @@ def test_a_retraining_whose_row_was_closed_writes_nothing_more(engine: Engine, s
     def publish_late() -> None:
         with entered(engine, "small", {}, settings) as journal:
             with engine.begin() as connection:
-                connection.execute(update(training_runs).values(state="interrupted", error=WITHOUT_A_WORD))
+                connection.execute(update(training_runs).values(state="abandoned", error=WITHOUT_A_WORD))
             with engine.begin() as connection:
                 connection.execute(update(models).values(state="shadow"))
                 journal.note_in(connection, state="finished", finished_at=func.now())
 
-    register(engine, ShapeScorer())
+    register(engine, ShapeScorer(), "candidate")
     with pytest.raises(LeaseLostError):
         publish_late()
     assert all_rows(engine, models.c.state) == [("candidate",)]
-    assert trainings(engine) == [("interrupted", WITHOUT_A_WORD)]
+    assert trainings(engine) == [("abandoned", WITHOUT_A_WORD)]
 
 
 def test_an_end_that_was_committed_before_the_connection_broke_is_written_again(

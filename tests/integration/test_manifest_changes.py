@@ -16,7 +16,7 @@ from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.identity import listed, put_ecgs, put_manifest, put_named
-from support.models import ShapeScorer
+from support.models import ShapeScorer, promote
 from support.scoring import ScoreAll, all_rows, in_quarantine
 
 FLAGGING = 0.0
@@ -145,13 +145,13 @@ def test_a_corrected_patient_moves_the_flags_of_every_model(
     put_ecgs(store, "1")
     put_manifest(store, ("P1", "1"))
     score("shape-1")
+    promote(engine, ShapeScorer("shape-2", threshold=0))
     score("shape-2")
     put_manifest(store, ("P2", "1"))
     score("shape-2")
     assert listed(engine) == {"P2"}
-    with engine.connect() as connection:
-        models = connection.execute(text("SELECT DISTINCT model_version FROM flags WHERE state = 'open'"))
-        assert sorted(models.scalars()) == ["shape-1", "shape-2"]
+    moved = set(all_rows(engine, flags.c.model_version, flags.c.patient_id, flags.c.state))
+    assert moved == {("shape-1", "P2", "withdrawn"), ("shape-2", "P2", "open")}
 
 
 def test_a_mismatch_that_comes_to_light_after_scoring_voids_flag_and_score(

@@ -91,8 +91,8 @@ def test_times_carry_their_zone(engine: Engine) -> None:
     assert rows(engine, f"{query} AND table_schema = 'public'") == set()
 
 
-@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {}"])
+@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_a_history_cannot_be_changed(engine: Engine, history: str, change: str) -> None:
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(text(change.format(history)))
@@ -100,7 +100,9 @@ def test_a_history_cannot_be_changed(engine: Engine, history: str, change: str) 
 
 OF_0002 = """
 INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest)
-VALUES ('m', 'champion', 'models/m/', '', 'p', '{}');
+VALUES ('m', 'champion', 'models/m/', '', 'p', '{}'), ('r', 'retired', 'models/r/', '', 'p', '{}');
+INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host)
+VALUES ('00000000-0000-0000-0000-000000000001', 'm', 'p', 'running', '0', 'cpu', 'here');
 INSERT INTO objects (key, record_key, etag, size_bytes)
 SELECT i || '.hea', i, '', 1 FROM generate_series(1, 500) AS i;
 INSERT INTO ecgs (content_hash, patient_id, sampling_rate, seconds, object_id)
@@ -111,7 +113,10 @@ SELECT content_hash, 'm', target, patient_id, 0.9, 0.5, '', state, who, '2026-03
 FROM ecgs JOIN (VALUES (1, 'rca_70', 'confirmed', 'Dr A'), (1, 'lca_70', 'confirmed', 'Dr A'),
                        (2, 'rca_70', 'dismissed', 'Dr B'), (3, 'rca_70', 'withdrawn', 'stence'),
                        (4, 'rca_70', 'open', NULL)) AS judged (ecg, target, state, who)
-ON object_id = ecg
+ON object_id = ecg;
+INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
+SELECT content_hash, 'r', 'rca_70', patient_id, 0.9, 0.5, '', state
+FROM ecgs JOIN (VALUES (5, 'open'), (6, 'confirmed')) AS raised (ecg, state) ON object_id = ecg
 """
 JUDGED = """
 SELECT patient_id, outcome, reviewed_by, CAST(reviewed_at AT TIME ZONE 'UTC' AS text)
@@ -141,6 +146,12 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
         ("p1", "confirmed", "Dr A", "2026-03-01 08:00:00"),
         ("p2", "dismissed", "Dr B", "2026-03-01 08:00:00"),
     }
+    assert rows(old, "SELECT model_version, patient_id, state, withdrawn_for FROM flags") >= {
+        ("m", "p4", "open", None),
+        ("r", "p5", "withdrawn", "model_retired"),
+        ("r", "p6", "confirmed", None),
+    }
+    assert rows(old, "SELECT state FROM runs") == {("abandoned",)}
     old.dispose()
 
 

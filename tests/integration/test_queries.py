@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, insert, select, text
 
 from stence.cli import main
 from stence.database import queries
-from stence.database.tables import LISTED_FLAG_STATES, flags
+from stence.database.tables import LISTED_FLAG_STATES, flag_decisions, flags
 from stence.errors import ConfigurationError
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
@@ -28,6 +28,9 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("alert_history", {"limit": "1"}),
     ("alerts_open", {}),
     ("angiograms", {}),
+    ("flag_counts", {}),
+    ("flag_decisions", {}),
+    ("flag_decisions", {"limit": "1"}),
     ("flagged_patients", {}),
     ("flagged_patients", {"limit": "3"}),
     ("flagged_patients", {"target": "stenosis_70", "since": "2020-01-02 12:00+00"}),
@@ -73,6 +76,9 @@ def hospital(engine: Engine) -> Engine:
     ]
     with engine.begin() as connection:
         alerts.settle(connection, findings, datetime(2020, 1, 3, tzinfo=UTC), [])
+        for why in ("leads swapped", "wrong patient"):
+            row = {"decision": "withdrawn", "decided_by": "Dr A", "reason": why, "flags": 0}
+            connection.execute(insert(flag_decisions).values(row))
     return engine
 
 

@@ -25,7 +25,7 @@ def promote(engine: Engine, version: str) -> None:
 
 def rollback(engine: Engine) -> str:
     with engine.begin() as connection:
-        return registry.rollback(connection, by="bob", why="worse than thought")
+        return registry.rollback(connection, by="bob", why="worse than thought").version
 
 
 def states(engine: Engine) -> dict[str, str]:
@@ -268,6 +268,46 @@ def test_without_a_champion_it_is_said_what_to_do(
 ) -> None:
     with pytest.raises(RegistryError, match=r"stence train.*stence models promote"):
         registry.load_champion(engine, store, settings)
+
+
+# --- a verdict ----------------------------------------------------------------------------------------------
+
+
+def forget_verdict(engine: Engine, version: str) -> None:
+    """As before every training was judged."""
+    without = text("UPDATE models SET manifest = manifest - 'gate' WHERE version = :version")
+    with engine.begin() as connection:
+        connection.execute(without, {"version": version})
+
+
+@pytest.mark.parametrize("in_shadow", [False, True])
+def test_a_version_that_no_gate_judged_is_promoted_by_name_only(
+    engine: Engine, stence_models: Callable[..., str], in_shadow: bool
+) -> None:
+    register_candidates(engine, "a")
+    forget_verdict(engine, "a")
+    if in_shadow:
+        enshadow(engine, "a")
+    command = ("promote", "a", "--by", "ada", "--why", "first")
+    assert stence_models(*command).startswith("Error: No gate has judged model version a: train it again")
+    assert states(engine) == {"a": "shadow" if in_shadow else "candidate"}
+    assert stence_models(*command, "--ungated") == "a is champion.\n"
+    with engine.connect() as connection:
+        ungated = connection.scalars(text("SELECT ungated FROM model_changes ORDER BY change_id"))
+        assert list(ungated) == [False] * (1 + in_shadow) + [True]
+        shown = connection.execute(text("SELECT gate_result, promoted_ungated FROM model_versions")).one()
+    assert tuple(shown) == ("not judged", True)
+    assert "not judged" in stence_models("list")
+
+
+def test_a_verdict_is_one_also_where_it_need_not_be(
+    engine: Engine, stence_models: Callable[..., str]
+) -> None:
+    register_candidates(engine, "a")
+    stence_models("promote", "a", "--by", "ada", "--why", "first", "--ungated")
+    with engine.connect() as connection:
+        shown = connection.execute(text("SELECT gate_result, promoted_ungated FROM model_versions")).one()
+    assert tuple(shown) == ("passed", False)
 
 
 # --- the command line ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from stence.registry.manifest import Manifest
 from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
 from support.ecgs import heartbeats, store_ecg
-from support.toy_hospital import PATIENTS, STUDY, ToyHospital, is_ill, toy_ecg
+from support.toy_hospital import LENIENT, PATIENTS, STUDY, ToyHospital, is_ill, toy_ecg
 
 CONFIG = SupervisedConfig(
     finetuning=TrainingConfig(
@@ -40,6 +40,7 @@ CONFIG = SupervisedConfig(
         head_rate=5e-3,
     ),
     bootstrap_resamples=100,
+    gate=LENIENT,
 )
 
 
@@ -80,13 +81,13 @@ def killing_at(stage: str, done: int) -> Progress:
     return progress
 
 
-def test_a_model_learns_from_reports_and_becomes_a_candidate_that_scores(
+def test_a_model_learns_from_reports_passes_the_gate_and_scores(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
     ToyHospital(store).write()
     artefact = trained(engine, store, settings)
 
-    assert [state for _, state, _, _ in registered(engine)] == ["candidate"]
+    assert [state for _, state, _, _ in registered(engine)] == ["shadow"]
     model = scorer(artefact, "cpu")
     unseen = range(1000, 1040)
     ecgs = np.stack([as_scored(store, toy_ecg(n, ill=is_ill(n)), model) for n in unseen])
@@ -96,7 +97,48 @@ def test_a_model_learns_from_reports_and_becomes_a_candidate_that_scores(
     aged = model.score(ecgs, clinical_values([80.0] * 40, ["M"] * 40))
     np.testing.assert_array_equal(aged, found, err_msg="no ECG states age or sex: none was learned")
     check_manifest(artefact.manifest, settings)
+    assert "Verdict: passed, compared with no champion" in card_of(engine, store, artefact)
     assert not list((settings.data_dir / "training").iterdir()), "the working copy of signals is still there"
+
+
+def card_of(engine: Engine, store: ObjectStore, artefact: Artefact) -> str:
+    with engine.connect() as connection:
+        return registry.read_card(connection, store, artefact.manifest.model_version)["card.md"].decode()
+
+
+def test_a_model_that_fails_the_gate_is_rejected_and_its_card_says_why(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    ToyHospital(store).write()
+    scoring.index(engine, store, settings)
+    strict = CONFIG.model_copy(update={"gate": LENIENT.model_copy(update={"auroc_floor": 1.0})})
+    artefact = artefact_of(engine, store, train(engine, store, settings, strict))
+    assert [state for _, state, _, _ in registered(engine)] == ["rejected"]
+    assert artefact.manifest.gate is not None
+    assert artefact.manifest.gate["result"] == "failed"
+    assert "Verdict: **failed**" in card_of(engine, store, artefact)
+
+
+@pytest.mark.slow
+def test_a_model_meets_the_champion_unless_that_is_damaged(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    ToyHospital(store).write()
+    first = trained(engine, store, settings).manifest.model_version
+    with engine.begin() as connection:
+        registry.promote(connection, first, by="ada", why="first")
+    second = trained(engine, store, settings).manifest.gate
+    assert second is not None
+    assert second["champion"] == first
+    folder = next(folder for version, _, folder, _ in registered(engine) if version == first)
+    store.delete(f"{folder}model.safetensors")
+    third = trained(engine, store, settings).manifest
+    assert third.gate is not None
+    assert third.gate["result"] == "cannot tell"
+    assert "The champion cannot be read" in str(third.gate["checks"])
+    assert dict((version, state) for version, state, _, _ in registered(engine))[third.model_version] == (
+        "candidate"
+    )
 
 
 def as_scored(store: ObjectStore, signal: NDArray[np.int16], model: RiskScorer) -> NDArray[np.float32]:

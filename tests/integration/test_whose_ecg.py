@@ -19,7 +19,7 @@ from stence.objects import LocalStore, ObjectStore, StoredObject
 from stence.objects.store import Skipped
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
-from support.models import ShapeScorer
+from support.models import ShapeScorer, promote
 from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine
 
 
@@ -85,15 +85,23 @@ def test_flags_of_every_model_come_back_with_the_row_that_named_the_patient(
 ) -> None:
     store_ecg(store, "ecg/a.hea", heartbeats(1))
     give_patients(store, ("p1", "a"))
-    for version in ("shape-1", "shape-2"):
-        score_all(ShapeScorer(version, threshold=0))
+    old, new = ShapeScorer("shape-1", threshold=0), ShapeScorer("shape-2", threshold=0)
+    score_all(old)
+    promote(engine, new)
+    score_all(new)
     give_patients(store)
     scoring.index(engine, store, settings)
-    assert set(all_rows(engine, flags.c.state)) == {("withdrawn",)}
+    assert set(all_rows(engine, flags.c.withdrawn_for)) == {("patient_unclear",)}
     give_patients(store, ("p1", "a"))
-    score_all(ShapeScorer("shape-2", threshold=0))
-    said = all_rows(engine, flags.c.model_version, flags.c.state, flags.c.reviewed_by, flags.c.reviewed_at)
-    assert set(said) == {("shape-1", "open", None, None), ("shape-2", "open", None, None)}
+    score_all(new)
+    said = all_rows(engine, flags.c.model_version, flags.c.state, flags.c.withdrawn_for, flags.c.reviewed_by)
+    assert set(said) == {
+        ("shape-1", "withdrawn", "model_retired", "stence"),
+        ("shape-2", "open", None, None),
+    }
+    assert {row for row in all_rows(engine, flags.c.model_version, flags.c.reviewed_at) if not row[1]} == {
+        ("shape-2", None)
+    }
 
 
 def test_a_signal_that_arrives_after_its_header_is_scored_then(

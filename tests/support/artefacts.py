@@ -41,6 +41,7 @@ def make_artefact(
         training_config={},
         training_run={},
         metrics={"stenosis_70": {"auroc": {"value": 0.75, "lower": float("nan"), "upper": 0.8}}},
+        gate={"result": "passed"},
         code=Code(stence="0", git_commit=None, libraries={}),
         files={WEIGHTS: hashlib.sha256(weights).hexdigest()},
     )

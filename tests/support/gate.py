@@ -59,6 +59,7 @@ LOWER, UPPER = "interval # to", r"interval \S+ to #\)"
 def verdict(challenger: Predictions, champion: Predictions | None = CHAMPION, **changes: Any) -> Verdict:
     days = changes.pop("days_since_look", None)
     baseline = changes.pop("baseline", None)
+    hindrance = changes.pop("hindrance", None)
     return judge(
         challenger,
         champion,
@@ -66,7 +67,7 @@ def verdict(challenger: Predictions, champion: Predictions | None = CHAMPION, **
         GateConfig(**changes),
         learned_from=NOBODY,
         baseline=baseline,
-        circumstances=Circumstances(days_since_look=days),
+        circumstances=Circumstances(days_since_look=days, hindrance=hindrance),
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import insert
 
+from stence import registry
 from stence.database.tables import models
 from stence.domain.random_projection import PROJECTION_SIZE
 from stence.ecg import Recording
@@ -45,15 +46,26 @@ class ShapeScorer:
         return Scores(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE])
 
 
-def register(engine: Engine, scorer: ShapeScorer, state: str = "candidate") -> None:
-    """Record the scorer's version; there is no artefact behind it."""
+def register(engine: Engine, scorer: ShapeScorer, state: str = "champion") -> None:
+    """Record the scorer's version; there is no artefact behind it. A second champion becomes a candidate."""
     row = {
         "version": scorer.model_version,
-        "state": state,
         "folder": "models/none/",
         "sha256": "0" * 64,
         "preprocessing_version": scorer.preprocessing_version,
-        "manifest": {"thresholds": {name: asdict(chosen) for name, chosen in scorer.thresholds.items()}},
+        "manifest": {
+            "thresholds": {name: asdict(chosen) for name, chosen in scorer.thresholds.items()},
+            "gate": {"result": "passed"},
+        },
     }
     with engine.begin() as connection:
-        connection.execute(insert(models).values(row).on_conflict_do_nothing())
+        if state == "champion" and registry.champion(connection):
+            state = "candidate"
+        connection.execute(insert(models).values(row | {"state": state}).on_conflict_do_nothing())
+
+
+def promote(engine: Engine, scorer: ShapeScorer) -> registry.Succession:
+    """Make the scorer's version champion; register it before where it is new."""
+    register(engine, scorer)
+    with engine.begin() as connection:
+        return registry.promote(connection, scorer.model_version, by="ada", why="better")

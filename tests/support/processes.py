@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 import numpy as np
 from numpy.typing import NDArray
 
-from stence import database, scoring
+from stence import database, registry, scoring
 from stence.objects import open_store
 from stence.settings import Settings
 from support.models import ShapeScorer
@@ -52,3 +52,20 @@ def _score(settings: Settings, seconds_per_batch: float, started: Connection) ->
         started.send("scoring")
         while run.score(limit=settings.shard_size):
             pass
+
+
+def start_rollback(settings: Settings) -> BaseProcess:
+    """Start a process that rolls back, and return when it begins to."""
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    process = CONTEXT.Process(target=_roll_back, args=(settings, theirs), daemon=True)
+    process.start()
+    assert ours.poll(60), "the rollback did not start"
+    ours.recv()
+    return process
+
+
+def _roll_back(settings: Settings, ready: Connection) -> None:
+    with database.connect(settings) as engine, engine.connect() as connection:
+        ready.send("ready")
+        with connection.begin():
+            registry.rollback(connection, by="bob", why="worse than thought")

@@ -208,7 +208,7 @@ def test_the_gate_hears_of_every_patient_that_was_learned_from(
         first_model(CONFIG, first_encoder(CONFIG), 6), Populations(Calibration(), None), thresholds, {}, {}
     )
     challenger = Predictions.of(validation, np.full((16, 6), 0.4))
-    verdict = verdict_on(challenger, None, fitted, workspace, None)
+    verdict = verdict_on(challenger, None, fitted, workspace.cohort, workspace.config.gate, None)
     [check] = [check for check in verdict.checks if check.name == "unseen test patients"]
     assert check.finding.startswith(f"{int(seen is not None)} of 16 test patients")
 

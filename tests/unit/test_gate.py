@@ -251,3 +251,11 @@ def test_a_challenger_must_beat_the_baseline_if_there_is_one() -> None:
     assert check(alike, name).result is Result.CANNOT_TELL
     assert alike.result is Result.CANNOT_TELL
     assert not alike.better
+
+
+def test_a_champion_that_cannot_be_compared_leaves_the_verdict_to_a_person() -> None:
+    alone = predictions(blurred(1.0))
+    assert verdict(alone, None).passed
+    found = verdict(alone, None, hindrance="it reads another recipe")
+    assert (found.result, found.better) == (Result.CANNOT_TELL, False)
+    assert found.reasons == ["it reads another recipe"]

@@ -2,7 +2,7 @@
 
 An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is
 to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
-ended.
+ended. ``flag_decisions`` are the flags that people withdrew and restored.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
 ``patient_merges`` which numbers are one patient's.
@@ -48,6 +48,7 @@ from stence.database.tables.monitoring import (
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
     ecgs,
+    flag_decisions,
     flags,
     ignored_objects,
     model_events,
@@ -82,6 +83,7 @@ __all__ = [
     "ecg_measurements",
     "ecg_study_pairs",
     "ecgs",
+    "flag_decisions",
     "flags",
     "ignored_objects",
     "installation",

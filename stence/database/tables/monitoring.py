@@ -24,7 +24,7 @@ REVIEW_OUTCOMES = ("confirmed", "dismissed")
 ALERT_STATES = ("open", "acknowledged", "resolved")
 ALERT_EVENTS = ("opened", "acknowledged", "resolved", "reopened")
 SEVERITIES = ("info", "warning", "critical")
-MONITOR_STATES = ("running", "finished", "interrupted", "failed")
+MONITOR_STATES = ("running", "finished", "interrupted", "abandoned", "failed")
 
 _SLICE = ("coalesce(model_version, '')", "coalesce(slice_key, '')", "coalesce(slice_value, '')")
 """Columns that may be empty, so that a unique index takes two empty ones for the same."""
@@ -174,7 +174,7 @@ monitor_runs = Table(
     Column("id", UUID(as_uuid=True), primary_key=True, comment="Number of the run."),
     now("started_at", "Start."),
     moment("finished_at", "End."),
-    Column("state", Text, nullable=False, comment="running, finished, interrupted or failed."),
+    Column("state", Text, nullable=False, comment="running, finished, interrupted, abandoned or failed."),
     Column("days", Integer, nullable=False, comment="Number of monitored days."),
     Column("metrics", Integer, comment="Number of metrics."),
     Column("alerts_opened", Integer, comment="Number of raised alerts."),

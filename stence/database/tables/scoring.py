@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Date,
     Double,
     ForeignKey,
     Identity,
@@ -25,10 +27,11 @@ OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
 WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 REFUSALS = ("failed", "cannot tell")
-RUN_STATES = ("running", "finished", "interrupted", "failed")
-WITHDRAWALS = ("replaced", "patient_conflict", "patient_unclear")
+RUN_STATES = ("running", "finished", "interrupted", "abandoned", "failed")
+WITHDRAWALS = ("replaced", "patient_conflict", "patient_unclear", "model_retired", "by_person")
 FLAG_STATES = ("open", "dismissed", "confirmed", "withdrawn")
 LISTED_FLAG_STATES = ("open", "confirmed")
+FLAG_DECISIONS = ("withdrawn", "restored")
 QUARANTINE_STATES = ("open", "retried", "resolved", "dismissed")
 
 models = Table(
@@ -56,6 +59,13 @@ model_events = Table(
     Column("changed_by", Text, nullable=False, comment="Author of the change."),
     Column("reason", Text, nullable=False, comment="Reason."),
     now("changed_at", "When."),
+    Column(
+        "ungated",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="True for a promotion without a verdict of the gate.",
+    ),
     comment="Append-only history of model states.",
 )
 
@@ -137,7 +147,7 @@ runs = Table(
         comment="Model of the run. It stays the same to the end of the run.",
     ),
     Column("preprocessing_version", Text, nullable=False, comment="Version of the preprocessing."),
-    Column("state", Text, nullable=False, comment="running, finished, interrupted or failed."),
+    Column("state", Text, nullable=False, comment="running, finished, interrupted, abandoned or failed."),
     Column("code_version", Text, nullable=False, comment="Version of stence."),
     Column("device", Text, nullable=False, comment="Device of the model: cpu or cuda."),
     Column("host", Text, nullable=False, comment="Machine that ran it."),
@@ -239,6 +249,24 @@ scores = Table(
     comment="Calibrated probabilities of severe stenosis, one row per ECG and model.",
 )
 
+flag_decisions = Table(
+    "flag_decisions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the decision."),
+    now("decided_at", "When."),
+    Column("decision", Text, nullable=False, comment="withdrawn or restored."),
+    Column("decided_by", Text, nullable=False, comment="Name of the person who decided."),
+    Column("reason", Text, nullable=False, comment="Reason."),
+    Column("flags", BigInteger, nullable=False, comment="Flags that were withdrawn or restored."),
+    Column("model_version", Text, comment="Withdrawn: only flags of this model; empty: of every model."),
+    Column("device", Text, comment="Withdrawn: only ECGs of this electrocardiograph; empty: of all."),
+    Column("first_day", Date, comment="Withdrawn: only ECGs of this day or later; empty: from the first on."),
+    Column("last_day", Date, comment="Withdrawn: only ECGs of this day or earlier; empty: up to the last."),
+    Column("withdrawal_id", BigInteger, ForeignKey("flag_decisions.id"), comment="Restored: the withdrawal."),
+    one_of("decision", FLAG_DECISIONS),
+    comment="Append-only history of flags that people withdrew, and of those that they restored.",
+)
+
 flags = Table(
     "flags",
     metadata,
@@ -255,7 +283,13 @@ flags = Table(
     Column("reviewed_by", Text, comment="Author of the last change of state."),
     moment("reviewed_at", "Time of the last change of state."),
     Column("note", Text, comment="Remark of the reviewer."),
-    Column("withdrawn_for", Text, comment="Reason for which stence withdrew the flag."),
+    Column("withdrawn_for", Text, comment="Reason for which the flag was withdrawn."),
+    Column(
+        "withdrawal_id",
+        BigInteger,
+        ForeignKey("flag_decisions.id"),
+        comment="Decision of the person who withdrew the flag.",
+    ),
     UniqueConstraint("content_hash", "model_version", "target"),
     one_of("state", FLAG_STATES),
     one_of("withdrawn_for", WITHDRAWALS),

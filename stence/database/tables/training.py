@@ -21,7 +21,7 @@ from stence.database.tables.columns import lease, metadata, moment, now, one_of
 from stence.database.tables.identity import SPLITS
 
 VIEW_STATES = ("pending", "ready", "quarantined")
-TRAINING_STATES = ("running", "finished", "skipped", "failed", "interrupted")
+TRAINING_STATES = ("running", "finished", "skipped", "failed", "interrupted", "abandoned")
 
 cath_studies = Table(
     "cath_studies",
@@ -165,7 +165,9 @@ training_runs = Table(
     metadata,
     Column("id", UUID(as_uuid=True), primary_key=True, comment="Number of the run."),
     Column("preset", Text, nullable=False, comment="Name of the configuration."),
-    Column("state", Text, nullable=False, comment="running, finished, skipped, failed or interrupted."),
+    Column(
+        "state", Text, nullable=False, comment="running, finished, skipped, failed, interrupted or abandoned."
+    ),
     Column("stage", Text, comment="Current or last stage."),
     now("started_at", "Start."),
     moment("data_as_of", "Time of the data: studies, angiograms and ECGs known by then."),

@@ -24,11 +24,13 @@ class Circumstances(NamedTuple):
     """What the predictions do not show.
 
     ``days_since_look`` are the days since a challenger was last judged on these test patients, None if none
-    was; ``alerts_per_1000`` is the challenger's workload among everybody screened, None: as predicted.
+    was; ``alerts_per_1000`` is the challenger's workload among everybody screened, None: as predicted;
+    ``hindrance`` says why an existing champion cannot be compared.
     """
 
     days_since_look: float | None = None
     alerts_per_1000: float | None = None
+    hindrance: str | None = None
 
 
 NOTHING_KNOWN = Circumstances()
@@ -64,7 +66,7 @@ def judge(
     patients = challenger.patients[new.rows]
     checks = (
         _unseen(challenger, learned_from),
-        *_discriminates(new, old, patients, circumstances.days_since_look, config),
+        *_discriminates(new, old, patients, circumstances, config),
         _beats(new, simple, patients, config),
         *calibrated(weighed, patients, config),
         *fair(new, old, challenger, config),
@@ -91,19 +93,20 @@ def _discriminates(
     new: TargetPredictions,
     old: TargetPredictions | None,
     patients: NDArray[np.int64],
-    days_since_look: float | None,
+    circumstances: Circumstances,
     config: GateConfig,
 ) -> Iterator[Check]:
     found = compared(new, old, patients)
     yield above_chance(found, config)
     if old is None:
-        nobody = "there is no champion to compare with"
-        yield Check("AUROC against the champion", Result.PASSED, nobody)
+        nobody = circumstances.hindrance or "there is no champion to compare with"
+        result = Result.CANNOT_TELL if circumstances.hindrance else Result.PASSED
+        yield Check("AUROC against the champion", result, nobody)
         yield Check("better than the champion", Result.CANNOT_TELL, nobody, decides=False)
         return
     difference, error = found.contrast([1.0, -1.0])
     yield not_worse(difference, error, config)
-    yield better(difference, error, look_alpha(days_since_look, config), config)
+    yield better(difference, error, look_alpha(circumstances.days_since_look, config), config)
 
 
 def _beats(

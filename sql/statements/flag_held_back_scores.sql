@@ -1,5 +1,5 @@
--- A shadow has become champion: raise the flags that its scores have been holding back. Scores of ECGs that no
--- file holds any more (it was replaced) stay without.
+-- A model has become champion: raise the flags that its scores have been holding back, those of its time in shadow and
+-- those of a run that it retired from. Scores of ECGs that no file holds any more (it was replaced) stay without.
 INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
 SELECT s.content_hash, s.model_version, p.target, e.patient_id, p.probability, t.value, t.rule, 'open'
 FROM scores AS s
