@@ -141,7 +141,7 @@ def test_corrupted_labels_end_at_the_gate_and_a_better_model_is_promoted_and_rol
     enter(engine, "better", better)
     promote(engine, "better")
     with engine.begin() as connection:
-        assert registry.rollback(connection, by="bob", why="too many alerts") == "first"
+        assert registry.rollback(connection, by="bob", why="too many alerts").version == "first"
 
     assert history(engine) == [
         ("first", "candidate"), ("first", "shadow"), ("first", "champion"),
