@@ -22,6 +22,10 @@ TRAINED = {
     "rejected": "did not pass the gate and is rejected: stence models card VERSION says why.",
 }
 """What has become of a trained model, by its state."""
+REJECTED = (
+    "The gate rejected the model of the practice hospital, which happens with few patients: try again with an "
+    "empty data folder and more --patients or another --seed"
+)
 PRACTICE_AUTHOR = "stence practice"
 PRACTICE_PRESET = "small"
 
@@ -126,7 +130,7 @@ def _train_for_practice(settings: Settings) -> str:
     """The version that was trained. Raises StenceError if the gate rejected it."""
     version, state = _train(settings, PRACTICE_PRESET)
     if state == "rejected":
-        raise StenceError(f"The model did not pass the gate: stence models card {version} says why.")
+        raise StenceError(f"{REJECTED}; stence models card {version} says why.")
     return version
 
 
@@ -149,5 +153,5 @@ def _retrain(settings: Settings) -> str:
     """The version that the retrain flow created. Raises StenceError if the gate rejected it."""
     outcome = run_retrain_flow(settings, PRACTICE_PRESET)
     if outcome["outcome"] not in {"shadow", "candidate"}:
-        raise StenceError(f"The model did not pass the gate: {'; '.join(outcome['reasons'])}")
+        raise StenceError(f"{REJECTED}: {'; '.join(outcome['reasons'])}")
     return str(outcome["version"])

@@ -205,7 +205,7 @@ def test_killed_in_every_step_it_ends_as_if_it_had_not_been(trial: Trial) -> Non
     command = trial.start()
     assert command.end() == 0, command.said()
     *killed, last = trial.runs()
-    assert killed == [("interrupted", step) for step in STEPS]
+    assert killed == [("abandoned", step) for step in STEPS]
     assert last == ("finished", "publish")
     ((version, (state, weights)),) = (
         (version, found) for version, found in trial.registered().items() if version != CHAMPION

@@ -14,7 +14,7 @@ from support.database import server_folder
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-PATIENTS = 500
+PATIENTS = 1500  # of fewer, the gate rejects the model
 COMMAND = "from stence.cli import main; import stence, flows; print(stence.__file__, flows.__file__); main()"
 
 COUNTS = r"indexed (\d+) = scored (\d+) \+ quarantined (\d+) \+ pending (\d+)"
