@@ -23,8 +23,8 @@ TRAINED = {
 }
 """What has become of a trained model, by its state."""
 REJECTED = (
-    "The gate rejected the model of the practice hospital, which happens with few patients: try again with an "
-    "empty data folder and more --patients or another --seed"
+    "The gate rejected the model of the practice hospital, which happens with few patients: try again in an "
+    "empty data folder with more --patients or another --seed"
 )
 PRACTICE_AUTHOR = "stence practice"
 PRACTICE_PRESET = "small"
