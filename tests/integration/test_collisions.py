@@ -113,6 +113,7 @@ def test_a_collision_without_end_is_told_in_words(engine: Engine) -> None:
     assert "DO $$" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_in_words() -> None:
     """A table whose file is /dev/full: every write to it meets a full disk."""
     with server_folder() as folder, database.connect(Settings(data_dir=folder)) as engine:

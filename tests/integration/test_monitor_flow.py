@@ -65,6 +65,7 @@ def identifiers(engine: Engine) -> set[str]:
     return found | {Path(each).name for each in found}
 
 
+@pytest.mark.slow
 def test_a_full_run_tells_what_it_found_and_names_no_patient(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path
 ) -> None:

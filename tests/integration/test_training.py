@@ -106,6 +106,7 @@ def card_of(engine: Engine, store: ObjectStore, artefact: Artefact) -> str:
         return registry.read_card(connection, store, artefact.manifest.model_version)["card.md"].decode()
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_the_gate_is_rejected_and_its_card_says_why(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_training_killed_elsewhere_registers_nothing_and_ends_when_started_aga
     assert len(registered(engine)) == 1
 
 
+@pytest.mark.slow
 def test_killed_between_publishing_and_registering_leaves_no_model_behind(
     engine: Engine, store: ObjectStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_ecgs_find_their_angiograms_only_if_these_are_their_patients(tmp_path: P
     }
 
 
+@pytest.mark.slow
 def test_the_probe_chooses_an_epoch_whose_embeddings_tell_stenosis(tmp_path: Path) -> None:
     cohort, angiograms = tiny_pairs()
     pair, history = pretrained(cohort, angiograms, tmp_path / "c")
