@@ -7,12 +7,13 @@ A ready query is a psql script. Its parameters are written ``:'name'``; a line
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Column, ColumnElement, Connection, TextClause, any_, literal, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DataError
 
 from stence.database.words import cause_of
@@ -24,6 +25,14 @@ DEFAULT = re.compile(
 )
 META_COMMAND = re.compile(r"^\\.*$", re.MULTILINE)
 PARAMETER = re.compile(r":'(\w+)'")
+
+
+def among(column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """Return the condition that ``column`` is one of ``values``, however many.
+
+    They are one parameter, an array: with ``in_`` each is one, and Postgres takes 65,535 of them.
+    """
+    return column == any_(literal(list(values), ARRAY(column.type)))
 
 
 def available() -> list[tuple[str, str]]:

@@ -135,7 +135,7 @@ def _mirror(connection: Connection, tables: MergeTables) -> int:
         for former, present in standing.items()
         if former not in kept_files and (former not in wanted or wanted[former].present_id != present)
     ]
-    connection.execute(_ended("stence").where(_M.state == "active", _M.former_id.in_(gone)))
+    connection.execute(_ended("stence").where(_M.state == "active", queries.among(_M.former_id, gone)))
     new = [m for m in wanted.values() if standing.get(m.former_id) != m.present_id]
     if new:
         connection.execute(insert(patient_merges), [_from_file(merge) for merge in new])

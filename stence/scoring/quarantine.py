@@ -42,7 +42,7 @@ def dismiss(connection: Connection, *, ids: Sequence[int], by: str) -> int:
     """Dismiss open rows permanently, and return their number. Dismissed files cause no patient conflicts."""
     statement = (
         update(quarantine)
-        .where(quarantine.c.id.in_(ids), quarantine.c.state == "open")
+        .where(queries.among(quarantine.c.id, ids), quarantine.c.state == "open")
         .values(state="dismissed", closed_by=by, closed_at=func.now())
     )
     return connection.execute(statement).rowcount

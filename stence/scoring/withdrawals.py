@@ -90,7 +90,8 @@ def withdraw(
         "reviewed_at": func.now(),
         "note": why,
     }
-    connection.execute(update(flags).where(flags.c.id.in_([flag.id for flag in found])).values(values))
+    chosen = queries.among(flags.c.id, (flag.id for flag in found))
+    connection.execute(update(flags).where(chosen).values(values))
     return Decision(number, len(found))
 
 

@@ -280,3 +280,16 @@ def test_a_table_that_is_read_while_somebody_merges_the_other_way_makes_no_circl
     patients = transact(engine, 0, load_patients)
     assert (patients.present("X"), patients.present("Y")) == ("Y", "Y")
     assert len(all_rows(engine, source_faults.c.reason)) == 1
+
+
+@pytest.mark.slow
+def test_more_merges_end_at_once_than_a_statement_has_parameters(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    """The table of a whole hospital is emptied: Postgres takes 65,535 parameters."""
+    put_merges(store, *((f"F{number}", f"P{number}") for number in range(66_000)))
+    scoring.index(engine, store, settings)
+    assert all_rows(engine, patient_merges.c.state).count(("active",)) == 66_000
+    put_merges(store)
+    scoring.index(engine, store, settings)
+    assert all_rows(engine, patient_merges.c.state).count(("active",)) == 0

@@ -195,3 +195,31 @@ def test_a_choice_that_makes_no_sense_is_told(
     engine: Engine, stence: Stence, options: tuple[str, ...], message: str
 ) -> None:
     assert message in stence("flags", "withdraw", *options, *WHO, "--yes")
+
+
+MORE_ECGS = """
+INSERT INTO ecgs OVERRIDING SYSTEM VALUE
+SELECT (jsonb_populate_record(
+    one.e, jsonb_build_object('content_hash', '\\x' || md5(n::text), 'id', 1000 + n)
+)).*
+FROM (SELECT ecgs AS e FROM ecgs LIMIT 1) AS one, generate_series(1, 11000) AS n
+"""
+MORE_FLAGS = """
+INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
+SELECT e.content_hash, f.model_version, f.target, f.patient_id, f.probability, f.threshold, f.rule, 'open'
+FROM ecgs AS e, (SELECT DISTINCT ON (target) * FROM flags) AS f
+ON CONFLICT DO NOTHING
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scored")
+def test_more_flags_are_withdrawn_than_a_statement_has_parameters(engine: Engine, stence: Stence) -> None:
+    """A model may be wrong for years: Postgres takes 65,535 parameters."""
+    with engine.begin() as connection:
+        connection.execute(text(MORE_ECGS))
+        connection.execute(text(MORE_FLAGS))
+    assert "stence flags restore 1" in stence("flags", "withdraw", "--model", "old", *WHO, "--yes")
+    found = Counter(all_rows(engine, flags.c.state))
+    assert sum(found.values()) > 65_535
+    assert set(found) == {("withdrawn",)}
