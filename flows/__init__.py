@@ -6,9 +6,9 @@ run continue beside later runs.
 
 from __future__ import annotations
 
-import logging
 import os
 
+from flows import lost_server
 from stence import orphans
 
 SUPERVISOR = "RUNS_END_WITH_PID"
@@ -16,18 +16,7 @@ SUPERVISOR = "RUNS_END_WITH_PID"
 WORKER = "RUNS_END_WITH_PARENT"
 """Environment variable: a word in the command line of the worker that runs end with."""
 
-OBSERVERS = ("FlowRunCancellingObserver", "FlowRunSuspendingObserver")
-
-
-def without_traceback(record: logging.LogRecord) -> bool:
-    """Name the error of a log record in its line. A lost server is no fault of the code that noticed it."""
-    if record.exc_info and record.exc_info[1] is not None:
-        record.msg, record.exc_info = f"{record.msg} ({type(record.exc_info[1]).__name__})", None
-    return True
-
-
-for _observer in OBSERVERS:
-    logging.getLogger(f"prefect.{_observer}").addFilter(without_traceback)
+lost_server.tell_in_one_line()
 
 if SUPERVISOR in os.environ:
     orphans.end_with(int(os.environ[SUPERVISOR]))
