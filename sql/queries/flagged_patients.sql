@@ -1,14 +1,21 @@
--- Who is flagged? Patients with a flag that is open or confirmed, highest risk first.
---   limit    number of patients
---   target   only patients flagged for this target, e.g. stenosis_70
---   since    only where the leading flag was raised at or after this time
+-- Who is on the list? Patients to review, highest probability of the decisive target first.
+--   limit            number of patients
+--   since            only flags raised at or after this time: what is new
+--   site             only ECGs of this site
+--   include_known    yes: also patients whose severe disease a cath study has found
+--   include_snoozed  yes: also snoozed patients
 \if :{?limit} \else \set limit 50 \endif
-\if :{?target} \else \set target '' \endif
 \if :{?since} \else \set since '' \endif
-SELECT patient_id, target, probability, threshold, targets, acquired_at,
-       model_version, ecg_id, flag_id, state
-FROM flagged_patients
-WHERE (:'target' = '' OR :'target' = ANY (targets))
+\if :{?site} \else \set site '' \endif
+\if :{?include_known} \else \set include_known no \endif
+\if :{?include_snoozed} \else \set include_snoozed no \endif
+SELECT patient_id, probability, threshold, expected_degree, change, ecgs, acquired_at, last_study_at,
+       last_study_degree, last_review, off_list, ecg_id, flag_id, state
+FROM flagged_patients_all
+WHERE (off_list IS NULL
+       OR off_list = 'known severe' AND CAST(:'include_known' AS boolean)
+       OR off_list = 'snoozed' AND CAST(:'include_snoozed' AS boolean))
   AND raised_at >= coalesce(CAST(nullif(:'since', '') AS timestamptz), '-infinity')
+  AND (:'site' = '' OR site = :'site')
 ORDER BY probability DESC, flag_id DESC
 LIMIT CAST(:'limit' AS bigint);

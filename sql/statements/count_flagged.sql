@@ -1,12 +1,16 @@
--- How many of the ECGs of a time a model has scored, and how many of them reach each target's threshold.
+-- How many ECGs and patients of a time a model has scored, and how many of each reach the threshold of a target.
 SELECT count(*) AS ecgs,
-       count(*) FILTER (WHERE s.stenosis_50 >= :threshold_stenosis_50) AS stenosis_50,
-       count(*) FILTER (WHERE s.stenosis_70 >= :threshold_stenosis_70) AS stenosis_70,
-       count(*) FILTER (WHERE s.stenosis_90 >= :threshold_stenosis_90) AS stenosis_90,
-       count(*) FILTER (WHERE s.stenosis_100 >= :threshold_stenosis_100) AS stenosis_100,
-       count(*) FILTER (WHERE s.rca_70 >= :threshold_rca_70) AS rca_70,
-       count(*) FILTER (WHERE s.lca_70 >= :threshold_lca_70) AS lca_70
-FROM ecgs AS e
-JOIN scores AS s USING (content_hash)
-WHERE coalesce(e.acquired_at, e.first_read_at) >= :start AND coalesce(e.acquired_at, e.first_read_at) < :end
-  AND s.model_version = :model_version AND s.preprocessing_version = :preprocessing_version
+       count(*) FILTER (WHERE flagged) AS flagged_ecgs,
+       count(DISTINCT patient_id) AS patients,
+       count(DISTINCT patient_id) FILTER (WHERE flagged) AS flagged_patients
+FROM (
+    SELECT e.patient_id, p.probability >= :threshold AS flagged
+    FROM ecgs AS e
+    JOIN scores AS s USING (content_hash)
+    JOIN LATERAL (VALUES
+        ('stenosis_50', s.stenosis_50), ('stenosis_70', s.stenosis_70), ('stenosis_90', s.stenosis_90),
+        ('stenosis_100', s.stenosis_100), ('rca_70', s.rca_70), ('lca_70', s.lca_70)
+    ) AS p (target, probability) ON p.target = :target
+    WHERE coalesce(e.acquired_at, e.first_read_at) >= :start AND coalesce(e.acquired_at, e.first_read_at) < :end
+      AND s.model_version = :model_version AND s.preprocessing_version = :preprocessing_version
+) AS scored

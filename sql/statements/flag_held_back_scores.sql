@@ -1,5 +1,5 @@
--- A model has become champion: raise the flags that its scores have been holding back, those of its time in shadow and
--- those of a run that it retired from. Scores of ECGs that no file holds any more (it was replaced) stay without.
+-- A model has become champion: raise the flags of its decisive target that its scores have been holding back, those of its
+-- time in shadow and those of a run that it retired from. Scores of ECGs that no file holds any more (it was replaced) stay without.
 INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
 SELECT s.content_hash, s.model_version, p.target, e.patient_id, p.probability, t.value, t.rule, 'open'
 FROM scores AS s
@@ -11,6 +11,7 @@ CROSS JOIN LATERAL (VALUES
 ) AS p (target, probability)
 CROSS JOIN LATERAL jsonb_to_record(m.manifest -> 'thresholds' -> p.target)
     AS t (value double precision, rule text)
-WHERE s.model_version = :model_version AND p.probability >= t.value
+WHERE s.model_version = :model_version AND p.target = coalesce(m.manifest ->> 'decisive', 'stenosis_70')
+  AND p.probability >= t.value
   AND EXISTS (SELECT FROM objects AS o WHERE o.content_hash = s.content_hash)
 ON CONFLICT (content_hash, model_version, target) DO NOTHING

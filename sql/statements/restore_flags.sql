@@ -2,7 +2,7 @@
 -- the others wait for theirs. Flags of an ECG that the model's scores do not hold for at present stay withdrawn.
 UPDATE flags AS f
 SET withdrawn_for = 'model_retired', withdrawal_id = NULL, reviewed_at = now(), reviewed_by = :restored_by, note = :reason
-WHERE f.withdrawal_id = :withdrawal_id
+WHERE f.withdrawal_id = :withdrawal_id AND f.withdrawn_for = 'by_person'
   AND EXISTS (
       SELECT FROM objects AS o JOIN worklist AS w ON w.object_id = o.id
       WHERE o.content_hash = f.content_hash AND w.model_version = f.model_version AND w.state = 'scored'

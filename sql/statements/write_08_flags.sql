@@ -1,4 +1,4 @@
--- A flag for every target whose probability reached its threshold. One that a person has judged or withdrawn stays as it
+-- A flag if the probability of the decisive target, the only one given, reached its threshold. One that a person has judged or withdrawn stays as it
 -- is; one that stence withdrew comes back. Only the champion raises flags, not a model that was it when the run began:
 -- hold_champion makes a change of champion wait for this batch, or this batch for the change.
 INSERT INTO flags AS f (content_hash, model_version, target, patient_id, probability, threshold, rule, state)

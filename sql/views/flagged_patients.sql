@@ -1,59 +1,82 @@
--- One row per patient with a flag that is open or confirmed. The flag of highest probability leads.
--- Without DISTINCT or GROUP BY, a query with ORDER BY probability DESC, id DESC LIMIT n reads n rows only.
+-- The list: one row per patient to review. Patients whose newest ECG is not flagged, whose severe disease is known, and
+-- snoozed ones are in flagged_patients_all only.
 CREATE VIEW flagged_patients WITH (security_invoker = true) AS
-SELECT flags.patient_id,
-       flags.target,
-       flags.probability,
-       flags.threshold,
-       flags.rule,
-       ARRAY(SELECT DISTINCT f.target
-             FROM flags AS f
-             WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'confirmed')
-             ORDER BY f.target) AS targets,
-       ecgs.acquired_at,
-       objects.key AS object_key,
-       ecgs.device,
-       ecgs.warnings,
-       flags.model_version,
-       scores.run_id,
-       flags.id AS flag_id,
-       ARRAY(SELECT f.id
-             FROM flags AS f
-             WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'confirmed')
-             ORDER BY f.id) AS flag_ids,
-       flags.state,
-       flags.raised_at,
-       ecgs.id AS ecg_id
-FROM flags
-JOIN ecgs ON ecgs.content_hash = flags.content_hash
-JOIN objects ON objects.id = ecgs.object_id
-JOIN models ON models.version = flags.model_version
-LEFT JOIN scores ON scores.content_hash = flags.content_hash
-                AND scores.model_version = flags.model_version
-                AND scores.preprocessing_version = models.preprocessing_version
-WHERE flags.state IN ('open', 'confirmed')
-  AND NOT EXISTS (SELECT
-                  FROM flags AS higher
-                  WHERE higher.patient_id = flags.patient_id
-                    AND higher.state IN ('open', 'confirmed')
-                    AND (higher.probability, higher.id) > (flags.probability, flags.id));
+SELECT patient_id,
+       probability,
+       threshold,
+       expected_degree,
+       acquired_at,
+       ecgs,
+       previous_probability,
+       change,
+       last_study_at,
+       last_study_degree,
+       days_since_study,
+       worst_degree,
+       intervention_at,
+       last_review,
+       last_reviewed_at,
+       snoozed_until,
+       stenosis_50,
+       stenosis_70,
+       stenosis_90,
+       stenosis_100,
+       rca_70,
+       lca_70,
+       site,
+       sex,
+       age,
+       device,
+       warnings,
+       object_key,
+       target,
+       rule,
+       model_version,
+       run_id,
+       ecg_id,
+       flag_id,
+       flag_ids,
+       state,
+       raised_at
+FROM flagged_patients_all
+WHERE off_list IS NULL;
 
 COMMENT ON VIEW flagged_patients IS
-    'Patients with a flag that is open or confirmed, each with the flag of highest probability.';
+    'The list: patients whose newest ECG has an open or confirmed flag, without known severe disease, not snoozed.';
 COMMENT ON COLUMN flagged_patients.patient_id IS 'Patient, as the hospital numbers them.';
-COMMENT ON COLUMN flagged_patients.target IS 'Target of the leading flag.';
-COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the leading flag, 0 to 1.';
-COMMENT ON COLUMN flagged_patients.threshold IS 'Threshold of the leading flag.';
-COMMENT ON COLUMN flagged_patients.rule IS 'Method by which the threshold was chosen.';
-COMMENT ON COLUMN flagged_patients.targets IS 'Targets of all flags of the patient.';
-COMMENT ON COLUMN flagged_patients.acquired_at IS 'Time of the recording of the leading flag''s ECG.';
-COMMENT ON COLUMN flagged_patients.object_key IS 'Key of the ECG''s file in the object store.';
+COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the target by the newest flagged ECG, 0 to 1.';
+COMMENT ON COLUMN flagged_patients.threshold IS 'Threshold that it reached.';
+COMMENT ON COLUMN flagged_patients.expected_degree IS 'Worst narrowing to expect, percent; see valid_scores.';
+COMMENT ON COLUMN flagged_patients.acquired_at IS 'Time of the recording.';
+COMMENT ON COLUMN flagged_patients.ecgs IS 'ECGs of the patient with a valid score of the model.';
+COMMENT ON COLUMN flagged_patients.previous_probability IS 'Probability by the ECG before; empty without one.';
+COMMENT ON COLUMN flagged_patients.change IS 'Probability minus that by the ECG before.';
+COMMENT ON COLUMN flagged_patients.last_study_at IS 'Time of the patient''s last cath study; empty without one.';
+COMMENT ON COLUMN flagged_patients.last_study_degree IS 'Worst narrowing in the last cath study, percent.';
+COMMENT ON COLUMN flagged_patients.days_since_study IS 'Days since the last cath study.';
+COMMENT ON COLUMN flagged_patients.worst_degree IS 'Worst narrowing in any cath study of the patient, percent.';
+COMMENT ON COLUMN flagged_patients.intervention_at IS 'Last intervention that a cath report tells of.';
+COMMENT ON COLUMN flagged_patients.last_review IS 'Outcome of the last review of any ECG of the patient.';
+COMMENT ON COLUMN flagged_patients.last_reviewed_at IS 'Time of this review.';
+COMMENT ON COLUMN flagged_patients.snoozed_until IS 'Last day of the newest snooze, past or to come.';
+COMMENT ON COLUMN flagged_patients.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %.';
+COMMENT ON COLUMN flagged_patients.stenosis_70 IS 'Calibrated probability of a stenosis of at least 70 %.';
+COMMENT ON COLUMN flagged_patients.stenosis_90 IS 'Calibrated probability of a stenosis of at least 90 %.';
+COMMENT ON COLUMN flagged_patients.stenosis_100 IS 'Calibrated probability of an occlusion.';
+COMMENT ON COLUMN flagged_patients.rca_70 IS 'Calibrated probability of a stenosis of at least 70 % in the right coronary artery.';
+COMMENT ON COLUMN flagged_patients.lca_70 IS 'Calibrated probability of a stenosis of at least 70 % in the left coronary artery.';
+COMMENT ON COLUMN flagged_patients.site IS 'Site of the recording.';
+COMMENT ON COLUMN flagged_patients.sex IS 'F or M, where the file says so.';
+COMMENT ON COLUMN flagged_patients.age IS 'Years, where the file says so.';
 COMMENT ON COLUMN flagged_patients.device IS 'Electrocardiograph of the ECG.';
 COMMENT ON COLUMN flagged_patients.warnings IS 'Remarks on the ECG''s quality.';
-COMMENT ON COLUMN flagged_patients.model_version IS 'Model that raised the leading flag.';
+COMMENT ON COLUMN flagged_patients.object_key IS 'Key of the ECG''s file in the object store.';
+COMMENT ON COLUMN flagged_patients.target IS 'Decisive target, for which the flag was raised.';
+COMMENT ON COLUMN flagged_patients.rule IS 'Method by which the threshold was chosen.';
+COMMENT ON COLUMN flagged_patients.model_version IS 'Model that raised the flag.';
 COMMENT ON COLUMN flagged_patients.run_id IS 'Run that scored the ECG.';
-COMMENT ON COLUMN flagged_patients.flag_id IS 'Number of the leading flag.';
-COMMENT ON COLUMN flagged_patients.flag_ids IS 'Numbers of all the patient''s listed flags.';
-COMMENT ON COLUMN flagged_patients.state IS 'State of the leading flag: open or confirmed.';
-COMMENT ON COLUMN flagged_patients.raised_at IS 'Time at which the leading flag was raised.';
-COMMENT ON COLUMN flagged_patients.ecg_id IS 'Number of the ECG of the leading flag, for stence review.';
+COMMENT ON COLUMN flagged_patients.ecg_id IS 'Number of the ECG, for stence review and stence snooze.';
+COMMENT ON COLUMN flagged_patients.flag_id IS 'Number of the flag.';
+COMMENT ON COLUMN flagged_patients.flag_ids IS 'Numbers of all the patient''s open and confirmed flags.';
+COMMENT ON COLUMN flagged_patients.state IS 'State of the flag: open or confirmed.';
+COMMENT ON COLUMN flagged_patients.raised_at IS 'Time at which the flag was raised.';

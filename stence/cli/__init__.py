@@ -31,6 +31,7 @@ COMMANDS = {
     "validate": "validate",
     "patients": "patients",
     "review": "review",
+    "snooze": "review",
     "flags": "flags",
     "alerts": "alerts",
     "weights": "weights",

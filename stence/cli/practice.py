@@ -88,7 +88,7 @@ def practice(patients: int, seed: int, retrain: bool) -> None:
         run_score_flow(settings)
         with engine.connect() as connection:
             columns, rows = queries.run(connection, "flagged_patients", {"limit": "15"})
-    print_table("Flagged patients, highest risk first (stence query flagged_patients)", columns, rows)
+    print_table("Patients to review, highest risk first (stence query flagged_patients)", columns, rows)
 
 
 def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool) -> None:

@@ -1,16 +1,19 @@
-"""``stence query``: the ready queries of ``sql/queries``, with their parameters."""
+"""``stence query``: the ready queries of ``sql/queries``, with their parameters; also as CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
 import re
 import sys
+import uuid
+from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
 
-from stence.cli.terminal import print_table, shown
+from stence.cli.terminal import print_record, print_table, shown
 from stence.settings import Settings
 
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -22,8 +25,9 @@ _PLAIN_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?
 @click.argument("name", required=False)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="A parameter of the query.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write CSV to standard output. Formulas are quoted.")
-def query(name: str | None, params: tuple[str, ...], as_csv: bool) -> None:
-    """Run the ready query NAME. Without a name, list the queries."""
+@click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write a Parquet file.")
+def query(name: str | None, params: tuple[str, ...], as_csv: bool, parquet: Path | None) -> None:
+    """Run the ready query NAME. Without a name, list the queries. A single row is shown line by line."""
     from stence import database
     from stence.database import queries
 
@@ -35,6 +39,11 @@ def query(name: str | None, params: tuple[str, ...], as_csv: bool) -> None:
         columns, rows = queries.run(connection, name, given)
     if as_csv:
         csv.writer(sys.stdout).writerows([columns, *(map(_csv_cell, row) for row in rows)])
+    elif parquet:
+        _write_parquet(parquet, columns, rows)
+        click.echo(f"{len(rows)} rows in {parquet}")
+    elif len(rows) == 1:
+        print_record(name, columns, rows[0])
     else:
         print_table(name, columns, rows)
 
@@ -44,6 +53,18 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator:
         raise click.BadParameter(f"{text!r} is not of the form K=V", param_hint="--param")
     return name, value
+
+
+def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write the rows with the types that they have; numbers of runs (UUID) become text."""
+    import pyarrow
+    from pyarrow import parquet
+
+    def cells(place: int) -> list[Any]:
+        return [str(row[place]) if isinstance(row[place], uuid.UUID) else row[place] for row in rows]
+
+    table = pyarrow.table({name: cells(place) for place, name in enumerate(columns)})
+    parquet.write_table(table, path)
 
 
 def _csv_cell(value: Any) -> Any:

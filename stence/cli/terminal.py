@@ -87,6 +87,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Console(markup=False, highlight=False, width=width).print(table)
 
 
+def print_record(title: str, columns: Sequence[str], row: Sequence[Any]) -> None:
+    """Print one row as lines of column and value, since many columns side by side cannot be read."""
+    print_table(
+        title, ("column", "value"), [(name, _cell(each)) for name, each in zip(columns, row, strict=True)]
+    )
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""

@@ -41,12 +41,14 @@ class Unreferred:
     """ECGs of patients without a study, one a patient, and the numbers of patients with and without a study.
 
     Labels and degrees of ``part`` are NaN. ``left_out`` counts the drawn ECGs that are not usable.
+    ``patients_per_day`` is the mean number of patients with an ECG a day; None if no time is known.
     """
 
     part: Part
     referred_patients: int
     unreferred_patients: int
     left_out: int
+    patients_per_day: float | None = None
 
     @property
     def share_referred(self) -> float:
@@ -75,7 +77,7 @@ def gather_unreferred(
     if not (folder / INDEX).exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
-        candidates, referred, unreferred = transact(engine, settings.outage_seconds, _select, plan, limit)
+        candidates, counts = transact(engine, settings.outage_seconds, _select, plan, limit)
         opened = in_order(
             partial(_open, plan, store, settings, recipe, windows), candidates, settings.fetch_threads
         )
@@ -86,17 +88,16 @@ def gather_unreferred(
                 ecgs.append({"content": found.content, "age": found.age, "sex": found.sex})
             progress("screened", done, len(candidates))
         sync_signals(folder, [SIGNALS] if ecgs else [])
-        counted = {"referred": referred, "unreferred": unreferred, "left_out": len(candidates) - len(ecgs)}
-        write_json(folder / INDEX, {"ecgs": ecgs, **counted})
+        write_json(folder / INDEX, {"ecgs": ecgs, "left_out": len(candidates) - len(ecgs), **counts})
     return read_unreferred(folder, recipe, windows)
 
 
-def _select(connection: Connection, plan: Plan, limit: int) -> tuple[list[Candidate], int, int]:
+def _select(connection: Connection, plan: Plan, limit: int) -> tuple[list[Candidate], dict[str, int | None]]:
     newest = max((study.performed_at for study in plan.studies), default=datetime.now(UTC))
     asked = {"patients": plan.pairing.patients, "since": newest - RECENT}
-    counted = connection.execute(queries.statement("count_screened"), asked).one()
+    counts = connection.execute(queries.statement("count_screened"), asked).mappings().one()
     drawn = connection.execute(queries.statement("unreferred_candidates"), asked | {"limit": limit})
-    return [Candidate(*row) for row in drawn], counted.referred, counted.unreferred
+    return [Candidate(*row) for row in drawn], dict(counts)
 
 
 class _Opened(NamedTuple):
@@ -141,4 +142,6 @@ def read_unreferred(folder: Path, recipe: Recipe, windows: int) -> Unreferred:
         signals=signals,
         recipe=recipe,
     )
-    return Unreferred(part, index["referred"], index["unreferred"], index["left_out"])
+    # Folders of a training that began before an upgrade hold no days.
+    per_day = index["patient_days"] / index["days"] if index.get("days") else None
+    return Unreferred(part, index["referred"], index["unreferred"], index["left_out"], per_day)

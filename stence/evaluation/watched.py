@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from stence.database.tables import models
+from stence.domain.targets import DECISIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Watched:
     >>> manifest = {"thresholds": {"stenosis_70": {"value": 0.3, "rule": "..."}}}
     >>> Watched("v1", "champion", "stence-500hz-3s-1", manifest).thresholds
     {'stenosis_70': 0.3}
+    >>> Watched("v1", "champion", "stence-500hz-3s-1", manifest).decisive
+    'stenosis_70'
     """
 
     version: str
@@ -27,8 +30,13 @@ class Watched:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """Decision thresholds of the flags, by target."""
+        """Decision thresholds by target; that of the decisive one raises flags."""
         return {target: chosen["value"] for target, chosen in self.manifest["thresholds"].items()}
+
+    @property
+    def decisive(self) -> str:
+        """Target whose threshold raises flags. Manifests before it could be chosen do not name it."""
+        return str(self.manifest.get("decisive", DECISIVE))
 
 
 def watched_models(engine: Engine) -> list[Watched]:

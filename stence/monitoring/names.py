@@ -63,6 +63,9 @@ NAMES = {
     "flag_rate": "Share of ECGs that reach the threshold",
     "flags_promised": "Share of flagged ECGs that was promised when the threshold was chosen",
     "flag_rate_p": "p of at least this number of flags, if the promise is kept",
+    "patient_flag_rate": "Share of patients with an ECG that reaches the threshold",
+    "patients_flagged": "Patients with an ECG that reaches the threshold",
+    "patients_flagged_promised": "Flagged patients a day that were promised at training",
     # cath reports and outcomes
     "report_ks": "Kolmogorov-Smirnov distance of the cath reports from the reference",
     "report_ks_p": "p of report_ks, adjusted over the window",

@@ -114,7 +114,7 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
         model_version=manifest.model_version,
         recipe=recipe,
         windows=manifest.preprocessing.windows,
-        thresholds=manifest.thresholds,
+        thresholds=manifest.raising,
         device=device,
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from stence.domain.targets import DECISIVE
 from stence.domain.thresholds import Threshold
 from stence.encoders.recipes import STENCE, Recipe
 from stence.models.calibration import Calibration
@@ -89,6 +90,7 @@ class Manifest(Part):
         (), description="Draws of the calibration that span its uncertainty; none: not estimated."
     )
     thresholds: dict[str, Threshold]
+    decisive: str = Field(DECISIVE, description="Target whose threshold raises flags; the others inform.")
     training_data: TrainingData
     training_config: dict[str, Any]
     training_run: dict[str, Any] = Field(description="Seed, epochs, best epoch, seconds.")
@@ -97,3 +99,8 @@ class Manifest(Part):
     card: dict[str, str] = Field({}, description="Key and SHA-256 of each file of the model card.")
     code: Code
     files: dict[str, str] = Field(description="SHA-256 of each other file of the artefact.")
+
+    @property
+    def raising(self) -> dict[str, Threshold]:
+        """The threshold that raises flags, by its target."""
+        return {self.decisive: self.thresholds[self.decisive]}

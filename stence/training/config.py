@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stence.cohort.held_out import PatientSplit, SplitConfig
+from stence.domain.targets import DECISIVE, TARGET_NAMES
 from stence.domain.thresholds import Rule, Workload
 from stence.fitting.finetuning import TrainingConfig
 from stence.fitting.pretraining import PretrainingConfig
@@ -36,7 +37,10 @@ class SupervisedConfig(BaseModel):
     unreferred_patients: int = Field(
         3000, ge=0, description="Patients without a study whose ECG shows the screened population; 0: none."
     )
-    threshold: Rule = Field(Workload(100), description="Rule that sets each target's threshold.")
+    decisive: str = Field(DECISIVE, description="Target that decides who is on the list; the others inform.")
+    threshold: Rule = Field(
+        Workload(100), description="Rule that sets the decisive target's threshold, and those of the others."
+    )
     bootstrap_resamples: int = Field(
         1000, ge=100, description="Bootstrap resamples of patients per interval."
     )
@@ -53,6 +57,13 @@ class SupervisedConfig(BaseModel):
             for name, section in sections.items()
             if isinstance(section, dict)
         }
+
+    @field_validator("decisive")
+    @classmethod
+    def _check_decisive(cls, given: str) -> str:
+        if given not in TARGET_NAMES:
+            raise ValueError(f"expected one of {', '.join(TARGET_NAMES)}")
+        return given
 
 
 class RetrainConfig(SupervisedConfig):

@@ -15,13 +15,14 @@ from stence import registry
 from stence.cohort import Cohort, Part, Split
 from stence.cohort.unreferred import Unreferred
 from stence.domain.checks import Result, Verdict
+from stence.domain.thresholds import Rule
 from stence.evaluation.ablation import ablation
 from stence.evaluation.predictions import Predictions
 from stence.evaluation.pretest_comparison import compared_with_pretest
 from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
-from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
+from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, Workload
 from stence.models.coherence import probabilities
 from stence.progress import Progress
 from stence.registry.artefact import WEIGHTS, Artefact, weights_of
@@ -69,9 +70,32 @@ def finish(
         {THIS_MODEL: on_test} | simple, cohort.parts[Split.TEST].indication
     )
     progress("evaluate", 1, 1)
+    metrics["workload"] = promised_workload(
+        metrics, config.decisive, config.threshold, unreferred.patients_per_day
+    )
     stages = {stage: asdict(history) for stage, history in histories.items()}
     run = {"device": device, "stages": stages, "temperature_only": list(found.temperature_only)}
     return Fitted(model, found, thresholds, metrics, run)
+
+
+def promised_workload(
+    metrics: Mapping[str, Any], decisive: str, rule: Rule, patients_per_day: float | None
+) -> dict[str, Any]:
+    """Return how many patients the decisive target flags, as promised: of 1,000 with an ECG, and a day.
+
+    That is the budget of a ``Workload`` rule; otherwise the share of the test patients, as estimated for
+    everybody screened where that can be. ``flagged_per_day`` is None if the patients a day are unknown.
+    """
+    estimated = metrics.get("screened", {}).get("targets", metrics)[decisive]["alerts_per_1000"]
+    share = rule.alerts_per_1000 if isinstance(rule, Workload) else estimated["value"]
+    daily = None if patients_per_day is None or share is None else share * patients_per_day / 1000
+    return {
+        "target": decisive,
+        "flagged_per_1000_patients": share,
+        "estimated_per_1000_patients": estimated,
+        "patients_per_day": patients_per_day,
+        "flagged_per_day": daily,
+    }
 
 
 def predict(model: RiskModel, line: Calibration, part: Part, device: str) -> Predictions:
@@ -103,6 +127,7 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
         calibration=fitted.populations.deployed,
         calibration_draws=fitted.populations.draws,
         thresholds=dict(fitted.thresholds),
+        decisive=config.decisive,
         training_data=TrainingData(
             fingerprint=cohort.fingerprint,
             ecgs={split: len(part) for split, part in cohort.parts.items()},

@@ -91,7 +91,7 @@ def test_times_carry_their_zone(engine: Engine) -> None:
     assert rows(engine, f"{query} AND table_schema = 'public'") == set()
 
 
-@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions"])
+@pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions", "snoozes"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_a_history_cannot_be_changed(engine: Engine, history: str, change: str) -> None:
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
@@ -112,10 +112,11 @@ INSERT INTO flags (content_hash, model_version, target, patient_id, probability,
 SELECT content_hash, 'm', target, patient_id, 0.9, 0.5, '', state, who, '2026-03-01 08:00+00'
 FROM ecgs JOIN (VALUES (1, 'rca_70', 'confirmed', 'Dr A'), (1, 'lca_70', 'confirmed', 'Dr A'),
                        (2, 'rca_70', 'dismissed', 'Dr B'), (3, 'rca_70', 'withdrawn', 'stence'),
-                       (4, 'rca_70', 'open', NULL)) AS judged (ecg, target, state, who)
+                       (4, 'stenosis_70', 'open', NULL), (7, 'rca_70', 'open', NULL))
+    AS judged (ecg, target, state, who)
 ON object_id = ecg;
 INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
-SELECT content_hash, 'r', 'rca_70', patient_id, 0.9, 0.5, '', state
+SELECT content_hash, 'r', 'stenosis_70', patient_id, 0.9, 0.5, '', state
 FROM ecgs JOIN (VALUES (5, 'open'), (6, 'confirmed')) AS raised (ecg, state) ON object_id = ecg
 """
 JUDGED = """
@@ -150,6 +151,8 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
         ("m", "p4", "open", None),
         ("r", "p5", "withdrawn", "model_retired"),
         ("r", "p6", "confirmed", None),
+        ("m", "p7", "withdrawn", "not_decisive"),
+        ("m", "p1", "confirmed", None),
     }
     assert rows(old, "SELECT state FROM runs") == {("abandoned",)}
     old.dispose()

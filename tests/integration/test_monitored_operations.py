@@ -167,7 +167,7 @@ def test_an_ecg_exactly_at_the_threshold_counts_as_flagged(hospital: Routine, se
 
 def test_the_workload_that_was_asked_for_is_the_promise_whatever_was_tested(hospital: Routine) -> None:
     manifest = hospital.watched().manifest | {"metrics": {"stenosis_70": {"alerts_per_1000": {"value": 250}}}}
-    assert workload.promise(replace(hospital.watched(), manifest=manifest), "stenosis_70") == 0.1
+    assert workload.promise(replace(hospital.watched(), manifest=manifest)) == 0.1
 
 
 def test_workload_where_sensitivity_was_asked_for(hospital: Routine, settings: Settings) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, insert, text
 
 from stence.cli import main
 from stence.database import queries
-from stence.database.tables import LISTED_FLAG_STATES, flag_decisions, flags
+from stence.database.tables import flag_decisions, flags
 from stence.errors import ConfigurationError
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
@@ -33,14 +32,18 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("flag_decisions", {"limit": "1"}),
     ("flagged_patients", {}),
     ("flagged_patients", {"limit": "3"}),
-    ("flagged_patients", {"target": "stenosis_70", "since": "2020-01-02 12:00+00"}),
-    ("flagged_patients", {"target": "'; DROP TABLE flags; --"}),
+    ("flagged_patients", {"include_known": "yes", "since": "2020-01-02 12:00+00"}),
+    ("flagged_patients", {"include_snoozed": "yes", "limit": "3"}),
+    ("flagged_patients", {"site": "'; DROP TABLE flags; --"}),
     ("highest_risk", {"limit": "7"}),
+    ("list_counts", {}),
     ("model_agreement", {}),
     ("model_decisions", {}),
     ("model_history", {}),
     ("patient_history", {"patient": "p7"}),
     ("patient_history", {"patient": "p7", "limit": "1"}),
+    ("patient_risk", {}),
+    ("patient_risk", {"limit": "3"}),
     ("promotion_refusals", {}),
     ("promotion_refusals", {"limit": "1"}),
     ("quarantine_by_reason", {}),
@@ -53,6 +56,8 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("reviews", {}),
     ("reviews", {"limit": "3"}),
     ("reviews", {"ecg": "-1"}),
+    ("snoozes", {}),
+    ("snoozes", {"limit": "1"}),
     ("run_metrics", {}),
     ("run_metrics", {"run": "00000000-0000-0000-0000-000000000001"}),
     ("trace_flag", {"flag": "1"}),
@@ -102,23 +107,6 @@ def test_every_ready_query_is_tried_and_says_what_it_answers() -> None:
     assert names == {name for name, _ in CALLS}  # the others: test_monitoring_report
     for _, answers in queries.available():
         assert "?" in answers
-
-
-def test_each_flagged_patient_is_led_by_the_flag_of_highest_probability(hospital: Engine) -> None:
-    listed = defaultdict(list)
-    with hospital.connect() as connection:
-        for flag in connection.execute(select(flags).where(flags.c.state.in_(LISTED_FLAG_STATES))):
-            listed[flag.patient_id].append(flag)
-    leading = [
-        max(of_patient, key=lambda flag: (flag.probability, flag.id)) for of_patient in listed.values()
-    ]
-    leading.sort(key=lambda flag: (flag.probability, flag.id), reverse=True)
-
-    found = ask(hospital, "flagged_patients", limit="1000")
-    assert [row["flag_id"] for row in found] == [flag.id for flag in leading]
-    assert {row["patient_id"]: row["targets"] for row in found} == {
-        patient: sorted({flag.target for flag in of_patient}) for patient, of_patient in listed.items()
-    }
 
 
 def test_a_patient_leaves_the_list_when_the_last_flag_is_dismissed(hospital: Engine) -> None:
@@ -209,7 +197,11 @@ def test_a_flag_is_traced_to_file_model_run_and_threshold(hospital: Engine) -> N
     [
         ("nothing", {}, "no query 'nothing'; available: alert_history, alerts_open"),
         ("../views/ecg_risk", {}, "no query"),
-        ("flagged_patients", {"limits": "3"}, "no parameter limits; it has: target, since, limit"),
+        (
+            "flagged_patients",
+            {"limits": "3"},
+            "no parameter limits; it has: include_known, include_snoozed, since",
+        ),
         ("patient_history", {}, "--param patient="),
         ("flagged_patients", {"limit": "three"}, 'type bigint: "three"'),
         ("flagged_patients", {"since": "yesterdays"}, "yesterdays"),
@@ -232,7 +224,7 @@ def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_the_command_line_lists_runs_and_exports_queries(hospital: Engine, stence: Any) -> None:
-    assert "Who is flagged?" in stence("query").output
+    assert "Who is on the list?" in stence("query").output
     first, second = ask(hospital, "flagged_patients", limit="2")
     shown = stence("query", "flagged_patients", "--param", "limit=1").output
     assert first["patient_id"] in shown
@@ -278,7 +270,7 @@ def test_the_command_line_tells_of_a_wrong_call(engine: Engine, stence: Any) -> 
 
 
 def test_a_text_column_is_never_taken_for_a_statement(hospital: Engine) -> None:
-    ask(hospital, "flagged_patients", target="'; DROP TABLE flags; --")
+    ask(hospital, "flagged_patients", site="'; DROP TABLE flags; --")
     with hospital.connect() as connection:
         assert connection.scalar(text("SELECT count(*) > 0 FROM flags"))
 
@@ -292,7 +284,7 @@ def test_models_are_compared_on_the_ecgs_that_both_have_scored(hospital: Engine)
                 "WHERE o.model_version = 'synthetic-1' AND c.model_version = 'synthetic-2'"
             )
         ).all()
-    both = [(other >= 0.3, champion >= 0.74) for other, champion in risks]
+    both = [(other >= 0.3, champion >= 0.648) for other, champion in risks]
     counts = (len(both), *(sum(flagged) for flagged in zip(*both, strict=True)), sum(map(all, both)))
     assert (row["version"], row["state"]) == ("synthetic-1", "retired")
     assert (row["ecgs"], row["flagged"], row["flagged_by_champion"], row["flagged_by_both"]) == counts

@@ -13,9 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 from stence import registry
 from stence.database.tables import models
 from stence.domain.random_projection import PROJECTION_SIZE
+from stence.domain.targets import DECISIVE
 from stence.ecg import Recording
 from stence.encoders.recipes import STENCE
-from stence.models import TARGET_NAMES, Scores, Threshold
+from stence.models import Scores, Threshold
 
 
 class ShapeScorer:
@@ -26,9 +27,7 @@ class ShapeScorer:
 
     def __init__(self, model_version: str = "shape-1", threshold: float = 0.5) -> None:
         self.model_version = model_version
-        self.thresholds: Mapping[str, Threshold] = {
-            name: Threshold(threshold, "chosen by the test") for name in TARGET_NAMES
-        }
+        self.thresholds: Mapping[str, Threshold] = {DECISIVE: Threshold(threshold, "chosen by the test")}
 
     def prepare(self, recording: Recording) -> NDArray[np.float32]:
         """Three windows of StenCE's."""

@@ -8,7 +8,7 @@ INSERT INTO models (version, state, folder, sha256, preprocessing_version, manif
     ('synthetic-2', 'champion', 'models/synthetic-2/', repeat('2', 64), 'p1',
      '{"created_at": "2026-01-02T03:04:05Z", "metrics": {"stenosis_70": {"auroc": {"value": 0.79}}},
        "thresholds": {"stenosis_50": {"value": 0.6, "rule": "at most 50 alerts per 1,000 ECGs"},
-                      "stenosis_70": {"value": 0.74, "rule": "at most 50 alerts per 1,000 ECGs"}}}');
+                      "stenosis_70": {"value": 0.648, "rule": "at most 50 alerts per 1,000 ECGs"}}}');
 INSERT INTO model_events (version, from_state, to_state, changed_by, reason, changed_at) VALUES
     ('synthetic-1', NULL, 'candidate', 'trainer', 'trained', '2026-01-01Z'),
     ('synthetic-1', 'candidate', 'champion', 'someone', 'the first', '2026-01-02Z'),
@@ -32,6 +32,8 @@ SELECT sha256(record_key::bytea), 'p' || id % :patients, timestamptz '2020-01-01
        'device ' || id % 20, 500, 10, id
 FROM objects;
 
+UPDATE objects SET content_hash = sha256(record_key::bytea);
+
 INSERT INTO scores (content_hash, model_version, preprocessing_version, stenosis_50, stenosis_70, stenosis_90,
                     stenosis_100, rca_70, lca_70, run_id, scored_at)
 SELECT content_hash, 'synthetic-2', 'p1', p, p * 0.8, p * 0.5, p * 0.2, p * 0.4, p * 0.6,
@@ -53,9 +55,9 @@ SELECT scores.content_hash, model_version, target, patient_id, probability, thre
        acquired_at + interval '1 hour'
 FROM scores
 JOIN ecgs USING (content_hash)
-CROSS JOIN LATERAL (VALUES ('stenosis_50', stenosis_50, 0.9), ('stenosis_70', stenosis_70, 0.74),
-                           ('lca_70', lca_70, 0.58)) AS t (target, probability, threshold)
-WHERE probability >= threshold AND model_version = 'synthetic-2';
+CROSS JOIN (VALUES ('stenosis_70', 0.648)) AS t (target, threshold)
+CROSS JOIN LATERAL (SELECT stenosis_70 AS probability) AS p
+WHERE probability >= threshold AND model_version = 'synthetic-2' AND object_id % 100 NOT IN (1, 2);
 
 INSERT INTO worklist (object_id, model_version, etag, state)
 SELECT id, 'synthetic-2', etag, CASE id % 100 WHEN 1 THEN 'quarantined' WHEN 2 THEN 'pending' ELSE 'scored' END
@@ -115,6 +117,14 @@ SELECT ecgs.id, flags.state, 'reviewer ' || flags.id % 3, flags.raised_at + inte
 FROM flags JOIN ecgs USING (content_hash)
 WHERE flags.state IN ('confirmed', 'dismissed')
 ORDER BY flags.raised_at, flags.id;
+
+-- Whom a person wants to see later.
+INSERT INTO snoozes (ecg_id, until, snoozed_by, reason)
+SELECT ecgs.id, '2999-12-31', 'Dr A', 'comes back after treatment'
+FROM flags JOIN ecgs USING (content_hash)
+WHERE flags.state = 'open'
+ORDER BY flags.id
+LIMIT 2;
 
 -- A number that was merged into another, and one that no longer is.
 INSERT INTO patient_merges (former_id, present_id, state, source, made_by, reason, made_at, ended_by, ended_at)

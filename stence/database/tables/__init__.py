@@ -2,7 +2,8 @@
 
 An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is
 to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
-ended. ``flag_decisions`` are the flags that people withdrew and restored.
+ended. ``flag_decisions`` are the flags that people withdrew and restored, ``snoozes`` the patients whom
+they took off the list for a time.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
 ``patient_merges`` which numbers are one patient's.
@@ -60,6 +61,7 @@ from stence.database.tables.scoring import (
     runs,
     schema_views,
     scores,
+    snoozes,
     worklist,
 )
 from stence.database.tables.training import (
@@ -108,6 +110,7 @@ __all__ = [
     "schema_views",
     "scores",
     "segment_stenoses",
+    "snoozes",
     "source_faults",
     "training_runs",
     "validations",

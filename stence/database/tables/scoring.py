@@ -28,7 +28,14 @@ WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 REFUSALS = ("failed", "cannot tell")
 RUN_STATES = ("running", "finished", "interrupted", "abandoned", "failed")
-WITHDRAWALS = ("replaced", "patient_conflict", "patient_unclear", "model_retired", "by_person")
+WITHDRAWALS = (
+    "replaced",
+    "patient_conflict",
+    "patient_unclear",
+    "model_retired",
+    "by_person",
+    "not_decisive",
+)
 FLAG_STATES = ("open", "dismissed", "confirmed", "withdrawn")
 LISTED_FLAG_STATES = ("open", "confirmed")
 FLAG_DECISIONS = ("withdrawn", "restored")
@@ -203,7 +210,7 @@ ecgs = Table(
     "ecgs",
     metadata,
     Column("content_hash", LargeBinary, primary_key=True, comment="SHA-256 of signal and sampling rate."),
-    Column("patient_id", Text, nullable=False, index=True, comment="Patient, as the hospital numbers them."),
+    Column("patient_id", Text, nullable=False, comment="Patient, as the hospital numbers them."),
     moment("acquired_at", "Time of the recording."),
     Column("device", Text, comment="Electrocardiograph."),
     Column("sex", Text, comment="F or M, where the file says so."),
@@ -224,6 +231,7 @@ ecgs = Table(
         "local_timezone", Text, comment="Time zone of the recording time; empty: the file names a time zone."
     ),
     Index("ecgs_time_idx", text("coalesce(acquired_at, first_read_at)")),
+    Index("ecgs_patient_time_idx", "patient_id", text("coalesce(acquired_at, first_read_at)"), "id"),
     comment="ECGs by content: a recording that was sent twice has one row.",
 )
 
@@ -307,6 +315,25 @@ flags = Table(
         postgresql_where=text(is_one_of("state", LISTED_FLAG_STATES)),
     ),
     comment="Risk flags: an ECG, a target, a probability above its threshold.",
+)
+
+snoozes = Table(
+    "snoozes",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the snoozes."),
+    Column(
+        "ecg_id",
+        BigInteger,
+        ForeignKey("ecgs.id"),
+        nullable=False,
+        index=True,
+        comment="An ECG of the patient.",
+    ),
+    Column("until", Date, nullable=False, comment="Last day off the list; a past day ends it."),
+    Column("snoozed_by", Text, nullable=False, comment="Name of the person who decided."),
+    Column("reason", Text, nullable=False, comment="Reason."),
+    now("snoozed_at", "When."),
+    comment="Append-only: patients off the list until a day; the newest of a patient's ECGs holds.",
 )
 
 quarantine = Table(

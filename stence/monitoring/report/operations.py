@@ -10,7 +10,7 @@ from stence.monitoring.report.layout import Block
 from stence.monitoring.report.tables import interval, plain, text
 
 ABOUT = "Arrival of ECGs, usable files, and time to score."
-PROMISE = "Each threshold was chosen with a promised share of flagged ECGs."
+PROMISE = "The threshold of the list was chosen with a promised share of flagged patients."
 UNLIKELY = 0.001
 """Days with an adjusted p below this value are marked with a dot."""
 
@@ -21,7 +21,7 @@ def parts(answers: Mapping[str, Answer]) -> list[Block]:
 
 
 def workload(answers: Mapping[str, Answer]) -> Block:
-    """The share of flagged ECGs by target, compared with the promise."""
+    """The share of flagged ECGs, compared with the promise."""
     answer = answers["workload"]
     charts = []
     for target, rows in answer.groups("target"):
@@ -45,6 +45,9 @@ def workload(answers: Mapping[str, Answer]) -> Block:
         plain("Promised", "promised", "percent"),
         plain("p", "p_value", "p"),
         plain("ECGs", "ecgs", "count"),
+        plain("Patients flagged", "patients_flagged", "count"),
+        plain("Promised a day", "patients_flagged_promised", "rate"),
+        plain("Patients", "patients", "count"),
     ]
     title = "Share of ECGs flagged"
     return Block(answer, columns, title=title, charts=charts, legend="workload", is_folded=True)

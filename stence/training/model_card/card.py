@@ -68,6 +68,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         teacher=tables.teacher(measured.get("teacher")),
         attention=_attention(run.get("withheld_frames", 0), ATTENTION in pictures),
         gate=tables.gate(manifest.gate),
+        the_list=tables.the_list(manifest),
         thresholds=tables.thresholds(manifest.thresholds),
         origin=tables.origin(manifest),
     )

@@ -48,14 +48,14 @@ COUNTS = ("ecgs", "patients", "cases")
 
 
 def summary(manifest: Manifest) -> str:
-    """Summary of the decisive target's metrics and the gate's verdict."""
-    decisive, threshold = manifest.metrics.get(DECISIVE, {}), manifest.thresholds[DECISIVE]
+    """Summary of the main target's metrics and the gate's verdict."""
+    decisive, threshold = manifest.metrics.get(DECISIVE, {}), manifest.thresholds[manifest.decisive]
     judged = manifest.gate
     verdict = "not evaluated" if judged is None else judged["result"]
     rows = {
         f"AUROC {DECISIVE}": figure(decisive, "auroc"),
         "test patients": decisive.get("patients", "–"),
-        "flagged from a probability of": f"{threshold.value:g}",
+        "flagged from a probability of": f"{threshold.value:g} ({manifest.decisive})",
         "alerts per 1,000 patients": figure(decisive, "alerts_per_1000"),
         "gate": verdict,
     }
@@ -86,6 +86,27 @@ def stages(histories: Mapping[str, Json]) -> str:
             for name, history in histories.items()
         ),
     )
+
+
+def the_list(manifest: Manifest) -> str:
+    """Sentences on who is flagged, and how many patients that was promised to be."""
+    promised = manifest.metrics.get("workload", {})
+    sentences = [
+        f"{manifest.decisive} alone raises flags; the other targets inform. A patient's newest ECG decides."
+    ]
+    if promised.get("flagged_per_1000_patients") is not None:
+        estimate = figure(promised, "estimated_per_1000_patients")
+        sentences.append(
+            f"Promised: {promised['flagged_per_1000_patients']:g} flagged of 1,000 patients with an ECG, and "
+            f"of 1,000 ECGs if each patient has one; on test patients {estimate}."
+        )
+    if promised.get("flagged_per_day") is not None:
+        sentences.append(
+            f"At {promised['patients_per_day']:.1f} patients with an ECG a day, as before this training, "
+            f"that is {promised['flagged_per_day']:.1f} flagged patients a day. Those with known severe "
+            "disease are among them, but not on the list."
+        )
+    return " ".join(sentences)
 
 
 def weights(origins: Mapping[str, str]) -> str:

@@ -1,0 +1,152 @@
+-- One row per patient with a flag that is open or confirmed: the newest flagged ECG, and why the patient is off the list.
+-- Without DISTINCT or GROUP BY, a query with ORDER BY probability DESC, flag_id DESC LIMIT n reads about n rows.
+CREATE VIEW flagged_patients_all WITH (security_invoker = true) AS
+SELECT flags.patient_id,
+       flags.probability,
+       flags.threshold,
+       score.expected_degree,
+       CASE WHEN newer.ecg_id IS NOT NULL THEN 'newer ECG'
+            WHEN known.severe THEN 'known severe'
+            WHEN snooze.until >= current_date THEN 'snoozed'
+       END AS off_list,
+       ecgs.acquired_at,
+       history.ecgs,
+       history.previous_probability,
+       flags.probability - history.previous_probability AS change,
+       study.performed_at AS last_study_at,
+       study.max_degree AS last_study_degree,
+       current_date - CAST(study.performed_at AS date) AS days_since_study,
+       known.worst_degree,
+       known.intervention_at,
+       review.outcome AS last_review,
+       review.reviewed_at AS last_reviewed_at,
+       snooze.until AS snoozed_until,
+       score.stenosis_50,
+       score.stenosis_70,
+       score.stenosis_90,
+       score.stenosis_100,
+       score.rca_70,
+       score.lca_70,
+       ecgs.site,
+       ecgs.sex,
+       ecgs.age,
+       ecgs.device,
+       ecgs.warnings,
+       objects.key AS object_key,
+       flags.target,
+       flags.rule,
+       flags.model_version,
+       scores.run_id,
+       ecgs.id AS ecg_id,
+       flags.id AS flag_id,
+       ARRAY(SELECT f.id
+             FROM flags AS f
+             WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'confirmed')
+             ORDER BY f.id) AS flag_ids,
+       flags.state,
+       flags.raised_at
+FROM flags
+JOIN ecgs ON ecgs.content_hash = flags.content_hash
+JOIN objects ON objects.id = ecgs.object_id
+JOIN models ON models.version = flags.model_version
+LEFT JOIN scores ON scores.content_hash = flags.content_hash
+                AND scores.model_version = flags.model_version
+                AND scores.preprocessing_version = models.preprocessing_version
+LEFT JOIN valid_scores AS score ON score.content_hash = flags.content_hash
+                               AND score.model_version = flags.model_version
+LEFT JOIN LATERAL (
+    SELECT v.ecg_id
+    FROM valid_scores AS v
+    WHERE v.patient_id = flags.patient_id AND v.model_version = flags.model_version
+      AND (v.ecg_at, v.ecg_id) > (coalesce(ecgs.acquired_at, ecgs.first_read_at), ecgs.id)
+    LIMIT 1
+) AS newer ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS ecgs,
+           (array_agg(v.probability ORDER BY v.ecg_at DESC, v.ecg_id DESC)
+               FILTER (WHERE (v.ecg_at, v.ecg_id) < (coalesce(ecgs.acquired_at, ecgs.first_read_at), ecgs.id)))[1]
+               AS previous_probability
+    FROM valid_scores AS v
+    WHERE v.patient_id = flags.patient_id AND v.model_version = flags.model_version
+) AS history ON true
+LEFT JOIN LATERAL (
+    SELECT c.performed_at, c.max_degree
+    FROM cath_studies AS c
+    WHERE c.patient_id = flags.patient_id
+    ORDER BY c.performed_at DESC, c.study_id DESC
+    LIMIT 1
+) AS study ON true
+LEFT JOIN LATERAL (
+    SELECT max(c.max_degree) AS worst_degree,
+           max(c.intervention_at) AS intervention_at,
+           bool_or(c.max_degree >= 70) AS severe
+    FROM cath_studies AS c
+    WHERE c.patient_id = flags.patient_id
+) AS known ON true
+LEFT JOIN LATERAL (
+    SELECT r.outcome, r.reviewed_at
+    FROM reviews AS r
+    JOIN ecgs AS reviewed ON reviewed.id = r.ecg_id
+    WHERE reviewed.patient_id = flags.patient_id
+    ORDER BY r.id DESC
+    LIMIT 1
+) AS review ON true
+LEFT JOIN LATERAL (
+    SELECT z.until
+    FROM snoozes AS z
+    JOIN ecgs AS named ON named.id = z.ecg_id
+    WHERE named.patient_id = flags.patient_id
+    ORDER BY z.id DESC
+    LIMIT 1
+) AS snooze ON true
+WHERE flags.state IN ('open', 'confirmed')
+  AND flags.target = coalesce((SELECT manifest ->> 'decisive' FROM models WHERE state = 'champion'), 'stenosis_70')
+  AND NOT EXISTS (SELECT
+                  FROM flags AS other
+                  JOIN ecgs AS e ON e.content_hash = other.content_hash
+                  WHERE other.patient_id = flags.patient_id
+                    AND other.target = flags.target AND other.state IN ('open', 'confirmed')
+                    AND (coalesce(e.acquired_at, e.first_read_at), e.id, other.id)
+                        > (coalesce(ecgs.acquired_at, ecgs.first_read_at), ecgs.id, flags.id));
+
+COMMENT ON VIEW flagged_patients_all IS
+    'Patients with a flag that is open or confirmed, by their newest flagged ECG; off_list says why some are not on the list.';
+COMMENT ON COLUMN flagged_patients_all.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN flagged_patients_all.probability IS 'Calibrated probability of the target by the newest flagged ECG, 0 to 1.';
+COMMENT ON COLUMN flagged_patients_all.threshold IS 'Threshold that it reached.';
+COMMENT ON COLUMN flagged_patients_all.expected_degree IS 'Worst narrowing to expect, percent; see valid_scores.';
+COMMENT ON COLUMN flagged_patients_all.off_list IS
+    'Empty: on the list. newer ECG: a newer one has no flag; known severe: a cath study found >= 70 %; snoozed: by a person.';
+COMMENT ON COLUMN flagged_patients_all.acquired_at IS 'Time of the recording.';
+COMMENT ON COLUMN flagged_patients_all.ecgs IS 'ECGs of the patient with a valid score of the model.';
+COMMENT ON COLUMN flagged_patients_all.previous_probability IS 'Probability by the ECG before; empty without one.';
+COMMENT ON COLUMN flagged_patients_all.change IS 'Probability minus that by the ECG before.';
+COMMENT ON COLUMN flagged_patients_all.last_study_at IS 'Time of the patient''s last cath study; empty without one.';
+COMMENT ON COLUMN flagged_patients_all.last_study_degree IS 'Worst narrowing in the last cath study, percent.';
+COMMENT ON COLUMN flagged_patients_all.days_since_study IS 'Days since the last cath study.';
+COMMENT ON COLUMN flagged_patients_all.worst_degree IS 'Worst narrowing in any cath study of the patient, percent.';
+COMMENT ON COLUMN flagged_patients_all.intervention_at IS 'Last intervention that a cath report tells of.';
+COMMENT ON COLUMN flagged_patients_all.last_review IS 'Outcome of the last review of any ECG of the patient.';
+COMMENT ON COLUMN flagged_patients_all.last_reviewed_at IS 'Time of this review.';
+COMMENT ON COLUMN flagged_patients_all.snoozed_until IS 'Last day of the newest snooze, past or to come.';
+COMMENT ON COLUMN flagged_patients_all.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %.';
+COMMENT ON COLUMN flagged_patients_all.stenosis_70 IS 'Calibrated probability of a stenosis of at least 70 %.';
+COMMENT ON COLUMN flagged_patients_all.stenosis_90 IS 'Calibrated probability of a stenosis of at least 90 %.';
+COMMENT ON COLUMN flagged_patients_all.stenosis_100 IS 'Calibrated probability of an occlusion.';
+COMMENT ON COLUMN flagged_patients_all.rca_70 IS 'Calibrated probability of a stenosis of at least 70 % in the right coronary artery.';
+COMMENT ON COLUMN flagged_patients_all.lca_70 IS 'Calibrated probability of a stenosis of at least 70 % in the left coronary artery.';
+COMMENT ON COLUMN flagged_patients_all.site IS 'Site of the recording.';
+COMMENT ON COLUMN flagged_patients_all.sex IS 'F or M, where the file says so.';
+COMMENT ON COLUMN flagged_patients_all.age IS 'Years, where the file says so.';
+COMMENT ON COLUMN flagged_patients_all.device IS 'Electrocardiograph of the ECG.';
+COMMENT ON COLUMN flagged_patients_all.warnings IS 'Remarks on the ECG''s quality.';
+COMMENT ON COLUMN flagged_patients_all.object_key IS 'Key of the ECG''s file in the object store.';
+COMMENT ON COLUMN flagged_patients_all.target IS 'Decisive target, for which the flag was raised.';
+COMMENT ON COLUMN flagged_patients_all.rule IS 'Method by which the threshold was chosen.';
+COMMENT ON COLUMN flagged_patients_all.model_version IS 'Model that raised the flag.';
+COMMENT ON COLUMN flagged_patients_all.run_id IS 'Run that scored the ECG.';
+COMMENT ON COLUMN flagged_patients_all.ecg_id IS 'Number of the ECG, for stence review and stence snooze.';
+COMMENT ON COLUMN flagged_patients_all.flag_id IS 'Number of the flag.';
+COMMENT ON COLUMN flagged_patients_all.flag_ids IS 'Numbers of all the patient''s open and confirmed flags.';
+COMMENT ON COLUMN flagged_patients_all.state IS 'State of the flag: open or confirmed.';
+COMMENT ON COLUMN flagged_patients_all.raised_at IS 'Time at which the flag was raised.';
