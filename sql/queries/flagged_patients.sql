@@ -2,18 +2,19 @@
 --   limit            number of patients
 --   since            only flags raised at or after this time: what is new
 --   site             only ECGs of this site
---   include_known    yes: also patients whose severe disease a cath study has found
+--   include_known    yes: also patients whose disease a cath study has found, or answered after the ECG
 --   include_snoozed  yes: also snoozed patients
 \if :{?limit} \else \set limit 50 \endif
 \if :{?since} \else \set since '' \endif
 \if :{?site} \else \set site '' \endif
 \if :{?include_known} \else \set include_known no \endif
 \if :{?include_snoozed} \else \set include_snoozed no \endif
-SELECT patient_id, probability, threshold, expected_degree, change, ecgs, acquired_at, last_study_at,
+SELECT patient_id, probability, unexamined_probability, unexamined_lower,
+       unexamined_upper, threshold, expected_degree, change, ecgs, acquired_at, last_study_at,
        last_study_degree, last_review, off_list, ecg_id, flag_id, state
 FROM flagged_patients_all
-WHERE (off_list IS NULL
-       OR off_list = 'known severe' AND CAST(:'include_known' AS boolean)
+WHERE (listed
+       OR off_list IN ('known severe', 'answered') AND CAST(:'include_known' AS boolean)
        OR off_list = 'snoozed' AND CAST(:'include_snoozed' AS boolean))
   AND raised_at >= coalesce(CAST(nullif(:'since', '') AS timestamptz), '-infinity')
   AND (:'site' = '' OR site = :'site')

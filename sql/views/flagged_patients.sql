@@ -1,9 +1,12 @@
--- The list: one row per patient to review. Patients whose newest ECG is not flagged, whose severe disease is known, and
--- snoozed ones are in flagged_patients_all only.
+-- The list: one row per patient to review. Patients whose newest ECG is not flagged, whose severe disease is known, whose
+-- ECG was followed by a cath study, and snoozed ones are in flagged_patients_all only.
 CREATE VIEW flagged_patients WITH (security_invoker = true) AS
 SELECT patient_id,
        probability,
        threshold,
+       unexamined_probability,
+       unexamined_lower,
+       unexamined_upper,
        expected_degree,
        acquired_at,
        ecgs,
@@ -39,13 +42,16 @@ SELECT patient_id,
        state,
        raised_at
 FROM flagged_patients_all
-WHERE off_list IS NULL;
+WHERE listed;
 
 COMMENT ON VIEW flagged_patients IS
-    'The list: patients whose newest ECG has an open or confirmed flag, without known severe disease, not snoozed.';
+    'The list: patients whose newest ECG has an open or confirmed flag, without known severe disease or a later cath study, not snoozed.';
 COMMENT ON COLUMN flagged_patients.patient_id IS 'Patient, as the hospital numbers them.';
-COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the target by the newest flagged ECG, 0 to 1.';
+COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the target by the newest flagged ECG, among everybody with an ECG.';
 COMMENT ON COLUMN flagged_patients.threshold IS 'Threshold that it reached.';
+COMMENT ON COLUMN flagged_patients.unexamined_probability IS 'The same for patients whom nobody referred to a cath study, where that can be estimated; empty if the patient had one.';
+COMMENT ON COLUMN flagged_patients.unexamined_lower IS 'Lower end of its 95 % interval, by what is known of referral.';
+COMMENT ON COLUMN flagged_patients.unexamined_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN flagged_patients.expected_degree IS 'Worst narrowing to expect, percent; see valid_scores.';
 COMMENT ON COLUMN flagged_patients.acquired_at IS 'Time of the recording.';
 COMMENT ON COLUMN flagged_patients.ecgs IS 'ECGs of the patient with a valid score of the model.';

@@ -1,12 +1,19 @@
 -- One row per patient with a flag that is open or confirmed: the newest flagged ECG, and why the patient is off the list.
--- Without DISTINCT or GROUP BY, a query with ORDER BY probability DESC, flag_id DESC LIMIT n reads about n rows.
+-- Without DISTINCT or GROUP BY, a query with ORDER BY probability DESC, flag_id DESC LIMIT n reads a few times n rows.
+-- "listed" says in booleans what off_list says in words, since the planner takes IS NULL of a CASE for rare.
 CREATE VIEW flagged_patients_all WITH (security_invoker = true) AS
 SELECT flags.patient_id,
        flags.probability,
        flags.threshold,
+       unexamined.probability AS unexamined_probability,
+       unexamined.lower AS unexamined_lower,
+       unexamined.upper AS unexamined_upper,
        score.expected_degree,
-       CASE WHEN newer.ecg_id IS NOT NULL THEN 'newer ECG'
+       NOT newer.found AND NOT known.severe AND NOT coalesce(study.performed_at >= newer.than, false)
+           AND NOT coalesce(snooze.until >= current_date, false) AS listed,
+       CASE WHEN newer.found THEN 'newer ECG'
             WHEN known.severe THEN 'known severe'
+            WHEN study.performed_at >= newer.than THEN 'answered'
             WHEN snooze.until >= current_date THEN 'snoozed'
        END AS off_list,
        ecgs.acquired_at,
@@ -54,13 +61,13 @@ LEFT JOIN scores ON scores.content_hash = flags.content_hash
                 AND scores.preprocessing_version = models.preprocessing_version
 LEFT JOIN valid_scores AS score ON score.content_hash = flags.content_hash
                                AND score.model_version = flags.model_version
-LEFT JOIN LATERAL (
-    SELECT v.ecg_id
-    FROM valid_scores AS v
-    WHERE v.patient_id = flags.patient_id AND v.model_version = flags.model_version
-      AND (v.ecg_at, v.ecg_id) > (coalesce(ecgs.acquired_at, ecgs.first_read_at), ecgs.id)
-    LIMIT 1
-) AS newer ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(ecgs.acquired_at, ecgs.first_read_at) AS than,
+           EXISTS (SELECT
+                   FROM valid_scores AS v
+                   WHERE v.patient_id = flags.patient_id AND v.model_version = flags.model_version
+                     AND (v.ecg_at, v.ecg_id) > (coalesce(ecgs.acquired_at, ecgs.first_read_at), ecgs.id)) AS found
+) AS newer
 LEFT JOIN LATERAL (
     SELECT count(*) AS ecgs,
            (array_agg(v.probability ORDER BY v.ecg_at DESC, v.ecg_id DESC)
@@ -79,10 +86,36 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT max(c.max_degree) AS worst_degree,
            max(c.intervention_at) AS intervention_at,
-           bool_or(c.max_degree >= 70) AS severe
+           coalesce(bool_or(c.max_degree >= 70), false) AS severe
     FROM cath_studies AS c
     WHERE c.patient_id = flags.patient_id
 ) AS known ON true
+LEFT JOIN LATERAL (
+    -- Among the patients whom nobody referred, each severity counts by the share of its patients who were not. The ends
+    -- of the interval take the ends of these shares against the patient, and for the patient.
+    SELECT sum(p * never) FILTER (WHERE severe) / nullif(sum(p * never), 0) AS probability,
+           sum(p * never_low) FILTER (WHERE severe)
+               / nullif(sum(p * CASE WHEN severe THEN never_low ELSE never_high END), 0) AS lower,
+           sum(p * never_high) FILTER (WHERE severe)
+               / nullif(sum(p * CASE WHEN severe THEN never_high ELSE never_low END), 0) AS upper
+    FROM (
+        SELECT severity.p,
+               severity.number >= least_severe.number AS severe,
+               CAST(held.share ->> 'value' AS double precision) AS never,
+               CAST(held.share ->> 'lower' AS double precision) AS never_low,
+               CAST(held.share ->> 'upper' AS double precision) AS never_high
+        FROM (VALUES ('stenosis_50', 1), ('stenosis_70', 2), ('stenosis_90', 3), ('stenosis_100', 4))
+                 AS least_severe (target, number)
+        CROSS JOIN (VALUES (0, 1 - score.stenosis_50),
+                           (1, score.stenosis_50 - score.stenosis_70),
+                           (2, score.stenosis_70 - score.stenosis_90),
+                           (3, score.stenosis_90 - score.stenosis_100),
+                           (4, score.stenosis_100)) AS severity (number, p)
+        JOIN jsonb_array_elements(models.manifest #> '{metrics,screened,never_referred}')
+                 WITH ORDINALITY AS held (share, place) ON held.place = severity.number + 1
+        WHERE least_severe.target = flags.target AND study.performed_at IS NULL
+    ) AS severities
+) AS unexamined ON true
 LEFT JOIN LATERAL (
     SELECT r.outcome, r.reviewed_at
     FROM reviews AS r
@@ -112,11 +145,16 @@ WHERE flags.state IN ('open', 'confirmed')
 COMMENT ON VIEW flagged_patients_all IS
     'Patients with a flag that is open or confirmed, by their newest flagged ECG; off_list says why some are not on the list.';
 COMMENT ON COLUMN flagged_patients_all.patient_id IS 'Patient, as the hospital numbers them.';
-COMMENT ON COLUMN flagged_patients_all.probability IS 'Calibrated probability of the target by the newest flagged ECG, 0 to 1.';
+COMMENT ON COLUMN flagged_patients_all.probability IS 'Calibrated probability of the target by the newest flagged ECG, among everybody with an ECG.';
 COMMENT ON COLUMN flagged_patients_all.threshold IS 'Threshold that it reached.';
+COMMENT ON COLUMN flagged_patients_all.unexamined_probability IS
+    'The same for patients whom nobody referred to a cath study, where that can be estimated; empty if the patient had one.';
+COMMENT ON COLUMN flagged_patients_all.unexamined_lower IS 'Lower end of its 95 % interval, by what is known of referral.';
+COMMENT ON COLUMN flagged_patients_all.unexamined_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN flagged_patients_all.expected_degree IS 'Worst narrowing to expect, percent; see valid_scores.';
+COMMENT ON COLUMN flagged_patients_all.listed IS 'True: on the list.';
 COMMENT ON COLUMN flagged_patients_all.off_list IS
-    'Empty: on the list. newer ECG: a newer one has no flag; known severe: a cath study found >= 70 %; snoozed: by a person.';
+    'Empty: on the list. newer ECG: a newer one has no flag; known severe: a cath study found >= 70 %; answered: a cath study after the ECG found less; snoozed: by a person.';
 COMMENT ON COLUMN flagged_patients_all.acquired_at IS 'Time of the recording.';
 COMMENT ON COLUMN flagged_patients_all.ecgs IS 'ECGs of the patient with a valid score of the model.';
 COMMENT ON COLUMN flagged_patients_all.previous_probability IS 'Probability by the ECG before; empty without one.';

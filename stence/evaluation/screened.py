@@ -137,11 +137,17 @@ def _summary(
     unreferred: int,
     share: float,
 ) -> dict[str, Any]:
-    """Describe the estimate as JSON: numbers of patients, weights, and prevalence of each degree."""
+    """Describe the estimate as JSON: numbers of patients, weights, and prevalence of each degree.
+
+    ``never_referred`` are the shares of people of each severity who had no referral: what tells the risk of
+    those who are left from the risk of everybody. Their values are means over the draws, since the share at
+    the mean weight is biased.
+    """
     at_least = {
         name: slice(place, None) for place, name in enumerate(TARGET_NAMES[: SEVERITIES - 1], start=1)
     }
     weights = np.array([draw.severity_weights for draw in drawn])
+    never = np.clip(1 - share / weights, 0, 1)
 
     def prevalence(weight: Reals, place: slice) -> Any:
         return (weight * mix)[..., place].sum(axis=-1) / (weight * mix).sum(axis=-1)
@@ -151,6 +157,7 @@ def _summary(
         "unreferred_patients": unreferred,
         "share_referred": round(share, 4),
         "severity_weights": [round(weight, 4) for weight in best.severity_weights or ()],
+        "never_referred": [interval(float(shares.mean()), shares) for shares in never.T],
         "prevalence": {
             name: interval(
                 float(prevalence(np.array(best.severity_weights), place)), prevalence(weights, place)

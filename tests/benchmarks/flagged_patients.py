@@ -25,7 +25,7 @@ from support.synthetic import load
 
 ROUNDS = 7
 QUERY = sql_folder() / "queries" / "flagged_patients.sql"
-CALLS = ([], ["-v", "limit=1000"], ["-v", "target=lca_70"], ["-v", "since=2025-01-01"])
+CALLS = ([], ["-v", "limit=1000"], ["-v", "include_known=yes"], ["-v", "since=2025-01-01"])
 
 
 def main() -> None:

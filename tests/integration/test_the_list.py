@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import defaultdict
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -105,8 +107,13 @@ def add_study(engine: Engine, patient: str, degree: float, day: str, interventio
 
 def counts(engine: Engine) -> dict[str, int]:
     [row] = ask(engine, "list_counts")
-    assert row["flagged"] == row["listed"] + row["newer_ecg"] + row["known_severe"] + row["snoozed"]
-    return {name: row[name] for name in ("flagged", "listed", "newer_ecg", "known_severe", "snoozed")}
+    assert (
+        row["flagged"]
+        == row["listed"] + row["newer_ecg"] + row["known_severe"] + row["answered"] + row["snoozed"]
+    )
+    return {
+        name: row[name] for name in ("flagged", "listed", "newer_ecg", "known_severe", "answered", "snoozed")
+    }
 
 
 def test_the_newest_ecg_decides_and_the_highest_probability_comes_first(hospital: Engine) -> None:
@@ -164,9 +171,9 @@ def test_the_risk_of_every_patient_is_that_of_the_newest_ecg(hospital: Engine) -
 def test_known_severe_disease_is_off_the_list_and_can_be_asked_for(hospital: Engine) -> None:
     mild, severe, *_ = the_list(hospital)
     before = counts(hospital)
-    add_study(hospital, severe, 70, "2020-01-01", intervention="2020-01-02Z")
+    add_study(hospital, severe, 70, "2018-01-01", intervention="2018-01-02Z")
     add_study(hospital, severe, 30, "2021-01-01")
-    add_study(hospital, mild, 69, "2022-01-01")
+    add_study(hospital, mild, 69, "2019-01-01")
     listed = the_list(hospital)
     assert severe not in listed
     assert listed[mild]["last_study_degree"] == 69
@@ -176,8 +183,17 @@ def test_known_severe_disease_is_off_the_list_and_can_be_asked_for(hospital: Eng
     with hospital.connect() as connection:
         query = "SELECT * FROM flagged_patients_all WHERE patient_id = :patient"
         row = connection.execute(text(query), {"patient": severe}).mappings().one()
-    assert (row["worst_degree"], row["intervention_at"].date()) == (70, date(2020, 1, 2))
+    assert (row["worst_degree"], row["intervention_at"].date()) == (70, date(2018, 1, 2))
     assert row["days_since_study"] == (date.today() - date(2021, 1, 1)).days
+
+
+def test_a_cath_study_after_the_ecg_has_answered_its_flag(hospital: Engine) -> None:
+    first, *_ = the_list(hospital)
+    before = counts(hospital)
+    add_study(hospital, first, 69, "2025-01-01")
+    assert first not in the_list(hospital)
+    assert counts(hospital) == before | {"listed": before["listed"] - 1, "answered": 1}
+    assert the_list(hospital, include_known="yes")[first]["off_list"] == "answered"
 
 
 def test_a_snoozed_patient_comes_back_after_the_day(hospital: Engine, stence: Any) -> None:
@@ -286,3 +302,31 @@ def test_the_list_leaves_as_csv_and_as_parquet(hospital: Engine, stence: Any, tm
     assert pd.read_parquet(path)["run_id"].tolist() == [
         str(row["run_id"]) for row in ask(hospital, "recent_runs")
     ]
+
+
+def test_the_risk_of_the_unexamined_counts_who_was_never_referred(hospital: Engine) -> None:
+    """Of each severity those who were not sent remain: most without disease, few of the most severe."""
+    never = np.array([[0.7, 0.8, 0.9], [0.4, 0.6, 0.7], [0.1, 0.3, 0.5], [0, 0.2, 0.4], [0, 0.1, 0.3]])
+    shares = [dict(zip(("lower", "value", "upper"), of, strict=True)) for of in never.tolist()]
+    change(
+        hospital,
+        "UPDATE models SET manifest = jsonb_set(manifest, '{metrics,screened}', CAST(:given AS jsonb)) "
+        "WHERE version = 'synthetic-2'",
+        given=json.dumps({"never_referred": shares}),
+    )
+    with hospital.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM flagged_patients")).mappings().all()
+    degrees = ("stenosis_50", "stenosis_70", "stenosis_90", "stenosis_100")
+    for row in rows:
+        severities = -np.diff([1, *(row[name] for name in degrees), 0])
+        for name, low, high in (("lower", 2, 0), ("probability", 1, 1), ("upper", 0, 2)):
+            among = severities * np.concatenate([never[:2, low], never[2:, high]])
+            assert row[f"unexamined_{name}"] == pytest.approx(among[2:].sum() / among.sum())
+        assert row["unexamined_lower"] < row["unexamined_probability"] < row["unexamined_upper"]
+        assert row["unexamined_probability"] < row["probability"]
+    add_study(hospital, rows[0]["patient_id"], 10, "2018-01-01")
+    assert the_list(hospital)[rows[0]["patient_id"]]["unexamined_probability"] is None
+
+
+def test_without_an_estimate_for_everybody_there_is_none_for_the_unexamined(hospital: Engine) -> None:
+    assert {row["unexamined_probability"] for row in the_list(hospital).values()} == {None}
