@@ -7,13 +7,12 @@ import time
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, cast, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from stence import registry, scoring
-from stence.database.tables import (
-    flags,
-    scores,
-)
+from stence.database.tables import flags, models, scores
+from stence.models import TARGET_NAMES
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
@@ -85,6 +84,24 @@ def test_a_probability_that_just_reaches_the_threshold_is_flagged(
     promote(engine, exact)
     score_all(exact)
     assert ("stenosis_70", probability) in all_rows(engine, flags.c.target, flags.c.threshold)
+
+
+@pytest.mark.parametrize("decisive", [None, "lca_70"])
+def test_promotion_raises_the_flags_of_the_decisive_target_alone(
+    engine: Engine, store: ObjectStore, score_all: ScoreAll, decisive: str | None
+) -> None:
+    """That of the manifest, or the usual one of a manifest that names none."""
+    hospital(store, ecgs=2)
+    shadow = ShapeScorer(threshold=0)
+    enshadow(engine, shadow)
+    score_all(shadow)
+    manifest: dict[str, Any] = {"thresholds": {name: {"value": 0, "rule": "r"} for name in TARGET_NAMES}}
+    manifest |= {"decisive": decisive} if decisive else {}
+    with engine.begin() as connection:
+        kept = models.c.manifest.op("||")(cast(manifest, JSONB))
+        connection.execute(update(models).values(manifest=kept))
+    assert promote(engine, shadow).opened == 2
+    assert {row[1] for row in raised(engine, "shape-1")} == {decisive or "stenosis_70"}
 
 
 def test_an_ecg_whose_file_was_replaced_is_not_flagged_at_promotion(

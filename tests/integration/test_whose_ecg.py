@@ -219,7 +219,7 @@ def test_a_replaced_file_leaves_the_flags_of_an_ecg_that_another_file_holds(
     score_all(ShapeScorer(threshold=0))
     store_ecg(store, "ecg/a.hea", heartbeats(2), comments=("<subject_id>: 7",))
     score_all(ShapeScorer(threshold=0))
-    assert all_rows(engine, flags.c.state) == [("open",)] * 12
+    assert all_rows(engine, flags.c.state) == [("open",)] * 2
 
 
 def conflicting(store: ObjectStore) -> None:

@@ -69,3 +69,18 @@ def test_an_encoder_that_does_not_read_what_the_recipe_makes_is_refused() -> Non
     told = "reads windows of 5000 samples, and the input recipe stence-500hz-3s-1 makes 1500"
     with pytest.raises(ArtefactError, match=re.escape(told)):
         scorer(Artefact(manifest, artefact.weights), "cpu")
+
+
+def test_the_decisive_threshold_alone_raises_flags() -> None:
+    artefact = make_artefact()
+    assert len(artefact.manifest.thresholds) == 6
+    assert scorer(artefact, "cpu").thresholds == {"stenosis_70": artefact.manifest.thresholds["stenosis_70"]}
+    other = artefact.manifest.model_copy(update={"decisive": "lca_70"})
+    assert scorer(Artefact(other, artefact.weights), "cpu").thresholds.keys() == {"lca_70"}
+
+
+def test_a_manifest_of_a_time_without_a_decisive_target_has_the_usual_one() -> None:
+    artefact = make_artefact()
+    content = json.loads(artefact.manifest_bytes)
+    del content["decisive"]
+    assert Manifest.model_validate_json(json.dumps(content)).raising.keys() == {"stenosis_70"}
