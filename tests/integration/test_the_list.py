@@ -324,9 +324,12 @@ def test_the_risk_of_the_unexamined_counts_who_was_never_referred(hospital: Engi
             assert row[f"unexamined_{name}"] == pytest.approx(among[2:].sum() / among.sum())
         assert row["unexamined_lower"] < row["unexamined_probability"] < row["unexamined_upper"]
         assert row["unexamined_probability"] < row["probability"]
-    add_study(hospital, rows[0]["patient_id"], 10, "2018-01-01")
-    assert the_list(hospital)[rows[0]["patient_id"]]["unexamined_probability"] is None
+    first = rows[0]["patient_id"]
+    found = [rows[0][f"unexamined_{name}"] for name in ("probability", "lower", "upper")]
+    assert the_list(hospital)[first]["if_unexamined"] == "{:.2f} ({:.2f} to {:.2f})".format(*found)
+    add_study(hospital, first, 10, "2018-01-01")
+    assert the_list(hospital)[first]["if_unexamined"] is None
 
 
 def test_without_an_estimate_for_everybody_there_is_none_for_the_unexamined(hospital: Engine) -> None:
-    assert {row["unexamined_probability"] for row in the_list(hospital).values()} == {None}
+    assert {row["if_unexamined"] for row in the_list(hospital).values()} == {None}
