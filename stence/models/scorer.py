@@ -19,6 +19,7 @@ from stence.encoders.recipes import Recipe
 from stence.models.calibration import Calibration
 from stence.models.clinical import Floats, clinical_values
 from stence.models.coherence import probabilities
+from stence.models.log_odds import LogOdds
 from stence.models.risk import InferenceForm, RiskModel
 
 BLOCK = 256
@@ -99,6 +100,13 @@ class RiskScorer:
         embeddings, logits = _infer(self._network, ecgs, self.device)
         calibrated = probabilities(self._calibration.apply(self._network.fuse(logits, clinical)))
         return Scores(np.round(calibrated, DECIMALS), project(embeddings))
+
+    def log_odds(self, clinical: Floats) -> LogOdds:
+        """Return the log-odds of the decisive target as a differentiable function, for explanations.
+
+        ``clinical`` (1, 2) are the ``clinical_values`` of the patient.
+        """
+        return LogOdds(self._network, self._calibration, clinical)
 
 
 class _Inferred(NamedTuple):
