@@ -31,6 +31,10 @@ COMMANDS = {
     "validate": "validate",
     "patients": "patients",
     "review": "review",
+    "explain": "explain",
+    "inspect": "explain",
+    "pages": "explain",
+    "ward-list": "explain",
     "flags": "flags",
     "alerts": "alerts",
     "weights": "weights",
@@ -49,7 +53,9 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"stence.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(
+            import_module(f"stence.cli.{COMMANDS[cmd_name]}"), cmd_name.replace("-", "_")
+        )
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -156,9 +156,7 @@ def _magnitude(beat: Samples, rate: float) -> Samples:
     return _smooth(np.sqrt((beat**2).sum(axis=0)), 0.02 * rate)
 
 
-def _on_every_beat(
-    limits: dict[Part, tuple[float, float]], beats: Samples, seconds: float
-) -> list[Interval]:
+def _on_every_beat(limits: dict[Part, tuple[float, float]], beats: Samples, seconds: float) -> list[Interval]:
     """Lay the limits on each beat. ST-T ends where the next beat begins; nothing leaves the recording."""
     before = min(start for start, _ in limits.values())
     following = [*(beats[1:] + before), seconds]

@@ -89,18 +89,24 @@ def draw(
     True
     """
     places = _places(recording.seconds)
-    svg = templates(TEMPLATES).get_template("paper.svg.j2").render(
-        width=WIDTH,
-        height=HEIGHT,
-        traces=[_trace(recording, place) for place in places],
-        shades=[shade for place in places for shade in _shades(place, beats, set(marks), read)],
-        reads=[
-            (_x(places[-1], start), _x(places[-1], min(end, SECONDS))) for start, end in read if start < SECONDS
-        ],
-        pulse=[TOP + ROW_HEIGHT * row for row in range(len(COLUMNS[0]) + 1)],
-        fine=_grid(100),
-        bold=_grid(500),
-        scale=_scale(recording),
+    svg = (
+        templates(TEMPLATES)
+        .get_template("paper.svg.j2")
+        .render(
+            width=WIDTH,
+            height=HEIGHT,
+            traces=[_trace(recording, place) for place in places],
+            shades=[shade for place in places for shade in _shades(place, beats, set(marks), read)],
+            reads=[
+                (_x(places[-1], start), _x(places[-1], min(end, SECONDS)))
+                for start, end in read
+                if start < SECONDS
+            ],
+            pulse=[TOP + ROW_HEIGHT * row for row in range(len(COLUMNS[0]) + 1)],
+            fine=_grid(100),
+            bold=_grid(500),
+            scale=_scale(recording),
+        )
     )
     return Markup(svg)  # noqa: S704 - the template escapes every value
 
@@ -116,7 +122,8 @@ def _places(seconds: float) -> list[_Place]:
         start = column * COLUMN_SECONDS if seconds >= SECONDS else 0.0
         x = left + round(column * COLUMN_SECONDS * SPEED * 100)
         places += [
-            _Place(lead, start, start + COLUMN_SECONDS, x, TOP + ROW_HEIGHT * row) for row, lead in enumerate(leads)
+            _Place(lead, start, start + COLUMN_SECONDS, x, TOP + ROW_HEIGHT * row)
+            for row, lead in enumerate(leads)
         ]
     return [*places, _Place(RHYTHM, 0.0, SECONDS, left, TOP + ROW_HEIGHT * len(COLUMNS[0]))]
 
@@ -128,7 +135,10 @@ def _trace(recording: Recording, place: _Place) -> Trace:
     centre = float(np.median(known)) if len(known) else 0.0
     first, last = round(place.start * rate), min(round(place.end * rate) + 1, len(samples))
     piece = samples[first:last] - centre
-    x = place.x + np.arange(first - place.start * rate, first - place.start * rate + len(piece)) / rate * SPEED * 100
+    x = (
+        place.x
+        + np.arange(first - place.start * rate, first - place.start * rate + len(piece)) / rate * SPEED * 100
+    )
     y = place.y - piece * GAIN * 100
     return Trace(place.lead, place.x, place.y, _path(x, y))
 
@@ -141,7 +151,7 @@ def _path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
 
 
 def _line(points: NDArray[np.float64]) -> str:
-    kept = approximate_polygon(points, TOLERANCE).round().astype(int)
+    kept = np.rint(approximate_polygon(points, TOLERANCE)).astype(int)  # type: ignore[no-untyped-call]
     steps = (f"{x} {y}" for x, y in np.diff(kept, axis=0))
     return f"M{kept[0, 0]} {kept[0, 1]}l{' '.join(steps)}"
 

@@ -94,12 +94,19 @@ def explain(scorer: RiskScorer, recording: Recording, seed: int) -> Explanation:
     beats, starts = delineate(recording), _starts(scorer, recording)
     labels = _labels(beats, starts, ecg.shape[-1], scorer.recipe.sampling_rate)
     contributions = _integrated_gradients(log_odds, ecg, scorer.device)
-    cells = np.stack([np.where(labels[:, None] == part, contributions, 0).sum((0, 2)) for part in range(len(PARTS))])
+    cells = np.stack(
+        [np.where(labels[:, None] == part, contributions, 0).sum((0, 2)) for part in range(len(PARTS))]
+    )
     candidates = _most_raising(cells)
-    leads = [np.broadcast_to((np.arange(len(LEADS)) == lead)[None, :, None], ecg.shape) for lead in range(len(LEADS))]
+    leads = [
+        np.broadcast_to((np.arange(len(LEADS)) == lead)[None, :, None], ecg.shape)
+        for lead in range(len(LEADS))
+    ]
     parts = [np.broadcast_to((labels == part)[:, None], ecg.shape) for part in range(len(PARTS))]
     deletions = _deletions(candidates, labels, seed)
-    scores = _scored(log_odds, [ecg, *(without(ecg, mask) for mask in (*leads, *parts, *deletions))], scorer.device)
+    scores = _scored(
+        log_odds, [ecg, *(without(ecg, mask) for mask in (*leads, *parts, *deletions))], scorer.device
+    )
     drops = scores[0] - scores[1:]
     of_leads, of_parts, of_deletions = np.split(drops, [len(leads), len(leads) + len(parts)])
     return Explanation(

@@ -1,0 +1,8 @@
+-- Rank of a probability among the ECGs that were recorded from one time to another, and their number.
+SELECT count(*) FILTER (WHERE scores.stenosis_70 > :probability) + 1 AS rank, count(*) AS ecgs
+FROM ecgs
+JOIN scores USING (content_hash)
+JOIN models ON models.version = scores.model_version AND models.preprocessing_version = scores.preprocessing_version
+WHERE scores.model_version = :model_version
+  AND coalesce(ecgs.acquired_at, ecgs.first_read_at) >= :start
+  AND coalesce(ecgs.acquired_at, ecgs.first_read_at) < :end
