@@ -1,6 +1,6 @@
 """P wave, QRS complex and ST-T segment of each beat, the same limits for all leads.
 
-The limits are read from the median beat, and laid on every R peak (as electrocardiographs do, IEC 60601-2-25).
+Limits are read from the median beat, as electrocardiographs do (IEC 60601-2-25), and laid on every R peak.
 QRS limits follow the spatial velocity, the T end the steepest tangent (Lepeschkin and Surawicz 1952).
 """
 

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from stence import page
 from stence.ecg import POLICY, Action, Finding, Recording
-from stence.ecg.delineation import Part
 from stence.explain.gathering import Earlier, ScoredEcg
 from stence.explain.paper import Mark, draw
 from stence.explain.saliency import Contributions, Explanation

@@ -39,7 +39,7 @@ OUTAGES = (DatabaseUnavailableError, StoreUnavailableError)
 
 @dataclass(frozen=True, slots=True)
 class PageCounts:
-    """Pages that a call wrote, ECGs without a page for an error, and flagged ECGs that wait for the next call.
+    """Pages that a call wrote, ECGs without a page for an error, and ECGs that wait for the next call.
 
     ``removed``: pages that named another patient than their ECG has now.
     """
@@ -159,7 +159,7 @@ def _record(connection: Connection, made: EcgPage, key: str) -> None:
 
 
 def _remove_misnamed(engine: Engine, store: ObjectStore, settings: Settings) -> int:
-    """Remove pages whose ECG is another patient's by now; the row goes last, so a kill leaves no page behind."""
+    """Remove pages whose ECG is another patient's by now. The row goes last: a kill leaves no page behind."""
 
     def find(connection: Connection) -> list[tuple[bytes, str, str]]:
         return [tuple(row) for row in connection.execute(queries.statement("misnamed_pages"))]

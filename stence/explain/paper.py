@@ -1,6 +1,6 @@
 """An ECG on paper: 25 mm/s, 10 mm/mV, four columns of three leads above a rhythm strip of lead II.
 
-Units are 1/100 mm, so that coordinates are short whole numbers. Printed at 100 %, the drawing is true to scale.
+Units are 1/100 mm, so that coordinates are short whole numbers. Printed at 100 %, the scale is true.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WIDTH, HEIGHT = 2 * MARGIN + PULSE + round(SECONDS * SPEED * 100), 14_000
 ROW_HEIGHT, TOP = 3200, 2400
 """Distance of the rows' zero lines, and height of the first one."""
 TOLERANCE = 3
-"""Distance of the drawn from the recorded line. Peaks stay where they are to within 0.03 mm, or 3 microvolts."""
+"""Distance of the drawn from the recorded line: peaks are right to within 0.03 mm, or 3 microvolts."""
 
 
 class Mark(NamedTuple):
@@ -63,7 +63,7 @@ class Shade(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A lead's place: from ``start`` to ``end`` seconds of the recording, drawn from ``x`` on around ``y``."""
+    """A lead's place: ``start`` to ``end`` in seconds of the recording, drawn from ``x`` on around ``y``."""
 
     lead: str
     start: float

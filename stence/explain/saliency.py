@@ -1,9 +1,9 @@
 """Where the model looked: contributions of leads and parts of the beat to the score, tested by deletion.
 
 Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365; from captum) against a flat ECG give the
-contribution of every sample to the log-odds of the decisive target. Contributions are summed by lead and by part
-of the beat. Occlusion of a lead or part is the second opinion. Parts with the largest contributions are marks.
-The marks are shown only if their deletion lowers the score more than every deletion of random parts of equal size.
+contribution of every sample to the log-odds of the decisive target, summed by lead and by part of the beat.
+Occlusion of a lead or part is the second opinion. Parts with the largest contributions are marks. They are
+shown only if their deletion lowers the score more than every deletion of random parts of equal size.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _starts(scorer: RiskScorer, recording: Recording) -> NDArray[np.float64]:
 def _labels(
     beats: Sequence[Interval], starts: NDArray[np.float64], samples: int, rate: float
 ) -> NDArray[np.int8]:
-    """Return the part of the beat of each sample (windows, samples), as its index in ``PARTS``; -1 between."""
+    """Return the part of the beat of each sample (windows, samples): index in ``PARTS``, -1 between."""
     labels = np.full((len(starts), samples), -1, dtype=np.int8)
     for part, start, end in beats:
         for row, opened in enumerate(starts):
@@ -158,7 +158,7 @@ def _labels(
 
 
 def _integrated_gradients(log_odds: LogOdds, ecg: Windows, device: str) -> NDArray[np.float64]:
-    """Return the contribution of each sample (windows, 12, samples); their sum is the score less a flat one's."""
+    """Return the contribution of each sample (windows, 12, samples), compared with a flat ECG."""
     tensor = torch.from_numpy(ecg[None]).to(device)
     found: Tensor = IntegratedGradients(log_odds).attribute(tensor, n_steps=STEPS, internal_batch_size=BATCH)
     return found[0].detach().cpu().numpy().astype(np.float64)
@@ -171,7 +171,7 @@ def _most_raising(cells: NDArray[np.float64]) -> tuple[Mark, ...]:
     reached = np.cumsum(raising.flat[order]) >= MARKED_SHARE * raising.sum()
     count = int(np.argmax(reached)) + 1 if reached.any() else len(order)
     places = (np.unravel_index(place, cells.shape) for place in order[:count] if raising.flat[place] > 0)
-    return tuple(Mark(LEADS[lead], PARTS[part]) for part, lead in places)
+    return tuple(Mark(LEADS[lead], PARTS[part]) for part, lead in sorted(places))
 
 
 def _deletions(marks: Sequence[Mark], labels: NDArray[np.int8], seed: int) -> list[Masks]:

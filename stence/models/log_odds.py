@@ -21,8 +21,8 @@ REACHED = TARGET_NAMES.index(DECISIVE) + 1
 class LogOdds(nn.Module):
     """ECGs (n, windows, 12, samples) -> calibrated log-odds (n,) of the decisive target, with gradients.
 
-    ``clinical`` (1, 2) are the ``clinical_values`` of the patient, which stay as they are. The logistic function
-    of the result is the probability of ``RiskScorer.score``, up to rounding.
+    ``clinical`` (1, 2) are the ``clinical_values`` of the patient, which stay as they are. The logistic
+    function of the result is the probability of ``RiskScorer.score``, up to rounding.
     """
 
     def __init__(self, network: InferenceForm, calibration: Calibration, clinical: Floats) -> None:

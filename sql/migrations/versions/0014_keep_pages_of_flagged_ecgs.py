@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column(
             "marked_drop",
             sa.Double(),
-            comment="Drop of the log-odds without the parts that the model looked at; empty: nothing to mark.",
+            comment="Drop of the log-odds without the parts that the model looked at; empty: none.",
         ),
         sa.Column(
             "random_drops",
@@ -41,5 +41,5 @@ def upgrade() -> None:
             ["model_version"], ["models.version"], name=op.f("ecg_pages_model_version_fkey")
         ),
         sa.PrimaryKeyConstraint("content_hash", "model_version", name=op.f("ecg_pages_pkey")),
-        comment="Pages of flagged ECGs in the store. A page that names another patient than the ECG is rewritten.",
+        comment="Pages of flagged ECGs in the store. One that names another patient than its ECG is removed.",
     )

@@ -24,8 +24,8 @@ ecg_pages = Table(
     Column(
         "marked_drop",
         Double,
-        comment="Drop of the log-odds without the parts that the model looked at; empty: nothing to mark.",
+        comment="Drop of the log-odds without the parts that the model looked at; empty: none.",
     ),
     Column("random_drops", ARRAY(Double), comment="Drops without random parts of equal size."),
-    comment="Pages of flagged ECGs in the store. A page that names another patient than the ECG is rewritten.",
+    comment="Pages of flagged ECGs in the store. One that names another patient than its ECG is removed.",
 )
