@@ -170,6 +170,11 @@ class Settings(BaseSettings):
         return value.strip("/") + "/"
 
     @property
+    def ward_list_key(self) -> str:
+        """Key of the newest list of patients to review."""
+        return f"{self.page_prefix}ward-list.html"
+
+    @property
     def resolved_store_url(self) -> str:
         """URL of the store, or the default."""
         return self.store_url or (self.data_dir / "store").as_uri()

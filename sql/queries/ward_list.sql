@@ -4,7 +4,8 @@
 \if :{?site} \else \set site '' \endif
 \if :{?limit} \else \set limit 200 \endif
 SELECT listed.patient_id, listed.probability, listed.threshold, ecgs.site, ecgs.sex, ecgs.age, listed.acquired_at,
-       listed.warnings, listed.state, listed.ecg_id, pages.object_key AS page_key
+       listed.warnings, listed.state, listed.ecg_id, pages.object_key AS page_key,
+       count(*) OVER () AS patients
 FROM flagged_patients AS listed
 JOIN ecgs ON ecgs.id = listed.ecg_id
 LEFT JOIN ecg_pages AS pages ON pages.content_hash = ecgs.content_hash AND pages.model_version = listed.model_version

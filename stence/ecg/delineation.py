@@ -65,7 +65,7 @@ def delineate(recording: Recording) -> list[Interval]:
         return []
     beat = _median_beat(filtered, whole, rate)
     limits = _limits(beat, float(np.median(np.diff(peaks))) / rate, rate)
-    return _on_every_beat(limits, peaks / rate, recording.seconds)
+    return _on_every_beat(limits, (peaks / rate).tolist(), recording.seconds)
 
 
 def _r_peaks(filtered: Samples, rate: float) -> NDArray[np.intp]:
@@ -159,7 +159,7 @@ def _magnitude(beat: Samples, rate: float) -> Samples:
 def _on_every_beat(limits: dict[Part, tuple[float, float]], beats: Samples, seconds: float) -> list[Interval]:
     """Lay the limits on each beat. ST-T ends where the next beat begins; nothing leaves the recording."""
     before = min(start for start, _ in limits.values())
-    following = [*(beats[1:] + before), seconds]
+    following = [*(beat + before for beat in beats[1:]), seconds]
     return [
         Interval(part, start, end)
         for beat, limit in zip(beats, following, strict=True)

@@ -23,8 +23,6 @@ from stence.retry import retry
 from stence.settings import Settings
 
 STYLE = Path(__file__).with_name("ward.css")
-LATEST = "ward-list.html"
-"""Name of the newest list below the prefix of pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,11 @@ def ward_list(connection: Connection, settings: Settings, site: str | None = Non
     columns, found = queries.run(connection, "ward_list", {"site": site} if site else {})
     zone = ZoneInfo(settings.timezone)
     rows = [_local(dict(zip(columns, row, strict=True)), zone, settings) for row in found]
+    patients = rows[0]["patients"] if rows else 0
     now = datetime.now(zone)
-    body = render("ward.html.j2", rows=rows, site=site, written_at=now)
+    body = render("ward.html.j2", rows=rows, patients=patients, site=site, written_at=now)
     title = f"Patients to review, {now:%Y-%m-%d}"
-    return page.page(title, body, STYLE.read_text(encoding="utf-8")), len(rows)
+    return page.page(title, body, STYLE.read_text(encoding="utf-8")), patients
 
 
 def write_ward_list(engine: Engine, store: ObjectStore, settings: Settings) -> WardList:
@@ -58,7 +57,7 @@ def write_ward_list(engine: Engine, store: ObjectStore, settings: Settings) -> W
     """
     html, patients = transact(engine, settings.outage_seconds, ward_list, settings)
     day = f"{datetime.now(ZoneInfo(settings.timezone)):%Y-%m-%d}"
-    key, latest = f"{settings.page_prefix}ward-list-{day}.html", settings.page_prefix + LATEST
+    key, latest = f"{settings.page_prefix}ward-list-{day}.html", settings.ward_list_key
     for place in (key, latest):
         retry(partial(store.put, place, html.encode()), settings.outage_seconds, StoreUnavailableError)
     return WardList(key, latest, patients, html.encode())
