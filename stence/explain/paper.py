@@ -5,6 +5,7 @@ Units are 1/100 mm, so that coordinates are short whole numbers. Printed at 100 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
-from skimage.measure import approximate_polygon
 
 from stence.ecg import LEADS, Recording
+from stence.ecg.compiled import compiled
 from stence.ecg.delineation import Interval, Part
 from stence.page import templates
 
@@ -151,9 +152,32 @@ def _path(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
 
 
 def _line(points: NDArray[np.float64]) -> str:
-    kept = np.rint(approximate_polygon(points, TOLERANCE)).astype(int)  # type: ignore[no-untyped-call]
+    kept = points[_needed(points, TOLERANCE)].round().astype(int)
     steps = (f"{x} {y}" for x, y in np.diff(kept, axis=0))
     return f"M{kept[0, 0]} {kept[0, 1]}l{' '.join(steps)}"
+
+
+@compiled
+def _needed(points: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+    """Return which points (n, 2) a line needs to pass the others within ``tolerance`` (Douglas, Peucker 1973)."""
+    needed = np.zeros(len(points), dtype=np.bool_)
+    needed[0] = needed[-1] = True
+    pending = [(0, len(points) - 1)]
+    while pending:
+        first, last = pending.pop()
+        along_x, along_y = points[last, 0] - points[first, 0], points[last, 1] - points[first, 1]
+        farthest, at = tolerance * math.hypot(along_x, along_y), -1
+        for i in range(first + 1, last):
+            off = abs(
+                along_x * (points[i, 1] - points[first, 1]) - along_y * (points[i, 0] - points[first, 0])
+            )
+            if off > farthest:
+                farthest, at = off, i
+        if at >= 0:
+            needed[at] = True
+            pending.append((first, at))
+            pending.append((at, last))
+    return needed
 
 
 def _shades(
