@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     monitoring_prefix: str = Field("monitoring/", description="Prefix of monitoring reports.")
     page_prefix: str = Field("pages/", description="Prefix of pages of flagged ECGs, which name patients.")
     pages_per_run: int = Field(
-        500, ge=0, description="Most pages that a score run writes; 0: pages are written on demand only."
+        100, ge=0, description="Most pages that a score run writes; 0: pages are written on demand only."
     )
     timezone: str = Field("UTC", description="Time zone of file times without time zone.")
 

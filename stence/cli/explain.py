@@ -35,10 +35,10 @@ def explain(ecg_id: int, output: Path | None) -> None:
     path.write_bytes(made.content)
     deletion = made.explanation.deletion
     if deletion:
-        verdict = "are shaded" if deletion.passed else "are not shaded: they mattered no more"
+        verdict = "the marks are shown" if deletion.passed else "no marks are shown"
         click.echo(
             f"Without the marks the log-odds fall by {deletion.marked:.2f}, without random parts by up to "
-            f"{max(deletion.random):.2f}: the marks {verdict}."
+            f"{max(deletion.random):.2f}: {verdict}."
         )
     click.echo(f"The page of ECG {ecg_id} is in {path}.")
 

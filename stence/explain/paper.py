@@ -159,7 +159,7 @@ def _line(points: NDArray[np.float64]) -> str:
 
 @compiled
 def _needed(points: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
-    """Return which points (n, 2) a line needs to pass the others within ``tolerance`` (Douglas, Peucker 1973)."""
+    """Return which points (n, 2) a line needs to come near all others (Douglas and Peucker 1973)."""
     needed = np.zeros(len(points), dtype=np.bool_)
     needed[0] = needed[-1] = True
     pending = [(0, len(points) - 1)]
