@@ -41,9 +41,8 @@ def main() -> None:
     ecgs = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     print(f"{torch.get_num_threads()} threads")
     seconds, cpu, sizes = pages(ecgs)
-    print(
-        f"{ecgs} pages: {seconds:.1f} s, {cpu:.1f} s of CPU, {np.median(sizes) / 1000:.0f} to {max(sizes) / 1000:.0f} kB"
-    )
+    kilobytes = np.array(sizes) / 1000
+    print(f"{ecgs} pages: {seconds:.1f} s, {cpu:.1f} s of CPU, median {np.median(kilobytes):.0f} kB")
     for name, config in LARGE.items():
         torch.manual_seed(1)
         model = RiskModel(build(name, **{"window_samples": STENCE.samples, **config})).eval()
