@@ -1,6 +1,7 @@
 """The flow ``score``: score every ECG without a score of the champion: index, then score in batches.
 
-Models in shadow then score the same ECGs without raising flags. A failure of a shadow affects no other model.
+Flagged ECGs then get their pages. Models in shadow score the same ECGs without raising flags. A failure of
+pages or of a shadow affects nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.discretion import library_logs
 from flows.ingest import index
 from flows.workplace import Workplace, dated, open_workplace, step, unseen
-from stence import registry, scoring
+from stence import explain, registry, scoring
 from stence.database.outage import retry_outages
 from stence.errors import StenceError
 from stence.training import promotion
@@ -60,6 +61,18 @@ def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
     return run.score(limit=place.settings.shard_size)
 
 
+@step("write-pages")
+def write_pages(place: Workplace, scorer: registry.RiskScorer) -> explain.PageCounts:
+    """Write pages of flagged ECGs, up to ``pages_per_run``."""
+    return explain.write_pages(place.engine, place.store, place.settings, scorer)
+
+
+@step("write-ward-list")
+def write_ward_list(place: Workplace) -> explain.WardList:
+    """Write the list of patients to review, which links to the pages."""
+    return explain.write_ward_list(place.engine, place.store, place.settings)
+
+
 @flow(name="score", flow_run_name=dated("score"), persist_result=False)
 def score() -> dict[str, Any]:
     """Index, then score until nothing is pending: first the champion, then the shadows. Return the counts."""
@@ -68,8 +81,10 @@ def score() -> dict[str, Any]:
         index(shared)
         if place.settings.auto_promote:
             tell(promote_due(shared))
-        summary = score_all(place, load_champion(shared))
+        champion = load_champion(shared)
+        summary = score_all(place, champion)
         publish(summary, "score")
+        explain_flags(place, champion)
         for shadow in list_shadows(shared):
             score_in_shadow(place, shadow)
     return summary.counts()
@@ -92,6 +107,26 @@ def score_all(place: Workplace, scorer: registry.RiskScorer) -> scoring.RunSumma
         while score_batch(unseen(place), unseen(run), number):
             number += 1
     return run.summary()
+
+
+def explain_flags(place: Workplace, champion: registry.RiskScorer) -> None:
+    """Write pages and the daily list; show counts and the list's address in Prefect. A failure is logged."""
+    if place.settings.pages_per_run == 0:
+        return
+    try:
+        counts = write_pages(unseen(place), unseen(champion))
+        written = write_ward_list(unseen(place))
+    except Exception as error:
+        said = f": {error}" if isinstance(error, StenceError) else ""
+        get_run_logger().error("pages of flagged ECGs failed, %s%s", type(error).__name__, said)
+    else:
+        link = f"{place.store.url}/{written.latest}"
+        markdown = "".join(f"- {row['what']}: {row['count']}\n" for row in counts.table())
+        create_markdown_artifact(
+            key="score-pages",
+            markdown=f"{markdown}\n[Patients to review]({link}), in the store as `{link}`",
+            description="Pages of flagged ECGs",
+        )
 
 
 def score_in_shadow(place: Workplace, shadow: registry.Registered) -> None:

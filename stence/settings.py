@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     feature_prefix: str = Field("features/", description="Prefix of patch features of key frames.")
     weights_prefix: str = Field("weights/", description="Prefix of imported published weights.")
     monitoring_prefix: str = Field("monitoring/", description="Prefix of monitoring reports.")
+    page_prefix: str = Field("pages/", description="Prefix of pages of flagged ECGs, which name patients.")
+    pages_per_run: int = Field(
+        100, ge=0, description="Most pages that a score run writes; 0: pages are written on demand only."
+    )
     timezone: str = Field("UTC", description="Time zone of file times without time zone.")
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
@@ -159,10 +163,16 @@ class Settings(BaseSettings):
         "study_prefix",
         "validation_prefix",
         "monitoring_prefix",
+        "page_prefix",
     )
     @classmethod
     def _folder(cls, value: str) -> str:
         return value.strip("/") + "/"
+
+    @property
+    def ward_list_key(self) -> str:
+        """Key of the newest list of patients to review."""
+        return f"{self.page_prefix}ward-list.html"
 
     @property
     def resolved_store_url(self) -> str:

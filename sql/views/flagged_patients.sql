@@ -32,6 +32,7 @@ SELECT patient_id,
        device,
        warnings,
        object_key,
+       page_key,
        target,
        rule,
        model_version,
@@ -77,6 +78,7 @@ COMMENT ON COLUMN flagged_patients.age IS 'Years, where the file says so.';
 COMMENT ON COLUMN flagged_patients.device IS 'Electrocardiograph of the ECG.';
 COMMENT ON COLUMN flagged_patients.warnings IS 'Remarks on the ECG''s quality.';
 COMMENT ON COLUMN flagged_patients.object_key IS 'Key of the ECG''s file in the object store.';
+COMMENT ON COLUMN flagged_patients.page_key IS 'Key of the ECG''s page in the object store; empty until it is written.';
 COMMENT ON COLUMN flagged_patients.target IS 'Decisive target, for which the flag was raised.';
 COMMENT ON COLUMN flagged_patients.rule IS 'Method by which the threshold was chosen.';
 COMMENT ON COLUMN flagged_patients.model_version IS 'Model that raised the flag.';

@@ -40,6 +40,7 @@ SELECT flags.patient_id,
        ecgs.device,
        ecgs.warnings,
        objects.key AS object_key,
+       pages.object_key AS page_key,
        flags.target,
        flags.rule,
        flags.model_version,
@@ -61,6 +62,7 @@ LEFT JOIN scores ON scores.content_hash = flags.content_hash
                 AND scores.preprocessing_version = models.preprocessing_version
 LEFT JOIN valid_scores AS score ON score.content_hash = flags.content_hash
                                AND score.model_version = flags.model_version
+LEFT JOIN ecg_pages AS pages ON pages.content_hash = flags.content_hash AND pages.model_version = flags.model_version
 CROSS JOIN LATERAL (
     SELECT coalesce(ecgs.acquired_at, ecgs.first_read_at) AS than,
            EXISTS (SELECT
@@ -179,6 +181,7 @@ COMMENT ON COLUMN flagged_patients_all.age IS 'Years, where the file says so.';
 COMMENT ON COLUMN flagged_patients_all.device IS 'Electrocardiograph of the ECG.';
 COMMENT ON COLUMN flagged_patients_all.warnings IS 'Remarks on the ECG''s quality.';
 COMMENT ON COLUMN flagged_patients_all.object_key IS 'Key of the ECG''s file in the object store.';
+COMMENT ON COLUMN flagged_patients_all.page_key IS 'Key of the ECG''s page in the object store; empty until it is written.';
 COMMENT ON COLUMN flagged_patients_all.target IS 'Decisive target, for which the flag was raised.';
 COMMENT ON COLUMN flagged_patients_all.rule IS 'Method by which the threshold was chosen.';
 COMMENT ON COLUMN flagged_patients_all.model_version IS 'Model that raised the flag.';

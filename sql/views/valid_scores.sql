@@ -18,8 +18,6 @@ SELECT ecgs.patient_id,
            WHEN 'stenosis_70' THEN scores.stenosis_70
            WHEN 'stenosis_90' THEN scores.stenosis_90
            WHEN 'stenosis_100' THEN scores.stenosis_100
-           WHEN 'rca_70' THEN scores.rca_70
-           WHEN 'lca_70' THEN scores.lca_70
        END AS probability,
        50 * scores.stenosis_50 + 20 * scores.stenosis_70 + 20 * scores.stenosis_90
            + 10 * scores.stenosis_100 AS expected_degree

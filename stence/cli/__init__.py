@@ -32,6 +32,10 @@ COMMANDS = {
     "patients": "patients",
     "review": "review",
     "snooze": "review",
+    "explain": "explain",
+    "inspect": "explain",
+    "pages": "explain",
+    "ward-list": "explain",
     "flags": "flags",
     "alerts": "alerts",
     "weights": "weights",
@@ -50,7 +54,9 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"stence.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(
+            import_module(f"stence.cli.{COMMANDS[cmd_name]}"), cmd_name.replace("-", "_")
+        )
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -69,6 +69,8 @@ TARGETS = (
 TARGET_NAMES = tuple(target.name for target in TARGETS)
 DECISIVE = "stenosis_70"
 """Main target, which decides between models."""
+DEGREES = TARGET_NAMES[:4]
+"""Targets that may decide who is on the list: they order patients by the severity of the disease."""
 
 
 def labels(degrees: Sequence[float]) -> NDArray[np.float32]:

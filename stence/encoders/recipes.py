@@ -79,8 +79,16 @@ class Recipe:
         UnusableEcgError if the recording is too short.
         """
         signal = self.long_enough(recording)
-        starts = np.linspace(0, signal.shape[1] - self.needed, windows).round().astype(int)
+        starts = self.starts(signal.shape[1], windows)
         return self.apply(np.stack([signal[:, start : start + self.needed] for start in starts]))
+
+    def starts(self, length: int, windows: int) -> NDArray[np.intp]:
+        """Return the first samples (windows,) of the windows of an ECG with ``length`` samples at 500 Hz.
+
+        >>> STENCE.starts(5000, 3).tolist()
+        [0, 1750, 3500]
+        """
+        return np.linspace(0, length - self.needed, windows).round().astype(np.intp)
 
     def long_enough(self, recording: Recording) -> NDArray[np.float32]:
         """Resample a recording to (12, n) at 500 Hz. Raises UnusableEcgError if shorter than a window."""

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stence.domain.random_projection import project
-from stence.domain.targets import TARGET_NAMES
+from stence.domain.targets import DECISIVE, TARGET_NAMES
 from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.encoders.recipes import Recipe
 from stence.models.calibration import Calibration
 from stence.models.clinical import Floats, clinical_values
 from stence.models.coherence import probabilities
+from stence.models.log_odds import LogOdds
 from stence.models.risk import InferenceForm, RiskModel
 
 BLOCK = 256
@@ -75,6 +76,11 @@ class RiskScorer:
         """Version of the required preprocessing."""
         return self.recipe.version
 
+    @property
+    def decisive(self) -> str:
+        """Target whose threshold raises flags; without one, the usual target."""
+        return next(iter(self.thresholds), DECISIVE)
+
     def prepare(self, recording: Recording) -> NDArray[np.float32]:
         """Preprocess an ECG to (windows, 12, samples). Raises UnusableEcgError if it is too short."""
         return self.recipe.prepare(recording, self.windows)
@@ -99,6 +105,13 @@ class RiskScorer:
         embeddings, logits = _infer(self._network, ecgs, self.device)
         calibrated = probabilities(self._calibration.apply(self._network.fuse(logits, clinical)))
         return Scores(np.round(calibrated, DECIMALS), project(embeddings))
+
+    def log_odds(self, clinical: Floats) -> LogOdds:
+        """Return the log-odds of the decisive target as a differentiable function, for explanations.
+
+        ``clinical`` (1, 2) are the ``clinical_values`` of the patient.
+        """
+        return LogOdds(self._network, self._calibration, self.decisive, clinical)
 
 
 class _Inferred(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stence.cohort.held_out import PatientSplit, SplitConfig
-from stence.domain.targets import DECISIVE, TARGET_NAMES
+from stence.domain.targets import DECISIVE, DEGREES
 from stence.domain.thresholds import Rule, Workload
 from stence.fitting.finetuning import TrainingConfig
 from stence.fitting.pretraining import PretrainingConfig
@@ -61,8 +61,8 @@ class SupervisedConfig(BaseModel):
     @field_validator("decisive")
     @classmethod
     def _check_decisive(cls, given: str) -> str:
-        if given not in TARGET_NAMES:
-            raise ValueError(f"expected one of {', '.join(TARGET_NAMES)}")
+        if given not in DEGREES:
+            raise ValueError(f"expected one of {', '.join(DEGREES)}")
         return given
 
 

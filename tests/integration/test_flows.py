@@ -59,9 +59,12 @@ def test_a_score_run(
         "list-shadows",
         "load-model",
         *(f"score-batch-{number}" for number in range(1, 5)),
+        "write-pages",
+        "write-ward-list",
     ]
     left = artifacts(client, run)
-    assert left.keys() == {"score-counts", "score-run"}
+    assert left.keys() == {"score-counts", "score-pages", "score-run"}
+    assert "pages/ward-list.html" in left["score-pages"]
     assert '"indexed"' in left["score-counts"]
     assert "model-7" in left["score-run"]
 
@@ -70,6 +73,29 @@ def test_a_score_run(
     assert "indexed 8 = scored 7" in held
     assert "PAT-" not in held
     assert "rest.hea" not in held
+
+
+def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_only(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from flows.score import score
+
+    crown(engine, store, settings, "model-7", threshold=0)
+    monkeypatch.setenv("STENCE_PAGES_PER_RUN", "2")
+    store.delete(f"ecg/{PATIENTS[1]}/rest.dat")
+    score()
+    left = artifacts(client, last_run(client, "score"))
+    assert "pages written: 2" in left["score-pages"]
+    assert "wait for a page: 4" in left["score-pages"]
+    list_of_patients = store.get("pages/ward-list.html").decode()
+    assert list_of_patients.count('href="model-7/') == 2
+    held = everything_prefect_holds(prefect_database)
+    assert "PAT-" not in held
+    assert "rest.hea" not in held
+    monkeypatch.setenv("STENCE_PAGES_PER_RUN", "0")
+    score()
+    assert "score-pages" not in artifacts(client, last_run(client, "score"))
 
 
 def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_nobody(

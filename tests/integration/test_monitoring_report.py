@@ -28,7 +28,7 @@ from support.psql import as_read, in_psql
 TODAY = date(2026, 11, 24)
 YESTERDAY = TODAY - timedelta(days=1)
 LEAVES = re.compile(
-    r"https?:|//|\bsrc\s*=|\bhref\s*=\s*[\"'](?!#)|url\s*\(|@import|<script|<link|<iframe|\bon\w+="
+    r"https?:|//|\bsrc\s*=|\bhref\s*=\s*[\"'](?!#|\.\./pages/ward-list\.html\")|url\s*\(|@import|<script|<link|<iframe|\bon\w+="
 )
 
 

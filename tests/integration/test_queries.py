@@ -66,6 +66,9 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("validations", {"limit": "1"}),
     ("verification_sample", {}),
     ("verification_sample", {"state": "", "limit": "2"}),
+    ("ward_list", {}),
+    ("ward_list", {"limit": "2"}),
+    ("ward_list", {"site": "-1"}),
     ("worklist", {}),
 ]
 EMPTY = {"'; DROP TABLE flags; --", "-1"}

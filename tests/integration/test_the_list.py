@@ -267,15 +267,15 @@ def test_what_is_new_since_a_time(hospital: Engine) -> None:
 
 def test_a_question_of_the_champions_own_choice(hospital: Engine) -> None:
     """Flags of another target are not on its list."""
-    change(hospital, """UPDATE models SET manifest = manifest || '{"decisive": "lca_70"}'""")
+    change(hospital, """UPDATE models SET manifest = manifest || '{"decisive": "stenosis_90"}'""")
     assert the_list(hospital) == {}
-    change(hospital, "UPDATE flags SET target = 'lca_70'")
+    change(hospital, "UPDATE flags SET target = 'stenosis_90'")
     listed = the_list(hospital)
     assert listed
-    lca = {row["patient_id"]: row["probability"] for row in ask(hospital, "patient_risk", limit="1000")}
+    own = {row["patient_id"]: row["probability"] for row in ask(hospital, "patient_risk", limit="1000")}
     with hospital.connect() as connection:
-        query = "SELECT patient_id, lca_70 FROM patient_risk WHERE model_version = 'synthetic-2'"
-        assert lca == dict(tuple(row) for row in connection.execute(text(query)))
+        query = "SELECT patient_id, stenosis_90 FROM patient_risk WHERE model_version = 'synthetic-2'"
+        assert own == dict(tuple(row) for row in connection.execute(text(query)))
 
 
 def test_one_row_is_shown_from_top_to_bottom(hospital: Engine, stence: Any) -> None:

@@ -96,19 +96,19 @@ def test_flags_are_withdrawn_by_model_device_and_day(
 def test_flags_are_counted_before_they_are_withdrawn(engine: Engine, stence: Stence) -> None:
     before = all_rows(engine, *flags.c)
     counted = stence("flags", "withdraw", "--device", "Cardiograph 7", *WHO)
-    assert "12 flags of 2 patients" in counted
+    assert "2 flags of 2 patients" in counted
     assert "Nothing has changed" in counted
     assert all_rows(engine, *flags.c) == before
     assert all_rows(engine, flag_decisions.c.id) == []
 
     done = stence("flags", "withdraw", "--device", "Cardiograph 7", *WHO, "--yes")
-    assert "12 flags of 2 patients" in done
+    assert "2 flags of 2 patients" in done
     assert "stence flags restore 1" in done
     d = flag_decisions.c
     kept = all_rows(
         engine, d.decision, d.decided_by, d.reason, d.flags, d.device, d.model_version, d.first_day
     )
-    assert kept == [("withdrawn", "Dr A", "leads swapped", 12, "Cardiograph 7", None, None)]
+    assert kept == [("withdrawn", "Dr A", "leads swapped", 2, "Cardiograph 7", None, None)]
     said = all_rows(engine, flags.c.withdrawn_for, flags.c.withdrawal_id, flags.c.reviewed_by, flags.c.note)
     assert set(said) == {(None, None, None, None), ("by_person", 1, "Dr A", "leads swapped")}
     assert "Cardiograph 7" in stence("query", "flag_decisions")
@@ -121,7 +121,7 @@ def test_reviewed_flags_are_not_withdrawn(engine: Engine, stence: Stence) -> Non
         scoring.reviews.review(connection, number, outcome="confirmed", by="Dr B")
     stence("flags", "withdraw", "--model", "old", *WHO, "--yes")
     assert withdrawn(engine) == {"P1", "P2", "P3"}
-    assert states(engine)["P0", "confirmed", None] == 6
+    assert states(engine)["P0", "confirmed", None] == 1
 
 
 @pytest.mark.usefixtures("scored")
@@ -130,13 +130,13 @@ def test_restored_flags_are_as_they_were(engine: Engine, stence: Stence) -> None
     stence("flags", "withdraw", "--device", "Cardiograph 7", *WHO, "--yes")
     stence("flags", "withdraw", "--from", "2026-11-03", *WHO, "--yes")
     assert withdrawn(engine) == {"P0", "P1", "P3"}
-    assert stence("flags", "restore", "1", *WHO) == "12 flags are open again.\n"
+    assert stence("flags", "restore", "1", *WHO) == "2 flags are open again.\n"
     assert withdrawn(engine) == {"P3"}
-    assert stence("flags", "restore", "2", *WHO) == "6 flags are open again.\n"
+    assert stence("flags", "restore", "2", *WHO) == "1 flags are open again.\n"
     assert sorted(all_rows(engine, *flags.c)) == before
     d = flag_decisions.c
     kept = all_rows(engine, d.decision, d.flags, d.withdrawal_id)
-    assert kept == [("withdrawn", 12, None), ("withdrawn", 6, None), ("restored", 12, 1), ("restored", 6, 2)]
+    assert kept == [("withdrawn", 2, None), ("withdrawn", 1, None), ("restored", 2, 1), ("restored", 1, 2)]
     assert stence("flags", "restore", "1", *WHO).startswith("Error: No flag is withdrawn by decision 1")
 
 
@@ -156,14 +156,14 @@ def test_flags_that_wait_for_their_model_are_withdrawn_and_restored_with_the_oth
 ) -> None:
     promote(engine, NEW)
     score_all(NEW)
-    assert "24 flags of 2 patients" in stence("flags", "withdraw", "--device", "Cardiograph 7", *WHO, "--yes")
+    assert "4 flags of 2 patients" in stence("flags", "withdraw", "--device", "Cardiograph 7", *WHO, "--yes")
     with engine.begin() as connection:
         registry.rollback(connection, by="bob", why="worse")
     assert withdrawn(engine) == {"P0", "P1"}
     printed = stence("flags", "restore", "1", *WHO)
-    assert printed == "12 flags are open again.\n12 wait until their model is champion.\n"
+    assert printed == "2 flags are open again.\n2 wait until their model is champion.\n"
     champion = Counter(all_rows(engine, flags.c.model_version, flags.c.state, flags.c.withdrawn_for))
-    assert champion == {("old", "open", None): 24, ("new", "withdrawn", "model_retired"): 24}
+    assert champion == {("old", "open", None): 4, ("new", "withdrawn", "model_retired"): 4}
 
 
 def test_a_flag_without_a_valid_score_is_not_restored(
@@ -175,12 +175,12 @@ def test_a_flag_without_a_valid_score_is_not_restored(
     stence("flags", "withdraw", "--model", "old", *WHO, "--yes")
     put_manifest(store)
     scoring.index(engine, store, settings)
-    assert "6 stay withdrawn" in stence("flags", "restore", "1", *WHO)
+    assert "1 stay withdrawn" in stence("flags", "restore", "1", *WHO)
     assert withdrawn(engine) == {"P0"}
     put_manifest(store, ("P0", "0"))
     score_all(OLD)
     assert withdrawn(engine) == {"P0"}
-    assert stence("flags", "restore", "1", *WHO) == "6 flags are open again.\n"
+    assert stence("flags", "restore", "1", *WHO) == "1 flags are open again.\n"
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,10 @@ FROM (SELECT ecgs AS e FROM ecgs LIMIT 1) AS one, generate_series(1, 11000) AS n
 """
 MORE_FLAGS = """
 INSERT INTO flags (content_hash, model_version, target, patient_id, probability, threshold, rule, state)
-SELECT e.content_hash, f.model_version, f.target, f.patient_id, f.probability, f.threshold, f.rule, 'open'
-FROM ecgs AS e, (SELECT DISTINCT ON (target) * FROM flags) AS f
+SELECT e.content_hash, f.model_version, t.target, f.patient_id, f.probability, f.threshold, f.rule, 'open'
+FROM ecgs AS e, (SELECT * FROM flags LIMIT 1) AS f,
+     unnest(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70'])
+         AS t (target)
 ON CONFLICT DO NOTHING
 """
 

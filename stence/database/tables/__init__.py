@@ -18,7 +18,7 @@ a shadow did not become champion by itself.
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
-monitor, which draws ``verification_sample`` too.
+monitor, which draws ``verification_sample`` too. ``ecg_pages`` are the pages of flagged ECGs in the store.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from stence.database.tables.monitoring import (
     verification_draws,
     verification_sample,
 )
+from stence.database.tables.pages import ecg_pages
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
     ecgs,
@@ -83,6 +84,7 @@ __all__ = [
     "cath_studies",
     "ecg_embeddings",
     "ecg_measurements",
+    "ecg_pages",
     "ecg_study_pairs",
     "ecgs",
     "flag_decisions",

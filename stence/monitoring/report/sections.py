@@ -19,9 +19,9 @@ STYLE = Path(__file__).with_name("report.css")
 
 
 def report_page(
-    answers: Mapping[str, Answer], day: date, made_at: datetime, previous: Previous | None
+    answers: Mapping[str, Answer], day: date, made_at: datetime, previous: Previous | None, ward_list: str
 ) -> str:
-    """The whole page. ``previous`` is the last report, or None."""
+    """The whole page. ``previous`` is the last report, or None; ``ward_list`` is the link to that list."""
     champions = [each["version"] for each in answers["models"].records() if each["state"] == "champion"]
     body = render(
         "report.html.j2",
@@ -30,6 +30,7 @@ def report_page(
         champion=champions[0] if champions else "none yet",
         sections=_sections(answers, day, previous),
         runs=_runs(answers),
+        ward_list=ward_list,
     )
     return page(f"Monitoring {day}", body, STYLE.read_text(encoding="utf-8"))
 

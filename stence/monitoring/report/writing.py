@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -39,7 +40,8 @@ def write_report(
     prefix = settings.monitoring_prefix
     previous = find_previous(store, prefix, day)
     answers = ask_everything(engine, day, previous.made_at if previous else None, progress)
-    content = report_page(answers, day, made_at, previous).encode()
+    ward_list = posixpath.relpath(settings.ward_list_key, prefix)
+    content = report_page(answers, day, made_at, previous, ward_list).encode()
     report = ReportFile(day, prefix + NAME.format(day=day, kind="html"), f"{prefix}latest.html", content)
     store.put(prefix + NAME.format(day=day, kind="json"), kept(day, made_at, answers["key_figures"]))
     store.put(report.key, content)

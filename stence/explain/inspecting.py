@@ -1,0 +1,35 @@
+"""The page of an ECG file without a score: the drawing, and what the quality check finds."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from stence.ecg import Recording, UnusableEcgError, check, decode, read
+from stence.explain.layout import inspection_page
+from stence.objects import ObjectStore
+from stence.scoring.reading import fetch
+from stence.settings import Settings
+
+
+def inspect_file(path: Path, settings: Settings) -> str:
+    """Return the page of a local ECG file as HTML."""
+    return _page(path.name, lambda: read(path), settings)
+
+
+def inspect_object(store: ObjectStore, key: str, settings: Settings) -> str:
+    """Return the page of an ECG in the store as HTML. Raises StoreUnavailableError."""
+    name = posixpath.basename(key)
+    return _page(name, lambda: decode(name, fetch(store, key, settings.max_object_bytes).usable()), settings)
+
+
+def _page(name: str, load: Callable[[], Recording], settings: Settings) -> str:
+    written_at = datetime.now(ZoneInfo(settings.timezone))
+    try:
+        recording = load()
+    except UnusableEcgError as error:
+        return inspection_page(name, None, [error.finding], written_at)
+    return inspection_page(name, recording, check(recording), written_at)
