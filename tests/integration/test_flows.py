@@ -98,6 +98,21 @@ def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_on
     assert "score-pages" not in artifacts(client, last_run(client, "score"))
 
 
+def test_pages_that_cannot_be_written_stop_neither_the_run_nor_the_shadows(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore
+) -> None:
+    from flows.score import score
+
+    crown(engine, store, settings, "model-7", threshold=0)
+    enshadow(engine, store, settings, "shade", threshold=0)
+    store.put("pages", b"a file where the folder should be")
+    score()
+    run = last_run(client, "score")
+    assert run.state.is_completed()
+    assert {task.name for task in task_runs(client, run) if task.state.is_failed()} == {"write-pages"}
+    assert scored_by(engine) == {"model-7": 7, "shade": 7}
+
+
 def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_nobody(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:

@@ -68,17 +68,17 @@ def test_the_calibration_pulse_is_a_millivolt_of_200_ms() -> None:
 
 
 def test_every_lead_is_drawn_at_its_time() -> None:
-    """A pulse in each lead at 0.5, 3, 5.5 and 8 s: each column of the paper shows the one of its time."""
+    """A pulse in each column's time, 0.5 s after its beginning in the first and 0.4 s later in each next."""
     pulses = np.zeros(5000)
-    for at in (250, 1500, 2750, 4000):
-        pulses[at] = 1.0
+    for column in range(4):
+        pulses[round((0.5 + 2.9 * column) * RATE)] = 1.0
     found = traces(draw(recording(pulses)))
     assert list(found)[:-1] == [*LEADS]
-    for lead, drawn in found.items():
-        [line] = drawn
+    for number, (lead, [line]) in enumerate(found.items()):
         assert (line[:, 1] < line[:, 1].max() - 900).sum() == (4 if lead == "rhythm" else 1), lead
         if lead != "rhythm":
-            assert line[np.argmin(line[:, 1]), 0] - line[0, 0] == pytest.approx(0.5 * 2500, abs=10)
+            after = 0.5 + 0.4 * (number // 3)
+            assert line[np.argmin(line[:, 1]), 0] - line[0, 0] == pytest.approx(after * 2500, abs=10)
 
 
 def test_missing_samples_are_a_gap() -> None:
