@@ -32,6 +32,7 @@ COMMANDS = {
     "patients": "patients",
     "review": "review",
     "flags": "flags",
+    "export": "export",
     "alerts": "alerts",
     "weights": "weights",
     "study": "study",

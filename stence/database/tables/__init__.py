@@ -2,7 +2,8 @@
 
 An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is
 to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
-ended. ``flag_decisions`` are the flags that people withdrew and restored.
+ended. ``flag_decisions`` are the flags that people withdrew and restored, ``flag_exports`` messages to other
+systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
 ``patient_merges`` which numbers are one patient's.
@@ -23,6 +24,7 @@ monitor, which draws ``verification_sample`` too.
 from __future__ import annotations
 
 from stence.database.tables.columns import metadata
+from stence.database.tables.exports import flag_exports
 from stence.database.tables.identity import (
     installation,
     manifest_records,
@@ -84,6 +86,7 @@ __all__ = [
     "ecg_study_pairs",
     "ecgs",
     "flag_decisions",
+    "flag_exports",
     "flags",
     "ignored_objects",
     "installation",
