@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
     lease_seconds: int = Field(300, ge=1, description="Lease of a run and its claims, in seconds.")
     outage_seconds: int = Field(
-        120, ge=0, description="Time that a run retries during an outage of Postgres or the store."
+        120,
+        ge=0,
+        description="Time that a run retries during an outage of Postgres, the store or the FHIR server.",
     )
     max_object_bytes: int = Field(
         64 * 2**20, ge=1, description="An ECG whose files are larger together is quarantined, not read."

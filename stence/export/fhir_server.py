@@ -75,14 +75,22 @@ class FhirServer:
                 "check STENCE_FHIR_TOKEN and its rights."
             )
         if answer.is_success and body.get("type") == "transaction-response":
-            entries = [entry.get("response", {}) for entry in body.get("entry", ())]
-            told = entries[risk_assessment_in(bundle)] if len(entries) == len(bundle["entry"]) else {}
-            return Receipt(message, _resource(told.get("location", "")), told.get("etag"))
+            return _carried_out(message, bundle, body)
         if answer.is_success or answer.is_redirect or (code in NO_SERVER and not body):
             raise ConfigurationError(
                 f"{self._said} is not the base URL of a FHIR server (HTTP {code}): correct STENCE_FHIR_URL."
             )
         return Receipt(message, refusal=plain_text(f"HTTP {code} {_diagnosis(body)}"))
+
+
+def _carried_out(message: Message, bundle: dict[str, Any], body: dict[str, Any]) -> Receipt:
+    """Read the answer to a transaction. Some servers report an entry's failure there, against R4."""
+    answers = [entry.get("response", {}) for entry in body.get("entry", ())]
+    failed = [str(each.get("status")) for each in answers if not str(each.get("status")).startswith("2")]
+    if failed or len(answers) != len(bundle["entry"]):
+        return Receipt(message, refusal=plain_text(f"entries failed: {', '.join(failed) or 'not answered'}"))
+    answer = answers[risk_assessment_in(bundle)]
+    return Receipt(message, _resource(answer.get("location", "")), answer.get("etag"))
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

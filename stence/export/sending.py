@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import Engine
@@ -64,6 +64,10 @@ def send_csv(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
     prefix = f"{settings.export_prefix}csv/"
     files = CsvFiles(store, prefix, patient_names(engine, settings), settings.outage_seconds)
     return _send(engine, settings, Receiver("csv", f"{store.url}/{prefix}"), files)
+
+
+SENDERS: Mapping[str, Callable[[Engine, ObjectStore, Settings], Sent]] = {"fhir": send_fhir, "csv": send_csv}
+"""The function of each format."""
 
 
 def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Channel) -> Sent:

@@ -19,6 +19,7 @@ from stence.settings import Settings
 from support.champion import crown, enshadow
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
+from support.fhir import FhirServer
 from support.prefect_server import artifacts, everything_prefect_holds, last_run, task_runs
 
 PATIENTS = [f"PAT-{number:08}" for number in range(70_000_001, 70_000_009)]
@@ -115,6 +116,38 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     score()
     assert flagged_by(engine) == {"model-7", "shade"}
     assert "shade" in artifacts(client, last_run(client, "score"))["score-run"]
+
+
+@pytest.mark.parametrize("server", ["none", "wrong"])
+def test_a_score_run_tells_and_exports_its_flags_where_the_settings_say_so(
+    client: Any,
+    engine: Engine,
+    settings: Settings,
+    store: ObjectStore,
+    prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fhir_server: FhirServer,
+    server: str,
+) -> None:
+    from prefect.events.worker import EventsWorker
+
+    from flows.score import score
+
+    crown(engine, store, settings, f"model-{server}", threshold=0)
+    monkeypatch.setenv("STENCE_AUTO_EXPORT", "fhir")
+    if server == "wrong":
+        monkeypatch.setenv("STENCE_FHIR_URL", f"{fhir_server.url}/nothing/here")
+    assert score()["scored"] == 7
+    run = last_run(client, "score")
+    assert run.state.is_completed()
+    assert "export-flags" in {task.name for task in task_runs(client, run)}
+    assert len(list(store.list("export/fhir/"))) == (42 if server == "none" else 0)
+    EventsWorker.drain_all(timeout=30)
+    held = everything_prefect_holds(prefect_database)
+    assert f"stence.flags.model-{server}" in held
+    assert ("exported flags: {'raised': 42" in held) or server == "wrong"
+    assert ("The export of flags failed" in held) == (server == "wrong")
+    assert "PAT-" not in held
 
 
 def scored_by(engine: Engine) -> dict[str, int]:
