@@ -225,6 +225,14 @@ def test_a_refused_flag_costs_itself_only_and_is_tried_again(
     assert (few[0], "final", True, False) in ledger(engine)
 
 
+def test_an_entry_that_failed_in_an_answer_of_success_is_a_refusal(
+    engine: Engine, few: list[int], server: FhirServer, export: Export
+) -> None:
+    server.faults = ["half"]
+    assert export() == Sent(FEW - 1, 0, 0, 1)
+    assert (few[0], "final", False, True) in ledger(engine)
+
+
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     ("wrong", "words"),

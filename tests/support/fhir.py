@@ -37,7 +37,9 @@ def validate(resource: Resource) -> None:
 
 
 class FhirServer:
-    """``faults`` are met by the next requests: an HTTP status, ``lost`` (answer) or ``unheard`` (request)."""
+    """``faults`` are met by the next requests: an HTTP status, ``lost`` (answer), ``unheard``
+    (request) or ``half`` (an entry that failed).
+    """
 
     def __init__(self, token: str | None = None) -> None:
         self.resources: dict[str, dict[str, Resource]] = defaultdict(dict)
@@ -74,6 +76,8 @@ class FhirServer:
                 if fault == "lost" or (server.on_carried_out and not server.on_carried_out()):
                     self.close_connection = True
                     return
+                if fault == "half":  # as some servers that are not transactional
+                    answer["entry"][-1]["response"]["status"] = "400 Bad Request"
                 self._answer(status, answer)
 
             def _answer(self, status: int, body: Resource) -> None:
