@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, text, update
+from sqlalchemy import Connection, func, update
 
 from stence.database import queries
 from stence.database.tables import flag_exports
@@ -36,7 +36,7 @@ def take_turn(connection: Connection, receiver: Receiver) -> None:
     """Wait until no other transaction sends to this receiver, so that no message overtakes a newer one."""
     digest = hashlib.sha256(f"stence export {receiver.format} {receiver.destination}".encode()).digest()
     lock = int.from_bytes(digest[:8], signed=True)
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+    connection.execute(queries.statement("export_00_turn"), {"lock": lock})
 
 
 def plan(connection: Connection, receiver: Receiver) -> None:
