@@ -15,6 +15,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from flows import news
 from flows.discretion import library_logs
 from flows.ingest import index, index_cath_lab
 from flows.workplace import dated, open_workplace, step, unseen
@@ -144,6 +145,7 @@ def skipped(reason: str) -> dict[str, Any]:
 def decided(version: str, verdict: Verdict) -> dict[str, Any]:
     """Show the gate's checks."""
     outcome = OUTCOMES[verdict.result]
+    news.tell_model("registered" if outcome == "candidate" else outcome, version)
     lines = [
         f"- {check.result if check.passed else f'**{check.result}**'}: {check.finding}"
         for check in verdict.checks

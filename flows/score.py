@@ -11,7 +11,9 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from flows import news
 from flows.discretion import library_logs
+from flows.export import export_if_wanted
 from flows.ingest import index
 from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import explain, registry, scoring
@@ -75,7 +77,10 @@ def write_ward_list(place: Workplace) -> explain.WardList:
 
 @flow(name="score", flow_run_name=dated("score"), persist_result=False)
 def score() -> dict[str, Any]:
-    """Index, then score until nothing is pending: first the champion, then the shadows. Return the counts."""
+    """Index, then score until nothing is pending: first the champion, then the shadows. Return the counts.
+
+    New flags are exported before the shadows score, where the settings ask for it.
+    """
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         index(shared)
@@ -84,6 +89,8 @@ def score() -> dict[str, Any]:
         champion = load_champion(shared)
         summary = score_all(place, champion)
         publish(summary, "score")
+        news.tell_flags(summary)
+        export_if_wanted(place)
         explain_flags(place, champion)
         for shadow in list_shadows(shared):
             score_in_shadow(place, shadow)
@@ -95,6 +102,7 @@ def tell(attempts: list[Attempt]) -> None:
     for attempt in attempts:
         if attempt.promoted:
             get_run_logger().warning("%s completed its days in shadow and is champion now", attempt.version)
+            news.tell_model("promoted", attempt.version)
         else:
             said = attempt.evidence.text("shadow")
             get_run_logger().warning("%s is not promoted, a person decides: %s", attempt.version, said)

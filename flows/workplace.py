@@ -14,11 +14,12 @@ from sqlalchemy import Engine
 
 from flows.discretion import nothing_personal
 from stence import database, private
-from stence.errors import DatabaseUnavailableError, StoreUnavailableError
+from stence.errors import DatabaseUnavailableError, ReceiverUnavailableError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 
 RETRY_DELAYS_SECONDS = [5, 30, 120]
+OUTAGES = (DatabaseUnavailableError, StoreUnavailableError, ReceiverUnavailableError)
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -44,7 +45,7 @@ def open_workplace() -> Iterator[Workplace]:
 def retriable(task: object, run: object, state: Any) -> bool:
     """True for outages, which a retry can overcome; False for wrong settings and bugs."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, DatabaseUnavailableError | StoreUnavailableError)
+    return isinstance(error, OUTAGES)
 
 
 def step(name: str, run_name: str | None = None) -> Callable[[Callable[P, T]], Task[P, T]]:

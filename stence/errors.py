@@ -51,6 +51,10 @@ class DatabaseUnavailableError(StenceError):
     """Postgres did not answer, after all retries."""
 
 
+class ReceiverUnavailableError(StenceError):
+    """The system that receives exports did not answer, after all retries."""
+
+
 class LeaseLostError(StenceError):
     """A run could not renew its lease in time, and another run took over."""
 

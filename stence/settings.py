@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -63,7 +65,22 @@ class Settings(BaseSettings):
     pages_per_run: int = Field(
         100, ge=0, description="Most pages that a score run writes; 0: pages are written on demand only."
     )
+    export_prefix: str = Field("export/", description="Prefix of exported flags.")
     timezone: str = Field("UTC", description="Time zone of file times without time zone.")
+
+    auto_export: Literal["off", "fhir", "csv"] = Field(
+        "off", description="Format in which a score run exports the flags at its end; off: none."
+    )
+    fhir_url: str | None = Field(
+        None, description="Base URL of a FHIR R4 server that gets exported flags; empty: files in the store."
+    )
+    fhir_token: SecretStr | None = Field(None, description="Bearer token for fhir_url.")
+    patient_system: str | None = Field(
+        None, description="System URL of the hospital's patient numbers in exports; empty: pseudonyms."
+    )
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Key of pseudonyms in exports; empty: one that stence draws and keeps in Postgres."
+    )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
     batch_size: int = Field(256, ge=1, le=8192, description="ECGs claimed, inferred and written together.")
@@ -74,7 +91,9 @@ class Settings(BaseSettings):
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
     lease_seconds: int = Field(300, ge=1, description="Lease of a run and its claims, in seconds.")
     outage_seconds: int = Field(
-        120, ge=0, description="Time that a run retries during an outage of Postgres or the store."
+        120,
+        ge=0,
+        description="Time that a run retries during an outage of Postgres, the store or the FHIR server.",
     )
     max_object_bytes: int = Field(
         64 * 2**20, ge=1, description="An ECG whose files are larger together is quarantined, not read."
@@ -144,6 +163,21 @@ class Settings(BaseSettings):
             raise ValueError("no time zone has this name; take one such as Europe/Berlin") from None
         return value
 
+    @field_validator("fhir_url")
+    @classmethod
+    def _server(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://host")
+        if parts.scheme not in {"https", "http"} or not parts.hostname or parts.query or parts.username:
+            raise ValueError("not of the form https://host/path; a password belongs in STENCE_FHIR_TOKEN")
+        return value and value.rstrip("/")
+
+    @field_validator("patient_system")
+    @classmethod
+    def _absolute_uri(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(https?://|urn:)[^\s|]+", value):
+            raise ValueError("not an absolute URI such as https://hospital.example/patients or urn:oid:1.2.3")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -164,6 +198,7 @@ class Settings(BaseSettings):
         "validation_prefix",
         "monitoring_prefix",
         "page_prefix",
+        "export_prefix",
     )
     @classmethod
     def _folder(cls, value: str) -> str:

@@ -37,6 +37,7 @@ COMMANDS = {
     "pages": "explain",
     "ward-list": "explain",
     "flags": "flags",
+    "export": "export",
     "alerts": "alerts",
     "weights": "weights",
     "study": "study",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stence.cli import news
 from stence.cli.terminal import echo, print_table
 from stence.settings import Settings
 
@@ -65,7 +66,7 @@ def promote(version: str, by: str, why: str, ungated: bool) -> None:
     if found:
         rows = [(check.name, check.result.value, check.finding) for check in found.checks]
         print_table("Evidence from shadow", ("check", "result", "finding"), rows)
-    _tell(done, "champion")
+    _tell(done, "champion", "promoted")
 
 
 @models.command()
@@ -80,6 +81,7 @@ def shadow(version: str, by: str, why: str) -> None:
         registry.shadow(connection, version, by=by, why=why)
         others = registry.make_room(connection, version, by=by)
     click.echo(f"{version} is in shadow." + (f" Back to candidate: {', '.join(others)}." if others else ""))
+    news.tell_model(Settings(), "shadow", version)
 
 
 @models.command()
@@ -93,6 +95,7 @@ def reject(version: str, by: str, why: str) -> None:
     with database.connect(Settings()) as engine, engine.begin() as connection:
         registry.reject(connection, version, by=by, why=why)
     click.echo(f"{version} is rejected.")
+    news.tell_model(Settings(), "rejected", version)
 
 
 @models.command()
@@ -107,7 +110,7 @@ def rollback(by: str, why: str) -> None:
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
         done = registry.rollback(connection, by=by, why=why)
-    _tell(done, "champion again")
+    _tell(done, "champion again", "rolled_back")
 
 
 @models.command()
@@ -135,7 +138,8 @@ def card(version: str, save: Path | None) -> None:
     click.echo(f"The card is in {save / 'card.html'}.")
 
 
-def _tell(done: Succession, what: str) -> None:
+def _tell(done: Succession, what: str, change: str) -> None:
     opened = f" {done.opened} of its flags are open now." if done.opened else ""
     left = f" {done.withdrawn} open flags of the former champion were withdrawn." if done.withdrawn else ""
     click.echo(f"{done.version} is {what}.{opened}{left}")
+    news.tell_model(Settings(), change, done.version, opened=done.opened, withdrawn=done.withdrawn)

@@ -6,6 +6,7 @@ from datetime import date, datetime
 
 import click
 
+from stence.cli import news
 from stence.cli.runs import run_retrain_flow, run_score_flow
 from stence.cli.terminal import print_table, progress_bars
 from stence.errors import StenceError
@@ -66,6 +67,7 @@ def train(preset: str) -> None:
     """Train a model on the cath reports in the store, without angiograms. The gate decides on the model."""
     version, state = _train(Settings(), preset)
     click.echo(f"{version} {TRAINED[state]}")
+    news.tell_model(Settings(), "registered" if state == "candidate" else state, version)
 
 
 @click.command()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from support.database import engine, postgres, settings, store
 from support.environment import stence_models
+from support.fhir import fhir_server
 from support.prefect_server import client, prefect_database
 from support.scoring import score_all
 
 __all__ = [
     "client",
     "engine",
+    "fhir_server",
     "postgres",
     "prefect_database",
     "score_all",

@@ -47,6 +47,23 @@ emit("opened", Alert(7, "device_gain", "critical", None, "device", 'Cardio "200"
 EventsWorker.drain_all(timeout=30)
 """
 
+COMMANDS_NEWS = """
+from pathlib import Path
+from stence.cli import news
+from stence.settings import Settings
+
+news.tell_model(Settings(data_dir=Path("{folder}")), "rolled_back", "model-7", opened=3, withdrawn=2)
+"""
+FLAGS = """
+from types import SimpleNamespace
+from prefect.events.worker import EventsWorker
+from flows.news import tell_flags
+
+for flagged in ({}, {"stenosis_50": 4, "stenosis_70": 3}):
+    tell_flags(SimpleNamespace(model_version="model-8", flagged=flagged))
+EventsWorker.drain_all(timeout=30)
+"""
+
 
 class Messages:
     """What a webhook was sent."""
@@ -123,6 +140,19 @@ def wait_for(messages: Messages, part: str) -> str:
 def test_an_alert_is_told(python: Callable[..., str], messages: Messages) -> None:
     python(ALERT)
     assert wait_for(messages, "device_gain") == "stence alert 7 (critical) device_gain: Check its gain."
+
+
+def test_a_command_tells_that_a_model_changed(
+    python: Callable[..., str], messages: Messages, tmp_path: Path
+) -> None:
+    python(COMMANDS_NEWS.format(folder=tmp_path))
+    assert wait_for(messages, "model-7") == "stence model model-7: rolled back"
+
+
+def test_new_flags_are_told_by_their_number(python: Callable[..., str], messages: Messages) -> None:
+    python(FLAGS)
+    assert wait_for(messages, "model-8") == "stence: 7 new flags by model model-8"
+    assert len([text for text in messages.texts if "model-8" in text]) == 1
 
 
 def test_a_failed_run_of_a_flow_of_stence_is_told_and_no_other(

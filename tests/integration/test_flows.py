@@ -19,7 +19,9 @@ from stence.settings import Settings
 from support.champion import crown, enshadow
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
+from support.fhir import FhirServer
 from support.prefect_server import artifacts, everything_prefect_holds, last_run, task_runs
+from support.waiting import wait_until
 
 PATIENTS = [f"PAT-{number:08}" for number in range(70_000_001, 70_000_009)]
 
@@ -156,6 +158,36 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     score()
     assert flagged_by(engine) == {"model-7", "shade"}
     assert "shade" in artifacts(client, last_run(client, "score"))["score-run"]
+
+
+@pytest.mark.parametrize("server", ["none", "wrong"])
+def test_a_score_run_tells_and_exports_its_flags_where_the_settings_say_so(
+    client: Any,
+    engine: Engine,
+    settings: Settings,
+    store: ObjectStore,
+    prefect_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fhir_server: FhirServer,
+    server: str,
+) -> None:
+    from flows.score import score
+
+    crown(engine, store, settings, f"model-{server}", threshold=0)
+    monkeypatch.setenv("STENCE_AUTO_EXPORT", "fhir")
+    if server == "wrong":
+        monkeypatch.setenv("STENCE_FHIR_URL", f"{fhir_server.url}/nothing/here")
+    assert score()["scored"] == 7
+    run = last_run(client, "score")
+    assert run.state.is_completed()
+    assert "export-flags" in {task.name for task in task_runs(client, run)}
+    with engine.connect() as connection:
+        raised = connection.scalar(select(func.count()).select_from(flags))
+    assert len(list(store.list("export/fhir/"))) == (raised if server == "none" else 0)
+    wait_until(lambda: f"stence.flags.model-{server}" in everything_prefect_holds(prefect_database))
+    held = everything_prefect_holds(prefect_database)
+    assert ("exported flags: " if server == "none" else "The export of flags failed: ") in held
+    assert "PAT-" not in held
 
 
 def scored_by(engine: Engine) -> dict[str, int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence import database, registry, scoring
+from stence.export import send_fhir
 from stence.objects import open_store
 from stence.settings import Settings
 from support.models import ShapeScorer
@@ -31,6 +32,18 @@ class SlowScorer(ShapeScorer):
         """As ShapeScorer, later."""
         time.sleep(self._seconds)
         return super().score(ecgs)
+
+
+def start_exporter(settings: Settings) -> BaseProcess:
+    """Start an export of flags to the FHIR server of the settings."""
+    process = CONTEXT.Process(target=_export, args=(settings,), daemon=True)
+    process.start()
+    return process
+
+
+def _export(settings: Settings) -> None:
+    with database.connect(settings) as engine:
+        send_fhir(engine, open_store(settings.resolved_store_url, settings), settings)
 
 
 def start_scorer(settings: Settings, seconds_per_batch: float) -> BaseProcess:

@@ -4,7 +4,7 @@ SELECT setseed(0.5);
 
 INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest) VALUES
     ('synthetic-1', 'retired', 'models/synthetic-1/', repeat('1', 64), 'p1',
-     '{"thresholds": {"stenosis_70": {"value": 0.3}}}'),
+     '{"thresholds": {"stenosis_70": {"value": 0.3, "rule": "r"}}}'),
     ('synthetic-2', 'champion', 'models/synthetic-2/', repeat('2', 64), 'p1',
      '{"created_at": "2026-01-02T03:04:05Z", "metrics": {"stenosis_70": {"auroc": {"value": 0.79}}},
        "thresholds": {"stenosis_50": {"value": 0.6, "rule": "at most 50 alerts per 1,000 ECGs"},

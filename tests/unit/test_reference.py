@@ -28,7 +28,7 @@ from stence.weights import IMPORTABLES
 from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, named, names, parsed, read, rows, section
 
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-UNSET = {"embedded", "local folder", "AWS", "boto3's own", "shipped"}
+UNSET = {"embedded", "local folder", "AWS", "boto3's own", "shipped", "none", "pseudonyms", "drawn once"}
 """Words for a default that is decided elsewhere."""
 
 # --- tables

@@ -3,7 +3,7 @@
 An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is
 to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
 ended. ``flag_decisions`` are the flags that people withdrew and restored, ``snoozes`` the patients whom
-they took off the list for a time.
+they took off the list for a time, ``flag_exports`` messages to other systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
 ``patient_merges`` which numbers are one patient's.
@@ -24,6 +24,7 @@ monitor, which draws ``verification_sample`` too. ``ecg_pages`` are the pages of
 from __future__ import annotations
 
 from stence.database.tables.columns import metadata
+from stence.database.tables.exports import flag_exports
 from stence.database.tables.identity import (
     installation,
     manifest_records,
@@ -88,6 +89,7 @@ __all__ = [
     "ecg_study_pairs",
     "ecgs",
     "flag_decisions",
+    "flag_exports",
     "flags",
     "ignored_objects",
     "installation",

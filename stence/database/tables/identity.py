@@ -15,7 +15,9 @@ MERGE_SOURCES = ("file", "command")
 installation = Table(
     "installation",
     metadata,
-    Column("name", Text, primary_key=True, comment="timezone, practice, or verification_seed."),
+    Column(
+        "name", Text, primary_key=True, comment="timezone, practice, verification_seed, or pseudonym_key."
+    ),
     Column("value", Text, nullable=False, comment="Value of the setting."),
     now("set_at", "Time of the last change."),
     comment="Settings of this database as a whole.",

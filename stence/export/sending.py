@@ -1,0 +1,103 @@
+"""Send what waits in the ledger to its receiver. It may be killed at any moment, and run more than once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from sqlalchemy import Engine
+
+from stence.database.outage import retry_outages, transact
+from stence.domain.urls import without_secrets
+from stence.export import ledger
+from stence.export.fhir_files import FhirFiles
+from stence.export.fhir_server import FhirServer
+from stence.export.ledger import Receipt, Receiver
+from stence.export.messages import Message
+from stence.export.patients import patient_names
+from stence.export.tables import CsvFiles
+from stence.objects import ObjectStore
+from stence.settings import Settings
+
+
+class Channel(Protocol):
+    """A way to a receiver."""
+
+    def deliver(self, messages: Sequence[Message]) -> Iterator[list[Receipt]]:
+        """Send the messages. Yield receipts as they come in, those of one file or request together.
+
+        To send a message again must change nothing at the receiver.
+        """
+
+
+class Sent(NamedTuple):
+    """Counts of an export. Refused messages are tried again by the next export."""
+
+    raised: int
+    corrected: int
+    withdrawn: int
+    refused: int
+
+
+def send_fhir(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
+    """Send new and changed flags as FHIR bundles, to the server of the settings or to files in the store.
+
+    Raises ReceiverUnavailableError or StoreUnavailableError after an outage, ConfigurationError if the server
+    is no FHIR server or does not accept the token. What was not sent waits for the next export.
+    """
+    names, seconds = patient_names(engine, settings), settings.outage_seconds
+    if settings.fhir_url is None:
+        prefix = f"{settings.export_prefix}fhir/"
+        files = FhirFiles(store, prefix, names, seconds)
+        return _send(engine, settings, Receiver("fhir", f"{store.url}/{prefix}"), files)
+    receiver = Receiver("fhir", without_secrets(settings.fhir_url))
+    with FhirServer(settings.fhir_url, settings.fhir_token, store.url, names, seconds) as server:
+        return _send(engine, settings, receiver, server)
+
+
+def send_csv(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
+    """Write new and changed flags to a CSV file in the store.
+
+    Raises StoreUnavailableError after an outage; what was not written waits for the next export.
+    """
+    prefix = f"{settings.export_prefix}csv/"
+    files = CsvFiles(store, prefix, patient_names(engine, settings), settings.outage_seconds)
+    return _send(engine, settings, Receiver("csv", f"{store.url}/{prefix}"), files)
+
+
+SENDERS: Mapping[str, Callable[[Engine, ObjectStore, Settings], Sent]] = {"fhir": send_fhir, "csv": send_csv}
+"""The function of each format."""
+
+
+def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Channel) -> Sent:
+    transact(engine, settings.outage_seconds, ledger.plan, receiver)
+    sending = _Sending(engine, receiver, channel)
+    while retry_outages(sending.send_batch, settings.outage_seconds):
+        pass
+    counts = sending.counts
+    return Sent(counts["final"], counts["corrected"], counts["entered-in-error"], counts["refused"])
+
+
+class _Sending:
+    """Goes through the messages that wait, once, in batches."""
+
+    def __init__(self, engine: Engine, receiver: Receiver, channel: Channel) -> None:
+        self._engine, self._receiver, self._channel = engine, receiver, channel
+        self._after = 0
+        self.counts: Counter[str] = Counter()
+
+    def send_batch(self) -> bool:
+        """Send the next batch; return False if nothing waits. After an outage it goes on where it was."""
+        with self._engine.begin() as turn:
+            ledger.take_turn(turn, self._receiver)
+            messages = ledger.waiting(turn, self._receiver, self._after)
+            for receipts in self._channel.deliver(messages):
+                with self._engine.begin() as connection:
+                    ledger.record(connection, receipts)
+                self._count(receipts)
+        return bool(messages)
+
+    def _count(self, receipts: Sequence[Receipt]) -> None:
+        self._after = receipts[-1].message.id
+        self.counts.update(r.message.status if r.refusal is None else "refused" for r in receipts)
