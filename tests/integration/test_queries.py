@@ -17,6 +17,7 @@ from stence.cli import main
 from stence.database import queries
 from stence.database.tables import LISTED_FLAG_STATES, flag_decisions, flags
 from stence.errors import ConfigurationError
+from stence.export import ledger
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
 from stence.settings import Settings
@@ -31,6 +32,7 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("flag_counts", {}),
     ("flag_decisions", {}),
     ("flag_decisions", {"limit": "1"}),
+    ("flag_exports", {}),
     ("flagged_patients", {}),
     ("flagged_patients", {"limit": "3"}),
     ("flagged_patients", {"target": "stenosis_70", "since": "2020-01-02 12:00+00"}),
@@ -68,7 +70,7 @@ EMPTY = {"'; DROP TABLE flags; --", "-1"}
 
 @pytest.fixture
 def hospital(engine: Engine) -> Engine:
-    """An engine on a database with 2,000 scored ECGs of 300 patients, and two alerts."""
+    """An engine on a database with 2,000 scored ECGs of 300 patients, two alerts, and flags to export."""
     load(engine, ecgs=2000, patients=300)
     causes = [Cause("device_gain", None, "device", of) for of in ("Cardio 200", "Rest 12")]
     findings = [
@@ -79,6 +81,7 @@ def hospital(engine: Engine) -> Engine:
         for why in ("leads swapped", "wrong patient"):
             row = {"decision": "withdrawn", "decided_by": "Dr A", "reason": why, "flags": 0}
             connection.execute(insert(flag_decisions).values(row))
+        ledger.plan(connection, ledger.Receiver("csv", "file:///exported"))
     return engine
 
 
