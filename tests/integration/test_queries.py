@@ -16,6 +16,7 @@ from stence.cli import main
 from stence.database import queries
 from stence.database.tables import flag_decisions, flags
 from stence.errors import ConfigurationError
+from stence.export import ledger
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
 from stence.settings import Settings
@@ -30,6 +31,7 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("flag_counts", {}),
     ("flag_decisions", {}),
     ("flag_decisions", {"limit": "1"}),
+    ("flag_exports", {}),
     ("flagged_patients", {}),
     ("flagged_patients", {"limit": "3"}),
     ("flagged_patients", {"include_known": "yes", "since": "2020-01-02 12:00+00"}),
@@ -76,7 +78,7 @@ EMPTY = {"'; DROP TABLE flags; --", "-1"}
 
 @pytest.fixture
 def hospital(engine: Engine) -> Engine:
-    """An engine on a database with 2,000 scored ECGs of 300 patients, and two alerts."""
+    """An engine on a database with 2,000 scored ECGs of 300 patients, two alerts, and flags to export."""
     load(engine, ecgs=2000, patients=300)
     causes = [Cause("device_gain", None, "device", of) for of in ("Cardio 200", "Rest 12")]
     findings = [
@@ -87,6 +89,7 @@ def hospital(engine: Engine) -> Engine:
         for why in ("leads swapped", "wrong patient"):
             row = {"decision": "withdrawn", "decided_by": "Dr A", "reason": why, "flags": 0}
             connection.execute(insert(flag_decisions).values(row))
+        ledger.plan(connection, ledger.Receiver("csv", "file:///exported"))
     return engine
 
 

@@ -16,6 +16,7 @@ from stence.cli.prefect_home import RunningServer
 from stence.cli.prefect_server import end_leftover
 from stence.errors import ConfigurationError
 from stence.settings import Settings
+from support.ports import free_port
 
 HOUR = 3600
 # Children of a background shell ignore Ctrl-C.
@@ -111,3 +112,13 @@ def test_only_the_recorded_process_is_sent_the_password(
 def test_a_record_that_was_cut_off_is_none(settings: Settings) -> None:
     (prefect_home.make_folder(settings) / prefect_home.RECORD_FILE).write_text('{"api_url": "http')
     assert prefect_home.recorded(settings) is None
+
+
+def test_a_server_that_is_away_costs_a_command_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from stence.cli import news
+
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    news.tell_model(Settings(data_dir=tmp_path), "promoted", "model-7")
+    assert "does not answer: no automation was told of this" in caplog.text
