@@ -98,6 +98,7 @@ def render(template: str, **values: object) -> str:
 def in_words(marks: Sequence[Mark]) -> str:
     """Name the marks by part of the beat.
 
+    >>> from stence.ecg.delineation import Part
     >>> in_words([Mark("V4", Part.ST_T), Mark("V5", Part.ST_T), Mark("II", Part.QRS)])
     'ST-T in V4 and V5, QRS in II'
     """

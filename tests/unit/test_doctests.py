@@ -11,10 +11,10 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring")
+PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring", "explain")
 WITH_EXAMPLES = {
     "domain": "checks patients random_projection splits subgroups targets text thresholds urls windows",
-    "ecg": "augmentation formats leads preprocessing profile quality reasons recording "
+    "ecg": "augmentation delineation formats leads preprocessing profile quality reasons recording "
     "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration clinical coherence final_blocks finetuned_teacher "
@@ -22,6 +22,7 @@ WITH_EXAMPLES = {
     "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic "
     "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
+    "explain": "layout paper saliency",
 }
 MODULES = [
     "stence.angiography.frames",
