@@ -2,12 +2,12 @@
 
 The estimand is the share of cases among everybody screened with the same embedding, age and sex as an ECG.
 The score estimates it, and errs in two ways. The calibration and the population are uncertain: ``screened``
-draws both. And the network, learned from few patients, errs by more in some ECGs than in others: its error of
-a question's logit is taken as linear in the ECG's coordinates (``stence.models.certainty``), with coefficients
+draws both. And the network, learned from few patients, errs by more in some ECGs than in others: its error in
+a question's logit is taken as linear in the coordinates (``stence.models.certainty``), with coefficients
 N(0, width^2 / 32), so that ``width`` is its standard deviation over the training ECGs. The width is the same
 for all questions, has a half-normal prior, and is learned from held-out patients with the coefficients: a
-logistic regression on top of the score (Laplace's approximation, on a grid of widths). No training patient
-takes part: the network has fitted their labels.
+logistic regression on top of the score (Laplace's approximation, on a grid of widths). The draws are widened,
+see SPREAD. No training patient takes part: the network has fitted their labels.
 
 The interval does not hold errors that are not linear in the coordinates, and rests on the assumption of
 ``screened`` about referral. It does not say how a single patient will turn out.
@@ -28,10 +28,13 @@ from stence.models import Calibration, Certainty
 from stence.models.certainty import distances
 from stence.models.coherence import answers
 
-WIDTHS = np.array([0.03, 0.1, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2])
+WIDTHS = np.array([0.03, 0.1, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2, 1.6])
 """Grid of the standard deviation of the network's error, in log odds."""
-WIDTH_PRIOR = 0.5
+WIDTH_PRIOR = 1.0
 """Scale of its half-normal prior."""
+SPREAD = 2**0.5
+"""Factor of the draws' spread: as much error again for what 32 coordinates do not show of an embedding. Chosen by
+coverage in drawn hospitals (``tests/benchmarks/certainty.py``)."""
 MIN_ECGS = 200
 """Minimum held-out ECGs for a percentile of 99."""
 QUANTILES = 1001
@@ -123,7 +126,7 @@ def _error(
 
 
 def _draw(fit: LogisticFit, rng: np.random.Generator) -> Reals:
-    """Draw coefficients from the normal approximation of their posterior."""
+    """Draw coefficients from the normal approximation of their posterior, widened by SPREAD."""
     factor = np.linalg.cholesky(fit.curvature)
     noise = rng.standard_normal(len(fit.coefficients))
-    return np.asarray(fit.coefficients + np.linalg.solve(factor.T, noise))
+    return np.asarray(fit.coefficients + SPREAD * np.linalg.solve(factor.T, noise))

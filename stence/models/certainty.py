@@ -16,16 +16,16 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor
 
 from stence.domain.random_projection import PROJECTION_SIZE
 from stence.domain.targets import TARGETS
 from stence.domain.thresholds import DECIMALS
-from stence.models.calibration import Calibration, reweighted
-from stence.models.coherence import probabilities
+from stence.models.calibration import SEVERITIES, Calibration
 
-TAILS = (0.025, 0.975)
-"""Shares of the draws below the lower and below the upper end of an interval."""
+TAIL = 0.025
+"""Share beyond either end of an interval."""
 UNLIKE_PERCENT = 99.0
 """ECGs from this novelty on are said to be unlike the training ECGs: 1 % of sound held-out ECGs."""
 TENSORS = ("mean", "whitening", "distances", "offsets")
@@ -81,17 +81,20 @@ class Certainty:
         if not len(self.offsets):
             nothing = np.full((len(logits), len(TARGETS)), np.nan)
             return nothing, nothing
-        lower, upper = np.quantile(self.drawn(logits, coordinates), TAILS, axis=1, method="weibull")
-        return np.round(lower, DECIMALS), np.round(upper, DECIMALS)
+        ordered = np.sort(self.drawn(logits, coordinates), axis=-1)
+        last = ordered.shape[-1] - 1
+        outside = max(int(TAIL * (last + 2)) - 1, 0)  # of n draws and the truth, so many lie in each tail
+        return np.round(ordered[..., outside], DECIMALS), np.round(ordered[..., last - outside], DECIMALS)
 
     def drawn(self, logits: Reals, coordinates: Reals) -> Reals:
-        """Return the probabilities (n, draws, 6) under each draw."""
-        slopes = np.array([draw.slopes for draw in self.draws])
-        intercepts = np.array([draw.intercepts for draw in self.draws])
-        weights = np.array([draw.severity_weights for draw in self.draws])
-        flat = self.offsets.reshape(-1, PROJECTION_SIZE)
-        errors = np.array([flat @ row for row in coordinates]).reshape(len(logits), *self.offsets.shape[:2])
-        return probabilities(reweighted((logits[:, None] + errors) * slopes + intercepts, weights))
+        """Return the probabilities (n, 6, draws) under each draw, as its calibration gives them."""
+        slopes = np.array([draw.slopes for draw in self.draws]).T
+        intercepts = np.array([draw.intercepts for draw in self.draws]).T
+        weights = np.array([draw.severity_weights for draw in self.draws]).T
+        flat = self.offsets.transpose(1, 0, 2).reshape(-1, PROJECTION_SIZE)
+        errors = np.array([flat @ row for row in coordinates]).reshape(len(logits), *slopes.shape)
+        yes = expit((logits[..., None] + errors) * slopes + intercepts)
+        return _weighted(np.moveaxis(yes, 1, 0), weights)
 
     def novelty(self, coordinates: Reals) -> Reals:
         """Return the percentage of held-out ECGs (n,) nearer to the training ECGs; NaN if not estimated."""
@@ -99,6 +102,23 @@ class Certainty:
             return np.full(len(coordinates), np.nan)
         percent = np.linspace(0, 100, len(self.distances))
         return np.round(np.interp(distances(coordinates), self.distances, percent), 1)
+
+
+def _weighted(yes: Reals, weights: Reals) -> Reals:
+    """Return the targets' probabilities (n, 6, draws) from answers ``yes`` (6, n, draws) of the tree.
+
+    It is ``reweighted`` and ``coherence.probabilities`` on probabilities in place of logits, which is ten
+    times as fast; ``weights`` (5, draws) are those of the severities.
+    """
+    reached = np.cumprod(yes[: SEVERITIES - 1], axis=0)
+    classes = np.concatenate([np.ones_like(reached[:1]), reached])
+    classes[:-1] -= reached
+    classes *= weights[:, None]
+    at_least = np.cumsum(classes[::-1], axis=0)[::-1]
+    degrees = at_least[1:] / at_least[:1]
+    right, over_70 = yes[4], degrees[1]
+    arteries = np.stack([over_70 * right, over_70 * (1 - right * (1 - yes[5]))])
+    return np.moveaxis(np.concatenate([degrees, arteries]), 0, 1)
 
 
 def distances(coordinates: Reals) -> Reals:

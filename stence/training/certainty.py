@@ -81,7 +81,7 @@ def groups_held(
     """
     known = ~np.isnan(label)
     referred = tuple(replace(draw, severity_weights=(1.0,) * SEVERITIES) for draw in certainty.draws)
-    risk = replace(certainty, draws=referred).drawn(logits[known], coordinates[known])[..., PLACE]
+    risk = replace(certainty, draws=referred).drawn(logits[known], coordinates[known])[:, PLACE]
     cases = np.random.default_rng(0).random(risk.shape) < risk
     held = 0
     for group in np.array_split(np.argsort(risk.mean(axis=1)), GROUPS):
