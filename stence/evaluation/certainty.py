@@ -33,8 +33,8 @@ WIDTHS = np.array([0.03, 0.1, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2, 1.6])
 WIDTH_PRIOR = 1.0
 """Scale of its half-normal prior."""
 SPREAD = 2**0.5
-"""Factor of the draws' spread: as much error again for what 32 coordinates do not show of an embedding. Chosen by
-coverage in drawn hospitals (``tests/benchmarks/certainty.py``)."""
+"""Factor of the draws' spread: as much error again for what 32 coordinates do not show of an embedding.
+Chosen by coverage in drawn hospitals (``tests/benchmarks/certainty.py``)."""
 MIN_ECGS = 200
 """Minimum held-out ECGs for a percentile of 99."""
 QUANTILES = 1001
