@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from sqlalchemy import Engine, select
 
@@ -110,15 +109,3 @@ def test_a_model_that_cannot_tell_stores_nothing_about_it(
     with engine.connect() as connection:
         told = select(scores.c.lower, scores.c.unlike).where(scores.c.model_version == "shape-1")
         assert connection.execute(told).all() == [(None, None)] * 3
-
-
-def test_an_interval_stays_as_it_was_first_written(
-    engine: Engine, store: ObjectStore, settings: Settings, archive: None
-) -> None:
-    score(engine, store, settings, champion(engine, store, settings, make_certainty()))
-    before = stored(engine)
-    store_ecg(store, "ecg/again.hea", heartbeats(0))
-    give_patients(store, *((name, name) for name in ECGS), ("again", "a"))
-    score(engine, store, settings, registry.load_champion(engine, store, settings))
-    after = stored(engine)
-    assert np.array_equal(sorted(map(str, before.values())), sorted(map(str, after.values())))
