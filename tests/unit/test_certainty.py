@@ -59,6 +59,14 @@ def test_a_probability_lies_in_its_interval_and_both_are_the_same_in_any_company
             np.testing.assert_array_equal(alone[0], together[row])
 
 
+def test_an_interval_reaches_to_its_probability_where_all_draws_lie_above() -> None:
+    sure = make_certainty()
+    higher = tuple(replace(draw, intercepts=(2.0,) * 6) for draw in sure.draws)
+    model = scorer(make_artefact(certainty=replace(sure, draws=higher)), "cpu")
+    scores = model.embed_and_score(some_ecgs(), clinical_values([None] * 9, [None] * 9))
+    np.testing.assert_array_equal(scores.lower, scores.probabilities)
+
+
 def test_the_probabilities_are_the_same_with_and_without_intervals() -> None:
     with_intervals, without = (
         scorer(make_artefact(certainty=sure), "cpu") for sure in (make_certainty(), None)
@@ -141,8 +149,9 @@ def test_one_in_a_hundred_sound_ecgs_is_said_to_be_unlike_and_odd_ones_are() -> 
     novelty = sure.novelty(sure.coordinates(sample(20_000, 5)))
     assert 0.006 < (novelty >= UNLIKE_PERCENT).mean() < 0.015
     assert abs(np.median(novelty) - 50) < 4
-    odd = sample(50, 6) + 30 * np.random.default_rng(7).standard_normal(32).astype(np.float32)
-    assert (sure.novelty(sure.coordinates(odd)) == 100).all()
+    rare = np.linalg.svd(np.random.default_rng(0).standard_normal((32, 32)))[2][-1]
+    odd = sample(50, 6) + 6 * rare.astype(np.float32)  # short, where training ECGs hardly vary
+    assert (sure.novelty(sure.coordinates(odd)) >= UNLIKE_PERCENT).all()
 
 
 def test_held_out_ecgs_count_by_their_weight() -> None:
