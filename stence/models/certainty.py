@@ -94,7 +94,7 @@ class Certainty:
         flat = self.offsets.transpose(1, 0, 2).reshape(-1, PROJECTION_SIZE)
         errors = np.array([flat @ row for row in coordinates]).reshape(len(logits), *slopes.shape)
         yes = expit((logits[..., None] + errors) * slopes + intercepts)
-        return _weighted(np.moveaxis(yes, 1, 0), weights)
+        return _weighted(yes, weights)
 
     def novelty(self, coordinates: Reals) -> Reals:
         """Return the percentage of held-out ECGs (n,) nearer to the training ECGs; NaN if not estimated."""
@@ -105,20 +105,24 @@ class Certainty:
 
 
 def _weighted(yes: Reals, weights: Reals) -> Reals:
-    """Return the targets' probabilities (n, 6, draws) from answers ``yes`` (6, n, draws) of the tree.
+    """Return the targets' probabilities (n, 6, draws) from answers ``yes`` (n, 6, draws) of the tree.
 
-    It is ``reweighted`` and ``coherence.probabilities`` on probabilities in place of logits, which is ten
+    It is ``reweighted`` and ``coherence.probabilities`` on probabilities in place of logits, which is many
     times as fast; ``weights`` (5, draws) are those of the severities.
     """
-    reached = np.cumprod(yes[: SEVERITIES - 1], axis=0)
-    classes = np.concatenate([np.ones_like(reached[:1]), reached])
-    classes[:-1] -= reached
-    classes *= weights[:, None]
-    at_least = np.cumsum(classes[::-1], axis=0)[::-1]
-    degrees = at_least[1:] / at_least[:1]
-    right, over_70 = yes[4], degrees[1]
-    arteries = np.stack([over_70 * right, over_70 * (1 - right * (1 - yes[5]))])
-    return np.moveaxis(np.concatenate([degrees, arteries]), 0, 1)
+    found = np.empty_like(yes)
+    reached = [np.ones_like(yes[:, 0])]
+    for degree in range(SEVERITIES - 1):
+        reached.append(reached[-1] * yes[:, degree])
+    at_least = weights[-1] * reached[-1]
+    for degree in reversed(range(SEVERITIES - 1)):
+        found[:, degree] = at_least
+        at_least = at_least + weights[degree] * (reached[degree] - reached[degree + 1])
+    found[:, : SEVERITIES - 1] /= at_least[:, None]
+    over_70, right = found[:, 1], yes[:, 4]
+    found[:, 4] = over_70 * right
+    found[:, 5] = over_70 * (1 - right * (1 - yes[:, 5]))
+    return found
 
 
 def distances(coordinates: Reals) -> Reals:

@@ -2,6 +2,7 @@
 
     python tests/benchmarks/certainty.py drawn --hospitals 24
     python tests/benchmarks/certainty.py practice --seeds 7 8 9 --patients 2000 --fresh 5000 [--folder FOLDER]
+    python tests/benchmarks/certainty.py speed --seeds 7 [--folder FOLDER]
 
 ``drawn``: embeddings of 64 numbers, whose tree of questions is known; referral follows the severity. A ridge
 regression learns from six tenths of the referred, and the product's own functions do the rest. Intervals of
@@ -10,20 +11,26 @@ calibration alone, and those of a bootstrap of the regression with the calibrati
 
 ``practice``: models of ``stence train`` on practice hospitals, and one sound ECG of each of ``fresh`` further
 people. Their true risk given embedding, age and sex is estimated by a regression on all of them, with their
-true disease. Then the share that is said to be unlike the training ECGs, of these and of altered ECGs.
+true disease. Then the share that is said to be unlike the training ECGs: of these, of altered ECGs, and of
+real ones in ../shared/data.
+
+``speed``: least CPU time of scoring, with intervals and novelty and without, with the first such model.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.torch import load, save
 from scipy.optimize import brentq
 from scipy.signal import butter, sosfiltfilt
 from scipy.special import expit, logit
@@ -34,7 +41,7 @@ from age_and_sex import kept_model
 
 from stence.domain.random_projection import project
 from stence.domain.targets import labels
-from stence.ecg import Recording, decode
+from stence.ecg import Recording, UnusableEcgError, decode, read
 from stence.evaluation.certainty import Sample, certainty_of
 from stence.evaluation.logistic import logistic_regression
 from stence.evaluation.screened import LOSS, Referred, screened, severity_of
@@ -42,11 +49,13 @@ from stence.models import UNLIKE_PERCENT, RiskScorer, clinical_values
 from stence.models.clinical import basis
 from stence.models.coherence import answers, probabilities
 from stence.registry import scorer
+from stence.registry.artefact import CERTAINTY
 from stence.simulation import HospitalConfig
 from stence.simulation.files import write
 from stence.simulation.patients import draw_patient
 from stence.simulation.visits import draw_angiography_time, draw_visits
 
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
 OVER_70 = 1
 SIZE, FRESH, DRAWS = 64, 2000, 60
 TAILS = (0.025, 0.975)
@@ -269,14 +278,45 @@ def practice_hospital(config: HospitalConfig, fresh: int, folder: Path | None) -
     for name, windows in people.altered.items():
         novelty = model.embed_and_score(np.array(windows), clinical[: len(windows)]).novelty
         found[name] = float((novelty >= UNLIKE_PERCENT).mean())
-    return found
+    return found | {f"real: {name}": said_of_real(model, name) for name in ("cinc2021", "ludb")}
+
+
+def said_of_real(model: RiskScorer, name: str) -> float:
+    """Return the share of real ECGs that is said to be unlike; NaN if they are not here."""
+    windows = []
+    for path in sorted((REAL / name).glob("*.hea")):
+        with suppress(UnusableEcgError):
+            windows.append(model.prepare(read(path)))
+    if not windows:
+        return float("nan")
+    unknown = clinical_values([None] * len(windows), [None] * len(windows))
+    return float((model.embed_and_score(np.array(windows), unknown).novelty >= UNLIKE_PERCENT).mean())
+
+
+# --- speed --------------------------------------------------------------------------------------------------
+
+
+def speed(config: HospitalConfig, folder: Path | None, turns: int = 15, count: int = 128) -> None:
+    artefact = kept_model(config, folder)
+    tensors = {name: each for name, each in load(artefact.weights).items() if not name.startswith(CERTAINTY)}
+    models = scorer(artefact, "cpu"), scorer(replace(artefact, weights=save(tensors)), "cpu")
+    shape = (count, models[0].windows, 12, models[0].recipe.samples)
+    ecgs = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    unknown, seconds = clinical_values([None] * count, [None] * count), np.empty((turns, 2))
+    for turn in range(turns):
+        for place, model in enumerate(models):
+            start = time.process_time()
+            model.embed_and_score(ecgs, unknown)
+            seconds[turn, place] = time.process_time() - start
+    sure, bare = seconds.min(axis=0) / count * 1000
+    print(f"{sure:.2f} ms an ECG with intervals and novelty, {bare:.2f} without: ratio {sure / bare:.3f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["drawn", "practice"])
+    parser.add_argument("part", choices=["drawn", "practice", "speed"])
     parser.add_argument("--hospitals", type=int, default=24)
     parser.add_argument("--seeds", nargs="+", type=int, default=[7, 8, 9])
     parser.add_argument("--patients", type=int, default=2000)
@@ -287,6 +327,9 @@ def main() -> None:
         drawn(asked.hospitals)
         return
     configs = [HospitalConfig(patients=asked.patients, seed=seed) for seed in asked.seeds]
+    if asked.part == "speed":
+        speed(configs[0], asked.folder)
+        return
     rows = [practice_hospital(config, asked.fresh, asked.folder) for config in configs]
     show(f"practice: {len(rows)} hospitals of {asked.patients}, {asked.fresh} fresh people each", rows)
 
