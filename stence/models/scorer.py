@@ -106,10 +106,9 @@ class RiskScorer:
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: Floats) -> Scores:
         """Return calibrated probabilities, their intervals, projections and novelty of ECGs.
 
-        ``ecgs`` are (n, windows, 12, samples). A probability always lies within its interval.
-
-        ``clinical`` (n, 2) are ``clinical_values``, which models without a clinical head ignore. Raises
-        ValueError unless the number of windows is that of the calibration.
+        ``ecgs`` are (n, windows, 12, samples), ``clinical`` (n, 2) are ``clinical_values``, which models
+        without a clinical head ignore. A probability always lies within its interval. Raises ValueError
+        unless the number of windows is that of the calibration.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
