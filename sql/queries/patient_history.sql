@@ -4,7 +4,8 @@
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_history.sql' \quit \endif
 \if :{?limit} \else \set limit 50 \endif
 SELECT risk.acquired_at, risk.ecg_id, risk.object_key, risk.model_version, risk.stenosis_50, risk.stenosis_70,
-       risk.stenosis_90, risk.stenosis_100, risk.rca_70, risk.lca_70, raised.flags, risk.warnings, risk.scored_at
+       risk.stenosis_90, risk.stenosis_100, risk.rca_70, risk.lca_70, raised.flags, risk.warnings, risk.scored_at,
+       risk.stenosis_70_lower, risk.stenosis_70_upper, risk.novelty, risk.unlike
 FROM ecg_risk AS risk
 CROSS JOIN LATERAL (
     SELECT string_agg(flags.target || ' ' || flags.state, ', ' ORDER BY flags.target) AS flags

@@ -9,6 +9,7 @@ CREATE TEMP TABLE IF NOT EXISTS staged_results (
     stenosis_100 double precision, rca_70 double precision, lca_70 double precision,
     heart_rate double precision, r_mv double precision[], s_mv double precision[], noise_uv double precision[],
     sketch real[],
+    lower double precision[], upper double precision[], novelty double precision, unlike boolean,
     reason text, detail text, lead text, value double precision
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_parts (object_id bigint, key text) ON COMMIT DELETE ROWS

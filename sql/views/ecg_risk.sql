@@ -20,7 +20,13 @@ SELECT ecgs.patient_id,
        scores.content_hash,
        ecgs.id AS ecg_id,
        ecgs.site,
-       ecgs.indication
+       ecgs.indication,
+       scores.lower[2] AS stenosis_70_lower,
+       scores.upper[2] AS stenosis_70_upper,
+       scores.lower,
+       scores.upper,
+       scores.novelty,
+       scores.unlike
 FROM scores
 JOIN ecgs USING (content_hash)
 JOIN objects ON objects.id = ecgs.object_id;
@@ -47,3 +53,9 @@ COMMENT ON COLUMN ecg_risk.content_hash IS 'SHA-256 of signal and sampling rate.
 COMMENT ON COLUMN ecg_risk.ecg_id IS 'Number of the ECG, for stence review.';
 COMMENT ON COLUMN ecg_risk.site IS 'Site of the recording.';
 COMMENT ON COLUMN ecg_risk.indication IS 'Indication.';
+COMMENT ON COLUMN ecg_risk.stenosis_70_lower IS 'Lower end of the 95 % interval of stenosis_70; empty: cannot tell.';
+COMMENT ON COLUMN ecg_risk.stenosis_70_upper IS 'Upper end of the 95 % interval of stenosis_70; empty: cannot tell.';
+COMMENT ON COLUMN ecg_risk.lower IS 'Lower ends of the intervals of the six probabilities, in their order.';
+COMMENT ON COLUMN ecg_risk.upper IS 'Upper ends of the intervals of the six probabilities, in their order.';
+COMMENT ON COLUMN ecg_risk.novelty IS 'Percentage of held-out ECGs that are more like the model''s training ECGs.';
+COMMENT ON COLUMN ecg_risk.unlike IS 'True: unlike the training ECGs, as 1 % of held-out ECGs are. Trust the score less.';

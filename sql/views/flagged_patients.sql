@@ -3,6 +3,8 @@
 CREATE VIEW flagged_patients WITH (security_invoker = true) AS
 SELECT patient_id,
        probability,
+       probability_lower,
+       probability_upper,
        threshold,
        unexamined_probability,
        unexamined_lower,
@@ -20,6 +22,8 @@ SELECT patient_id,
        last_review,
        last_reviewed_at,
        snoozed_until,
+       novelty,
+       unlike,
        stenosis_50,
        stenosis_70,
        stenosis_90,
@@ -41,7 +45,8 @@ SELECT patient_id,
        flag_id,
        flag_ids,
        state,
-       raised_at
+       raised_at,
+       exported_at
 FROM flagged_patients_all
 WHERE listed;
 
@@ -49,6 +54,8 @@ COMMENT ON VIEW flagged_patients IS
     'The list: patients whose newest ECG has an open or confirmed flag, without known severe disease or a later cath study, not snoozed.';
 COMMENT ON COLUMN flagged_patients.patient_id IS 'Patient, as the hospital numbers them.';
 COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the target by the newest flagged ECG, among everybody with an ECG.';
+COMMENT ON COLUMN flagged_patients.probability_lower IS 'Lower end of its 95 % interval; empty if the model cannot tell.';
+COMMENT ON COLUMN flagged_patients.probability_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN flagged_patients.threshold IS 'Threshold that it reached.';
 COMMENT ON COLUMN flagged_patients.unexamined_probability IS 'The same for patients whom nobody referred to a cath study, where that can be estimated; empty if the patient had one.';
 COMMENT ON COLUMN flagged_patients.unexamined_lower IS 'Lower end of its 95 % interval, by what is known of referral.';
@@ -66,6 +73,8 @@ COMMENT ON COLUMN flagged_patients.intervention_at IS 'Last intervention that a 
 COMMENT ON COLUMN flagged_patients.last_review IS 'Outcome of the last review of any ECG of the patient.';
 COMMENT ON COLUMN flagged_patients.last_reviewed_at IS 'Time of this review.';
 COMMENT ON COLUMN flagged_patients.snoozed_until IS 'Last day of the newest snooze, past or to come.';
+COMMENT ON COLUMN flagged_patients.novelty IS 'Percentage of held-out ECGs that resemble the training ECGs more.';
+COMMENT ON COLUMN flagged_patients.unlike IS 'True: the ECG is unlike the training ECGs, its score less certain.';
 COMMENT ON COLUMN flagged_patients.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %.';
 COMMENT ON COLUMN flagged_patients.stenosis_70 IS 'Calibrated probability of a stenosis of at least 70 %.';
 COMMENT ON COLUMN flagged_patients.stenosis_90 IS 'Calibrated probability of a stenosis of at least 90 %.';
@@ -88,3 +97,4 @@ COMMENT ON COLUMN flagged_patients.flag_id IS 'Number of the flag.';
 COMMENT ON COLUMN flagged_patients.flag_ids IS 'Numbers of all the patient''s open and confirmed flags.';
 COMMENT ON COLUMN flagged_patients.state IS 'State of the flag: open or confirmed.';
 COMMENT ON COLUMN flagged_patients.raised_at IS 'Time at which the flag was raised.';
+COMMENT ON COLUMN flagged_patients.exported_at IS 'Time at which another system confirmed it; empty: not sent.';

@@ -4,6 +4,8 @@
 CREATE VIEW flagged_patients_all WITH (security_invoker = true) AS
 SELECT flags.patient_id,
        flags.probability,
+       scores.lower[place.of_target] AS probability_lower,
+       scores.upper[place.of_target] AS probability_upper,
        flags.threshold,
        unexamined.probability AS unexamined_probability,
        unexamined.lower AS unexamined_lower,
@@ -28,6 +30,8 @@ SELECT flags.patient_id,
        review.outcome AS last_review,
        review.reviewed_at AS last_reviewed_at,
        snooze.until AS snoozed_until,
+       scores.novelty,
+       scores.unlike,
        score.stenosis_50,
        score.stenosis_70,
        score.stenosis_90,
@@ -52,7 +56,10 @@ SELECT flags.patient_id,
              WHERE f.patient_id = flags.patient_id AND f.state IN ('open', 'confirmed')
              ORDER BY f.id) AS flag_ids,
        flags.state,
-       flags.raised_at
+       flags.raised_at,
+       (SELECT max(e.sent_at)
+        FROM flag_exports AS e
+        WHERE e.flag_id = flags.id AND e.status <> 'entered-in-error') AS exported_at
 FROM flags
 JOIN ecgs ON ecgs.content_hash = flags.content_hash
 JOIN objects ON objects.id = ecgs.object_id
@@ -60,6 +67,9 @@ JOIN models ON models.version = flags.model_version
 LEFT JOIN scores ON scores.content_hash = flags.content_hash
                 AND scores.model_version = flags.model_version
                 AND scores.preprocessing_version = models.preprocessing_version
+CROSS JOIN LATERAL (
+    SELECT array_position(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70'], flags.target)
+) AS place (of_target)
 LEFT JOIN valid_scores AS score ON score.content_hash = flags.content_hash
                                AND score.model_version = flags.model_version
 LEFT JOIN ecg_pages AS pages ON pages.content_hash = flags.content_hash AND pages.model_version = flags.model_version
@@ -148,6 +158,9 @@ COMMENT ON VIEW flagged_patients_all IS
     'Patients with a flag that is open or confirmed, by their newest flagged ECG; off_list says why some are not on the list.';
 COMMENT ON COLUMN flagged_patients_all.patient_id IS 'Patient, as the hospital numbers them.';
 COMMENT ON COLUMN flagged_patients_all.probability IS 'Calibrated probability of the target by the newest flagged ECG, among everybody with an ECG.';
+COMMENT ON COLUMN flagged_patients_all.probability_lower IS
+    'Lower end of its 95 % interval; empty if the model cannot tell.';
+COMMENT ON COLUMN flagged_patients_all.probability_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN flagged_patients_all.threshold IS 'Threshold that it reached.';
 COMMENT ON COLUMN flagged_patients_all.unexamined_probability IS
     'The same for patients whom nobody referred to a cath study, where that can be estimated; empty if the patient had one.';
@@ -169,6 +182,8 @@ COMMENT ON COLUMN flagged_patients_all.intervention_at IS 'Last intervention tha
 COMMENT ON COLUMN flagged_patients_all.last_review IS 'Outcome of the last review of any ECG of the patient.';
 COMMENT ON COLUMN flagged_patients_all.last_reviewed_at IS 'Time of this review.';
 COMMENT ON COLUMN flagged_patients_all.snoozed_until IS 'Last day of the newest snooze, past or to come.';
+COMMENT ON COLUMN flagged_patients_all.novelty IS 'Percentage of held-out ECGs that resemble the training ECGs more.';
+COMMENT ON COLUMN flagged_patients_all.unlike IS 'True: the ECG is unlike the training ECGs, its score less certain.';
 COMMENT ON COLUMN flagged_patients_all.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %.';
 COMMENT ON COLUMN flagged_patients_all.stenosis_70 IS 'Calibrated probability of a stenosis of at least 70 %.';
 COMMENT ON COLUMN flagged_patients_all.stenosis_90 IS 'Calibrated probability of a stenosis of at least 90 %.';
@@ -191,3 +206,4 @@ COMMENT ON COLUMN flagged_patients_all.flag_id IS 'Number of the flag.';
 COMMENT ON COLUMN flagged_patients_all.flag_ids IS 'Numbers of all the patient''s open and confirmed flags.';
 COMMENT ON COLUMN flagged_patients_all.state IS 'State of the flag: open or confirmed.';
 COMMENT ON COLUMN flagged_patients_all.raised_at IS 'Time at which the flag was raised.';
+COMMENT ON COLUMN flagged_patients_all.exported_at IS 'Time at which another system confirmed it; empty: not sent.';

@@ -63,6 +63,10 @@ class ScoredEcg:
     key: str = field(repr=False)
     target: str
     probability: float
+    lower: float | None
+    upper: float | None
+    novelty: float | None
+    unlike: bool | None
     threshold: float
     flag_id: int | None
     state: str | None

@@ -74,7 +74,7 @@ def _local(row: Mapping[str, Any], zone: ZoneInfo, settings: Settings) -> dict[s
 
 def _remarks(row: Mapping[str, Any]) -> list[str]:
     """Return what is known of the patient besides the ECG, in words."""
-    remarks = []
+    remarks = ["unlike the training ECGs"] if row["unlike"] else []
     if row["change"] is not None:
         remarks.append(f"{row['ecgs']} ECGs, risk {100 * row['change']:+.0f} points since the one before")
     if row["last_study_at"] is not None:

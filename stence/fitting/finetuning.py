@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from stence.cohort import Part
+from stence.domain.random_projection import project
 from stence.ecg.augmentation import Augmentation, NamedAugmentation
 from stence.encoders import Encoder
 from stence.encoders.base import Weights
 from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
 from stence.errors import StenceError
-from stence.fitting.crops import random_crops
+from stence.fitting.crops import even_crops, random_crops
 from stence.fitting.distributed import gathered
 from stence.fitting.fractions import label_share
 from stence.fitting.loop import TrainingHistory, run
@@ -27,7 +28,7 @@ from stence.fitting.studies import shuffled_batches
 from stence.fitting.tasks import TREE, Task
 from stence.models import RiskModel
 from stence.models.risk import InferenceForm
-from stence.models.scorer import forward
+from stence.models.scorer import infer
 from stence.progress import Progress
 
 ECGS_READ_TOGETHER = 512
@@ -157,17 +158,33 @@ def first_model(config: TrainingConfig, encoder: Encoder, outputs: int) -> RiskM
     return model
 
 
-def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]:
-    """Return logits (n, outputs) of a preprocessed part, computed as in the scorer.
+class Outputs(NamedTuple):
+    """Logits (n, outputs) of ECGs, and random projections (n, 32) of their embeddings."""
 
-    Age and sex of the part are fused with them if the model has a clinical head.
+    logits: NDArray[np.float64]
+    projections: NDArray[np.float32]
+
+
+def ecg_outputs(model: RiskModel, part: Part, device: str, windows: int | None = None) -> Outputs:
+    """Return the outputs for a part, computed as in the scorer; ``windows`` of each ECG of a raw part.
+
+    Age and sex of the part are fused with the logits if the model has a clinical head.
     """
     network = InferenceForm(model).to(device)
-    blocks = [
-        forward(network, part.signals[part.rows[start : start + ECGS_READ_TOGETHER]], device)
-        for start in range(0, len(part), ECGS_READ_TOGETHER)
-    ]
-    return network.fuse(np.concatenate(blocks), part.clinical)
+    embeddings, logits = [np.empty((0, network.size), np.float32)], [np.empty((0, network.outputs))]
+    for start in range(0, len(part), ECGS_READ_TOGETHER):
+        ecgs = np.arange(start, min(start + ECGS_READ_TOGETHER, len(part)))
+        ready = even_crops(part, ecgs, windows) if windows else part.signals[part.rows[ecgs]]
+        found = infer(network, ready, device)
+        embeddings.append(found.embeddings)
+        logits.append(found.logits)
+    fused = network.fuse(np.concatenate(logits), part.clinical)
+    return Outputs(fused, project(np.concatenate(embeddings)))
+
+
+def ecg_logits(model: RiskModel, part: Part, device: str) -> NDArray[np.float64]:
+    """Return the logits (n, outputs) of ``ecg_outputs`` for a preprocessed part."""
+    return ecg_outputs(model, part, device).logits
 
 
 def learned_answers(

@@ -6,6 +6,7 @@ from stence.domain.targets import TARGET_NAMES, TARGETS, Region, Target, labels
 from stence.domain.thresholds import Sensitivity, Threshold, Workload
 from stence.models.angiographic import ANGIOGRAPHIC_TARGETS, angiographic_targets
 from stence.models.calibration import Calibration
+from stence.models.certainty import UNLIKE_PERCENT, Certainty
 from stence.models.clinical import ClinicalHead, clinical_values
 from stence.models.final_blocks import FinalBlocks
 from stence.models.finetuned_teacher import FinetunedTeacher
@@ -18,7 +19,9 @@ __all__ = [
     "ANGIOGRAPHIC_TARGETS",
     "TARGETS",
     "TARGET_NAMES",
+    "UNLIKE_PERCENT",
     "Calibration",
+    "Certainty",
     "ClinicalHead",
     "EcgStudent",
     "FinalBlocks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.encoders.recipes import Recipe
 from stence.models.calibration import Calibration
+from stence.models.certainty import Certainty
 from stence.models.clinical import Floats, clinical_values
 from stence.models.coherence import probabilities
 from stence.models.log_odds import LogOdds
@@ -30,12 +31,24 @@ shape round differently."""
 class Scores(NamedTuple):
     """``probabilities`` (n, 6) of ECGs, and random ``projections`` (n, 32) of their embeddings.
 
-    >>> Scores(np.full((1, 6), 0.5), np.zeros((1, 32), np.float32)).probabilities.shape
-    (1, 6)
+    ``lower`` and ``upper`` (n, 6) are the ends of the probabilities' 95 % intervals, ``novelty`` (n,) is the
+    percentage of held-out ECGs that are more like the training ECGs; all NaN where a model cannot tell.
+
+    >>> Scores.alone(np.full((1, 6), 0.5), np.zeros((1, 32), np.float32)).novelty.tolist()
+    [nan]
     """
 
-    probabilities: NDArray[np.float64]
+    probabilities: Floats
     projections: NDArray[np.float32]
+    lower: Floats
+    upper: Floats
+    novelty: Floats
+
+    @classmethod
+    def alone(cls, probabilities: Floats, projections: NDArray[np.float32]) -> Self:
+        """Return scores of a model that cannot tell how sure they are."""
+        unknown = np.full_like(probabilities, np.nan)
+        return cls(probabilities, projections, unknown, unknown, np.full(len(probabilities), np.nan))
 
 
 class RiskScorer:
@@ -62,12 +75,14 @@ class RiskScorer:
         windows: int,
         thresholds: Mapping[str, Threshold],
         device: str = "cpu",
+        certainty: Certainty | None = None,
     ) -> None:
         self.model_version = model_version
         self.recipe = recipe
         self.windows = windows
         self.thresholds = thresholds
         self._calibration = calibration
+        self._certainty = certainty
         self.device = device
         self._network = InferenceForm(model).to(device)
 
@@ -95,16 +110,23 @@ class RiskScorer:
         return self.embed_and_score(ecgs, unknown if clinical is None else clinical).probabilities
 
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: Floats) -> Scores:
-        """Return calibrated probabilities and projections of ECGs (n, windows, 12, samples).
+        """Return calibrated probabilities, their intervals, projections and novelty of ECGs.
 
-        ``clinical`` (n, 2) are ``clinical_values``, which models without a clinical head ignore. Raises
-        ValueError unless the number of windows is that of the calibration.
+        ``ecgs`` are (n, windows, 12, samples), ``clinical`` (n, 2) are ``clinical_values``, which models
+        without a clinical head ignore. A probability always lies within its interval. Raises ValueError
+        unless the number of windows is that of the calibration.
         """
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
-        embeddings, logits = _infer(self._network, ecgs, self.device)
-        calibrated = probabilities(self._calibration.apply(self._network.fuse(logits, clinical)))
-        return Scores(np.round(calibrated, DECIMALS), project(embeddings))
+        embeddings, alone = infer(self._network, ecgs, self.device)
+        logits, projections = self._network.fuse(alone, clinical), project(embeddings)
+        calibrated = np.round(probabilities(self._calibration.apply(logits)), DECIMALS)
+        if self._certainty is None:
+            return Scores.alone(calibrated, projections)
+        coordinates = self._certainty.coordinates(projections)
+        lower, upper = self._certainty.interval(logits, coordinates)
+        ends = np.minimum(lower, calibrated), np.maximum(upper, calibrated)
+        return Scores(calibrated, projections, *ends, self._certainty.novelty(coordinates))
 
     def log_odds(self, clinical: Floats) -> LogOdds:
         """Return the log-odds of the decisive target as a differentiable function, for explanations.
@@ -114,7 +136,7 @@ class RiskScorer:
         return LogOdds(self._network, self._calibration, self.decisive, clinical)
 
 
-class _Inferred(NamedTuple):
+class Inferred(NamedTuple):
     """Embeddings (n, size) float32 and logits (n, outputs) float64, independent of the other ECGs."""
 
     embeddings: NDArray[np.float32]
@@ -126,35 +148,36 @@ def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> 
 
     They are those of the ECG alone, before ``InferenceForm.fuse``.
     """
-    return _infer(network, ecgs, device).logits
+    return infer(network, ecgs, device).logits
 
 
-def _infer(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> _Inferred:
+def infer(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> Inferred:
+    """Return embeddings and logits of ECGs (n, windows, 12, samples), as ``forward`` does."""
     return _one_by_one(network, ecgs) if device == "cpu" else _in_blocks(network, ecgs, device)
 
 
-def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> _Inferred:
+def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> Inferred:
     """Infer each ECG in its own CPU thread.
 
     Threads that share an ECG would wait for each other in every layer. Their number would also change the
     last digits of the results.
     """
 
-    def infer(ecg: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
+    def infer_one(ecg: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         return network.embed_and_answer(torch.from_numpy(ecg[None].astype(np.float32)))
 
     found = _empty_results(network, len(ecgs))
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for row, (embedding, logits) in enumerate(pool.map(infer, ecgs)):
+            for row, (embedding, logits) in enumerate(pool.map(infer_one, ecgs)):
                 found.embeddings[row], found.logits[row] = embedding[0].numpy(), logits[0].numpy()
     finally:
         torch.set_num_threads(threads)
     return found
 
 
-def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> _Inferred:
+def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> Inferred:
     block = np.zeros((BLOCK, *ecgs.shape[1:]), dtype=np.float32)
     found = _empty_results(network, len(ecgs))
     for start in range(0, len(ecgs), BLOCK):
@@ -167,5 +190,5 @@ def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) 
     return found
 
 
-def _empty_results(network: InferenceForm, count: int) -> _Inferred:
-    return _Inferred(np.empty((count, network.size), np.float32), np.empty((count, network.outputs)))
+def _empty_results(network: InferenceForm, count: int) -> Inferred:
+    return Inferred(np.empty((count, network.size), np.float32), np.empty((count, network.outputs)))

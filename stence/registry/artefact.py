@@ -14,16 +14,19 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from stence.domain.targets import TARGET_NAMES
 from stence.encoders.recipes import VERSIONS, encoder_for
 from stence.errors import ArtefactError
-from stence.models import RiskModel, RiskScorer
+from stence.models import Certainty, RiskModel, RiskScorer
 from stence.objects import ObjectStore
 from stence.registry.manifest import Manifest
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
+CERTAINTY = "certainty."
+"""Start of the names of tensors that are not the network's. Artefacts of earlier versions have none."""
 FOREIGN = {b"\x80": "a Python pickle", b"PK": "a zip archive (torch.save)", b"\x1f\x8b": "a gzip archive"}
 
 
@@ -57,9 +60,12 @@ class Artefact:
         return hashlib.sha256(self.manifest_bytes).hexdigest()
 
 
-def weights_of(model: RiskModel) -> bytes:
-    """Serialize the model's parameters and buffers as safetensors."""
-    return save_tensors({name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()})
+def weights_of(model: RiskModel, certainty: Certainty | None = None) -> bytes:
+    """Serialize the model's parameters and buffers, and its certainty if it is known, as safetensors."""
+    tensors = dict(model.state_dict())
+    if certainty is not None:
+        tensors |= {CERTAINTY + name: tensor for name, tensor in certainty.tensors().items()}
+    return save_tensors({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
 
 
 def publish(store: ObjectStore, prefix: str, artefact: Artefact) -> str:
@@ -103,8 +109,10 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
     try:
         encoder = encoder_for(recipe, architecture.encoder, architecture.config)
         model = RiskModel(encoder, clinical=architecture.clinical != "none")
-        model.load_state_dict(load_tensors(artefact.weights), strict=True)
-    except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
+        tensors = load_tensors(artefact.weights)
+        certainty = _certainty(tensors, manifest)
+        model.load_state_dict(tensors, strict=True)
+    except (SafetensorError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise ArtefactError(
             f"{WEIGHTS} of {manifest.model_version} does not fit its manifest: {error}"
         ) from error
@@ -116,7 +124,15 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
         windows=manifest.preprocessing.windows,
         thresholds=manifest.raising,
         device=device,
+        certainty=certainty,
     )
+
+
+def _certainty(tensors: dict[str, Tensor], manifest: Manifest) -> Certainty | None:
+    """Take the certainty's tensors out of ``tensors``; None if there are none."""
+    names = [name for name in tensors if name.startswith(CERTAINTY)]
+    found = {name.removeprefix(CERTAINTY): tensors.pop(name) for name in names}
+    return Certainty.from_tensors(found, manifest.calibration_draws) if found else None
 
 
 def _check_names(store: ObjectStore, folder: str) -> None:

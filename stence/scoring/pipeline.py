@@ -206,9 +206,17 @@ def _known(ready: Sequence[Ready]) -> NDArray[np.float64]:
     return clinical_values([item.facts.age for item in ready], [item.facts.sex for item in ready])
 
 
-def _result(item: Ready, probabilities: NDArray[np.float64], projection: NDArray[np.float32]) -> Result:
+def _result(
+    item: Ready,
+    probabilities: NDArray[np.float64],
+    projection: NDArray[np.float32],
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    novelty: float,
+) -> Result:
     if np.isfinite(probabilities).all():
-        return Scored(item.claim, item.facts, item.profile, probabilities, projection, item.signals)
+        of_model = (probabilities, projection, lower, upper, float(novelty))
+        return Scored(item.claim, item.facts, item.profile, *of_model, item.signals)
     detail = "the model's probability is not finite: keep the file and report it with the model's version"
     return Refused(item.claim, Finding(Reason.SCORE_NOT_FINITE, detail), item.signals)
 

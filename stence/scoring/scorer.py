@@ -35,7 +35,7 @@ class Scorer(Protocol):
         """Preprocess an ECG to (windows, 12, samples). Raises UnusableEcgError if it is too short."""
 
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> Scores:
-        """Return probabilities (n, 6), and projections (n, 32) of the embeddings.
+        """Return probabilities (n, 6) with their intervals, projections (n, 32) and novelty (n,).
 
         ``ecgs`` are preprocessed (n, windows, 12, samples), ``clinical`` (n, 2) their ``clinical_values``.
         Results of ECGs are independent of each other.

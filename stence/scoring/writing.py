@@ -19,6 +19,7 @@ from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
 from stence.ingest.indexing import record_key
+from stence.models import UNLIKE_PERCENT
 from stence.scoring.reading import EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 ECG_COLUMNS = EcgFacts._fields
 WATCHED_COLUMNS = ("heart_rate", "r_mv", "s_mv", "noise_uv", "sketch")
+SURE_COLUMNS = ("lower", "upper", "novelty", "unlike")
 FINDING_COLUMNS = ("reason", "detail", "lead", "value")
 COLUMNS = (
     "object_id",
@@ -37,6 +39,7 @@ COLUMNS = (
     *ECG_COLUMNS,
     *TARGET_NAMES,
     *WATCHED_COLUMNS,
+    *SURE_COLUMNS,
     *FINDING_COLUMNS,
 )
 
@@ -65,13 +68,20 @@ STEPS = (
 
 
 class Scored(NamedTuple):
-    """A scored ECG: probabilities (6,), and the random projection (32,) of its embedding."""
+    """A scored ECG: probabilities (6,), and the random projection (32,) of its embedding.
+
+    ``lower`` and ``upper`` (6,) are the ends of the probabilities' intervals, ``novelty`` is a percentage;
+    NaN: the model cannot tell.
+    """
 
     claim: Claim
     facts: EcgFacts
     profile: Profile
     probabilities: NDArray[np.float64]
     projection: NDArray[np.float32]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    novelty: float
     signals: tuple[str, ...] | None = None
     """Keys of the signal files in its header."""
 
@@ -168,14 +178,23 @@ def _row(result: Result) -> tuple[Any, ...]:
     start = (claim.object_id, claim.attempt, claim.etag, result.signals is not None)
     if isinstance(result, Refused):
         finding = result.finding
-        nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES) + len(WATCHED_COLUMNS))
+        nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES) + len(WATCHED_COLUMNS) + len(SURE_COLUMNS))
         return (*start, *nothing, str(finding.reason), finding.detail, finding.lead, finding.value)
     profile = result.profile
     watched = (
         profile.heart_rate, _array(profile.r_mv), _array(profile.s_mv), _array(profile.noise_uv),
         _array(result.projection),
     )  # fmt: skip
-    return (*start, *result.facts, *result.probabilities.tolist(), *watched, *(None,) * len(FINDING_COLUMNS))
+    found = (*result.facts, *result.probabilities.tolist(), *watched, *_sure(result))
+    return (*start, *found, *(None,) * len(FINDING_COLUMNS))
+
+
+def _sure(result: Scored) -> tuple[Any, ...]:
+    """Return the values of SURE_COLUMNS, None where the model cannot tell."""
+    ends = (None, None) if np.isnan(result.lower).any() else (_array(result.lower), _array(result.upper))
+    if np.isnan(result.novelty):
+        return (*ends, None, None)
+    return (*ends, result.novelty, result.novelty >= UNLIKE_PERCENT)
 
 
 def _array(figures: NDArray[np.floating]) -> str:

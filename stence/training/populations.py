@@ -22,7 +22,7 @@ from stence.evaluation.evaluate import evaluate
 from stence.evaluation.metrics import BinaryPredictions, binary_metrics, resampled_metrics
 from stence.evaluation.predictions import Predictions, TargetPredictions, predictions_of_target
 from stence.evaluation.screened import MIN_PATIENTS, Referred, Screened, screened, severity_of
-from stence.fitting.finetuning import ecg_logits
+from stence.fitting.finetuning import ecg_outputs
 from stence.models import TARGET_NAMES, Calibration, RiskModel
 from stence.models.calibration import SEVERITIES
 from stence.models.coherence import answers, probabilities
@@ -68,22 +68,29 @@ class Populations:
 
 @dataclass(frozen=True, slots=True)
 class Logits:
-    """Logits (n, 6) of a model by split, without training, and of the patients without a study."""
+    """Logits (n, 6) of a model by split, without training, and of the patients without a study.
+
+    ``projections`` (n, 32) are those of the same ECGs' embeddings, ``unreferred_projections`` likewise.
+    """
 
     parts: Mapping[Split, Reals]
     unreferred: Reals
+    projections: Mapping[Split, NDArray[np.float32]]
+    unreferred_projections: NDArray[np.float32]
 
     @classmethod
     def of(cls, model: RiskModel, cohort: Cohort, unreferred: Unreferred, device: str) -> Logits:
         """Compute the logits."""
-        parts = {split: ecg_logits(model, cohort.parts[split], device) for split in (*HELD, Split.TEST)}
-        none = np.empty((0, len(TARGET_NAMES)))
-        return cls(parts, ecg_logits(model, unreferred.part, device) if len(unreferred.part) else none)
+        found = {split: ecg_outputs(model, cohort.parts[split], device) for split in (*HELD, Split.TEST)}
+        others = ecg_outputs(model, unreferred.part, device)
+        logits = {split: outputs.logits for split, outputs in found.items()}
+        projections = {split: outputs.projections for split, outputs in found.items()}
+        return cls(logits, others.logits, projections, others.projections)
 
 
 def calibrated(logits: Logits, cohort: Cohort, unreferred: Unreferred) -> Populations:
     """Calibrate for the referred on held-out patients, and estimate the screened population."""
-    held = _held(logits, cohort)
+    held = held_referred(logits, cohort)
     line = calibrate.fit(held.logits, answers(held.labels), held.weights)
     few = tuple(TARGET_NAMES[i] for i in calibrate.without_own_line(answers(held.labels), held.weights))
     counts = _severities([*cohort.parts.values()])
@@ -202,7 +209,8 @@ def _benefit(predicted: BinaryPredictions, draws: Reals) -> dict[str, Reals]:
     return {"net_benefit": weights @ gain / weights.sum(axis=1)}
 
 
-def _held(logits: Logits, cohort: Cohort) -> Referred:
+def held_referred(logits: Logits, cohort: Cohort) -> Referred:
+    """Return the referred patients who calibrate."""
     parts = [cohort.parts[split] for split in HELD]
     return Referred(
         np.concatenate([logits.parts[split] for split in HELD]),

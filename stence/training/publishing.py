@@ -22,13 +22,13 @@ from stence.evaluation.pretest_comparison import compared_with_pretest
 from stence.fitting.baseline import baseline_name, clinical_baseline
 from stence.fitting.finetuning import ecg_logits
 from stence.fitting.loop import TrainingHistory
-from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold, Workload
+from stence.models import TARGET_NAMES, Calibration, Certainty, RiskModel, Threshold, Workload
 from stence.models.coherence import probabilities
 from stence.progress import Progress
 from stence.registry.artefact import WEIGHTS, Artefact, weights_of
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
 from stence.registry.provenance import git_commit, libraries
-from stence.training import populations
+from stence.training import certainty, populations
 from stence.training.config import SupervisedConfig
 from stence.training.populations import Logits, Populations
 
@@ -39,13 +39,17 @@ THIS_MODEL = "this model"
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A model with its calibrations, thresholds and metrics; ``run`` describes the training, as JSON."""
+    """A model with its calibrations, thresholds and metrics; ``run`` describes the training, as JSON.
+
+    ``certainty`` is what the model knows about its own scores.
+    """
 
     model: RiskModel
     populations: Populations
     thresholds: Mapping[str, Threshold]
     metrics: Mapping[str, Any]
     run: dict[str, Any]
+    certainty: Certainty | None = None
 
 
 def finish(
@@ -69,13 +73,15 @@ def finish(
     metrics["pretest"] = compared_with_pretest(
         {THIS_MODEL: on_test} | simple, cohort.parts[Split.TEST].indication
     )
+    sure = certainty.estimate(model, logits, cohort, unreferred, found, device)
+    metrics["certainty"] = certainty.described(sure, logits, cohort, found)
     progress("evaluate", 1, 1)
     metrics["workload"] = promised_workload(
         metrics, config.decisive, config.threshold, unreferred.patients_per_day
     )
     stages = {stage: asdict(history) for stage, history in histories.items()}
     run = {"device": device, "stages": stages, "temperature_only": list(found.temperature_only)}
-    return Fitted(model, found, thresholds, metrics, run)
+    return Fitted(model, found, thresholds, metrics, run, sure)
 
 
 def promised_workload(
@@ -115,7 +121,7 @@ def _simple(model: RiskModel, line: Calibration, cohort: Cohort, device: str) ->
 def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, windows: int) -> Artefact:
     """Build the artefact; its version is the encoder, the time and 8 hex digits of the weights' SHA-256."""
     encoder = config.finetuning.encoder
-    weights = weights_of(fitted.model)
+    weights = weights_of(fitted.model, fitted.certainty)
     sha256 = hashlib.sha256(weights).hexdigest()
     now = datetime.now(UTC)
     manifest = Manifest(

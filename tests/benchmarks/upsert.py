@@ -58,7 +58,7 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
     profile, sketch = Profile(72.3, figures, figures, 10 * figures), np.zeros(32, np.float32)
     now = datetime.now(UTC)
     return [
-        Scored(claim, _facts(f"p{claim.object_id}", now), profile, row, sketch)
+        Scored(claim, _facts(f"p{claim.object_id}", now), profile, row, sketch, row / 2, (1 + row) / 2, 12.5)
         for claim, row in zip(worklist.claim(count), probabilities, strict=True)
     ]
 

@@ -12,12 +12,15 @@ from stence import scoring
 from stence.cohort import plan_cohort
 from stence.cohort.unreferred import Unreferred, gather_unreferred
 from stence.database.tables import models
+from stence.ecg import Recording
 from stence.encoders.recipes import STENCE
+from stence.models import clinical_values
 from stence.objects import ObjectStore
 from stence.progress import silent
-from stence.registry.artefact import read
+from stence.registry.artefact import read, scorer
 from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
+from support.ecgs import heartbeats
 from support.toy_hospital import ToyHospital, toy_ecg
 
 CONFIG = SupervisedConfig(
@@ -102,5 +105,14 @@ def test_scores_and_thresholds_are_made_for_everybody_screened(
     assert over_70["lower"] <= 0.25 <= over_70["upper"]
     assert shown["targets"]["stenosis_70"]["prevalence"]["value"] == pytest.approx(over_70["value"], abs=0.05)
     assert len(manifest.calibration_draws) > 20
+    sure = manifest.metrics["certainty"]
+    assert sure["draws"] == len(manifest.calibration_draws)
+    assert 0.02 < sure["mean_width"] < 0.6
+    assert sure["groups_held"] >= 3
+    model = scorer(read(store, *row), "cpu")
+    windows = model.prepare(Recording(heartbeats(1) / np.float32(1000), 500))[None]
+    scores = model.embed_and_score(windows, clinical_values([None], [None]))
+    assert scores.lower[0, 0] < scores.upper[0, 0]
+    assert 0 <= scores.novelty[0] <= 100
     threshold = manifest.thresholds["stenosis_70"]
     assert "who stand for 50% of everybody screened, and 240 without a study" in threshold.rule

@@ -93,7 +93,8 @@ def scored(claim: Claim, **changed: Any) -> Scored:
     }  # fmt: skip
     figures = np.ones(12)
     profile = Profile(72.0, figures, figures, figures)
-    return Scored(claim, EcgFacts(**values | changed), profile, np.full(6, 0.5), np.zeros(32, np.float32))
+    risk, sketch = np.full(6, 0.5), np.zeros(32, np.float32)
+    return Scored(claim, EcgFacts(**values | changed), profile, risk, sketch, risk - 0.1, risk + 0.1, 12.5)
 
 
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
+import numpy as np
 import torch
 from sqlalchemy import Engine
 
+from stence.domain.random_projection import PROJECTION_SIZE
 from stence.encoders import build
 from stence.encoders.recipes import STENCE
-from stence.models import TARGET_NAMES, Calibration, RiskModel, Threshold
+from stence.models import TARGET_NAMES, Calibration, Certainty, RiskModel, Threshold
 from stence.models.clinical import AGE, SEX
 from stence.registry import Artefact, Manifest, register, weights_of
 from stence.registry.artefact import WEIGHTS
@@ -19,8 +21,25 @@ from stence.registry.manifest import Architecture, Code, Preprocessing, Training
 TINY = {"width": 16, "depth": 1, "heads": 2}
 
 
+def make_certainty(draws: int = 40, spread: float = 0.3) -> Certainty:
+    """Draws of a known spread in log odds; held-out ECGs are at most 20 from the training ECGs."""
+    rng = np.random.default_rng(0)
+    calibrations = tuple(
+        Calibration(severity_weights=(round(float(weight), 5), *(1.0,) * 4))
+        for weight in rng.uniform(0.8, 1.25, draws)
+    )
+    offsets = rng.normal(0, spread / PROJECTION_SIZE**0.5, (draws, len(TARGET_NAMES), PROJECTION_SIZE))
+    reach = np.linspace(0, 20, 101)
+    return Certainty(np.zeros(PROJECTION_SIZE), np.eye(PROJECTION_SIZE), reach, offsets, calibrations)
+
+
 def make_artefact(
-    version: str = "tiny-1", seed: int = 1, threshold: float = 0.5, *, clinical: bool = False
+    version: str = "tiny-1",
+    seed: int = 1,
+    threshold: float = 0.5,
+    *,
+    clinical: bool = False,
+    certainty: Certainty | None = None,
 ) -> Artefact:
     """A model version as training would publish it; with ``clinical``, risk rises with age and in men."""
     torch.manual_seed(seed)
@@ -28,7 +47,7 @@ def make_artefact(
     if model.clinical is not None:
         model.clinical.coefficients[[AGE, AGE | SEX], :, 1] = 0.5
         model.clinical.coefficients[[SEX, AGE | SEX], :, 3] = 0.8
-    weights = weights_of(model)
+    weights = weights_of(model, certainty)
     manifest = Manifest(
         model_version=version,
         created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -36,6 +55,7 @@ def make_artefact(
         preprocessing=Preprocessing.of(STENCE, 2),
         targets=TARGET_NAMES,
         calibration=Calibration(),
+        calibration_draws=certainty.draws if certainty else (),
         thresholds={name: Threshold(threshold, "chosen by the test") for name in TARGET_NAMES},
         training_data=TrainingData(fingerprint="0" * 64, ecgs={}, patients={}, left_out={}),
         training_config={},

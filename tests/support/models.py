@@ -42,7 +42,7 @@ class ShapeScorer:
 
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> Scores:
         """The same, and the first samples of each ECG for its projection."""
-        return Scores(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE])
+        return Scores.alone(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE])
 
 
 def register(engine: Engine, scorer: ShapeScorer, state: str = "champion") -> None:

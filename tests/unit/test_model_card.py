@@ -267,3 +267,25 @@ def test_net_benefit_weighs_false_alarms_by_the_odds_of_the_threshold() -> None:
     by_model, by_all = curves.net_benefit(case, np.array([0.2, 0.5]))
     assert by_model == pytest.approx([2 / 4 - 0.25 * 1 / 4, 1 / 4 - 1 / 4])
     assert by_all == pytest.approx([2 / 4 - 0.25 * 2 / 4, 0])
+
+
+# --- how sure -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"draws": 100, "mean_width": 0.2512, "groups": 5, "groups_held": 4}, "are 0.251 wide on average"),
+        ({"draws": 100, "mean_width": 0.2512, "groups": 5, "groups_held": 4}, "In 4 of 5 groups"),
+        ({"cannot_tell": "12 patients without a study"}, "Intervals: cannot tell. 12 patients without a st"),
+        ({"test_patients": 110, "unlike": measured(0.0182, 0.005, 0.064)}, "unlike: 0.018 (0.005 to 0.064)"),
+        ({"novelty_cannot_tell": "fewer than 200 held-out ECGs"}, "Unlike ECGs: cannot tell. fewer than 200"),
+        (None, "Cannot tell: the scores of this model have neither."),
+    ],
+)
+def test_a_card_says_how_sure_the_scores_are(found: dict[str, Any] | None, said: str) -> None:
+    whole = {"cannot_tell": "", "novelty_cannot_tell": ""} | (found or {})
+    if "draws" in whole:
+        del whole["cannot_tell"]
+    metrics = {} if found is None else {"certainty": whole}
+    assert said in model_card(manifest(metrics=metrics), {})["card.md"].decode()

@@ -253,6 +253,22 @@ scores = Table(
     ),
     Column("run_id", UUID(as_uuid=True), ForeignKey("runs.id"), nullable=False, comment="Run."),
     now("scored_at", "When."),
+    Column(
+        "lower",
+        ARRAY(Double),
+        comment="Lower ends of the 95 % intervals of the six probabilities in order; empty: cannot tell.",
+    ),
+    Column(
+        "upper",
+        ARRAY(Double),
+        comment="Upper ends of the 95 % intervals of the six probabilities in order; empty: cannot tell.",
+    ),
+    Column(
+        "novelty",
+        Double,
+        comment="Percentage of held-out ECGs more like the model's training ECGs; empty: cannot tell.",
+    ),
+    Column("unlike", Boolean, comment="True: unlike the training ECGs, as 1 % of held-out ECGs are."),
     Index("scores_model_version_stenosis_70_idx", "model_version", text("stenosis_70 DESC")),
     comment="Calibrated probabilities of severe stenosis, one row per ECG and model.",
 )

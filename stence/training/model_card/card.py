@@ -14,6 +14,7 @@ from stence.domain.targets import DECISIVE
 from stence.page import page
 from stence.registry import Manifest
 from stence.training.model_card import tables
+from stence.training.model_card.certainty import certainty
 from stence.training.model_card.tables import plain
 
 TEMPLATE = Path(__file__).with_name("card.md")
@@ -58,6 +59,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         decisions=tables.decisions(measured),
         calibrated=tables.calibrated(run),
         screened=tables.screened(measured.get("screened")),
+        certainty=certainty(measured.get("certainty")),
         decisive=DECISIVE,
         pictures="\n".join(_image(name) for name in pictures if name not in (COURSES, ATTENTION)),
         ablation=tables.ablation(measured.get("ablation")),
