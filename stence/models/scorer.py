@@ -16,6 +16,7 @@ from stence.domain.targets import TARGET_NAMES
 from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.encoders.recipes import Recipe
+from stence.errors import StenceError
 from stence.models.calibration import Calibration
 from stence.models.clinical import Floats, clinical_values
 from stence.models.coherence import probabilities
@@ -99,6 +100,18 @@ class RiskScorer:
         embeddings, logits = _infer(self._network, ecgs, self.device)
         calibrated = probabilities(self._calibration.apply(self._network.fuse(logits, clinical)))
         return Scores(np.round(calibrated, DECIMALS), project(embeddings))
+
+    @torch.inference_mode()
+    def embed_in_shared_space(self, ecgs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return unit vectors (n, dimensions) of ECGs (n, windows, 12, samples), among those of angiograms.
+
+        Raises StenceError if the model was trained without angiograms.
+        """
+        if self._network.shared_space is None:
+            raise StenceError(f"No angiograms were part of the training of {self.model_version}.")
+        embeddings = torch.from_numpy(_infer(self._network, ecgs, self.device).embeddings)
+        places: Tensor = self._network.shared_space(embeddings.to(self.device))
+        return places.cpu().numpy()
 
 
 class _Inferred(NamedTuple):

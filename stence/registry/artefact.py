@@ -102,7 +102,9 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
     recipe, architecture = VERSIONS[manifest.preprocessing.version], manifest.architecture
     try:
         encoder = encoder_for(recipe, architecture.encoder, architecture.config)
-        model = RiskModel(encoder, clinical=architecture.clinical != "none")
+        model = RiskModel(
+            encoder, clinical=architecture.clinical != "none", shared_space=architecture.shared_space
+        )
         model.load_state_dict(load_tensors(artefact.weights), strict=True)
     except (SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise ArtefactError(
