@@ -33,6 +33,7 @@ COMMANDS = {
     "review": "review",
     "snooze": "review",
     "flags": "flags",
+    "similar": "similar",
     "alerts": "alerts",
     "weights": "weights",
     "study": "study",

@@ -17,7 +17,16 @@ from stence.settings import Settings
 from support.champion import crown
 from support.environment import set_environment
 
-PARTS = ["packages", "data folder", "device", "object store", "database", "champion", "score runs"]
+PARTS = [
+    "packages",
+    "data folder",
+    "device",
+    "object store",
+    "database",
+    "champion",
+    "score runs",
+    "similar studies",
+]
 
 
 @pytest.fixture(autouse=True)
