@@ -65,13 +65,13 @@ def store_studies(
 
     Studies that have left the reports are left out. Raises ValueError for more than 256 dimensions.
     """
-    enable(connection)
     rows = [
         {"model_version": model_version, "study_id": study_id, "embedding": _padded(place)}
         for study_id, place in zip(study_ids, places, strict=True)
     ]
     if rows:
         connection.execute(queries.statement("similar_store"), rows)
+    enable(connection)  # last: building an index of many rows is faster than adding them one by one
 
 
 def similar_studies(
