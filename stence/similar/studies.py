@@ -15,6 +15,7 @@ from stence.database.tables import models
 from stence.domain.arteries import narrowed_arteries
 from stence.domain.subgroups import age_band
 from stence.models import RiskScorer
+from stence.models.clinical import ADULT_YEARS
 from stence.similar.extension import enable, hindrance
 
 Floats = NDArray[np.float32]
@@ -124,7 +125,7 @@ def _study(row: Row[Any]) -> SimilarStudy:
         intervention=row.intervention,
         days_before=row.days_before,
         sex=row.sex,
-        age_band=None if row.age is None else age_band(row.age),
+        age_band=age_band(row.age) if ADULT_YEARS[0] <= (row.age or 0) <= ADULT_YEARS[1] else None,
     )
 
 

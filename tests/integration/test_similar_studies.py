@@ -133,6 +133,14 @@ def test_a_study_tells_what_was_found_and_no_identifier(connection: Connection, 
         assert identifier not in page + repr(found)
 
 
+@pytest.mark.parametrize("age", ["-1", "NaN", "300"])
+def test_an_impossible_age_is_unknown(connection: Connection, model: RiskScorer, age: str) -> None:
+    keep(connection, model)
+    connection.execute(text("UPDATE ecgs SET age = CAST(:age AS double precision)"), {"age": age})
+    found = similar_studies(connection, model, ECG, count=1, leave_out_patient="P0")
+    assert found.studies[0].age_band is None
+
+
 def test_studies_go_with_their_reports(connection: Connection, model: RiskScorer) -> None:
     keep(connection, model)
     connection.execute(text("DELETE FROM cath_studies WHERE study_id = 'S1'"))
