@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from stence.models import SharedSpace
 
 Floats = NDArray[np.float64]
-PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
-"""Ridge penalties of squared coefficients of standardised embeddings, per unit of weight."""
+PENALTY = 0.1
+"""Ridge penalty of squared coefficients of standardised embeddings, per unit of weight."""
 SMALLEST_SPREAD = 1e-6
 
 
 def fit_shared_space(
-    embeddings: NDArray[np.float32], places: NDArray[np.float32], weights: Floats, penalty: float
+    embeddings: NDArray[np.float32], places: NDArray[np.float32], weights: Floats
 ) -> SharedSpace:
     """Fit the projection by ridge regression (Hoerl & Kennard 1970), in closed form.
 
@@ -26,7 +26,7 @@ def fit_shared_space(
     mean, target = share @ x, share @ y
     spread = np.maximum(np.sqrt(share @ (x - mean) ** 2), SMALLEST_SPREAD)
     standardised = (x - mean) / spread
-    gram = standardised.T @ (share[:, None] * standardised) + penalty * np.eye(x.shape[1])
+    gram = standardised.T @ (share[:, None] * standardised) + PENALTY * np.eye(x.shape[1])
     solved = np.linalg.solve(gram, standardised.T @ (share[:, None] * (y - target)))
     coefficients = solved / spread[:, None]
     space = SharedSpace(x.shape[1], y.shape[1])

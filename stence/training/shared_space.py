@@ -14,14 +14,13 @@ from stence.errors import StenceError
 from stence.evaluation.bootstrap import bounds, resamples
 from stence.evaluation.intervals import Interval
 from stence.fitting.probe import embeddings
-from stence.fitting.shared_space import PENALTIES, fit_shared_space
+from stence.fitting.shared_space import fit_shared_space
 from stence.fitting.studies import angiogram_of, rows_of
 from stence.models import RiskModel, SharedSpace
-from stence.training.retrieval import angiogram_places, ranked, ranks_of
+from stence.training.retrieval import angiogram_places, ranked
 from stence.training.stages import TrainingWorkspace
 
 Floats = NDArray[np.float32]
-PAIRED = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 NEIGHBOURS = 5
 """Similar studies that are shown for an ECG, and measured."""
 
@@ -56,16 +55,12 @@ class _Paired(NamedTuple):
 def find_neighbourhood(
     workspace: TrainingWorkspace, model: RiskModel, windows: int, device: str
 ) -> Neighbourhood:
-    """Fit the projection on training pairs, choose its penalty on validation pairs, measure it on test pairs.
+    """Fit the projection on training pairs, and measure it on test pairs.
 
-    ``model`` is on ``device``. Raises StenceError if a split has no pair.
+    ``model`` is on ``device``. Raises StenceError if either has none.
     """
-    train, validation, test = (_paired(workspace, model, split, windows, device) for split in PAIRED)
-    candidates = [
-        fit_shared_space(train.embedded, train.places[train.own], train.weights, penalty)
-        for penalty in PENALTIES
-    ]
-    space = min(candidates, key=lambda candidate: _mean_rank(candidate, validation))
+    train, test = (_paired(workspace, model, split, windows, device) for split in (Split.TRAIN, Split.TEST))
+    space = fit_shared_space(train.embedded, train.places[train.own], train.weights)
     angiograms = workspace.angiograms
     studies = rows_of(angiograms, Split.TRAIN)
     severe = angiograms.degrees[studies].max(axis=1) >= SEVERE
@@ -146,8 +141,3 @@ def _embedded(model: RiskModel, part: Part, ecgs: NDArray[np.int64], windows: in
 @torch.inference_mode()
 def _project(space: SharedSpace, embedded: Floats) -> Floats:
     return space(torch.from_numpy(embedded)).numpy()
-
-
-def _mean_rank(space: SharedSpace, paired: _Paired) -> float:
-    similarity = _project(space, paired.embedded) @ paired.places.T
-    return float(np.average(ranks_of(similarity, paired.own), weights=paired.weights))

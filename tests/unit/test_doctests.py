@@ -13,7 +13,8 @@ import pytest
 
 PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring")
 WITH_EXAMPLES = {
-    "domain": "arteries checks patients random_projection splits subgroups targets text thresholds urls windows",
+    "domain": "arteries checks patients random_projection splits subgroups targets text thresholds urls "
+    "windows",
     "ecg": "augmentation formats leads preprocessing profile quality reasons recording "
     "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",

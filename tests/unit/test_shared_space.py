@@ -43,7 +43,7 @@ def planted(count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def test_an_ecg_finds_its_own_angiogram_by_the_fitted_projection() -> None:
-    space = fit_shared_space(*planted(400), np.ones(400), 0.01)
+    space = fit_shared_space(*planted(400), np.ones(400))
     embedded, places = planted(100)
     ranks = ranks_of(project(space, embedded) @ places.T, np.arange(100))
     assert ranks.mean() < 5
@@ -54,15 +54,15 @@ def test_an_ecg_without_weight_changes_nothing() -> None:
     embedded, places = planted(200)
     weights = np.ones(200)
     weights[100:] = 0
-    with_others = fit_shared_space(embedded, places, weights, 0.1)
-    alone = fit_shared_space(embedded[:100], places[:100], weights[:100], 0.1)
+    with_others = fit_shared_space(embedded, places, weights)
+    alone = fit_shared_space(embedded[:100], places[:100], weights[:100])
     assert project(with_others, embedded) == pytest.approx(project(alone, embedded), abs=1e-4)
 
 
 def test_an_embedding_that_never_varies_does_no_harm() -> None:
     embedded, places = planted(200)
     embedded[:, 0] = 7
-    assert np.isfinite(project(fit_shared_space(embedded, places, np.ones(200), 0.1), embedded)).all()
+    assert np.isfinite(project(fit_shared_space(embedded, places, np.ones(200)), embedded)).all()
 
 
 def part(degrees: NDArray[Any], patients: NDArray[Any]) -> Part:
