@@ -20,8 +20,8 @@ class RiskModel(nn.Module):
     The default is the tree of six questions, see ``coherence``. The head is BatchNorm1d without affine and a
     Linear layer (StenCE's fine-tuning head). With ``clinical``, age and sex are fused with
     the logits of an ECG, see ``ClinicalHead``; that head is fitted after the network, which knows ECGs alone.
-    ``shared_space`` is the number of dimensions that its embeddings share with angiograms, see
-    ``SharedSpace``; 0: the model was trained without angiograms.
+    ``shared_space`` is the number of dimensions that ECGs share with angiograms, see ``SharedSpace``; 0:
+    the model was trained without angiograms.
 
     >>> from stence.encoders import build
     >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
@@ -37,7 +37,7 @@ class RiskModel(nn.Module):
         self.normalise = nn.BatchNorm1d(encoder.size, affine=False)
         self.answer = nn.Linear(encoder.size, outputs)
         self.clinical = ClinicalHead(outputs) if clinical else None
-        self.shared_space = SharedSpace(encoder.size, shared_space) if shared_space else None
+        self.shared_space = SharedSpace(deepcopy(encoder), shared_space) if shared_space else None
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return one row of logits per window, without age and sex."""

@@ -109,9 +109,8 @@ class RiskScorer:
         """
         if self._network.shared_space is None:
             raise StenceError(f"No angiograms were part of the training of {self.model_version}.")
-        embeddings = torch.from_numpy(_infer(self._network, ecgs, self.device).embeddings)
-        places: Tensor = self._network.shared_space(embeddings.to(self.device))
-        return places.cpu().numpy()
+        each = (torch.from_numpy(ecg[None].astype(np.float32)).to(self.device) for ecg in ecgs)
+        return torch.cat([self._network.shared_space(ecg) for ecg in each]).cpu().numpy()
 
 
 class _Inferred(NamedTuple):

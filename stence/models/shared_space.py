@@ -1,25 +1,39 @@
-"""Projection of an ECG's embedding into the space that pretraining shares with angiograms."""
+"""The pretrained ECG side of the space that ECGs share with angiograms."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from stence.encoders import Encoder
+from stence.models.stence import StencePair, projector
+
 
 class SharedSpace(nn.Module):
-    """Embeddings (n, size) of a fine-tuned encoder -> unit vectors (n, dimensions) of the shared space.
+    """ECGs (n, windows, 12, samples) -> unit vectors (n, dimensions) among those of angiograms.
 
-    Fine-tuning moves the encoder away from the projector that it was pretrained with. This affine map, fitted
-    after fine-tuning, leads from where the encoder is now to the embeddings of the angiograms.
+    Encoder and projector are those of pretraining: fine-tuning moves its own encoder out of the shared space.
 
-    >>> SharedSpace(size=16, dimensions=4)(nn.Parameter(Tensor(2, 16).fill_(1.0))).shape
+    >>> from stence.encoders import build
+    >>> space = SharedSpace(build("otis", width=16, depth=1, heads=2), dimensions=4)
+    >>> space(torch.zeros(2, 3, 12, 1500)).shape
     torch.Size([2, 4])
     """
 
-    def __init__(self, size: int, dimensions: int) -> None:
+    def __init__(self, encoder: Encoder, dimensions: int) -> None:
         super().__init__()
         self.dimensions = dimensions
-        self.project = nn.Linear(size, dimensions)
+        self.encoder = encoder
+        self.projector = projector(encoder.size, dimensions)
 
-    def forward(self, embeddings: Tensor) -> Tensor:
-        return normalize(self.project(embeddings), dim=1)
+    @classmethod
+    def of(cls, pair: StencePair) -> SharedSpace:
+        """Build the space of a pretrained pair, whose weights are shared, not copied."""
+        space = cls(pair.encoder, pair.shared)
+        space.projector = pair.ecg_projector
+        return space.eval()
+
+    def forward(self, ecgs: Tensor) -> Tensor:
+        """Return the direction of the mean over an ECG's windows."""
+        windows = normalize(self.projector(self.encoder(ecgs.flatten(0, 1))), dim=1)
+        return normalize(windows.view(*ecgs.shape[:2], -1).mean(dim=1), dim=1)

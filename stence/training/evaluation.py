@@ -97,7 +97,7 @@ def evaluate_model(
     the model's shared space too.
     """
     model, histories = (
-        workspace.risk_model().to(device),
+        workspace.risk_model(),
         {stage: workspace.history(stage) for stage in stages.STAGES},
     )
     unreferred = read_unreferred(
@@ -105,13 +105,13 @@ def evaluate_model(
     )
     fitted = finish(model, histories, workspace.cohort, unreferred, workspace.config, device, progress)
     test, pair = workspace.cohort.parts[Split.TEST], workspace.pair().to(device)
-    neighbourhood = find_neighbourhood(workspace, model, windows, device)
+    neighbourhood = find_neighbourhood(workspace, windows, device)
     model.shared_space = neighbourhood.space
     further = {
         "teacher": teacher_metrics(workspace, device),
         "seeds": seed_spread(workspace, device),
         "retrieval": retrieval(pair, test, workspace.angiograms, Split.TEST, windows, device),
-        "shared_space": neighbourhood.metrics,
+        "shared_space": {"neighbours": neighbourhood.metrics},
     }
     run = fitted.run | {"weights": dict(weights)}
     fitted = replace(fitted, metrics={**fitted.metrics, **further}, run=run)

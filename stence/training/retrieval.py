@@ -37,10 +37,10 @@ def retrieval(
     if not len(ecgs):
         raise StenceError(f"No {split} ECG has an angiogram, so retrieval cannot be measured.")
     pair.eval()
-    places = normalize(embeddings(_Way(pair), part, ecgs, windows, device), dim=1)
+    places = ecg_places(pair, part, ecgs, windows, device)
     found = angiogram_places(pair, angiograms, studies, device)
     return {"ecgs": len(ecgs), "angiograms": len(studies)} | ranked(
-        places.numpy(), found, np.searchsorted(studies, own[ecgs])
+        places, found, np.searchsorted(studies, own[ecgs])
     )
 
 
@@ -60,6 +60,13 @@ def ranked(
             "median_rank": (len(angiograms) + 1) / 2,
         },
     }
+
+
+def ecg_places(
+    pair: StencePair, part: Part, ecgs: NDArray[np.int64], windows: int, device: str
+) -> NDArray[np.float32]:
+    """Embed the ECGs (n,) of ``part`` with a pair on ``device``: unit vectors (n, shared)."""
+    return normalize(embeddings(_Way(pair).eval(), part, ecgs, windows, device), dim=1).numpy()
 
 
 class _Way(torch.nn.Module):

@@ -1,23 +1,19 @@
-"""The shared space of a fine-tuned model: fit its projection, and measure what an ECG's neighbours tell."""
+"""The shared space of a model: its training studies, and a measure of what an ECG's neighbours tell."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from stence.cohort import Part, Split
 from stence.domain.targets import SEVERE
-from stence.errors import StenceError
 from stence.evaluation.bootstrap import bounds, resamples
 from stence.evaluation.intervals import Interval
-from stence.fitting.probe import embeddings
-from stence.fitting.shared_space import fit_shared_space
-from stence.fitting.studies import angiogram_of, rows_of
-from stence.models import RiskModel, SharedSpace
-from stence.training.retrieval import angiogram_places, ranked
+from stence.fitting.studies import rows_of
+from stence.models import SharedSpace
+from stence.training.retrieval import angiogram_places, ecg_places
 from stence.training.stages import TrainingWorkspace
 
 Floats = NDArray[np.float32]
@@ -33,47 +29,27 @@ class StudyPlaces(NamedTuple):
 
 
 class Neighbourhood(NamedTuple):
-    """A projection into the shared space, the training studies in it, and its metrics on test patients."""
+    """A shared space, the training studies in it, and what they tell of test patients."""
 
     space: SharedSpace
     studies: StudyPlaces
     metrics: dict[str, Any]
 
 
-class _Paired(NamedTuple):
-    """ECGs of a split that have an angiogram: embeddings (n, size), weights (n,), and their studies.
-
-    ``own`` (n,) are rows of ``places`` (s, dimensions), the unit vectors of the split's angiograms.
-    """
-
-    embedded: Floats
-    weights: NDArray[np.float64]
-    own: NDArray[np.intp]
-    places: Floats
-
-
-def find_neighbourhood(
-    workspace: TrainingWorkspace, model: RiskModel, windows: int, device: str
-) -> Neighbourhood:
-    """Fit the projection on training pairs, and measure it on test pairs.
-
-    ``model`` is on ``device``. Raises StenceError if either has none.
-    """
-    train, test = (_paired(workspace, model, split, windows, device) for split in (Split.TRAIN, Split.TEST))
-    space = fit_shared_space(train.embedded, train.places[train.own], train.weights)
-    angiograms = workspace.angiograms
+def find_neighbourhood(workspace: TrainingWorkspace, windows: int, device: str) -> Neighbourhood:
+    """Place the training studies in the pretrained pair's space, and measure it on test patients."""
+    pair, angiograms, test = (
+        workspace.pair().to(device),
+        workspace.angiograms,
+        workspace.cohort.parts[Split.TEST],
+    )
     studies = rows_of(angiograms, Split.TRAIN)
+    places = angiogram_places(pair, angiograms, studies, device)
     severe = angiograms.degrees[studies].max(axis=1) >= SEVERE
-    part = workspace.cohort.parts[Split.TEST]
-    everybody = _embedded(model, part, np.arange(len(part)), windows, device)
-    shares = share_severe(_project(space, everybody), train.places, severe, NEIGHBOURS)
-    metrics = {
-        "ecgs": len(test.own),
-        "angiograms": len(test.places),
-        **ranked(_project(space, test.embedded), test.places, test.own),
-        "neighbours": neighbours_metrics(shares, part, severe, workspace.config.bootstrap_resamples),
-    }
-    return Neighbourhood(space, StudyPlaces(angiograms.study[studies], train.places), metrics)
+    ecgs = ecg_places(pair, test, np.arange(len(test)), windows, device)
+    shares = share_severe(ecgs, places, severe, NEIGHBOURS)
+    metrics = neighbours_metrics(shares, test, severe, workspace.config.bootstrap_resamples)
+    return Neighbourhood(SharedSpace.of(pair), StudyPlaces(angiograms.study[studies], places), metrics)
 
 
 def share_severe(
@@ -119,25 +95,3 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
     """Return weighted means (r,) for weights (r, n); NaN where a row has none."""
     total = weights.sum(axis=1)
     return np.divide(weights @ values, total, out=np.full(len(total), np.nan), where=total > 0)
-
-
-def _paired(
-    workspace: TrainingWorkspace, model: RiskModel, split: Split, windows: int, device: str
-) -> _Paired:
-    part, angiograms = workspace.cohort.parts[split], workspace.angiograms
-    studies, own = rows_of(angiograms, split), angiogram_of(part, angiograms)
-    ecgs = np.flatnonzero(own >= 0)
-    if not len(ecgs):
-        raise StenceError(f"No {split} ECG has an angiogram, so no space can be shared.")
-    places = angiogram_places(workspace.pair().to(device), angiograms, studies, device)
-    embedded = _embedded(model, part, ecgs, windows, device)
-    return _Paired(embedded, part.weights[ecgs], np.searchsorted(studies, own[ecgs]), places)
-
-
-def _embedded(model: RiskModel, part: Part, ecgs: NDArray[np.int64], windows: int, device: str) -> Floats:
-    return embeddings(model.encoder.eval(), part, ecgs, windows, device).numpy()
-
-
-@torch.inference_mode()
-def _project(space: SharedSpace, embedded: Floats) -> Floats:
-    return space(torch.from_numpy(embedded)).numpy()

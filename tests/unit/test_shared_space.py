@@ -1,4 +1,4 @@
-"""A fine-tuned model's projection into the shared space, and the measure of what its neighbours tell."""
+"""A model's shared space in its artefact, and the measure of what its neighbours tell."""
 
 from __future__ import annotations
 
@@ -11,58 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from stence.cohort import Part
+from stence.encoders import build
 from stence.errors import StenceError
-from stence.fitting.shared_space import fit_shared_space
-from stence.models import SharedSpace
+from stence.models import SegmentMIL, SharedSpace, StencePair
 from stence.registry.artefact import Artefact, scorer
 from stence.registry.manifest import Architecture
 from stence.training.model_card import tables
-from stence.training.retrieval import ranks_of
+from stence.training.retrieval import ecg_places
 from stence.training.shared_space import neighbours_metrics, share_severe
-from support.artefacts import INFORMATIVE, make_artefact
+from support.artefacts import INFORMATIVE, TINY, make_artefact
 
-SIZE, DIMENSIONS = 12, 6
+DIMENSIONS = 6
 RNG = np.random.default_rng(3)
-
-
-def unit(rows: NDArray[Any]) -> NDArray[np.float32]:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def project(space: SharedSpace, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return space(torch.from_numpy(rows)).numpy()
-
-
-def planted(count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Embeddings far from zero and of unlike spreads, and where a linear map puts them."""
-    rng = np.random.default_rng(count)
-    map_ = np.random.default_rng(1).normal(size=(SIZE, DIMENSIONS))
-    embedded = rng.normal(size=(count, SIZE))
-    places = unit(embedded @ map_ + 0.1 * rng.normal(size=(count, DIMENSIONS)))
-    return (embedded * np.logspace(-3, 3, SIZE) + 50).astype(np.float32), places
-
-
-def test_an_ecg_finds_its_own_angiogram_by_the_fitted_projection() -> None:
-    space = fit_shared_space(*planted(400), np.ones(400))
-    embedded, places = planted(100)
-    ranks = ranks_of(project(space, embedded) @ places.T, np.arange(100))
-    assert ranks.mean() < 5
-    assert np.linalg.norm(project(space, embedded), axis=1) == pytest.approx(1, abs=1e-5)
-
-
-def test_an_ecg_without_weight_changes_nothing() -> None:
-    embedded, places = planted(200)
-    weights = np.ones(200)
-    weights[100:] = 0
-    with_others = fit_shared_space(embedded, places, weights)
-    alone = fit_shared_space(embedded[:100], places[:100], weights[:100])
-    assert project(with_others, embedded) == pytest.approx(project(alone, embedded), abs=1e-4)
-
-
-def test_an_embedding_that_never_varies_does_no_harm() -> None:
-    embedded, places = planted(200)
-    embedded[:, 0] = 7
-    assert np.isfinite(project(fit_shared_space(embedded, places, np.ones(200)), embedded)).all()
 
 
 def part(degrees: NDArray[Any], patients: NDArray[Any]) -> Part:
@@ -80,6 +40,19 @@ def part(degrees: NDArray[Any], patients: NDArray[Any]) -> Part:
         rows=np.arange(count),
         signals=np.zeros((count, 1, 12, 1), np.float32),
     )
+
+
+def test_the_kept_space_places_an_ecg_where_it_was_measured() -> None:
+    torch.manual_seed(0)
+    pair = StencePair(
+        build("otis", **TINY), SegmentMIL(patch_dim=8, embed_dim=16, layers=1, heads=2), DIMENSIONS
+    )
+    signals = RNG.normal(size=(3, 2, 12, 1500)).astype(np.float32)
+    ecgs = replace(part(np.zeros(3), np.arange(3)), signals=signals)
+    measured = ecg_places(pair, ecgs, np.arange(3), 2, "cpu")
+    with torch.inference_mode():
+        assert SharedSpace.of(pair)(torch.from_numpy(signals)).numpy() == pytest.approx(measured, abs=1e-5)
+    assert np.abs(measured[0] - measured[1]).max() > 1e-4
 
 
 def test_neighbours_that_share_the_finding_are_informative_and_random_ones_are_not() -> None:
@@ -150,11 +123,9 @@ def test_a_manifest_of_before_has_no_shared_space() -> None:
 
 
 def test_the_card_says_whether_similar_studies_are_shown() -> None:
-    ranks = {"recall": {"1": 0.1}, "median_rank": 3.0}
-    measured = {"ecgs": 20, "angiograms": 10, **ranks, "chance": ranks}
-    shown = tables.similar({**measured, "neighbours": INFORMATIVE})
+    shown = tables.similar({"neighbours": INFORMATIVE})
     assert "are shown beside an ECG" in shown
     assert "0.300 (0.200 to 0.400)" in shown
-    untold = tables.similar({**measured, "neighbours": {**INFORMATIVE, "informative": False}})
+    untold = tables.similar({"neighbours": {**INFORMATIVE, "informative": False}})
     assert "Cannot tell: the difference may be chance" in untold
     assert "shares no space" in tables.similar(None)

@@ -63,7 +63,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         ablation=tables.ablation(measured.get("ablation")),
         pretest=tables.pretest(measured.get("pretest")),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
-        retrieval=tables.retrieval(measured.get("retrieval"), "Pretrained"),
+        retrieval=tables.retrieval(measured.get("retrieval")),
         similar=tables.similar(measured.get("shared_space")),
         seeds=tables.seeds(measured.get("seeds")),
         teacher=tables.teacher(measured.get("teacher")),

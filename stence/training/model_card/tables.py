@@ -133,8 +133,8 @@ def subgroups(predicted: Json) -> str:
     return _figures(found, ("subgroup", *COUNTS), {name: names[name] for name in SUBGROUP})
 
 
-def retrieval(found: Json | None, network: str) -> str:
-    """Retrieval metrics of a network: rank of an ECG's own angiogram."""
+def retrieval(found: Json | None) -> str:
+    """Retrieval metrics: rank of an ECG's own angiogram."""
     if found is None:
         return "Not measured: the model was trained without angiograms."
     head = ("", *(f"recall@{k}" for k in found["recall"]), "median rank")
@@ -142,13 +142,13 @@ def retrieval(found: Json | None, network: str) -> str:
         head, (_found(name, of) for name, of in (("this model", found), ("chance", found["chance"])))
     )
     return (
-        f"{network}: each of {found['ecgs']} ECGs of test patients ranks {found['angiograms']} studies by "
+        f"Each of {found['ecgs']} ECGs of test patients ranks {found['angiograms']} studies by "
         f"their similarity in the shared space. The rank of its own study counts:\n\n{table}"
     )
 
 
 def similar(found: Json | None) -> str:
-    """Retrieval metrics of the model's own projection, and what the nearest training studies tell."""
+    """What the training studies nearest to an ECG tell of its patient."""
     if found is None:
         return "Similar studies are not shown: the model shares no space with angiograms."
     measured = found["neighbours"]
@@ -164,8 +164,7 @@ def similar(found: Json | None) -> str:
         if measured["informative"]
         else "Cannot tell: the difference may be chance, so similar studies are not shown."
     )
-    ranks = retrieval(found, "Fine-tuned, with the projection for similar studies")
-    return f"{ranks}\n\n{table}\n\n{verdict}"
+    return f"{table}\n\n{verdict}"
 
 
 def seeds(found: Mapping[str, Sequence[float]] | None) -> str:
