@@ -14,6 +14,7 @@ class SharedSpace(nn.Module):
 
     Encoder and projector are those of pretraining: fine-tuning moves its own encoder out of the shared space.
 
+    >>> import torch
     >>> from stence.encoders import build
     >>> space = SharedSpace(build("otis", width=16, depth=1, heads=2), dimensions=4)
     >>> space(torch.zeros(2, 3, 12, 1500)).shape
