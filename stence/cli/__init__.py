@@ -38,6 +38,7 @@ COMMANDS = {
     "ward-list": "explain",
     "flags": "flags",
     "export": "export",
+    "similar": "similar",
     "alerts": "alerts",
     "weights": "weights",
     "study": "study",

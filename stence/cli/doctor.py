@@ -53,6 +53,7 @@ def doctor() -> None:
             _check("database", lambda: postgres(engine())),
             _check("champion", lambda: champion(engine(), settings)),
             _check("score runs", lambda: score_runs(engine(), settings)),
+            _check("similar studies", lambda: similar_studies(engine())),
         ]
     if not all(checks):
         raise click.ClickException("some parts need attention, see above")
@@ -171,3 +172,17 @@ def score_runs(engine: Engine, settings: Settings) -> str:
         if found
         else "none is due yet"
     )
+
+
+def similar_studies(engine: Engine) -> str:
+    """Number of studies to compare ECGs with, or what pgvector needs; nothing else depends on it."""
+    from sqlalchemy import func, select
+
+    from stence import similar
+    from stence.database.tables import study_embeddings
+
+    with engine.connect() as connection:
+        if reason := similar.hindrance(connection):
+            return f"unavailable, everything else works: {reason}"
+        count = connection.scalar(select(func.count()).select_from(study_embeddings))
+    return f"{count} embeddings of training studies"

@@ -18,3 +18,12 @@ def band_name(low: float, high: float) -> str:
     if low == 0:
         return f"under {high:g}"
     return f"{low:g} and over" if math.isinf(high) else f"{low:g} to {high - 1:g}"
+
+
+def age_band(age: float) -> str:
+    """Return the name of the band of an age in years.
+
+    >>> age_band(64.5)
+    '60 to 69'
+    """
+    return next(band_name(low, high) for low, high in AGE_BANDS if low <= age < high)

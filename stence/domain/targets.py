@@ -13,6 +13,8 @@ SEGMENTS = 16
 """Coronary segments 1..16 in the numbering of the American Heart Association."""
 MAJOR_SEGMENTS = (1, 2, 3, 5, 6, 7, 11, 13)
 """Segments that decide a target: proximal to distal RCA, left main, proximal and mid LAD and LCX."""
+SEVERE = 70
+"""Narrowing in percent from which a stenosis is severe."""
 
 
 class Region(StrEnum):

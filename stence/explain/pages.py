@@ -30,9 +30,12 @@ from stence.progress import Progress, silent
 from stence.retry import retry
 from stence.scoring.reading import fetch
 from stence.settings import Settings
+from stence.similar import html, similar_studies
 
 log = logging.getLogger(__name__)
 
+SIMILAR = 5
+"""Cath studies of other patients on a page."""
 OUTAGES = (DatabaseUnavailableError, StoreUnavailableError)
 
 
@@ -78,8 +81,11 @@ def explain_ecg(
     ecg = transact(engine, settings.outage_seconds, gather, ecg_id, scorer, settings.timezone)
     recording = _read(store, settings, ecg)
     explanation = explain(scorer, recording, seed=int.from_bytes(ecg.content_hash[:8]))
+    ask = partial(similar_studies, count=SIMILAR, leave_out_patient=ecg.patient_id)
+    found = transact(engine, settings.outage_seconds, ask, scorer, scorer.prepare(recording))
     written_at = datetime.now(ZoneInfo(settings.timezone))
-    return EcgPage(ecg, explanation, ecg_page(ecg, recording, explanation, written_at).encode())
+    page = ecg_page(ecg, recording, explanation, written_at, html(found))
+    return EcgPage(ecg, explanation, page.encode())
 
 
 def write_pages(

@@ -66,7 +66,7 @@ class PretrainingConfig(BaseModel):
     permute_pairs: bool = Field(
         False, description="Give each study the ECGs of another training patient: a negative control."
     )
-    shared: int = Field(SHARED, ge=1, description="Dimensions of the shared space.")
+    shared: int = Field(SHARED, ge=1, le=SHARED, description="Dimensions of the shared space.")
     temperature: float = Field(TEMPERATURE, gt=0)
     stenosis_weight: float = Field(0.3, ge=0, description="Weight of the stenosis loss; the pair loss has 1.")
     threshold: float = Field(THRESHOLD, gt=0, le=100, description="Smallest degree of a stenosis, percent.")

@@ -13,6 +13,7 @@ from stence.models.finetuned_teacher import FinetunedTeacher
 from stence.models.risk import RiskModel
 from stence.models.scorer import RiskScorer, Scores
 from stence.models.segment_mil import SegmentMIL
+from stence.models.shared_space import SharedSpace
 from stence.models.stence import EcgStudent, StencePair
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Scores",
     "SegmentMIL",
     "Sensitivity",
+    "SharedSpace",
     "StencePair",
     "Target",
     "Threshold",

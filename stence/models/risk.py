@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stence.domain.targets import TARGETS
 from stence.encoders import Encoder
 from stence.models.clinical import ClinicalHead, Floats
+from stence.models.shared_space import SharedSpace
 
 
 class RiskModel(nn.Module):
@@ -19,6 +20,8 @@ class RiskModel(nn.Module):
     The default is the tree of six questions, see ``coherence``. The head is BatchNorm1d without affine and a
     Linear layer (StenCE's fine-tuning head). With ``clinical``, age and sex are fused with
     the logits of an ECG, see ``ClinicalHead``; that head is fitted after the network, which knows ECGs alone.
+    ``shared_space`` is the number of dimensions that ECGs share with angiograms, see ``SharedSpace``; 0:
+    the model was trained without angiograms.
 
     >>> from stence.encoders import build
     >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
@@ -26,12 +29,15 @@ class RiskModel(nn.Module):
     torch.Size([4, 6])
     """
 
-    def __init__(self, encoder: Encoder, outputs: int = len(TARGETS), *, clinical: bool = False) -> None:
+    def __init__(
+        self, encoder: Encoder, outputs: int = len(TARGETS), *, clinical: bool = False, shared_space: int = 0
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.normalise = nn.BatchNorm1d(encoder.size, affine=False)
         self.answer = nn.Linear(encoder.size, outputs)
         self.clinical = ClinicalHead(outputs) if clinical else None
+        self.shared_space = SharedSpace(deepcopy(encoder), shared_space) if shared_space else None
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return one row of logits per window, without age and sex."""
@@ -79,6 +85,7 @@ class InferenceForm(nn.Module):
         self.normalise = deepcopy(model.normalise)
         self.answer = deepcopy(model.answer)
         self.clinical = deepcopy(model.clinical)
+        self.shared_space = deepcopy(model.shared_space)
         self.eval()
 
     @property

@@ -16,6 +16,7 @@ from stence.domain.targets import DECISIVE, TARGET_NAMES
 from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.encoders.recipes import Recipe
+from stence.errors import StenceError
 from stence.models.calibration import Calibration
 from stence.models.certainty import Certainty
 from stence.models.clinical import Floats, clinical_values
@@ -134,6 +135,17 @@ class RiskScorer:
         ``clinical`` (1, 2) are the ``clinical_values`` of the patient.
         """
         return LogOdds(self._network, self._calibration, self.decisive, clinical)
+
+    @torch.inference_mode()
+    def embed_in_shared_space(self, ecgs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return unit vectors (n, dimensions) of ECGs (n, windows, 12, samples), among those of angiograms.
+
+        Raises StenceError if the model was trained without angiograms.
+        """
+        if self._network.shared_space is None:
+            raise StenceError(f"No angiograms were part of the training of {self.model_version}.")
+        each = (torch.from_numpy(ecg[None].astype(np.float32)).to(self.device) for ecg in ecgs)
+        return torch.cat([self._network.shared_space(ecg) for ecg in each]).cpu().numpy()
 
 
 class Inferred(NamedTuple):

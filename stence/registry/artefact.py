@@ -108,7 +108,9 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
     recipe, architecture = VERSIONS[manifest.preprocessing.version], manifest.architecture
     try:
         encoder = encoder_for(recipe, architecture.encoder, architecture.config)
-        model = RiskModel(encoder, clinical=architecture.clinical != "none")
+        model = RiskModel(
+            encoder, clinical=architecture.clinical != "none", shared_space=architecture.shared_space
+        )
         tensors = load_tensors(artefact.weights)
         certainty = _certainty(tensors, manifest)
         model.load_state_dict(tensors, strict=True)

@@ -28,12 +28,14 @@ class Architecture(Part):
     clinical: Literal["none", "age and sex"] = Field(
         "none", description="Clinical values fused with the ECG; a manifest without this field has none."
     )
+    shared_space: int = Field(0, description="Dimensions shared with angiograms; 0: trained without them.")
 
     @classmethod
     def of(cls, encoder: str, model: RiskModel) -> Self:
         """Build the entry for a model with an encoder of this name."""
         clinical = "none" if model.clinical is None else "age and sex"
-        return cls(encoder=encoder, config=model.encoder.config, clinical=clinical)
+        shared = 0 if model.shared_space is None else model.shared_space.dimensions
+        return cls(encoder=encoder, config=model.encoder.config, clinical=clinical, shared_space=shared)
 
 
 class Preprocessing(Part):

@@ -41,6 +41,7 @@ from stence.training.model_card.card import ATTENTION, COURSES
 from stence.training.publishing import Fitted, artefact_of, finish
 from stence.training.publishing import predict as predict_fitted
 from stence.training.retrieval import retrieval
+from stence.training.shared_space import StudyPlaces, find_neighbourhood
 from stence.training.stages import TrainingWorkspace
 
 
@@ -89,24 +90,32 @@ def find_rival(engine: Engine, store: ObjectStore, settings: Settings, recipe: R
 
 def evaluate_model(
     workspace: TrainingWorkspace, weights: Mapping[str, str], windows: int, device: str, progress: Progress
-) -> Fitted:
+) -> tuple[Fitted, StudyPlaces]:
     """Calibrate the model, and evaluate it and the earlier stages on the test patients.
 
-    ``weights`` names the initial weights of each network, in words.
+    ``weights`` names the initial weights of each network, in words. Return the training studies' places in
+    the model's shared space too.
     """
-    model, histories = workspace.risk_model(), {stage: workspace.history(stage) for stage in stages.STAGES}
+    model, histories = (
+        workspace.risk_model(),
+        {stage: workspace.history(stage) for stage in stages.STAGES},
+    )
     unreferred = read_unreferred(
         workspace.folder / stages.UNREFERRED, workspace.config.finetuning.input, windows
     )
     fitted = finish(model, histories, workspace.cohort, unreferred, workspace.config, device, progress)
     test, pair = workspace.cohort.parts[Split.TEST], workspace.pair().to(device)
+    neighbourhood = find_neighbourhood(workspace, windows, device)
+    model.shared_space = neighbourhood.space
     further = {
         "teacher": teacher_metrics(workspace, device),
         "seeds": seed_spread(workspace, device),
         "retrieval": retrieval(pair, test, workspace.angiograms, Split.TEST, windows, device),
+        "shared_space": {"neighbours": neighbourhood.metrics},
     }
     run = fitted.run | {"weights": dict(weights)}
-    return replace(fitted, metrics={**fitted.metrics, **further}, run=run)
+    fitted = replace(fitted, metrics={**fitted.metrics, **further}, run=run)
+    return fitted, neighbourhood.studies
 
 
 def teacher_metrics(workspace: TrainingWorkspace, device: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.registry import Artefact
 from stence.settings import Settings
+from stence.similar import store_studies
 from stence.training import evaluation, stages
 from stence.training.attention import attention_picture
 from stence.training.config import RetrainConfig
@@ -42,6 +43,7 @@ from stence.training.gate import Result, Verdict
 from stence.training.journal import Journal, entered
 from stence.training.processes import run_in_processes
 from stence.training.publishing import enter
+from stence.training.shared_space import StudyPlaces
 from stence.training.stages import TrainingWorkspace
 from stence.training.starts import first_backbone, first_teacher
 from stence.training.supervised import check_size, referral_of
@@ -65,10 +67,11 @@ class Inputs(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An evaluated model, ready to be published, and the gate's verdict on it."""
+    """An evaluated model, ready to be published, the gate's verdict on it, and its training studies."""
 
     artefact: Artefact
     verdict: Verdict
+    studies: StudyPlaces
 
 
 class Retraining:
@@ -90,6 +93,8 @@ class Retraining:
         self._windows = self._recipe.windows(settings.windows_per_ecg)
         self._started = time.monotonic()
         self._until_the_end = ExitStack()
+        self._study_ids: list[str] = []
+        """Ids of the cohort's studies, by their numbers in its StudyTable; its folder holds no id."""
 
     def skip_reason(self) -> str | None:
         """Return the reason to skip the training, too few new pairs; None if the training is worthwhile."""
@@ -136,6 +141,7 @@ class Retraining:
         config, settings, start, teacher = self._config, self._settings, inputs.start, inputs.teacher
         plan = plan_cohort(engine, store, settings, config.days_before_study, progress, inputs.features)
         plan = hold_out(plan, config.split, engine, settings)
+        self._study_ids = [study.study_id for study in plan.studies]
         made_by = (self._windows, self._recipe.version, __version__, LAYOUT)
         self._until_the_end.close()  # the folder of an earlier attempt
         folder = self._until_the_end.enter_context(
@@ -175,7 +181,7 @@ class Retraining:
         self._journal.note(stage="judge")
         windows = self._windows
         with torch_threads(self._config.cpu_threads):
-            fitted = evaluation.evaluate_model(
+            fitted, studies = evaluation.evaluate_model(
                 workspace, inputs.origins, windows, self._device, self._progress
             )
             rival = evaluation.Rival(self._find_champion())
@@ -187,7 +193,7 @@ class Retraining:
         attention = attention_picture(workspace, self._engine, self._store, self._settings, self._device)
         cards = self._settings.card_prefix
         artefact = evaluation.with_card(artefact, judged.predicted, self._store, cards, attention)
-        return Candidate(artefact, judged.verdict)
+        return Candidate(artefact, judged.verdict, studies)
 
     def publish(self, workspace: TrainingWorkspace, candidate: Candidate) -> str:
         """Write the model's files, then its state by the gate's verdict. Return the version."""
@@ -208,10 +214,14 @@ class Retraining:
 
     def _enter(self, connection: Connection, folder: str, candidate: Candidate) -> None:
         """Write the model's state and the end of the run in one transaction."""
-        (artefact, verdict), version = candidate, candidate.artefact.manifest.model_version
+        artefact, verdict = candidate.artefact, candidate.verdict
+        version = artefact.manifest.model_version
         if self._journal.has_finished(connection):
             return  # an earlier attempt committed before its connection broke
         enter(connection, folder, artefact, verdict, by=BY)
+        if verdict.result is not Result.FAILED:  # a rejected model never comes back
+            studies = [self._study_ids[number] for number in candidate.studies.studies]
+            store_studies(connection, version, studies, candidate.studies.places)
         self._journal.note_in(
             connection,
             state="finished",

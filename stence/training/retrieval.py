@@ -37,19 +37,36 @@ def retrieval(
     if not len(ecgs):
         raise StenceError(f"No {split} ECG has an angiogram, so retrieval cannot be measured.")
     pair.eval()
-    places = normalize(embeddings(_Way(pair), part, ecgs, windows, device), dim=1)
-    angiogram_places = normalize(_angiogram_places(pair, angiograms, studies, device), dim=1)
-    ranks = _ranks((places @ angiogram_places.T).numpy(), np.searchsorted(studies, own[ecgs]))
+    places = ecg_places(pair, part, ecgs, windows, device)
+    found = angiogram_places(pair, angiograms, studies, device)
+    return {"ecgs": len(ecgs), "angiograms": len(studies)} | ranked(
+        places, found, np.searchsorted(studies, own[ecgs])
+    )
+
+
+def ranked(
+    places: NDArray[np.float32], angiograms: NDArray[np.float32], own: NDArray[np.intp]
+) -> dict[str, Any]:
+    """Return recall and median rank of the angiograms ``own`` (n,), and the same for a random order.
+
+    ``places`` (n, d) of ECGs and ``angiograms`` (s, d) are unit vectors.
+    """
+    ranks = ranks_of(places @ angiograms.T, own)
     return {
-        "ecgs": len(ecgs),
-        "angiograms": len(studies),
         "recall": {str(k): float((ranks <= k).mean()) for k in WITHIN},
         "median_rank": float(np.median(ranks)),
         "chance": {
-            "recall": {str(k): min(k / len(studies), 1.0) for k in WITHIN},
-            "median_rank": (len(studies) + 1) / 2,
+            "recall": {str(k): min(k / len(angiograms), 1.0) for k in WITHIN},
+            "median_rank": (len(angiograms) + 1) / 2,
         },
     }
+
+
+def ecg_places(
+    pair: StencePair, part: Part, ecgs: NDArray[np.int64], windows: int, device: str
+) -> NDArray[np.float32]:
+    """Embed the ECGs (n,) of ``part`` with a pair on ``device``: unit vectors (n, shared)."""
+    return normalize(embeddings(_Way(pair).eval(), part, ecgs, windows, device), dim=1).numpy()
 
 
 class _Way(torch.nn.Module):
@@ -64,17 +81,19 @@ class _Way(torch.nn.Module):
 
 
 @torch.inference_mode()
-def _angiogram_places(
+def angiogram_places(
     pair: StencePair, angiograms: Angiograms, studies: NDArray[np.int64], device: str
-) -> Tensor:
+) -> NDArray[np.float32]:
+    """Embed the angiograms ``studies`` (n,) with a pair on ``device``: unit vectors (n, shared)."""
     groups = [
         Views.of(angiograms.batch(some, None, 0.0)).to(device)
         for some in in_groups(studies, STUDIES_TOGETHER)
     ]
-    return torch.cat([pair.angiogram(*views)[0].float().cpu() for views in groups])
+    places = torch.cat([pair.angiogram(*views)[0].float().cpu() for views in groups])
+    return normalize(places, dim=1).numpy()
 
 
-def _ranks(similarity: NDArray[np.float32], own: NDArray[np.intp]) -> NDArray[np.float64]:
+def ranks_of(similarity: NDArray[np.float32], own: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the rank (n,) of column ``own[i]`` in row i, from 1; ties get the middle rank."""
     its = similarity[np.arange(len(own)), own][:, None]
     return 1 + (similarity > its).sum(axis=1) + ((similarity == its).sum(axis=1) - 1) / 2

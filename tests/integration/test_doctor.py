@@ -17,7 +17,16 @@ from stence.settings import Settings
 from support.champion import crown
 from support.environment import set_environment
 
-PARTS = ["packages", "data folder", "device", "object store", "database", "champion", "score runs"]
+PARTS = [
+    "packages",
+    "data folder",
+    "device",
+    "object store",
+    "database",
+    "champion",
+    "score runs",
+    "similar studies",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +57,7 @@ def test_all_is_well(champion: str, store: ObjectStore, settings: Settings) -> N
     assert unwell == {}
     assert "tiny-1" in well["champion"]
     assert "Postgres 18" in well["database"]
+    assert "a retraining with angiograms creates it" in well["similar studies"]
     assert "nothing below ecg/ yet" in well["object store"]
     assert {found.key for found in store.list("")} == {champion + "manifest.json", champion + WEIGHTS}
 
@@ -85,7 +95,7 @@ def test_score_runs_that_do_not_come_are_told(champion: str, engine: Engine) -> 
 def test_a_database_that_is_not_there(monkeypatch: pytest.MonkeyPatch, url: str, advice: str) -> None:
     monkeypatch.setenv("STENCE_DATABASE_URL", url)
     well, unwell = diagnose()
-    assert unwell.keys() == {"database", "champion", "score runs"}
+    assert unwell.keys() == {"database", "champion", "score runs", "similar studies"}
     assert "object store" in well
     assert advice in unwell["database"]
     assert "geheim" not in str(unwell)

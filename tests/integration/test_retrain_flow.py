@@ -11,7 +11,7 @@ import pytest
 from httpx import ConnectError
 from sqlalchemy import Engine, select
 
-from stence.database.tables import models, training_runs
+from stence.database.tables import cath_studies, models, study_embeddings, training_runs
 from stence.errors import ConfigurationError, DatabaseUnavailableError, StenceError
 from stence.objects import ObjectStore, open_store
 from stence.registry import read_card
@@ -120,6 +120,16 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
     }
     assert row["figures"].keys() >= {"stenosis_70", "teacher", "retrieval", "screened"}
     assert len(row["figures"]["seeds"]["stenosis_70"]) == 2
+
+    neighbours = row["figures"]["shared_space"]["neighbours"]
+    with engine.connect() as connection:
+        kept = set(connection.scalars(select(study_embeddings.c.study_id)))
+        trained = set(
+            connection.scalars(select(cath_studies.c.study_id).where(cath_studies.c.split == "train"))
+        )
+    assert (kept == trained) == (outcome["outcome"] != "rejected")
+    assert neighbours["studies"] == len(trained)
+    assert b"similar studies are" in card["card.md"]
 
     left = artifacts(client, run)
     for stage in STAGES:

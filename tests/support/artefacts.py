@@ -18,6 +18,16 @@ from stence.registry import Artefact, Manifest, register, weights_of
 from stence.registry.artefact import WEIGHTS
 from stence.registry.manifest import Architecture, Code, Preprocessing, TrainingData
 
+INFORMATIVE = {
+    "count": 5,
+    "studies": 10,
+    "chance": 0.4,
+    "cases": {"value": 0.6, "lower": 0.5, "upper": 0.7},
+    "others": {"value": 0.3, "lower": 0.2, "upper": 0.4},
+    "difference": {"value": 0.3, "lower": 0.2, "upper": 0.4},
+    "informative": True,
+}
+"""What ``neighbours_metrics`` says of a model whose similar studies tell the finding."""
 TINY = {"width": 16, "depth": 1, "heads": 2}
 
 
@@ -40,10 +50,14 @@ def make_artefact(
     *,
     clinical: bool = False,
     certainty: Certainty | None = None,
+    shared: int = 0,
 ) -> Artefact:
-    """A model version as training would publish it; with ``clinical``, risk rises with age and in men."""
+    """A model version as training would publish it; with ``clinical``, risk rises with age and in men.
+
+    ``shared`` dimensions are shared with angiograms; its neighbours are as informative as can be.
+    """
     torch.manual_seed(seed)
-    model = RiskModel(build("otis", **TINY), clinical=clinical)
+    model = RiskModel(build("otis", **TINY), clinical=clinical, shared_space=shared)
     if model.clinical is not None:
         model.clinical.coefficients[[AGE, AGE | SEX], :, 1] = 0.5
         model.clinical.coefficients[[SEX, AGE | SEX], :, 3] = 0.8
@@ -60,7 +74,8 @@ def make_artefact(
         training_data=TrainingData(fingerprint="0" * 64, ecgs={}, patients={}, left_out={}),
         training_config={},
         training_run={},
-        metrics={"stenosis_70": {"auroc": {"value": 0.75, "lower": float("nan"), "upper": 0.8}}},
+        metrics={"stenosis_70": {"auroc": {"value": 0.75, "lower": float("nan"), "upper": 0.8}}}
+        | ({"shared_space": {"neighbours": INFORMATIVE}} if shared else {}),
         gate={"result": "passed"},
         code=Code(stence="0", git_commit=None, libraries={}),
         files={WEIGHTS: hashlib.sha256(weights).hexdigest()},

@@ -13,12 +13,13 @@ import pytest
 
 PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring", "explain")
 WITH_EXAMPLES = {
-    "domain": "checks patients random_projection splits subgroups targets text thresholds urls windows",
+    "domain": "arteries checks patients random_projection splits subgroups targets text thresholds urls "
+    "windows",
     "ecg": "augmentation delineation formats leads preprocessing profile quality reasons recording "
     "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration clinical coherence final_blocks finetuned_teacher "
-    "risk scorer segment_mil stence",
+    "risk scorer segment_mil shared_space stence",
     "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic "
     "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
@@ -31,6 +32,7 @@ MODULES = [
     "stence.fitting.studies",
     "stence.study.contrasts",
     "stence.study.measures",
+    "stence.training.shared_space",
     *(f"stence.{package}.{name}" for package, names in WITH_EXAMPLES.items() for name in names.split()),
 ]
 MIN_DOCSTRINGS = 92

@@ -10,8 +10,8 @@ Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what
 
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
-``ecg_study_pairs`` is what a training paired,
-``validations`` how a frozen model did on patients that it did not learn from.
+``ecg_study_pairs`` is what a training paired, ``study_embeddings`` where its studies lie in the space shared
+with ECGs, ``validations`` how a frozen model did on patients that it did not learn from.
 
 ``models`` are the trained ones, ``model_events`` every change of their states, and ``promotion_refusals`` why
 a shadow did not become champion by itself.
@@ -72,6 +72,7 @@ from stence.database.tables.training import (
     cath_studies,
     ecg_study_pairs,
     segment_stenoses,
+    study_embeddings,
     training_runs,
     validations,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "segment_stenoses",
     "snoozes",
     "source_faults",
+    "study_embeddings",
     "training_runs",
     "validations",
     "verification_draws",

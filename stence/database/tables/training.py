@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     CheckConstraint,
     Column,
     Double,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -158,6 +160,42 @@ ecg_study_pairs = Table(
     now("paired_at", "Time of the first pairing."),
     one_of("split", SPLITS),
     comment="ECGs that the last training paired with a cath study.",
+)
+
+study_embeddings = Table(
+    "study_embeddings",
+    metadata,
+    Column(
+        "model_version",
+        Text,
+        ForeignKey("models.version", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Model whose shared space it is.",
+    ),
+    Column(
+        "study_id",
+        Text,
+        ForeignKey("cath_studies.study_id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+        comment="Cath study of a training patient.",
+    ),
+    Column(
+        "number",
+        BigInteger,
+        Identity(always=True),
+        nullable=False,
+        unique=True,
+        comment="Pseudonym of the study, another one in each model.",
+    ),
+    Column(
+        "embedding",
+        ARRAY(REAL),
+        nullable=False,
+        comment="Unit vector of the study's angiograms; 256 values, zeros after the model's own.",
+    ),
+    CheckConstraint("cardinality(embedding) = 256", name="embedding"),
+    comment="Training studies in the shared space of ECGs and angiograms, by model.",
 )
 
 training_runs = Table(

@@ -66,6 +66,7 @@ def _text(manifest: Manifest, pictures: Mapping[str, bytes]) -> str:
         pretest=tables.pretest(measured.get("pretest")),
         subgroups=tables.subgroups(measured.get(DECISIVE, {})),
         retrieval=tables.retrieval(measured.get("retrieval")),
+        similar=tables.similar(measured.get("shared_space")),
         seeds=tables.seeds(measured.get("seeds")),
         teacher=tables.teacher(measured.get("teacher")),
         attention=_attention(run.get("withheld_frames", 0), ATTENTION in pictures),

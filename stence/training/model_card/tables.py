@@ -142,9 +142,29 @@ def retrieval(found: Json | None) -> str:
         head, (_found(name, of) for name, of in (("this model", found), ("chance", found["chance"])))
     )
     return (
-        f"Each of {found['ecgs']} ECGs of test patients ranks {found['angiograms']} studies by their "
-        f"similarity in the shared space. The rank of its own study counts:\n\n{table}"
+        f"Each of {found['ecgs']} ECGs of test patients ranks {found['angiograms']} studies by "
+        f"their similarity in the shared space. The rank of its own study counts:\n\n{table}"
     )
+
+
+def similar(found: Json | None) -> str:
+    """What the training studies nearest to an ECG tell of its patient."""
+    if found is None:
+        return "Similar studies are not shown: the model shares no space with angiograms."
+    measured = found["neighbours"]
+    rows = (
+        ("test ECGs with a stenosis of >= 70 %", figure(measured, "cases")),
+        ("other test ECGs", figure(measured, "others")),
+        ("difference", figure(measured, "difference")),
+        ("a random choice", f"{measured['chance']:.3f}"),
+    )
+    table = _table((f"share of the {measured['count']} nearest training studies with >= 70 %", ""), rows)
+    verdict = (
+        "The difference is above what a random choice gives, so similar studies are shown beside an ECG."
+        if measured["informative"]
+        else "Cannot tell: the difference may be chance, so similar studies are not shown."
+    )
+    return f"{table}\n\n{verdict}"
 
 
 def seeds(found: Mapping[str, Sequence[float]] | None) -> str:
