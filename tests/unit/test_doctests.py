@@ -18,8 +18,8 @@ WITH_EXAMPLES = {
     "ecg": "augmentation delineation formats leads preprocessing profile quality reasons recording "
     "reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
-    "models": "angiographic angle_embedding calibration certainty clinical coherence final_blocks finetuned_teacher "
-    "risk scorer segment_mil shared_space stence",
+    "models": "angiographic angle_embedding calibration certainty clinical coherence final_blocks "
+    "finetuned_teacher risk scorer segment_mil shared_space stence",
     "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic "
     "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
     "scoring": "budget reading stage_timer summary",
