@@ -46,8 +46,10 @@ class Certainty:
     >>> draws = (Calibration(severity_weights=(1.0,) * 5), Calibration(severity_weights=(2.0, *(1.0,) * 4)))
     >>> sure = Certainty(np.zeros(32), np.eye(32), np.array([0.0, 4.0]), offsets, draws)
     >>> lower, upper = sure.interval(np.zeros((1, 6)), np.zeros((1, 32)))
-    >>> round(lower[0, 0].item(), 4), round(upper[0, 0].item(), 4), sure.novelty(np.full((1, 32), 0.5)).tolist()
-    (0.3333, 0.5, [70.7])
+    >>> round(lower[0, 0].item(), 4), round(upper[0, 0].item(), 4)
+    (0.3333, 0.5)
+    >>> sure.novelty(np.full((1, 32), 0.5)).tolist()
+    [70.7]
     """
 
     mean: Reals
