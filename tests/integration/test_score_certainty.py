@@ -76,14 +76,14 @@ def test_a_score_is_stored_with_its_interval_and_novelty(
         columns, rows = queries.run(connection, "patient_history", {"patient": "a"})
         shown = dict(zip(columns, rows[0], strict=True))
         number = connection.scalar(
-            select(flags.c.id).where(flags.c.patient_id == "a", flags.c.target == "rca_70")
+            select(flags.c.id).where(flags.c.patient_id == "a", flags.c.target == "stenosis_70")
         )
         columns, [row] = queries.run(connection, "trace_flag", {"flag": str(number)})
         traced = dict(zip(columns, row, strict=True))
     _, lower, upper, novelty, unlike = found["ecg/a.hea"]
     assert (shown["stenosis_70_lower"], shown["stenosis_70_upper"]) == (lower[1], upper[1])
     assert (shown["novelty"], shown["unlike"]) == (novelty, unlike)
-    place = TARGET_NAMES.index("rca_70")
+    place = TARGET_NAMES.index("stenosis_70")
     assert (traced["probability_lower"], traced["probability_upper"]) == (lower[place], upper[place])
     assert traced["probability_lower"] <= traced["probability"] <= traced["probability_upper"]
     assert (traced["novelty"], traced["unlike"]) == (novelty, unlike)
