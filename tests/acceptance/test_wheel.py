@@ -51,5 +51,5 @@ def test_the_main_job_runs_from_the_wheel(installed: Path, tmp_path: Path) -> No
     indexed, scored, quarantined, pending = map(int, found.groups())
     assert indexed == scored + quarantined > PATIENTS
     assert (pending, quarantined > 0) == (0, True)
-    assert "Flagged patients, highest risk first" in done.stdout
-    assert "stenosis_70" in done.stdout, "nobody is flagged"
+    assert "Patients to review, highest risk first" in done.stdout
+    assert re.search(r"^│ +\d+", done.stdout, re.MULTILINE), "nobody is on the list"
