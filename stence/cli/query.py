@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 import uuid
 from collections.abc import Sequence
@@ -14,11 +13,8 @@ from typing import Any
 import click
 
 from stence.cli.terminal import print_record, print_table, shown
+from stence.domain.text import quoted_formula
 from stence.settings import Settings
-
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Characters that start a formula in a spreadsheet; the last four are the full-width forms."""
-_PLAIN_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
 
 
 @click.command()
@@ -71,6 +67,4 @@ def _csv_cell(value: Any) -> Any:
     """A value without control characters. Text that a spreadsheet would compute gets a leading quote."""
     if value is None or isinstance(value, int | float | Decimal):
         return value
-    text = shown(str(value))
-    computed = text.lstrip().startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(text)
-    return f"'{text}" if computed else text
+    return quoted_formula(shown(str(value)))

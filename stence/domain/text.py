@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Characters that start a formula in a spreadsheet; the last four are the full-width forms."""
+_PLAIN_NUMBER = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{1,40})?(e[-+]?[0-9]{1,3})?", re.IGNORECASE)
 MAX_WORDS_CHARACTERS = 200
 
 
@@ -15,3 +20,13 @@ def plain_text(text: str, limit: int = MAX_WORDS_CHARACTERS) -> str | None:
     """
     line = " ".join(text[: 8 * limit].split())
     return "".join(filter(str.isprintable, line))[:limit].strip() or None
+
+
+def quoted_formula(text: str) -> str:
+    """Return text for a CSV file; what a spreadsheet would compute gets a leading quote.
+
+    >>> quoted_formula("=1+1"), quoted_formula("-1.5"), quoted_formula("ward 3")
+    ("'=1+1", '-1.5', 'ward 3')
+    """
+    computed = text.lstrip().startswith(_FORMULA) and not _PLAIN_NUMBER.fullmatch(text)
+    return f"'{text}" if computed else text

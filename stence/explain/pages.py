@@ -6,7 +6,6 @@ A page is put before its row. After a kill between both, the next call writes th
 from __future__ import annotations
 
 import logging
-import posixpath
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,8 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries
 from stence.database.outage import transact
 from stence.database.tables import ecg_pages
-from stence.ecg import Recording, decode
-from stence.errors import DatabaseUnavailableError, StenceError, StoreUnavailableError
+from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.explain.gathering import ScoredEcg, gather
 from stence.explain.layout import ecg_page
 from stence.explain.saliency import Explanation, explain
@@ -28,7 +26,7 @@ from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.retry import retry
-from stence.scoring.reading import fetch
+from stence.scoring.reading import read_again
 from stence.settings import Settings
 from stence.similar import html, similar_studies
 
@@ -79,7 +77,7 @@ def explain_ecg(
     and StoreUnavailableError and DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     ecg = transact(engine, settings.outage_seconds, gather, ecg_id, scorer, settings.timezone)
-    recording = _read(store, settings, ecg)
+    recording = read_again(store, settings, ecg.key, ecg.content_hash)
     explanation = explain(scorer, recording, seed=int.from_bytes(ecg.content_hash[:8]))
     ask = partial(similar_studies, count=SIMILAR, leave_out_patient=ecg.patient_id)
     found = transact(engine, settings.outage_seconds, ask, scorer, scorer.prepare(recording))
@@ -130,19 +128,6 @@ def _write(engine: Engine, store: ObjectStore, settings: Settings, scorer: RiskS
     retry(partial(store.put, key, made.content), settings.outage_seconds, StoreUnavailableError)
     transact(engine, settings.outage_seconds, _record, made, key)
     return True
-
-
-def _read(store: ObjectStore, settings: Settings, ecg: ScoredEcg) -> Recording:
-    def action() -> Recording:
-        files = fetch(store, ecg.key, settings.max_object_bytes).usable()
-        return decode(posixpath.basename(ecg.key), files)
-
-    recording = retry(action, settings.outage_seconds, StoreUnavailableError)
-    if recording.content_hash != ecg.content_hash:
-        raise StenceError(
-            f"The file of ECG {ecg.ecg_id} holds another ECG by now: the next score run reads it."
-        )
-    return recording
 
 
 def _unwritten(connection: Connection, scorer: RiskScorer) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from stence.domain.targets import TARGET_NAMES
+from stence.domain.text import quoted_formula
 from stence.errors import StoreUnavailableError
 from stence.export.ledger import Receipt
 from stence.export.messages import Message
@@ -19,7 +20,6 @@ COLUMNS = (
     "identifier", "status", "patient", "patient_system", "target", "probability", "threshold", "rule",
     "ecg_recorded_at", "raised_at", "model_version", "run_id", "flag_id", *TARGET_NAMES,
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@")
 
 
 class CsvFiles:
@@ -56,4 +56,4 @@ class CsvFiles:
 
 def _cell(value: Any) -> Any:
     """Quote text that a spreadsheet would compute."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return quoted_formula(value) if isinstance(value, str) else value

@@ -28,10 +28,14 @@ from stence.errors import (
     ObjectNotFoundError,
     ObjectTooLargeError,
     ObjectUnreadableError,
+    StenceError,
+    StoreUnavailableError,
 )
 from stence.ingest.patients import NOT_MERGED, Patients
 from stence.objects import ObjectStore
 from stence.objects.store import Admit
+from stence.retry import retry
+from stence.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,22 @@ def fetch(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None = 
     except UnusableEcgError as error:
         return Fetched(error.finding, signals)
     return Fetched(files, signals)
+
+
+def read_again(store: ObjectStore, settings: Settings, key: str, content_hash: bytes) -> Recording:
+    """Read an ECG that was read before from its main file ``key``.
+
+    Raises StenceError if the file holds another ECG by now, UnusableEcgError if it cannot be read any more,
+    and StoreUnavailableError after ``settings.outage_seconds``.
+    """
+
+    def action() -> Recording:
+        return decode(posixpath.basename(key), fetch(store, key, settings.max_object_bytes).usable())
+
+    recording = retry(action, settings.outage_seconds, StoreUnavailableError)
+    if recording.content_hash != content_hash:
+        raise StenceError("The file of this ECG holds another one by now: the next score run reads it.")
+    return recording
 
 
 def _get(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None) -> bytes:

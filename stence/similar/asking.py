@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
 from functools import partial
 
 from sqlalchemy import Connection, Engine, Row
 
 from stence.database import queries
 from stence.database.outage import transact
-from stence.ecg import decode
-from stence.errors import StenceError, StoreUnavailableError
+from stence.errors import StenceError
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
-from stence.retry import retry
-from stence.scoring.reading import fetch
+from stence.scoring.reading import read_again
 from stence.settings import Settings
 from stence.similar.studies import SimilarStudies, similar_studies
 
@@ -28,11 +25,7 @@ def similar_to_ecg(
     be read any more.
     """
     ecg = transact(engine, settings.outage_seconds, _find, ecg_id)
-    read = partial(fetch, store, ecg.key, settings.max_object_bytes)
-    files = retry(read, settings.outage_seconds, StoreUnavailableError).usable()
-    recording = decode(posixpath.basename(ecg.key), files)
-    if recording.content_hash != ecg.content_hash:
-        raise StenceError(f"The file of ECG {ecg_id} holds another ECG by now: the next score run reads it.")
+    recording = read_again(store, settings, ecg.key, ecg.content_hash)
     ask = partial(similar_studies, count=count, leave_out_patient=ecg.patient_id)
     return transact(engine, settings.outage_seconds, ask, scorer, scorer.prepare(recording))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from support.database import engine, postgres, settings, store
 from support.environment import stence_models
+from support.exporting import few
 from support.fhir import fhir_server
 from support.prefect_server import client, prefect_database
 from support.scoring import score_all
@@ -11,6 +12,7 @@ from support.scoring import score_all
 __all__ = [
     "client",
     "engine",
+    "few",
     "fhir_server",
     "postgres",
     "prefect_database",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections import Counter
@@ -16,23 +14,22 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
-from sqlalchemy import Engine, delete, select, text
+from sqlalchemy import Engine, delete, text
 
 from stence import registry
 from stence.cli import main
 from stence.database.tables import flag_exports, flags
 from stence.errors import ConfigurationError, ReceiverUnavailableError
-from stence.export import Sent, send_csv, send_fhir
+from stence.export import Sent, send_fhir
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from support import synthetic
 from support.environment import set_environment
+from support.exporting import FEW, change, open_flags, withdraw
 from support.fhir import FhirServer, validate
 from support.processes import start_exporter
 from support.scoring import all_rows
 
 Export = Callable[..., Sent]
-FEW = 8
 OF_ONE_ECG = """
 UPDATE flags SET state = 'withdrawn', withdrawn_for = :why
 WHERE content_hash = (SELECT content_hash FROM flags WHERE id = :f)
@@ -54,35 +51,6 @@ def settings(settings: Settings, server: FhirServer) -> Settings:
 def export(engine: Engine, store: ObjectStore, settings: Settings) -> Export:
     """Send to the server, with other settings where they are given."""
     return lambda **other: send_fhir(engine, store, settings.model_copy(update=other))
-
-
-@pytest.fixture
-def few(engine: Engine) -> list[int]:
-    """The numbers of a few open flags of the champion; there is no other."""
-    return open_flags(engine, FEW, ecgs=400)
-
-
-def open_flags(engine: Engine, number: int, ecgs: int) -> list[int]:
-    synthetic.load(engine, ecgs=ecgs, patients=ecgs // 4)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE flags SET state = 'dismissed'"))
-        chosen = "UPDATE flags SET state = 'open' WHERE id IN (SELECT id FROM flags ORDER BY id LIMIT :n)"
-        connection.execute(text(chosen), {"n": number})
-        found = select(flags.c.id).where(flags.c.state == "open").order_by(flags.c.id)
-        numbers = list(connection.scalars(found))
-    assert len(numbers) == number
-    return numbers
-
-
-def change(engine: Engine, statement: str, **values: Any) -> None:
-    with engine.begin() as connection:
-        connection.execute(text(statement), values)
-
-
-def withdraw(engine: Engine, flag: int, reason: str = "by_person") -> None:
-    change(
-        engine, "UPDATE flags SET state = 'withdrawn', withdrawn_for = :why WHERE id = :f", why=reason, f=flag
-    )
 
 
 def statuses(server: FhirServer) -> Counter[str]:
@@ -373,45 +341,6 @@ def test_the_assessment_says_what_was_found_by_which_model(
     assert device["version"] == [{"value": "synthetic-2"}]
     assert origin["target"][0]["reference"] in server.resources["RiskAssessment"]
     assert [each["what"].get("identifier", {}).get("value") for each in origin["entity"]][1] == row.run_id.urn
-
-
-# --- CSV
-
-
-def test_csv_files_hold_each_flag_once_and_its_withdrawal(
-    engine: Engine, few: list[int], store: ObjectStore, settings: Settings
-) -> None:
-    assert send_csv(engine, store, settings) == Sent(FEW, 0, 0, 0)
-    assert send_csv(engine, store, settings) == Sent(0, 0, 0, 0)
-    withdraw(engine, few[3])
-    assert send_csv(engine, store, settings) == Sent(0, 0, 1, 0)
-    first, second = (table(store, each.key) for each in store.list("export/csv/"))
-    assert [int(row["flag_id"]) for row in first] == few
-    assert [(int(row["flag_id"]), row["status"]) for row in second] == [(few[3], "entered-in-error")]
-    assert second[0]["identifier"] == first[3]["identifier"]
-
-
-def test_a_csv_file_that_was_not_marked_is_written_again_under_its_name(
-    engine: Engine, few: list[int], store: ObjectStore, settings: Settings
-) -> None:
-    send_csv(engine, store, settings)
-    change(engine, "UPDATE flag_exports SET sent_at = NULL, resource = NULL")
-    assert send_csv(engine, store, settings) == Sent(FEW, 0, 0, 0)
-    [only] = store.list("export/csv/")
-    assert len(table(store, only.key)) == FEW
-
-
-def test_a_formula_in_a_patients_number_is_quoted(
-    engine: Engine, few: list[int], store: ObjectStore, settings: Settings
-) -> None:
-    change(engine, "UPDATE flags SET patient_id = '=1+1' WHERE id = :f", f=few[0])
-    send_csv(engine, store, settings.model_copy(update={"patient_system": "urn:oid:1.2"}))
-    [only] = store.list("export/csv/")
-    assert table(store, only.key)[0]["patient"] == "'=1+1"
-
-
-def table(store: ObjectStore, key: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(store.get(key).decode())))
 
 
 # --- the command
