@@ -11,10 +11,9 @@
 \if :{?include_snoozed} \else \set include_snoozed no \endif
 SELECT patient_id, probability,
        round(CAST(probability_lower AS numeric), 2) || ' to ' || round(CAST(probability_upper AS numeric), 2) AS interval,
-       unlike,
        round(CAST(unexamined_probability AS numeric), 2) || ' (' || round(CAST(unexamined_lower AS numeric), 2) || ' to '
            || round(CAST(unexamined_upper AS numeric), 2) || ')' AS if_unexamined,
-       expected_degree, change, ecgs, acquired_at, last_study_degree, last_review, off_list, ecg_id, flag_id, state
+       expected_degree, change, ecgs, acquired_at, last_study_degree, last_review, off_list, nullif(unlike, false) AS unlike, ecg_id, flag_id, state
 FROM flagged_patients_all
 WHERE (listed
        OR off_list IN ('known severe', 'answered') AND CAST(:'include_known' AS boolean)

@@ -8,7 +8,7 @@ import click
 
 from stence.cli import news
 from stence.cli.runs import run_retrain_flow, run_score_flow
-from stence.cli.terminal import print_table, progress_bars
+from stence.cli.terminal import print_filled, progress_bars
 from stence.errors import StenceError
 from stence.settings import Settings
 
@@ -90,7 +90,7 @@ def practice(patients: int, seed: int, retrain: bool) -> None:
         run_score_flow(settings)
         with engine.connect() as connection:
             columns, rows = queries.run(connection, "flagged_patients", {"limit": "15"})
-    print_table("Patients to review, highest risk first (stence query flagged_patients)", columns, rows)
+    print_filled("Patients to review, highest risk first (stence query flagged_patients)", columns, rows)
 
 
 def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from stence.cli.terminal import print_record, print_table, shown
+from stence.cli.terminal import print_filled, print_record, print_table, shown
 from stence.domain.text import quoted_formula
 from stence.settings import Settings
 
@@ -41,7 +41,7 @@ def query(name: str | None, params: tuple[str, ...], as_csv: bool, parquet: Path
     elif len(rows) == 1:
         print_record(name, columns, rows[0])
     else:
-        print_table(name, columns, rows)
+        print_filled(name, columns, rows)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -87,6 +87,19 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     Console(markup=False, highlight=False, width=width).print(table)
 
 
+def print_filled(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print rows as a table without the columns that are empty in every row, and name these."""
+    filled = (
+        [place for place in range(len(columns)) if any(_cell(row[place]) for row in rows)] if rows else []
+    )
+    if not filled:
+        print_table(title, columns, rows)
+        return
+    print_table(title, [columns[place] for place in filled], [[row[p] for p in filled] for row in rows])
+    if empty := [name for place, name in enumerate(columns) if place not in filled]:
+        click.echo(f"Empty in every row: {', '.join(empty)}")
+
+
 def print_record(title: str, columns: Sequence[str], row: Sequence[Any]) -> None:
     """Print one row as lines of column and value, since many columns side by side cannot be read."""
     print_table(

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from stence.cli import Commands
 from stence.cli.query import _csv_cell
-from stence.cli.terminal import echo, print_table, shown
+from stence.cli.terminal import echo, print_filled, print_table, shown
 from stence.domain.urls import without_secrets
 from stence.errors import ConfigurationError, ObjectForbiddenError, StenceError, StoreUnavailableError
 
@@ -106,3 +106,17 @@ def test_an_error_is_shown_with_its_object() -> None:
 def test_a_url_is_shown_without_its_secrets(url: str, harmless: str) -> None:
     assert without_secrets(url) == harmless
     assert "secret" not in without_secrets(url)
+
+
+def test_columns_that_are_empty_in_every_row_are_named_below_the_table(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_filled("List", ["patient", "change", "studied"], [["a", None, None], ["b", 0.5, None]])
+    printed = capsys.readouterr().out
+    assert "change" in printed
+    assert printed.endswith("Empty in every row: studied\n")
+
+
+def test_a_table_without_rows_has_all_its_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    print_filled("List", ["patient", "change"], [])
+    assert "change" in capsys.readouterr().out
