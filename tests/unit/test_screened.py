@@ -71,6 +71,15 @@ def test_the_prevalence_has_an_interval_that_holds_the_truth(drawn: People, foun
     assert found.summary["share_referred"] == round(float(drawn.referred.mean()), 4)
 
 
+def test_the_shares_that_were_never_referred_have_intervals_that_hold_the_truth(found: Screened) -> None:
+    """Most of those without disease, few of the most severe."""
+    shares = found.summary["never_referred"]
+    for of, truth in zip(shares, 1 - REFERRED, strict=True):
+        assert of["lower"] < truth < of["upper"]
+    assert shares[0]["value"] > 0.6
+    assert shares[4]["value"] < 0.4
+
+
 def test_nobody_is_referred_more_often_than_always(found: Screened) -> None:
     share = found.summary["share_referred"]
     assert all(min(draw.severity_weights or ()) >= share for draw in found.draws)
