@@ -77,6 +77,7 @@ def test_a_score_run(
     assert "rest.hea" not in held
 
 
+@pytest.mark.slow
 def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_only(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,6 +139,7 @@ def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_n
     assert "shade" in left["shadow-run"]
 
 
+@pytest.mark.slow
 def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     assert "shade" in artifacts(client, last_run(client, "score"))["score-run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["none", "wrong"])
 def test_a_score_run_tells_and_exports_its_flags_where_the_settings_say_so(
     client: Any,
