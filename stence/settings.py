@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stence.domain.machine import usable_cores
 from stence.errors import ConfigurationError
 
 PREFIX = "STENCE_"
@@ -85,8 +86,16 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
     batch_size: int = Field(256, ge=1, le=8192, description="ECGs claimed, inferred and written together.")
     prefetch_batches: int = Field(2, ge=1, le=64, description="Batches that may wait between two stages.")
-    fetch_threads: int = Field(8, ge=1, le=256, description="Threads that fetch objects.")
-    decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode, check and prepare ECGs.")
+    fetch_threads: int = Field(8, ge=1, le=256, description="Threads of a process that fetch objects.")
+    decode_processes: int = Field(
+        default_factory=usable_cores,
+        ge=1,
+        le=256,
+        description="Child processes that fetch, decode, check and prepare ECGs, or decode angiograms.",
+    )
+    decode_seconds: float = Field(
+        60, gt=0, description="An ECG or angiogram that takes longer to decode is quarantined."
+    )
     shard_size: int = Field(2048, ge=1, description="ECGs in one Prefect task.")
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
     lease_seconds: int = Field(300, ge=1, description="Lease of a run and its claims, in seconds.")
@@ -105,8 +114,6 @@ class Settings(BaseSettings):
     max_angiogram_bytes: int = Field(
         512 * 2**20, ge=1, description="A larger angiogram is quarantined, not read."
     )
-    decode_processes: int = Field(2, ge=1, le=64, description="Child processes that decode angiograms.")
-    decode_seconds: float = Field(60, gt=0, description="An angiogram that takes longer is quarantined.")
     decode_memory_bytes: int = Field(
         4 * 2**30, ge=2**28, description="An angiogram that needs more memory is quarantined."
     )

@@ -6,7 +6,6 @@ the parent. stence.angiography.process describes the protocol.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
@@ -31,6 +30,7 @@ from stence.angiography.dicom import View, read_view
 from stence.angiography.keyframe import opacification
 from stence.angiography.process import KEY_FRAME, READY, REPLY, REQUEST
 from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
+from stence.confinement import confine, limit
 
 _PLUGINS: dict[str, str] = {uid.JPEGBaseline8Bit: "pillow", uid.JPEGExtended12Bit: "pillow"}
 """Decoder plugins for transfer syntaxes where pydicom's first choice is not the fastest."""
@@ -187,11 +187,9 @@ def _warm_up() -> None:
 def _confine(memory_bytes: int) -> None:
     """Limit memory growth, forbid writing files, and make the process the OOM killer's first choice."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+    limit(resource.RLIMIT_AS, pages * resource.getpagesize() + memory_bytes)
+    limit(resource.RLIMIT_FSIZE, 0)
+    confine()
 
 
 def _set_alarm(seconds: float) -> None:
@@ -200,14 +198,8 @@ def _set_alarm(seconds: float) -> None:
     This works even if native code holds Python's lock, or if the parent is dead.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
+    limit(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + 1)
     signal.alarm(math.ceil(seconds) + 1)
-
-
-def _limit(kind: int, most: int) -> None:
-    """Lower only the soft limit, because it can be raised again; a stricter hard limit stays."""
-    hard = resource.getrlimit(kind)[1]
-    resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from stence.cohort.entries import Entry, as_json, parts_of
 from stence.cohort.part import Part
 from stence.cohort.signals import sync_signals, write_signal
+from stence.domain.merged_patients import NOT_MERGED, Patients
 from stence.domain.splits import Split
 from stence.domain.targets import SEGMENTS, TARGETS
+from stence.ecg.recipes import STENCE, VERSIONS, Recipe
 from stence.ecg.recording import Sex
-from stence.encoders.recipes import STENCE, VERSIONS, Recipe
 from stence.files import write_json
-from stence.ingest.patients import NOT_MERGED, Patients
 from stence.ingest.reports import Study
 
 INDEX = "cohort.json"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from stence.cohort.part import Part
 from stence.cohort.signals import read_signals
 from stence.domain.splits import Split
+from stence.ecg.recipes import Recipe
 from stence.ecg.recording import Sex
-from stence.encoders.recipes import Recipe
 
 LAYOUT = 5
 """Version of the files in a training's folder. A folder of another layout is not resumed."""

@@ -21,10 +21,10 @@ from stence.domain.referral import Referral
 from stence.domain.splits import Split
 from stence.domain.targets import labels
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
-from stence.encoders.recipes import STENCE, Recipe
+from stence.ecg.recipes import STENCE, Recipe
 from stence.objects import ObjectStore
+from stence.preparation.reading import Identity, UsableEcg, fetch, take_in
 from stence.progress import Progress
-from stence.scoring.reading import Identity, UsableEcg, fetch, take_in
 from stence.settings import Settings
 
 TIME_UNKNOWN = "ecg_time_unknown"

@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Engine
 from stence.cohort.ready import FeatureSet, ReadyView, ready_views
 from stence.database import queries
 from stence.database.outage import transact
+from stence.domain.merged_patients import NOT_MERGED, Patients
 from stence.domain.splits import NOTHING_HELD_OUT, HeldOut
 from stence.errors import StenceError
-from stence.ingest.patients import NOT_MERGED, Patients, load_patients
+from stence.ingest.patients import load_patients
 from stence.ingest.report_tables import import_reports
 from stence.ingest.reports import Study
 from stence.objects import ObjectStore

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.encoders.recipes import STENCE, Recipe
+from stence.ecg.recipes import STENCE, Recipe
 from stence.models.clinical import clinical_values
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stence.domain.splits import Split
 from stence.ecg import LEADS, SAMPLING_RATE
-from stence.encoders.recipes import RESTING_SECONDS, Recipe
+from stence.ecg.recipes import RESTING_SECONDS, Recipe
 
 RAW_SAMPLES = RESTING_SECONDS * SAMPLING_RATE
 

@@ -23,12 +23,12 @@ from stence.database import queries
 from stence.database.outage import transact
 from stence.domain.targets import SEGMENTS, TARGETS
 from stence.ecg import UnusableEcgError
+from stence.ecg.recipes import Recipe
 from stence.ecg.recording import Sex
-from stence.encoders.recipes import Recipe
 from stence.files import write_json
 from stence.objects import ObjectStore
+from stence.preparation.reading import Identity, fetch, take_in
 from stence.progress import Progress
-from stence.scoring.reading import Identity, fetch, take_in
 from stence.settings import Settings
 
 INDEX, SIGNALS = "unreferred.json", "unreferred"

@@ -20,11 +20,16 @@ EPSILON = 1e-12
 def preprocess(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Preprocess ECGs (..., 12, n) in millivolts at 500 Hz -> float32 of the same shape."""
     ecgs = np.array(signal, dtype=np.float32, order="C").reshape(-1, *signal.shape[-2:])
+    preprocess_in_place(ecgs)
+    return ecgs.reshape(signal.shape)
+
+
+def preprocess_in_place(ecgs: NDArray[np.float32]) -> None:
+    """Preprocess contiguous ECGs (ecgs, 12, n) in millivolts at 500 Hz, in place."""
     _clip(ecgs)
     subtract_baseline(ecgs.reshape(-1, ecgs.shape[-1]))
     for first, end in GROUPS:
         _normalise(ecgs, first, end)
-    return ecgs.reshape(signal.shape)
 
 
 @compiled

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin
 
 from stence.ecg.compiled import compiled
 from stence.ecg.recording import Recording
@@ -76,9 +75,15 @@ def profile(recording: Recording) -> Profile:
 
 @lru_cache(maxsize=16)
 def _noise_filter(rate: float) -> NDArray[np.float32]:
-    """Return a symmetric high-pass filter of odd length that removes every offset."""
+    """Return a symmetric high-pass filter of odd length that removes every offset.
+
+    It is ``scipy.signal.firwin(taps, NOISE_FROM, pass_zero=False, fs=rate)``, whose import takes a second.
+    """
     taps = 2 * round(_NOISE_FILTER_SECONDS * rate / 2) + 1
-    kernel = np.asarray(firwin(taps, NOISE_FROM, pass_zero=False, fs=rate))
+    times, cutoff = np.arange(taps) - (taps - 1) / 2, 2 * NOISE_FROM / rate
+    hamming = 0.54 + 0.46 * np.cos(np.linspace(-np.pi, np.pi, taps))
+    kernel = (np.sinc(times) - cutoff * np.sinc(cutoff * times)) * hamming
+    kernel /= (kernel * np.cos(np.pi * times)).sum()
     return (kernel - kernel.mean()).astype(np.float32)
 
 

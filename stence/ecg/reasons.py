@@ -34,6 +34,7 @@ class Reason(StrEnum):
     DOUBLED_LEAD = auto()
     UNKNOWN_UNIT = auto()
     IMPLAUSIBLE_SIZE = auto()
+    DECODER_DIED = auto()
     # the patient
     UNKNOWN_PATIENT = auto()
     UNREADABLE_PATIENT = auto()

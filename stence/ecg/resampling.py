@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 SAMPLING_RATE = 500
 """Sampling rate in Hz of all model inputs before a recipe."""
@@ -28,6 +27,8 @@ def resample(signal: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
     """
     if rate == SAMPLING_RATE:
         return signal
+    from scipy.signal import resample_poly  # noqa: PLC0415 - the import takes a second
+
     ratio = Fraction(SAMPLING_RATE / rate).limit_denominator(LARGEST_FACTOR)
     whole = np.nan_to_num(signal, nan=0.0)
     resampled = resample_poly(  # type: ignore[call-overload]  # scipy's stubs lack this padtype

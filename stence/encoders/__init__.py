@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from stence.ecg.recipes import Recipe
 from stence.encoders.base import Encoder
 from stence.encoders.ecgfounder import ecgfounder
 from stence.encoders.echoing_ecg import echoing_ecg
@@ -12,7 +13,7 @@ from stence.encoders.otis import otis
 from stence.encoders.ptacl import ptacl
 from stence.encoders.xecg import xecg
 
-__all__ = ["ENCODERS", "Encoder", "build"]
+__all__ = ["ENCODERS", "Encoder", "build", "encoder_for"]
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "otis": otis,
@@ -36,3 +37,22 @@ def build(name: str, **config: Any) -> Encoder:
     if name not in ENCODERS:
         raise ValueError(f"there is no encoder {name!r}; known: {', '.join(sorted(ENCODERS))}")
     return ENCODERS[name](**config)
+
+
+def encoder_for(prepared_as: Recipe, name: str, config: Mapping[str, Any]) -> Encoder:
+    """Build an encoder for the windows of a recipe, with ``stence.encoders.build``.
+
+    ``window_samples`` comes from the recipe if ``config`` does not set it. Raises ValueError if both
+    disagree, and the errors of ``build``.
+
+    >>> from stence.ecg.recipes import STENCE
+    >>> encoder_for(STENCE, "otis", {"width": 16, "depth": 1, "heads": 2}).window_samples
+    1500
+    """
+    encoder = build(name, **{"window_samples": prepared_as.samples, **config})
+    if encoder.window_samples != prepared_as.samples:
+        raise ValueError(
+            f"{name} reads windows of {encoder.window_samples} samples, and the input recipe "
+            f"{prepared_as.version} makes {prepared_as.samples}: leave out window_samples"
+        )
+    return encoder

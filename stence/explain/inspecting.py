@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from stence.ecg import Recording, UnusableEcgError, check, decode, read
 from stence.explain.layout import inspection_page
 from stence.objects import ObjectStore
-from stence.scoring.reading import fetch
+from stence.preparation.reading import fetch
 from stence.settings import Settings
 
 

@@ -24,9 +24,9 @@ from stence.explain.layout import ecg_page
 from stence.explain.saliency import Explanation, explain
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
+from stence.preparation.reading import read_again
 from stence.progress import Progress, silent
 from stence.retry import retry
-from stence.scoring.reading import read_again
 from stence.settings import Settings
 from stence.similar import html, similar_studies
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from stence.cohort import Part
 from stence.domain.random_projection import project
 from stence.ecg.augmentation import Augmentation, NamedAugmentation
-from stence.encoders import Encoder
+from stence.ecg.recipes import Kind, Recipe, recipe
+from stence.encoders import Encoder, encoder_for
 from stence.encoders.base import Weights
-from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
 from stence.errors import StenceError
 from stence.fitting.crops import even_crops, random_crops
 from stence.fitting.distributed import gathered

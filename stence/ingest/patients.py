@@ -1,34 +1,12 @@
-"""Snapshot of merged patient numbers and decided splits from the database."""
+"""Load the snapshot of merged patient numbers and decided splits from the database."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
 
 from stence.database.tables import patient_aliases, patient_splits
-from stence.domain.splits import Split, split_of
-
-
-@dataclass(frozen=True, slots=True)
-class Patients:
-    """Merged patients: the present number of each former number, and splits decided at merges."""
-
-    present_numbers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    splits: Mapping[str, Split] = field(default_factory=dict, repr=False)
-
-    def present(self, patient_id: str) -> str:
-        """Return the patient's present number."""
-        return self.present_numbers.get(patient_id, patient_id)
-
-    def split_of(self, patient_id: str) -> Split:
-        """Return the split of the patient with this number, present or former."""
-        present = self.present(patient_id)
-        return self.splits.get(present) or split_of(present)
-
-
-NOT_MERGED = Patients()
+from stence.domain.merged_patients import Patients
+from stence.domain.splits import Split
 
 
 def load_patients(connection: Connection) -> Patients:

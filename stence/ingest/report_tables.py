@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.domain.merged_patients import Patients
 from stence.ingest.faults import SourceKind, write_faults
-from stence.ingest.patients import Patients, load_patients
+from stence.ingest.patients import load_patients
 from stence.ingest.reports import Reports, Study, read_reports
 from stence.ingest.tables import FileFault
 from stence.objects import ObjectStore

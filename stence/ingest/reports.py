@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
+from stence.domain.merged_patients import NOT_MERGED, Patients
 from stence.domain.targets import SEGMENTS
 from stence.errors import ObjectError
 from stence.ingest.faults import Fault, SourceKind, log_faults
-from stence.ingest.patients import NOT_MERGED, Patients
 from stence.ingest.report_rows import COLUMNS, OPTIONAL, Row, parse
 from stence.ingest.tables import Cells, FileError, FileFault, RowError, RowFault, is_table, read_rows
 from stence.objects import ObjectStore

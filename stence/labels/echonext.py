@@ -25,14 +25,14 @@ from stence.cohort import Split, split_of
 from stence.cohort.gathering import kept_signal
 from stence.domain.patients import PatientIdError, patient_id
 from stence.ecg import LEADS, Recording, UnusableEcgError
-from stence.encoders.recipes import Recipe
+from stence.ecg.recipes import Recipe
 from stence.errors import ConfigurationError, ObjectError
 from stence.ingest.tables import FileError, RowError, read_rows
 from stence.labels.config import EchoNextSource
 from stence.labels.opened import Opened
 from stence.labels.table import ANSWERS, LABEL_UNREADABLE, Labelled, LabelTable, known_rows
 from stence.objects import ObjectStore
-from stence.scoring.reading import UsableEcg
+from stence.preparation.reading import UsableEcg
 
 ECG, PATIENT, SPLIT = "ecg_key", "patient_key", "split"
 SPLITS = {"test": Split.TEST, "train": Split.TRAIN, "val": Split.VALIDATION}

@@ -24,15 +24,15 @@ from stence.cohort.signals import sync_signals, write_signal
 from stence.concurrency import in_order
 from stence.domain.targets import SEGMENTS
 from stence.ecg import Reason, UnusableEcgError
-from stence.encoders.recipes import VERSIONS, Recipe
+from stence.ecg.recipes import VERSIONS, Recipe
 from stence.files import write_json
 from stence.labels.config import EchoNextSource
 from stence.labels.echonext import open_echonext
 from stence.labels.opened import Opened
 from stence.labels.table import Labelled, LabelTable
 from stence.objects import ObjectStore
+from stence.preparation.reading import Identity, fetch, take_in
 from stence.progress import Progress
-from stence.scoring.reading import Identity, fetch, take_in
 from stence.settings import Settings
 
 INDEX = "labels.json"

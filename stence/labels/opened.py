@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.cohort import Split
-from stence.scoring.reading import UsableEcg
+from stence.preparation.reading import UsableEcg
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from stence.domain.random_projection import project
 from stence.domain.targets import DECISIVE, TARGET_NAMES
 from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
-from stence.encoders.recipes import Recipe
+from stence.ecg.recipes import Recipe
 from stence.errors import StenceError
 from stence.models.calibration import Calibration
 from stence.models.certainty import Certainty
@@ -52,10 +52,21 @@ class Scores(NamedTuple):
         return cls(probabilities, projections, unknown, unknown, np.full(len(probabilities), np.nan))
 
 
+class Computed(NamedTuple):
+    """Scores that are there already."""
+
+    scores: Scores
+
+    def result(self) -> Scores:
+        """Return the scores."""
+        return self.scores
+
+
 class RiskScorer:
     """Scorer of one model version. ``score`` takes what ``prepare`` returns, and ``clinical_values``.
 
-    >>> from stence.encoders import build, recipes
+    >>> from stence.ecg import recipes
+    >>> from stence.encoders import build
     >>> model = RiskModel(build("otis", width=16, depth=1, heads=2))
     >>> about = {"model_version": "demo", "recipe": recipes.STENCE, "windows": 3, "thresholds": {}}
     >>> scorer = RiskScorer(model, Calibration(), **about)
@@ -109,6 +120,10 @@ class RiskScorer:
         """
         unknown = clinical_values([None] * len(ecgs), [None] * len(ecgs))
         return self.embed_and_score(ecgs, unknown if clinical is None else clinical).probabilities
+
+    def start(self, ecgs: NDArray[np.float32], clinical: Floats) -> Computed:
+        """Compute what ``embed_and_score`` returns."""
+        return Computed(self.embed_and_score(ecgs, clinical))
 
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: Floats) -> Scores:
         """Return calibrated probabilities, their intervals, projections and novelty of ECGs.

@@ -51,6 +51,10 @@ class S3Store:
         self._process: int | None = None
         self._served = ""  # the last object that was read without an error
 
+    def __reduce__(self) -> tuple[type[S3Store], tuple[str, Settings]]:
+        """Pickle without connections, for other processes."""
+        return S3Store, (self.url, self._settings)
+
     def list(self, prefix: str, skipped: Skipped | None = None) -> Iterator[StoredObject]:
         """See ObjectStore; memory holds a page of 1000 objects. Folder markers (``name/``) are left out.
 

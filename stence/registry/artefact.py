@@ -17,7 +17,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from stence.domain.targets import TARGET_NAMES
-from stence.encoders.recipes import VERSIONS, encoder_for
+from stence.ecg.recipes import VERSIONS
+from stence.encoders import encoder_for
 from stence.errors import ArtefactError
 from stence.models import Certainty, RiskModel, RiskScorer
 from stence.objects import ObjectStore

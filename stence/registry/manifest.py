@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stence.domain.targets import DECISIVE
 from stence.domain.thresholds import Threshold
-from stence.encoders.recipes import STENCE, Recipe
+from stence.ecg.recipes import STENCE, Recipe
 from stence.models.calibration import Calibration
 from stence.models.risk import RiskModel
 
@@ -42,7 +42,7 @@ class Preprocessing(Part):
     """Input recipe of the network; a manifest without a recipe is older than all recipes but StenCE's."""
 
     recipe: str = Field(STENCE.name, description="Origin of the recipe: StenCE, or an encoder's authors.")
-    version: str = Field(description="Version of the recipe, one of stence.encoders.recipes.VERSIONS.")
+    version: str = Field(description="Version of the recipe, one of stence.ecg.recipes.VERSIONS.")
     sampling_rate: int = Field(STENCE.sampling_rate, description="Hz of a window.")
     seconds: int = Field(STENCE.seconds, description="Length of a window.")
     windows: int = Field(ge=1, description="Windows averaged over an ECG.")

@@ -8,7 +8,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -22,10 +23,12 @@ from stence.database.leases import close_dead, lease_end
 from stence.database.outage import transact
 from stence.database.tables import flags, models, monitoring_metrics, quarantine, runs, scores
 from stence.database.words import said
+from stence.domain.merged_patients import Patients
 from stence.errors import StenceError
-from stence.ingest.patients import NOT_MERGED, Patients, load_patients
+from stence.ingest.patients import load_patients
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
+from stence.scoring.batches import Batches
 from stence.scoring.pipeline import Pipeline
 from stence.scoring.scorer import Scorer
 from stence.scoring.stage_timer import StageTimer
@@ -49,7 +52,7 @@ class Run:
         store: ObjectStore,
         settings: Settings,
         scorer: Scorer,
-        patients: Patients = NOT_MERGED,
+        patients: Patients,
     ) -> None:
         self.id = uuid.uuid4()
         self._engine = engine
@@ -59,7 +62,8 @@ class Run:
         self._timer = StageTimer()
         self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
         writer = Writer(engine, settings, scorer, self.id)
-        self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._timer, patients)
+        open_batches = partial(Batches, store, settings, scorer, patients, self._timer)
+        self._pipeline = Pipeline(settings, scorer, self._worklist, writer, self._timer, open_batches)
 
     def score(self, limit: int | None = None, progress: Progress = silent) -> int:
         """Score up to ``limit`` ECGs (default: all), and return the number of finished ECGs.
@@ -73,6 +77,10 @@ class Run:
         # Leases of an earlier call that failed, or of a claim whose answer was lost.
         self._worklist.release()
         return self._pipeline.run(limit or sys.maxsize, progress)
+
+    def close(self) -> None:
+        """Leave the child processes to the next run."""
+        self._pipeline.close()
 
     def kept_alive(self) -> AbstractContextManager[None]:
         """Renew the leases of the run within the context."""
@@ -160,7 +168,7 @@ def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Sco
     patients = transact(engine, settings.outage_seconds, load_patients)
     run = Run(engine, store, settings, scorer, patients)
     run.begin()
-    with run.kept_alive():
+    with run.kept_alive(), closing(run):
         try:
             yield run
         except BaseException as error:

@@ -8,8 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.ecg import Recording
+from stence.ecg.recipes import Recipe
 from stence.models import Scores, Threshold
+
+
+class PendingScores(Protocol):
+    """Scores that may still be computed."""
+
+    def result(self) -> Scores:
+        """Return the scores, and wait for them if necessary."""
 
 
 class Scorer(Protocol):
@@ -24,6 +31,14 @@ class Scorer(Protocol):
         """Version of the required preprocessing."""
 
     @property
+    def recipe(self) -> Recipe:
+        """The required preprocessing."""
+
+    @property
+    def windows(self) -> int:
+        """Number of windows per ECG."""
+
+    @property
     def device(self) -> str:
         """Device of the model: ``cpu`` or ``cuda``."""
 
@@ -31,12 +46,9 @@ class Scorer(Protocol):
     def thresholds(self) -> Mapping[str, Threshold]:
         """Decision thresholds of the flags, by target."""
 
-    def prepare(self, recording: Recording) -> NDArray[np.float32]:
-        """Preprocess an ECG to (windows, 12, samples). Raises UnusableEcgError if it is too short."""
+    def start(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> PendingScores:
+        """Begin to compute probabilities (n, 6) with their intervals, projections (n, 32) and novelty (n,).
 
-    def embed_and_score(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> Scores:
-        """Return probabilities (n, 6) with their intervals, projections (n, 32) and novelty (n,).
-
-        ``ecgs`` are preprocessed (n, windows, 12, samples), ``clinical`` (n, 2) their ``clinical_values``.
-        Results of ECGs are independent of each other.
+        ``ecgs`` are preprocessed (n, windows, 12, samples), and stay as they are until the result is there;
+        ``clinical`` (n, 2) are their ``clinical_values``. Results of ECGs are independent of each other.
         """

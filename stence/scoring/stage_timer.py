@@ -1,4 +1,4 @@
-"""Seconds by stage, summed over threads."""
+"""Seconds by stage, summed over threads and processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 
 class StageTimer:
-    """Sums the time of all threads by stage. Stages overlap, so their sum can exceed the run's time.
+    """Sums the time of all threads and processes by stage.
+
+    Stages overlap, so their sum can exceed the run's time.
 
     >>> timer = StageTimer()
     >>> with timer("fetch"):
@@ -30,9 +32,12 @@ class StageTimer:
         try:
             yield
         finally:
-            passed = time.perf_counter() - start
-            with self._lock:
-                self._seconds[stage] += passed
+            self.add(stage, time.perf_counter() - start)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add seconds that passed elsewhere to ``stage``."""
+        with self._lock:
+            self._seconds[stage] += seconds
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds by stage so far."""

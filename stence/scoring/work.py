@@ -19,7 +19,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Row
 
 from stence.database import leases, queries
 from stence.database.outage import transact
-from stence.scoring.reading import Identity
+from stence.preparation.reading import Identity
 from stence.settings import Settings
 
 T = TypeVar("T")

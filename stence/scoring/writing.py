@@ -17,10 +17,11 @@ from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import transact
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
-from stence.ecg.profile import Profile
 from stence.ingest.indexing import record_key
 from stence.models import UNLIKE_PERCENT
-from stence.scoring.reading import EcgFacts
+from stence.preparation.job import Measured
+from stence.preparation.preparer import array_text
+from stence.preparation.reading import EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
 from stence.settings import Settings
@@ -76,7 +77,7 @@ class Scored(NamedTuple):
 
     claim: Claim
     facts: EcgFacts
-    profile: Profile
+    measured: Measured
     probabilities: NDArray[np.float64]
     projection: NDArray[np.float32]
     lower: NDArray[np.float64]
@@ -180,23 +181,16 @@ def _row(result: Result) -> tuple[Any, ...]:
         finding = result.finding
         nothing = (None,) * (len(ECG_COLUMNS) + len(TARGET_NAMES) + len(WATCHED_COLUMNS) + len(SURE_COLUMNS))
         return (*start, *nothing, str(finding.reason), finding.detail, finding.lead, finding.value)
-    profile = result.profile
-    watched = (
-        profile.heart_rate, _array(profile.r_mv), _array(profile.s_mv), _array(profile.noise_uv),
-        _array(result.projection),
-    )  # fmt: skip
+    watched = (*result.measured, array_text(result.projection))
     found = (*result.facts, *result.probabilities.tolist(), *watched, *_sure(result))
     return (*start, *found, *(None,) * len(FINDING_COLUMNS))
 
 
 def _sure(result: Scored) -> tuple[Any, ...]:
     """Return the values of SURE_COLUMNS, None where the model cannot tell."""
-    ends = (None, None) if np.isnan(result.lower).any() else (_array(result.lower), _array(result.upper))
+    ends = (
+        (None, None) if np.isnan(result.lower).any() else (array_text(result.lower), array_text(result.upper))
+    )
     if np.isnan(result.novelty):
         return (*ends, None, None)
     return (*ends, result.novelty, result.novelty >= UNLIKE_PERCENT)
-
-
-def _array(figures: NDArray[np.floating]) -> str:
-    """Format an array for COPY, with six digits. psycopg's own formatting takes ten times as long."""
-    return "{" + ",".join(["%.6g"] * len(figures)) % tuple(figures.tolist()) + "}"

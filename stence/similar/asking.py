@@ -11,7 +11,7 @@ from stence.database.outage import transact
 from stence.errors import StenceError
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
-from stence.scoring.reading import read_again
+from stence.preparation.reading import read_again
 from stence.settings import Settings
 from stence.similar.studies import SimilarStudies, similar_studies
 

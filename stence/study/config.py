@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stence.encoders.recipes import Kind, Recipe, encoder_for, recipe
+from stence.ecg.recipes import Kind, Recipe, recipe
+from stence.encoders import encoder_for
 from stence.fitting.finetuning import TrainingConfig
 from stence.fitting.pretraining import Objective, PretrainingConfig
 from stence.fitting.tasks import BinaryTask

@@ -19,7 +19,7 @@ from stence.angiography.indexing import index_angiograms
 from stence.angiography.views import prepare_views
 from stence.cohort import Angiograms, Cohort, FeatureSet, Part, Split
 from stence.device import device_of
-from stence.encoders.recipes import Recipe
+from stence.ecg.recipes import Recipe
 from stence.errors import ConfigurationError
 from stence.files import write_json
 from stence.objects import ObjectStore

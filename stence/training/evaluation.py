@@ -15,7 +15,7 @@ from stence.cohort import Cohort, Split
 from stence.cohort.unreferred import read_unreferred
 from stence.database.outage import transact
 from stence.domain.targets import DECISIVE
-from stence.encoders.recipes import Recipe
+from stence.ecg.recipes import Recipe
 from stence.errors import StenceError
 from stence.evaluation.evaluate import auroc as mean_auroc
 from stence.evaluation.metrics import auroc

@@ -16,7 +16,7 @@ from stence.cohort.unreferred import Unreferred, gather_unreferred
 from stence.database.outage import transact
 from stence.device import device_of
 from stence.domain.targets import DECISIVE
-from stence.encoders.recipes import Recipe
+from stence.ecg.recipes import Recipe
 from stence.errors import ArtefactError, StenceError
 from stence.evaluation import referral_weights as weighting
 from stence.fitting.clinical import fuse_age_and_sex

@@ -24,8 +24,8 @@ from stence.ecg import UnusableEcgError
 from stence.evaluation.predictions import Predictions, predict
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
+from stence.preparation.reading import Identity, fetch, take_in
 from stence.progress import Progress
-from stence.scoring.reading import Identity, fetch, take_in
 from stence.settings import Settings
 from stence.validation.config import ValidationConfig
 from stence.validation.unseen import Seen

@@ -20,8 +20,8 @@ import torch
 
 from stence import database, registry, scoring
 from stence.ecg import Recording
+from stence.ecg.recipes import STENCE
 from stence.encoders import build
-from stence.encoders.recipes import STENCE
 from stence.explain import write_pages
 from stence.explain.saliency import explain
 from stence.models import Calibration, RiskModel, RiskScorer

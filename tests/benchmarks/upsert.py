@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from stence import database
 from stence.database.tables import runs, scores
 from stence.ecg.profile import Profile
-from stence.scoring.reading import EcgFacts
+from stence.preparation.reading import EcgFacts
 from stence.scoring.work import Worklist
 from stence.scoring.writing import Scored, Writer
 from stence.settings import Settings

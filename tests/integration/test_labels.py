@@ -15,7 +15,7 @@ from safetensors.torch import load
 from stence import encoders
 from stence.cli import main
 from stence.cohort import Split, split_of
-from stence.encoders.recipes import PUBLISHED
+from stence.ecg.recipes import PUBLISHED
 from stence.errors import StenceError
 from stence.fitting.finetuning import first_encoder
 from stence.labels import LabelsConfig, LabelsReport, fit_labels

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from stence import registry, scoring
 from stence.cohort import split_of
 from stence.database.tables import models, objects, quarantine, runs, scores
-from stence.encoders.recipes import PUBLISHED
+from stence.ecg.recipes import PUBLISHED
 from stence.errors import StenceError
 from stence.models import TARGET_NAMES
 from stence.objects import ObjectStore

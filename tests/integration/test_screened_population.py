@@ -13,7 +13,7 @@ from stence.cohort import plan_cohort
 from stence.cohort.unreferred import Unreferred, gather_unreferred
 from stence.database.tables import models
 from stence.ecg import Recording
-from stence.encoders.recipes import STENCE
+from stence.ecg.recipes import STENCE
 from stence.models import clinical_values
 from stence.objects import ObjectStore
 from stence.progress import silent

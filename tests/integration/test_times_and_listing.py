@@ -10,8 +10,8 @@ from sqlalchemy import Engine, select, text
 from stence import cohort, scoring
 from stence.database.tables import cath_studies, ecgs, ignored_objects, manifest_rows, worklist
 from stence.objects import ObjectStore
+from stence.preparation.budget import BudgetSpentError, ByteBudget, Share
 from stence.scoring import RunSummary
-from stence.scoring.budget import BudgetSpentError, ByteBudget, Share
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.hostile import cost

@@ -20,7 +20,7 @@ from stence.database.tables import ecgs, flags, objects, quarantine, runs, score
 from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
 from stence.objects import ObjectStore
-from stence.scoring.reading import EcgFacts
+from stence.preparation.reading import EcgFacts
 from stence.scoring.work import Claim, Worklist
 from stence.scoring.writing import Refused, Result, Scored, Writer
 from stence.settings import Settings

@@ -10,8 +10,8 @@ import torch
 from sqlalchemy import Engine
 
 from stence.domain.random_projection import PROJECTION_SIZE
+from stence.ecg.recipes import STENCE
 from stence.encoders import build
-from stence.encoders.recipes import STENCE
 from stence.models import TARGET_NAMES, Calibration, Certainty, RiskModel, Threshold
 from stence.models.clinical import AGE, SEX
 from stence.registry import Artefact, Manifest, register, weights_of

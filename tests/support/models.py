@@ -15,14 +15,17 @@ from stence.database.tables import models
 from stence.domain.random_projection import PROJECTION_SIZE
 from stence.domain.targets import DECISIVE
 from stence.ecg import Recording
-from stence.encoders.recipes import STENCE
+from stence.ecg.recipes import STENCE
 from stence.models import Scores, Threshold
+from stence.models.scorer import Computed
 
 
 class ShapeScorer:
     """Probabilities from the skewness of each lead: no network, but a function of the signal alone."""
 
     preprocessing_version = STENCE.version
+    recipe = STENCE
+    windows = 3
     device = "cpu"
 
     def __init__(self, model_version: str = "shape-1", threshold: float = 0.5) -> None:
@@ -42,7 +45,11 @@ class ShapeScorer:
 
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> Scores:
         """The same, and the first samples of each ECG for its projection."""
-        return Scores.alone(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE])
+        return Scores.alone(self.score(ecgs), ecgs[:, 0, 0, :PROJECTION_SIZE].copy())
+
+    def start(self, ecgs: NDArray[np.float32], clinical: NDArray[np.float64]) -> Computed:
+        """The same, computed at once."""
+        return Computed(self.embed_and_score(ecgs, clinical))
 
 
 def register(engine: Engine, scorer: ShapeScorer, state: str = "champion") -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stence.cohort import Split, split_of
 from stence.ecg import resample
-from stence.encoders.recipes import STENCE
+from stence.ecg.recipes import STENCE
 from stence.errors import ConfigurationError
 from stence.labels import load_config
 from stence.labels.config import EchoNextSource

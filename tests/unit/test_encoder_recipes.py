@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from stence import encoders
 from stence.ecg import PREPROCESSING_VERSION, Reason, Recording, UnusableEcgError, preprocess, resample
-from stence.encoders.recipes import PUBLISHED, STENCE, Kind, Recipe, encoder_for, recipe
+from stence.ecg.recipes import PUBLISHED, STENCE, Kind, Recipe, recipe
+from stence.encoders import encoder_for
 from support.encoders import SMALL, embed, small
 
 TIMES = np.arange(6000) / 500

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from stence.ecg import Recording
-from stence.encoders.recipes import PUBLISHED, STENCE, Recipe, encoder_for
+from stence.ecg.recipes import PUBLISHED, STENCE, Recipe
+from stence.encoders import encoder_for
 from stence.errors import ArtefactError
 from stence.models import RiskModel
 from stence.registry import Artefact, Manifest, scorer, weights_of

@@ -19,8 +19,8 @@ from stence.database import queries
 from stence.database.tables.scoring import FLAG_STATES, MODEL_STATES
 from stence.ecg.reasons import WARNINGS
 from stence.ecg.reasons import Reason as EcgReason
+from stence.ecg.recipes import PUBLISHED
 from stence.encoders import ENCODERS
-from stence.encoders.recipes import PUBLISHED
 from stence.ingest.reports import StudyFault
 from stence.ingest.tables import FileFault, RowFault
 from stence.settings import PREFIX, Settings

@@ -8,7 +8,7 @@ import torch
 
 from stence import encoders
 from stence.domain.random_projection import project
-from stence.encoders.recipes import STENCE
+from stence.ecg.recipes import STENCE
 from stence.models import Calibration, RiskModel, RiskScorer, Threshold
 from stence.models.coherence import probabilities
 from stence.models.risk import InferenceForm

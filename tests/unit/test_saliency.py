@@ -15,8 +15,8 @@ from torch import Tensor
 from stence.domain.targets import DECISIVE, DEGREES
 from stence.ecg import LEADS, Recording
 from stence.ecg.delineation import Part
+from stence.ecg.recipes import STENCE, Recipe
 from stence.encoders import Encoder
-from stence.encoders.recipes import STENCE, Recipe
 from stence.explain.gathering import Earlier, ScoredEcg
 from stence.explain.layout import ecg_page
 from stence.explain.paper import Mark

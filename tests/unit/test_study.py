@@ -20,8 +20,8 @@ from scipy import stats
 
 from stence import encoders
 from stence.cohort import Split
+from stence.ecg.recipes import STENCE
 from stence.encoders.base import Weights
-from stence.encoders.recipes import STENCE
 from stence.errors import ConfigurationError
 from stence.fitting.tasks import BinaryTask
 from stence.progress import silent

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stence.domain.patients import PatientIdError
-from stence.ecg.formats import dicom, wfdb
+from stence.ecg.formats import wfdb
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import LEADS, Recording
 
@@ -139,6 +139,8 @@ def _decode(name: str, files: Mapping[str, bytes]) -> Recording:
     content = files[name]
     if _is_wfdb(name):
         return wfdb.decode(content, files)
+    from stence.ecg.formats import dicom  # noqa: PLC0415 - pydicom is loaded where a file needs it
+
     if dicom.recognises(content):
         return dicom.decode(content)
     kind = suffix_of(name)[:16] or "no extension"

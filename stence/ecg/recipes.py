@@ -6,34 +6,22 @@ version of a recipe changes whenever its result for the same ECG changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy import signal as processing
 
-from stence import encoders
-from stence.ecg import LEADS, PREPROCESSING_VERSION, Reason, Recording, preprocess, resample
-from stence.ecg.reasons import refuse
-from stence.ecg.resampling import SAMPLING_RATE
-from stence.encoders.base import Encoder
+from stence.ecg.preprocessing import PREPROCESSING_VERSION, preprocess
+from stence.ecg.preprocessing_array import preprocess_in_place
+from stence.ecg.reasons import Reason, refuse
+from stence.ecg.recording import LEADS, Recording
+from stence.ecg.resampling import SAMPLING_RATE, resample
 
-Signal = NDArray[np.float64]
-"""ECGs (..., 12, n)."""
 Kind = Literal["stence", "published"]
 
 RESTING_SECONDS = 10
 """Length of a resting ECG, and of the longest window of a recipe."""
-NOTCH_HZ = 50.0
-NOTCH_QUALITY = 30.0
-MEDIAN_SECONDS = 0.4
-FILTER_ORDER = 4
-EPSILON = 1e-8
-"""Added to standard deviations before division."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +66,23 @@ class Recipe:
         start of the recording. Invalid samples (NaN) count as 0, also in the resampling. Raises
         UnusableEcgError if the recording is too short.
         """
+        prepared = np.empty((windows, len(LEADS), self.samples), dtype=np.float32)
+        self.prepare_into(prepared, recording)
+        return prepared
+
+    def prepare_into(self, prepared: NDArray[np.float32], recording: Recording) -> None:
+        """Write the windows of a recording to contiguous ``prepared`` (windows, 12, ``samples``).
+
+        See ``prepare``, also for the error.
+        """
         signal = self.long_enough(recording)
-        starts = self.starts(signal.shape[1], windows)
-        return self.apply(np.stack([signal[:, start : start + self.needed] for start in starts]))
+        starts = self.starts(signal.shape[1], len(prepared))
+        parts = [signal[:, start : start + self.needed] for start in starts]
+        if self.normalisation == "stence":
+            np.stack(parts, out=prepared)
+            preprocess_in_place(prepared)
+        else:
+            prepared[:] = self.apply(np.stack(parts))
 
     def starts(self, length: int, windows: int) -> NDArray[np.intp]:
         """Return the first samples (windows,) of the windows of an ECG with ``length`` samples at 500 Hz.
@@ -111,66 +113,19 @@ class Recipe:
         signal = signal[..., : self.needed]
         if self.normalisation == "stence":
             return preprocess(signal)
+        from stence.ecg import filters  # noqa: PLC0415 - scipy takes a second to import
+
         ecgs = np.nan_to_num(signal.astype(np.float64), nan=0.0)
         if self.notch:
-            ecgs = _without_power_line(ecgs)
+            ecgs = filters.without_power_line(ecgs)
         if self.band:
-            ecgs = _within(ecgs, self.band)
+            ecgs = filters.within(ecgs, self.band)
         if self.minus_median:
-            ecgs = _minus_median(ecgs)
+            ecgs = filters.minus_median(ecgs)
         if self.sampling_rate != SAMPLING_RATE:
-            ecgs = RESAMPLINGS[self.resampling](ecgs, self.sampling_rate)
-        return NORMALISATIONS[self.normalisation](ecgs).astype(np.float32)
+            ecgs = filters.RESAMPLINGS[self.resampling](ecgs, self.sampling_rate)
+        return filters.NORMALISATIONS[self.normalisation](ecgs).astype(np.float32)
 
-
-def _without_power_line(ecgs: Signal) -> Signal:
-    numerator, denominator = _notch()
-    return processing.filtfilt(numerator, denominator, ecgs, axis=-1)
-
-
-def _within(ecgs: Signal, band: tuple[float, float]) -> Signal:
-    return processing.sosfiltfilt(_band_pass(band), ecgs, axis=-1)
-
-
-@lru_cache
-def _notch() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return processing.iirnotch(NOTCH_HZ, NOTCH_QUALITY, fs=SAMPLING_RATE)
-
-
-@lru_cache
-def _band_pass(band: tuple[float, float]) -> NDArray[np.float64]:
-    return processing.butter(FILTER_ORDER, band, "bandpass", fs=SAMPLING_RATE, output="sos")
-
-
-def _minus_median(ecgs: Signal) -> Signal:
-    """Subtract the running median of each lead. For single leads scipy is twenty times as fast."""
-    width = int(MEDIAN_SECONDS * SAMPLING_RATE) + 1  # odd, so that it has a middle
-    less = np.empty_like(ecgs)
-    for place in np.ndindex(ecgs.shape[:-1]):
-        less[place] = ecgs[place] - ndimage.median_filter(ecgs[place], size=width, mode="constant")
-    return less
-
-
-def _polyphase(ecgs: Signal, rate: int) -> Signal:
-    return processing.resample_poly(ecgs, rate, SAMPLING_RATE, axis=-1)
-
-
-def _fourier(ecgs: Signal, rate: int) -> Signal:
-    return processing.resample(ecgs, ecgs.shape[-1] * rate // SAMPLING_RATE, axis=-1)
-
-
-def _standardised(ecgs: Signal, axes: tuple[int, ...]) -> Signal:
-    """Scale to mean 0 and standard deviation 1 over ``axes``."""
-    spread = ecgs.std(axis=axes, keepdims=True) + EPSILON
-    return (ecgs - ecgs.mean(axis=axes, keepdims=True)) / spread
-
-
-RESAMPLINGS: dict[str, Callable[[Signal, int], Signal]] = {"polyphase": _polyphase, "fourier": _fourier}
-NORMALISATIONS: dict[str, Callable[[Signal], Signal]] = {
-    "ecg": lambda ecgs: _standardised(ecgs, (-2, -1)),
-    "lead": lambda ecgs: _standardised(ecgs, (-1,)),
-    "none": lambda ecgs: ecgs,
-}
 
 STENCE = Recipe(name="stence", version=PREPROCESSING_VERSION, seconds=3, normalisation="stence")
 """Recipe of StenCE. The paper fine-tunes every encoder with it (PTACL with 5 s)."""
@@ -221,21 +176,3 @@ def recipe(encoder: str, kind: Kind) -> Recipe:
     if encoder not in PUBLISHED:
         raise ValueError(f"no input recipe is published for {encoder!r}; known: {', '.join(PUBLISHED)}")
     return PUBLISHED[encoder]
-
-
-def encoder_for(prepared_as: Recipe, name: str, config: Mapping[str, Any]) -> Encoder:
-    """Build an encoder for the windows of a recipe, with ``stence.encoders.build``.
-
-    ``window_samples`` comes from the recipe if ``config`` does not set it. Raises ValueError if both
-    disagree, and the errors of ``build``.
-
-    >>> encoder_for(STENCE, "otis", {"width": 16, "depth": 1, "heads": 2}).window_samples
-    1500
-    """
-    encoder = encoders.build(name, **{"window_samples": prepared_as.samples, **config})
-    if encoder.window_samples != prepared_as.samples:
-        raise ValueError(
-            f"{name} reads windows of {encoder.window_samples} samples, and the input recipe "
-            f"{prepared_as.version} makes {prepared_as.samples}: leave out window_samples"
-        )
-    return encoder

@@ -6,9 +6,10 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from stence.domain.merged_patients import NOT_MERGED, Patients
 from stence.ecg import (
     POLICY,
     Action,
@@ -31,11 +32,11 @@ from stence.errors import (
     StenceError,
     StoreUnavailableError,
 )
-from stence.ingest.patients import NOT_MERGED, Patients
-from stence.objects import ObjectStore
-from stence.objects.store import Admit
+from stence.objects.store import Admit, ObjectStore
 from stence.retry import retry
-from stence.settings import Settings
+
+if TYPE_CHECKING:
+    from stence.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class ByteBudget:
     >>> budget.take(80)
     >>> budget.take(30)
     Traceback (most recent call last):
-    stence.scoring.budget.BudgetSpentError
+    stence.preparation.budget.BudgetSpentError
     """
 
     def __init__(self, limit_bytes: int) -> None:
