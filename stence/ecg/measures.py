@@ -189,24 +189,19 @@ def _slope_correlation(a: NDArray[np.float32], b: NDArray[np.float32], lag: int)
 @compiled
 def _contradiction(leads: NDArray[np.float32], lag: int) -> float:
     """Return the contradiction by Einthoven's law and Goldberger's definitions (``stence.ecg.leads``)."""
-    sums = np.zeros(6)
-    half, previous = np.float32(0.5), np.zeros(6, dtype=np.float32)
+    half = np.float32(0.5)
+    sums, off, previous = np.zeros(6), np.zeros(6, dtype=np.float32), np.zeros(6, dtype=np.float32)
     for i in range(0, leads.shape[1], lag):
         one, two = leads[0, i], leads[1, i]
-        off = np.array(
-            [
-                one,
-                two,
-                leads[2, i] - two + one,
-                leads[3, i] + half * (one + two),
-                leads[4, i] - one + half * two,
-                leads[5, i] - two + half * one,
-            ],
-            dtype=np.float32,
-        )
-        if i:
-            sums += (off - previous).astype(np.float64) ** 2
-        previous = off
+        off[0], off[1] = one, two
+        off[2] = leads[2, i] - two + one
+        off[3] = leads[3, i] + half * (one + two)
+        off[4] = leads[4, i] - one + half * two
+        off[5] = leads[5, i] - two + half * one
+        for row in range(6):
+            if i:
+                sums[row] += np.float64(off[row] - previous[row]) ** 2
+            previous[row] = off[row]
     scale = max(sums[0], sums[1])
     return math.sqrt(sums[2:].max() / scale) if scale > 0 else 0.0
 

@@ -7,6 +7,7 @@ version of a recipe changes whenever its result for the same ECG changes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -90,7 +91,7 @@ class Recipe:
         >>> STENCE.starts(5000, 3).tolist()
         [0, 1750, 3500]
         """
-        return np.linspace(0, length - self.needed, windows).round().astype(np.intp)
+        return _spread(length - self.needed, windows)
 
     def long_enough(self, recording: Recording) -> NDArray[np.float32]:
         """Resample a recording to (12, n) at 500 Hz. Raises UnusableEcgError if shorter than a window."""
@@ -125,6 +126,13 @@ class Recipe:
         if self.sampling_rate != SAMPLING_RATE:
             ecgs = filters.RESAMPLINGS[self.resampling](ecgs, self.sampling_rate)
         return filters.NORMALISATIONS[self.normalisation](ecgs).astype(np.float32)
+
+
+@lru_cache
+def _spread(last: int, count: int) -> NDArray[np.intp]:
+    places = np.linspace(0, last, count).round().astype(np.intp)
+    places.flags.writeable = False
+    return places
 
 
 STENCE = Recipe(name="stence", version=PREPROCESSING_VERSION, seconds=3, normalisation="stence")

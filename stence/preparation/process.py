@@ -26,6 +26,8 @@ START_SECONDS = 300
 """Longest start: the first one of an installation compiles what the later ones load."""
 START_TRIES = 3
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+"""For glibc: the memory of one ECG serves the next. To return and fault it in costs a tenth of the time."""
 COMMAND = (sys.executable, "-P", "-m", "stence.preparation.worker")
 
 
@@ -148,4 +150,4 @@ def give_back(process: PreparingProcess) -> None:
 def _environment() -> dict[str, str]:
     """Leave out the settings: the job brings what is needed, and no more secrets than that."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("STENCE_")}
-    return kept | SINGLE_THREADED
+    return kept | SINGLE_THREADED | KEEPING_MEMORY
