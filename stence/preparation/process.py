@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from stence import errors
@@ -24,7 +25,7 @@ from stence.preparation.job import Job, Reply, Request
 
 START_SECONDS = 300
 """Longest start: the first one of an installation compiles what the later ones load."""
-START_TRIES = 3
+START_TRIES = 5
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 """For glibc: the memory of one ECG serves the next. To return and fault it in costs a tenth of the time."""
@@ -62,6 +63,7 @@ class PreparingProcess:
     def begin(self, work: Job, file: int) -> None:
         """Pass a job on, and the shared memory of its windows. Raises ProcessDiedError."""
         self._send(pickle.dumps(work), [file])
+        self._receive(START_SECONDS)
 
     def ask(self, requests: Sequence[Request]) -> None:
         """Send requests; ``answer`` returns their answers. Raises ProcessDiedError."""
@@ -126,18 +128,13 @@ _lock = threading.Lock()
 os.register_at_fork(after_in_child=_idle.clear)
 
 
-def take() -> PreparingProcess:
-    """Return an idle process, or start one. Raises StenceError if none starts."""
-    with _lock:
-        while _idle:
-            if (process := _idle.pop()).is_alive():
-                return process
-            process.end()
+def begin(work: Job, file: int) -> PreparingProcess:
+    """Return a process that has begun a job. Raises StenceError if none can."""
     for _ in range(START_TRIES):
-        try:
-            return PreparingProcess()
-        except ProcessDiedError:
-            continue
+        with suppress(ProcessDiedError):
+            process = _take()
+            process.begin(work, file)
+            return process
     raise StenceError(f"ECGs cannot be prepared: `{' '.join(COMMAND)}` does not start")
 
 
@@ -145,6 +142,16 @@ def give_back(process: PreparingProcess) -> None:
     """Keep a process without unanswered requests for the next run."""
     with _lock:
         _idle.append(process)
+
+
+def _take() -> PreparingProcess:
+    """Return an idle process, or start one. Raises ProcessDiedError if it does not start."""
+    with _lock:
+        while _idle:
+            if (process := _idle.pop()).is_alive():
+                return process
+            process.end()
+    return PreparingProcess()
 
 
 def _environment() -> dict[str, str]:

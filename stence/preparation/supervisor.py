@@ -114,10 +114,9 @@ class Supervisor:
         return Reply([Unusable(request.row, _finding(self._job.decode_seconds), None)], {})
 
     def _working(self) -> PreparingProcess:
-        """Return the process. Raises StenceError if none starts, ProcessDiedError if it ends at once."""
+        """Return the process, or start one. Raises StenceError if none starts."""
         if self._process is None:
-            self._process = process.take()
-            self._process.begin(self._job, self._file)
+            self._process = process.begin(self._job, self._file)
         return self._process
 
     def _patience(self) -> float:

@@ -33,7 +33,7 @@ from stence.preparation.preparer import Arrived, Preparer
 from stence.preparation.reading import Identity, take_in
 
 READY = b"{}"
-"""Message of a child that is ready for a job."""
+"""Message of a child that is ready for a job, or for the requests of a job."""
 
 
 class Fetching(NamedTuple):
@@ -60,12 +60,15 @@ class Answering:
 
     def receive_forever(self, tasks: queue.SimpleQueue[Fetching]) -> None:
         """Receive jobs and requests until the parent closes the channel, or ends; then end at once."""
+        try:
+            self._receive(tasks)
+        finally:
+            os._exit(0)
+
+    def _receive(self, tasks: queue.SimpleQueue[Fetching]) -> None:
         preparer: Preparer | None = None
         while True:
-            try:
-                content, files = receive(self._channel)
-            except (EOFError, OSError):
-                os._exit(0)
+            content, files = receive(self._channel)
             order = pickle.loads(content)  # noqa: S301 - from the parent
             if not isinstance(order, Job):
                 assert preparer is not None  # noqa: S101 - a job comes first
@@ -74,6 +77,7 @@ class Answering:
             if preparer is not None:
                 preparer.close()
             preparer = Preparer(order, windows.map_windows(files[0], order.shape), files[0])
+            self.send(READY)
 
 
 class ToParent(logging.Handler):

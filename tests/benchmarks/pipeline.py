@@ -98,6 +98,7 @@ def measure(ecgs: int) -> dict[str, Any]:
 def no_model() -> Any:
     """A model that gives every ECG the same answer."""
     import numpy as np
+
     from support.models import ShapeScorer
 
     class NoModel(ShapeScorer):

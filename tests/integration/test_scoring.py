@@ -23,7 +23,6 @@ from stence.database.tables import (
 )
 from stence.ecg import Recording
 from stence.ecg.profile import profile
-from stence.errors import ObjectForbiddenError
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
@@ -277,27 +276,6 @@ def test_records_whose_names_begin_alike_keep_their_own_signals(
     for number, name in enumerate(("rec", "rec.foo", "rec.foo.bar", "rec-1")):
         store_ecg(store, f"ecg/{name}.hea", heartbeats(number), comments=("<subject_id>: 7",))
     assert score_all().counts() == {"indexed": 4, "scored": 4, "quarantined": 0, "pending": 0}
-
-
-def test_a_file_that_may_not_be_read_stops_nobody_else(
-    engine: Engine,
-    settings: Settings,
-    store: ObjectStore,
-    score_all: ScoreAll,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    get = type(store).get
-
-    def guarded(self: Any, key: str, *arguments: Any) -> bytes:
-        if key == "ecg/closed.hea":
-            raise ObjectForbiddenError("closed")
-        return get(self, key, *arguments)
-
-    monkeypatch.setattr(type(store), "get", guarded)
-    for number, name in enumerate(("open", "closed")):
-        store_ecg(store, f"ecg/{name}.hea", heartbeats(number), comments=("<subject_id>: 7",))
-    assert score_all().scored == 1
-    assert in_quarantine(engine) == {"ecg/closed.hea": "object_forbidden"}
 
 
 def test_the_files_of_a_record_are_too_large_together(
