@@ -12,6 +12,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stence.domain.merged_patients import Patients
 from stence.ecg.reasons import Finding, Reason
 from stence.ecg.recipes import Recipe
@@ -78,6 +81,11 @@ class Reply(NamedTuple):
 
     answers: list[Answer]
     seconds: dict[str, float]
+
+
+def array_text(figures: NDArray[np.floating]) -> str:
+    """Format an array for COPY, with six digits. psycopg's own formatting takes ten times as long."""
+    return "{" + ",".join(["%.6g"] * len(figures)) % tuple(figures.tolist()) + "}"
 
 
 def encode(answers: Sequence[Answer], seconds: dict[str, float]) -> bytes:

@@ -17,7 +17,7 @@ from stence.ecg.profile import Profile, profile
 from stence.ecg.reasons import UnusableEcgError
 from stence.errors import StoreUnavailableError
 from stence.preparation.budget import BudgetSpentError, ByteBudget, Share
-from stence.preparation.job import Answer, Job, Measured, Prepared, Request, Unusable
+from stence.preparation.job import Answer, Job, Measured, Prepared, Request, Unusable, array_text
 from stence.preparation.reading import Fetched, fetch, take_in
 from stence.retry import retry
 
@@ -132,8 +132,3 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 def _measured(found: Profile) -> Measured:
     return Measured(found.heart_rate, *map(array_text, (found.r_mv, found.s_mv, found.noise_uv)))
-
-
-def array_text(figures: NDArray[np.floating]) -> str:
-    """Format an array for COPY, with six digits. psycopg's own formatting takes ten times as long."""
-    return "{" + ",".join(["%.6g"] * len(figures)) % tuple(figures.tolist()) + "}"

@@ -19,8 +19,7 @@ from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ingest.indexing import record_key
 from stence.models import UNLIKE_PERCENT
-from stence.preparation.job import Measured
-from stence.preparation.preparer import array_text
+from stence.preparation.job import Measured, array_text
 from stence.preparation.reading import EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
