@@ -17,6 +17,7 @@ from stence.angiography.reasons import Reason as AngiogramReason
 from stence.cli import COMMANDS, main
 from stence.database import queries
 from stence.database.tables.scoring import FLAG_STATES, MODEL_STATES
+from stence.domain.machine import usable_cores
 from stence.ecg.reasons import WARNINGS
 from stence.ecg.reasons import Reason as EcgReason
 from stence.ecg.recipes import PUBLISHED
@@ -65,6 +66,9 @@ def test_the_settings_are_those_of_the_code_with_their_defaults() -> None:
     assert listed.keys() == fields.keys()
     for name, field in fields.items():
         assert field.description
+        if field.default_factory is usable_cores:
+            assert listed[name] == "one a core"
+            continue
         assert field.default is not PydanticUndefined
         assert default_in(listed[name]) == plain(field.default), name
 

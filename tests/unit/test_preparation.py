@@ -1,0 +1,170 @@
+"""Requests, answers and memory that a scorer shares with the processes that prepare its ECGs."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from stence.domain import machine
+from stence.domain.merged_patients import NOT_MERGED
+from stence.ecg import Finding, Reason
+from stence.ecg.recipes import STENCE
+from stence.errors import ObjectForbiddenError
+from stence.objects import LocalStore, ObjectStore
+from stence.preparation import job, windows
+from stence.preparation.job import Answer, Job, Measured, Prepared, Request, Unusable
+from stence.preparation.preparer import Preparer
+from stence.preparation.reading import EcgFacts, Identity
+from stence.scoring.batches import Batches
+from stence.scoring.stage_timer import StageTimer
+from stence.settings import Settings
+from support.ecgs import heartbeats, store_ecg
+from support.models import ShapeScorer
+
+SHAPE = (4, 3, 12, 1500)
+EAST = timezone(timedelta(hours=5, minutes=30))
+
+
+class ClosedStore(LocalStore):
+    """Refuses one object."""
+
+    def get(self, key: str, *arguments: object) -> bytes:
+        """See ObjectStore."""
+        if key == "ecg/closed.hea":
+            raise ObjectForbiddenError("closed")
+        return super().get(key, *arguments)  # type: ignore[arg-type]
+
+
+def prepared(store: ObjectStore, *names: str, max_bytes: int = 2**30) -> list[Answer]:
+    file = windows.create(SHAPE)
+    work = Job(store, STENCE, SHAPE, ZoneInfo("UTC"), NOT_MERGED, 2**26, max_bytes, 2, 0, 60)
+    preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
+    requests = [Request(row, f"ecg/{name}.hea", Identity("7")) for row, name in enumerate(names)]
+    try:
+        return [answer for group in preparer.fetch(requests) for answer in preparer.prepare(group)]
+    finally:
+        preparer.close()
+
+
+def facts(time: datetime | None) -> EcgFacts:
+    return EcgFacts(
+        b"\x00\xff", "Jos\u00e9 7", time, None, "M12", "F", 64.5, 500.0, 10.0, ["odd"], None, "pain"
+    )
+
+
+@pytest.mark.parametrize(
+    "time", [None, datetime(2026, 3, 1, 8, 30, 0, 5, EAST), datetime(2026, 3, 1, tzinfo=UTC)]
+)
+def test_answers_come_back_as_they_were(time: datetime | None) -> None:
+    answers: list[Answer] = [
+        Prepared(3, facts(time), Measured(71.3, "{1,2}", "{nan}", "{}"), ("ecg/a.dat",)),
+        Prepared(4, facts(time), Measured(None, "{1,2}", "{3}", "{4}"), ()),
+        Unusable(5, Finding(Reason.FLAT_LEAD, "V1 is flat", "V1", 0.01), None),
+    ]
+    reply = job.decode(json.loads(job.encode(answers, {"fetch": 0.5})))
+    assert reply == (answers, {"fetch": 0.5})
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [{}, {"answers": [[1]], "seconds": {}}, {"answers": [[1, None, ["no reason", "x"]]], "seconds": {}}],
+)
+def test_a_malformed_answer_is_no_answer(spoilt: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        job.decode(spoilt)
+
+
+def test_gaps_are_closed_with_the_last_rows() -> None:
+    for rows in itertools.chain.from_iterable(itertools.permutations(range(5), n) for n in range(6)):
+        memory = np.arange(5, dtype=np.float32)
+        places = windows.close_gaps(memory, rows)
+        assert sorted(places) == list(range(len(rows)))
+        assert [memory[place] for place in places] == list(rows)
+
+
+def test_an_ecg_that_may_not_be_read_stops_nobody_else(tmp_path: Path) -> None:
+    store = ClosedStore(tmp_path)
+    for number, name in enumerate(("closed", "open")):
+        store_ecg(store, f"ecg/{name}.hea", heartbeats(number))
+    closed, opened = prepared(store, "closed", "open")
+    assert isinstance(closed, Unusable)
+    assert closed.finding.reason is Reason.OBJECT_FORBIDDEN
+    assert isinstance(opened, Prepared)
+
+
+def test_files_without_room_are_read_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """Another process holds the lock for a second; a file without room waits for it."""
+    store = LocalStore(tmp_path)
+    store_ecg(store, "ecg/a.hea", heartbeats(1))
+    file = windows.create(SHAPE)
+    work = Job(store, STENCE, SHAPE, ZoneInfo("UTC"), NOT_MERGED, 2**26, 1, 2, 0, 60)
+    preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
+    hold = "import fcntl, os, sys, time; fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(file)],
+        pass_fds=[file],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout
+        other.stdout.readline()
+        with pytest.raises(BlockingIOError):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked: list[bool] = []
+        lockf = fcntl.lockf
+
+        def watched(file: int, how: int) -> None:
+            if how == fcntl.LOCK_EX:
+                assert other.stdin
+                other.stdin.close()  # the other process ends, and with it its lock
+                lockf(file, how)
+                locked.append(other.wait() == 0)
+            else:
+                lockf(file, how)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fcntl, "lockf", watched)
+            (group,) = preparer.fetch([Request(0, "ecg/a.hea", Identity("7"))])
+            (answer,) = preparer.prepare(group)
+    assert isinstance(answer, Prepared)
+    assert locked == [True]
+    preparer.close()
+
+
+def test_the_processes_share_the_budget(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, decode_processes=4, max_bytes_in_flight=4000, batch_size=2)
+    batches = Batches(LocalStore(tmp_path / "store"), settings, ShapeScorer(), NOT_MERGED, StageTimer())
+    try:
+        assert batches._job.max_bytes_in_flight == 1000
+    finally:
+        batches.close()
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"), [("150000 100000", 2), ("10000 100000", 1), ("max 100000", 8), (None, 8)]
+)
+def test_a_container_may_use_the_cores_of_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, cores: int
+) -> None:
+    if limit:
+        (tmp_path / "cpu.max").write_text(limit)
+    monkeypatch.setattr(machine, "CPU_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    assert machine.usable_cores() == cores
+
+
+def test_a_preparing_process_imports_nothing_heavy() -> None:
+    heavy = ("torch", "sqlalchemy", "scipy", "pydantic", "boto3", "pydicom", "prefect")
+    code = f"import sys, stence.preparation.worker; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
