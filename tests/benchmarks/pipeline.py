@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = 100
 WARM_UP = 256
-MEMORY_FROM = 2000
+MARKS = (2000, 10_000)
 
 
 def main() -> None:
@@ -67,8 +67,9 @@ def report(found: dict[str, Any]) -> None:
         print(f"  {name:10} {milliseconds:7.3f} ms of CPU an ECG")
     for stage, milliseconds in found["stages"].items():
         print(f"  {stage:10} {milliseconds:7.3f} ms an ECG, summed over processes")
-    for name, (early, peak) in found["memory"].items():
-        print(f"memory     {early:8.0f} MiB early on, then at most {peak:.0f}: {name}")
+    for name, peaks in found["memory"].items():
+        told = ", ".join(f"{peak:.0f} to {mark} ECGs" for mark, peak in peaks.items())
+        print(f"memory     {name}, MiB at most: {told}")
 
 
 def measure(ecgs: int) -> dict[str, Any]:
@@ -139,13 +140,16 @@ class Watch:
         seconds = time.perf_counter() - self._start
         now = self._cpu_times()
         cpu = {name: 1000 * (now[name] - self._cpu[name]) / done for name in now}
-        late = [memory for n, memory in self._memory if n >= min(MEMORY_FROM, done // 2)]
         return {
             "ecgs_per_second": done / seconds,
             "cpu": cpu,
             "busy": sum(cpu.values()) / 1000 * done / seconds / cores(),
-            "memory": {name: (late[0][name], max(each[name] for each in late)) for name in late[0]},
+            "memory": {name: self._peaks(name, done) for name in self._memory[0][1]},
         }
+
+    def _peaks(self, name: str, done: int) -> dict[int, float]:
+        marks = [mark for mark in MARKS if mark < done] + [done]
+        return {mark: max(memory[name] for n, memory in self._memory if n <= mark) for mark in marks}
 
     def _processes(self) -> dict[str, list[Any]]:
         import psutil
@@ -164,6 +168,7 @@ class Watch:
         return {
             "scorer": private(found["scorer"][0]),
             "largest child": max(map(private, found["children"]), default=0.0),
+            "shared windows": max(map(shared, found["children"]), default=0.0),
         }
 
 
@@ -179,6 +184,10 @@ def cpu_time(process: Any) -> float:
 def private(process: Any) -> float:
     memory = process.memory_info()
     return (memory.rss - memory.shared) / 2**20
+
+
+def shared(process: Any) -> float:
+    return process.memory_info().shared / 2**20
 
 
 def cores() -> int:

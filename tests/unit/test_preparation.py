@@ -32,6 +32,12 @@ from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer
 
 SHAPE = (4, 3, 12, 1500)
+HOLD = """
+import fcntl, sys
+fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX)
+print(flush=True)
+sys.stdin.read()
+"""
 EAST = timezone(timedelta(hours=5, minutes=30))
 
 
@@ -57,14 +63,14 @@ def prepared(store: ObjectStore, *names: str, max_bytes: int = 2**30) -> list[An
 
 
 def facts(time: datetime | None) -> EcgFacts:
-    return EcgFacts(
-        b"\x00\xff", "Jos\u00e9 7", time, None, "M12", "F", 64.5, 500.0, 10.0, ["odd"], None, "pain"
-    )
+    about = ("M12", "F", 64.5, 500.0, 10.0, ["odd"], None, "pain")
+    return EcgFacts(b"\x00\xff", "Jos\u00e9 7", time, None, *about)
 
 
-@pytest.mark.parametrize(
-    "time", [None, datetime(2026, 3, 1, 8, 30, 0, 5, EAST), datetime(2026, 3, 1, tzinfo=UTC)]
-)
+TIMES = [None, datetime(2026, 3, 1, 8, 30, 0, 5, EAST), datetime(2026, 3, 1, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("time", TIMES)
 def test_answers_come_back_as_they_were(time: datetime | None) -> None:
     answers: list[Answer] = [
         Prepared(3, facts(time), Measured(71.3, "{1,2}", "{nan}", "{}"), ("ecg/a.dat",)),
@@ -75,13 +81,13 @@ def test_answers_come_back_as_they_were(time: datetime | None) -> None:
     assert reply == (answers, {"fetch": 0.5})
 
 
-@pytest.mark.parametrize(
-    "spoilt",
-    [{}, {"answers": [[1]], "seconds": {}}, {"answers": [[1, None, ["no reason", "x"]]], "seconds": {}}],
-)
+NO_ANSWERS = [{"answers": [[1]]}, {"answers": [[1, None, ["no reason", "x"]]]}, {}]
+
+
+@pytest.mark.parametrize("spoilt", NO_ANSWERS)
 def test_a_malformed_answer_is_no_answer(spoilt: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
-        job.decode(spoilt)
+        job.decode({"seconds": {}, **spoilt})
 
 
 def test_gaps_are_closed_with_the_last_rows() -> None:
@@ -109,9 +115,8 @@ def test_files_without_room_are_read_by_one_process_at_a_time(tmp_path: Path) ->
     file = windows.create(SHAPE)
     work = Job(store, STENCE, SHAPE, ZoneInfo("UTC"), NOT_MERGED, 2**26, 1, 2, 0, 60)
     preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
-    hold = "import fcntl, os, sys, time; fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", hold, str(file)],
+        [sys.executable, "-c", HOLD, str(file)],
         pass_fds=[file],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -164,7 +169,7 @@ def test_a_container_may_use_the_cores_of_its_limit(
 
 
 def test_a_preparing_process_imports_nothing_heavy() -> None:
-    heavy = ("torch", "sqlalchemy", "scipy", "pydantic", "boto3", "pydicom", "prefect")
+    heavy = ("torch", "sqlalchemy", "scipy.signal", "pydantic", "boto3", "pydicom", "prefect")
     code = f"import sys, stence.preparation.worker; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
