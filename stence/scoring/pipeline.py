@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class Pipeline:
 
     def _run(self, batches: Batches, limit: int, progress: Progress) -> int:
         done, started, writes = 0, deque[Started](), deque[Future[None]]()
-        with ThreadPoolExecutor(1, "write") as writer:
+        with _writing_thread() as writer:
             for batch in self._prepared(batches, limit):
                 started.append(self._start(batches, batch))
                 if len(started) > 1:  # the model works on the next batch while this one is written
@@ -137,6 +138,16 @@ class Pipeline:
     def _write(self, results: Sequence[Result]) -> None:
         with self._timer("write"):
             self._writer.write(results)
+
+
+@contextmanager
+def _writing_thread() -> Iterator[ThreadPoolExecutor]:
+    """Open a thread for a context. On an error, what waits for it is dropped."""
+    writer = ThreadPoolExecutor(1, "write")
+    try:
+        yield writer
+    finally:
+        writer.shutdown(wait=True, cancel_futures=True)
 
 
 def _known(ready: Sequence[Ready]) -> NDArray[np.float64]:
