@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from stence.preparation.job import Job, Reply, Request
-from stence.preparation.supervisor import Supervisor, Task
+from stence.preparation.supervisor import IN_FLIGHT, Supervisor, Task
 
 
 class Pool:
@@ -24,10 +24,11 @@ class Pool:
         self._threads: list[threading.Thread] = []
 
     def submit(self, requests: Sequence[Request]) -> Future[Reply]:
-        """Have ECGs prepared together. Processes start as they are needed."""
+        """Have ECGs prepared together. Processes start as they are needed: a few ECGs are worth one."""
         task = Task(requests, Future())
         self._tasks.put(task)
-        if len(self._threads) < self._processes:
+        is_piling_up = not self._threads or self._tasks.qsize() >= IN_FLIGHT
+        if is_piling_up and len(self._threads) < self._processes:
             self._add_process()
         return task.future
 
