@@ -51,7 +51,8 @@ def own_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Processes that no other test uses, and that can import the faults."""
     kept: list[process.PreparingProcess] = []
     monkeypatch.setattr(process, "_idle", kept)
-    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    places = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(places))
     yield
     for each in kept:
         each.end()
