@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stence import database
 from stence.database.tables import runs, scores
-from stence.ecg.profile import Profile
+from stence.preparation.job import Measured, array_text
 from stence.preparation.reading import EcgFacts
 from stence.scoring.work import Worklist
 from stence.scoring.writing import Scored, Writer
@@ -55,10 +55,10 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
     """Made-up results of ``count`` claimed ECGs; one in ten of each target is flagged."""
     probabilities = np.random.default_rng(1).uniform(size=(count, 6))
     figures = np.random.default_rng(2).uniform(size=12)
-    profile, sketch = Profile(72.3, figures, figures, 10 * figures), np.zeros(32, np.float32)
+    measured, sketch = Measured(72.3, *map(array_text, [figures] * 3)), np.zeros(32, np.float32)
     now = datetime.now(UTC)
     return [
-        Scored(claim, _facts(f"p{claim.object_id}", now), profile, row, sketch, row / 2, (1 + row) / 2, 12.5)
+        Scored(claim, _facts(f"p{claim.object_id}", now), measured, row, sketch, row / 2, (1 + row) / 2, 12.5)
         for claim, row in zip(worklist.claim(count), probabilities, strict=True)
     ]
 

@@ -18,8 +18,8 @@ from stence import scoring
 from stence.database.leases import lease_end
 from stence.database.tables import ecgs, flags, objects, quarantine, runs, scores, worklist
 from stence.ecg import Finding, Reason
-from stence.ecg.profile import Profile
 from stence.objects import ObjectStore
+from stence.preparation.job import Measured, array_text
 from stence.preparation.reading import EcgFacts
 from stence.scoring.work import Claim, Worklist
 from stence.scoring.writing import Refused, Result, Scored, Writer
@@ -91,10 +91,10 @@ def scored(claim: Claim, **changed: Any) -> Scored:
         "device": "Cardiograph 1", "sex": "F", "age": 61.0, "sampling_rate": 500.0, "seconds": 10.0,
         "warnings": [], "site": "A", "indication": None,
     }  # fmt: skip
-    figures = np.ones(12)
-    profile = Profile(72.0, figures, figures, figures)
+    figures = array_text(np.ones(12))
+    measured = Measured(72.0, figures, figures, figures)
     risk, sketch = np.full(6, 0.5), np.zeros(32, np.float32)
-    return Scored(claim, EcgFacts(**values | changed), profile, risk, sketch, risk - 0.1, risk + 0.1, 12.5)
+    return Scored(claim, EcgFacts(**values | changed), measured, risk, sketch, risk - 0.1, risk + 0.1, 12.5)
 
 
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)
