@@ -88,6 +88,12 @@ class Settings(BaseSettings):
     fetch_threads: int = Field(8, ge=1, le=256, description="Threads that fetch objects.")
     decode_threads: int = Field(2, ge=1, le=256, description="Threads that decode, check and prepare ECGs.")
     shard_size: int = Field(2048, ge=1, description="ECGs in one Prefect task.")
+    archive_minutes: int = Field(
+        40,
+        ge=0,
+        le=24 * 60,
+        description="Minutes in which a run of the archive flow takes ECGs; 0: the archive waits.",
+    )
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
     lease_seconds: int = Field(300, ge=1, description="Lease of a run and its claims, in seconds.")
     outage_seconds: int = Field(

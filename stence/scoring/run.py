@@ -31,6 +31,7 @@ from stence.scoring.scorer import Scorer
 from stence.scoring.stage_timer import StageTimer
 from stence.scoring.summary import RunSummary
 from stence.scoring.work import Worklist
+from stence.scoring.workload import Portion
 from stence.scoring.writing import Writer
 from stence.settings import Settings
 
@@ -50,6 +51,7 @@ class Run:
         settings: Settings,
         scorer: Scorer,
         patients: Patients = NOT_MERGED,
+        portion: Portion = "all",
     ) -> None:
         self.id = uuid.uuid4()
         self._engine = engine
@@ -57,7 +59,7 @@ class Run:
         self._scorer = scorer
         self._start = time.monotonic()
         self._timer = StageTimer()
-        self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
+        self._worklist = Worklist(engine, settings, scorer.model_version, self.id, portion)
         writer = Writer(engine, settings, scorer, self.id)
         self._pipeline = Pipeline(store, settings, scorer, self._worklist, writer, self._timer, patients)
 
@@ -144,7 +146,7 @@ class Run:
             .order_by(flags.c.target)
         )
         return RunSummary(
-            run_id=self.id,
+            run_ids=(self.id,),
             model_version=self._scorer.model_version,
             **counts,
             refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
@@ -155,10 +157,15 @@ class Run:
 
 
 @contextmanager
-def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
-    """Begin a run, and record the end of the block: finished, interrupted (person or signal), or failed."""
+def open_run(
+    engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer, portion: Portion = "all"
+) -> Iterator[Run]:
+    """Begin a run over a portion of the model's worklist.
+
+    Record the end of the block: finished, interrupted (person or signal), or failed.
+    """
     patients = transact(engine, settings.outage_seconds, load_patients)
-    run = Run(engine, store, settings, scorer, patients)
+    run = Run(engine, store, settings, scorer, patients, portion)
     run.begin()
     with run.kept_alive():
         try:
