@@ -171,7 +171,7 @@ def open_run(
         try:
             yield run
         except BaseException as error:
-            stopped = not isinstance(error, Exception)
+            stopped = was_stopped(error)
             try:
                 run.end("interrupted" if stopped else "failed", None if stopped else error)
             except StenceError as second:
@@ -180,6 +180,14 @@ def open_run(
                 )
             raise
         run.end("finished")
+
+
+def was_stopped(error: BaseException) -> bool:
+    """Return True if a signal is behind an error; it may have come amid the handling of another error."""
+    behind: BaseException | None = error
+    while isinstance(behind, Exception):
+        behind = behind.__context__
+    return behind is not None
 
 
 def _words(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from stence import database, orphans, registry
 from stence.device import device_of
 from stence.errors import StenceError
 from stence.objects import open_store
-from stence.scoring.run import open_run
+from stence.scoring.run import open_run, was_stopped
 from stence.scoring.summary import RunSummary, together
 from stence.scoring.workload import Workload
 from stence.settings import Settings
@@ -152,10 +152,12 @@ def _work(
     torch.set_num_threads(len(share.cores))
     try:
         answers.send(_score(Settings(**given), model_version, workload))
-    except StenceError as error:
+    except BaseException as error:
+        if was_stopped(error):
+            raise SystemExit(128 + signal.SIGTERM) from None
+        if not isinstance(error, StenceError):
+            raise
         answers.send(error)
-    except KeyboardInterrupt:
-        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 def _score(settings: Settings, model_version: str, workload: Workload) -> RunSummary:
