@@ -1,4 +1,4 @@
-"""The base job template of a Kubernetes work pool: all that Prefect's worker fills in, and GPUs and secrets."""
+"""The base job template of a Kubernetes work pool: what Prefect's worker fills in, GPUs and secrets."""
 
 from __future__ import annotations
 
