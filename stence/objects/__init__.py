@@ -11,11 +11,10 @@ from stence import private
 from stence.domain.urls import without_secrets
 from stence.errors import ConfigurationError
 from stence.objects.local import LocalStore
-from stence.objects.s3 import S3Store
 from stence.objects.store import ObjectStore, StoredObject
 from stence.settings import Settings
 
-__all__ = ["LocalStore", "ObjectStore", "S3Store", "StoredObject", "open_store"]
+__all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store"]
 
 
 def open_store(url: str, settings: Settings) -> ObjectStore:
@@ -30,6 +29,8 @@ def open_store(url: str, settings: Settings) -> ObjectStore:
                 private.make_data_folder(settings.data_dir)
         return LocalStore(folder)
     if url.startswith("s3://"):
+        from stence.objects.s3 import S3Store  # noqa: PLC0415 - boto3 is loaded where a bucket is used
+
         return S3Store(url, settings)
     raise ConfigurationError(
         f"STENCE_STORE_URL={without_secrets(url)} is neither file:///folder nor s3://bucket/prefix"
