@@ -24,7 +24,7 @@ def teacher(sizes: Sizes, device: str) -> Iterator[Row]:
     """Studies a second of the teacher's training."""
     model = SegmentMIL(sizes.backbone["hidden_size"], **sizes.segment_mil).to(device)
     views, targets = _views(sizes, STUDIES, device), _targets(STUDIES, device)
-    steps = rate(_step(model, lambda: stenosis_loss(model(*views), targets)), device, sizes.seconds)
+    steps = rate(_step(model, lambda: stenosis_loss(model(*views), targets), device), device, sizes.seconds)
     yield Row(f"teacher, batch {STUDIES}", STUDIES * steps, "studies/s")
 
 
@@ -41,9 +41,9 @@ def pretraining(sizes: Sizes, device: str) -> Iterator[Row]:
         patients = torch.arange(sizes.pairs, device=device)
         return pair_loss(pair.ecg(windows), angiograms, patients) + 0.3 * stenosis_loss(logits, targets)
 
-    alone = sizes.pairs * rate(_step(pair, lambda: loss(prepared)), device, sizes.seconds)
+    alone = sizes.pairs * rate(_step(pair, lambda: loss(prepared), device), device, sizes.seconds)
     yield Row(f"pretraining, batch {sizes.pairs}", alone, "pairs/s")
-    step = _step(pair, lambda: loss(torch.from_numpy(preprocess(crops)).to(device)))
+    step = _step(pair, lambda: loss(torch.from_numpy(preprocess(crops)).to(device)), device)
     found = sizes.pairs * rate(step, device, sizes.seconds)
     note = f"{100 * found / alone:.0f} % of the step alone"
     yield Row("  with the crops prepared by one core before it", found, "pairs/s", note=note)
@@ -55,7 +55,7 @@ def finetuning(sizes: Sizes, device: str) -> Iterator[Row]:
     windows = torch.randn(ECGS, 12, 1500, device=device)
     answers = torch.randint(2, (ECGS, model.answer.out_features), device=device).float()
     weights = torch.ones(ECGS, device=device)
-    step = _step(model, lambda: tree_loss(model(windows).float(), answers, weights, 0.0))
+    step = _step(model, lambda: tree_loss(model(windows).float(), answers, weights, 0.0), device)
     yield Row(f"fine-tuning, batch {ECGS}", ECGS * rate(step, device, sizes.seconds), "ECGs/s")
 
 
@@ -70,12 +70,15 @@ def dinov2(sizes: Sizes, device: str) -> Iterator[Row]:
     yield Row(f"DINOv2 features, {sizes.side} x {sizes.side}", found, "frames/s")
 
 
-def _step(model: nn.Module, loss: Callable[[], Tensor]) -> Callable[[], None]:
+def _step(model: nn.Module, loss: Callable[[], Tensor], device: str) -> Callable[[], None]:
+    """A step as ``stence.fitting.loop`` takes it: in bf16 where a GPU can, without scaling."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-6)
 
     def step() -> None:
         optimiser.zero_grad()
-        loss().backward()
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            value = loss()
+        value.backward()
         optimiser.step()
 
     return step
