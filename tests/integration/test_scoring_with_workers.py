@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
@@ -121,3 +122,13 @@ def test_ctrl_c_stops_all_workers_and_they_release_their_ecgs(engine: Engine, ha
 def test_what_stops_every_worker_is_said(hasty: Settings) -> None:
     with pytest.raises(StenceError, match="There is no model version nobody-1"):
         score_with_workers(hasty, "nobody-1", Workload(workers=2))
+
+
+def test_after_its_time_a_workload_takes_no_ecg(hasty: Settings) -> None:
+    over = Workload(until=datetime.now(UTC) - timedelta(seconds=1), workers=2)
+    assert score_with_workers(hasty, MODEL, over).counts() == {
+        "indexed": 300,
+        "scored": 0,
+        "quarantined": 0,
+        "pending": 300,
+    }
