@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from importlib.resources import files
 from typing import Any
 
 import pytest
 import yaml
-from prefect.workers.base import BaseJobConfiguration
+from prefect.utilities.templating import apply_values
 
 from support.documents import ROOT
 
 OURS = json.loads((ROOT / "deployments/kubernetes-base-job-template.json").read_text())
 METADATA = "server/api/collections_data/views/aggregate-worker-metadata.json"
 COMMAND = "prefect flow-run execute"
-
-
-class KubernetesJob(BaseJobConfiguration):
-    """The part of ``prefect_kubernetes``' configuration that the template decides."""
-
-    namespace: str = "default"
-    job_manifest: dict[str, Any]
-    pod_watch_timeout_seconds: int = 60
 
 
 def prefects_own() -> dict[str, Any]:
@@ -35,10 +26,14 @@ def pod_of(deployment: str) -> dict[str, Any]:
     """The pod in which a deployment of ``prefect.yaml`` runs, as a worker fills in the template."""
     described = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text())["deployments"]
     (variables,) = (entry["work_pool"]["job_variables"] for entry in described if entry["name"] == deployment)
-    made = asyncio.run(
-        KubernetesJob.from_template_and_values(OURS, variables | {"name": deployment, "command": COMMAND})
-    )
-    return made.job_manifest["spec"]["template"]["spec"]
+    defaults = {
+        name: variable["default"]
+        for name, variable in OURS["variables"]["properties"].items()
+        if "default" in variable
+    }
+    values = defaults | variables | {"name": deployment, "command": COMMAND}
+    job = apply_values(OURS["job_configuration"], values)
+    return job["job_manifest"]["spec"]["template"]["spec"]
 
 
 def assert_holds(ours: Any, theirs: Any, place: str) -> None:
