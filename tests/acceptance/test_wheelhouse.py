@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from packaging.requirements import Requirement
@@ -23,13 +25,16 @@ WITHOUT_NETWORK = ["unshare", "-n"] if shutil.which("unshare") else []
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheelhouse") / "packed"
-    command = [sys.executable, ROOT / "deployments/wheelhouse.py", folder, "--benchmark"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
-    assert done.returncode == 0, done.stderr
-    assert "site wheels/*.whl" in done.stdout
-    return folder
+def packed() -> Iterator[Path]:
+    """Outside pytest's own temporary folder, which is closed to the account of the embedded Postgres."""
+    with TemporaryDirectory(prefix="stence-test-") as closed:
+        Path(closed).chmod(0o755)
+        folder = Path(closed) / "packed"
+        command = [sys.executable, ROOT / "deployments/wheelhouse.py", folder, "--benchmark"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+        assert done.returncode == 0, done.stderr
+        assert "site wheels/*.whl" in done.stdout
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +88,7 @@ def test_the_benchmark_is_small_and_runs_without_a_network(packed: Path, host: P
     assert "DINOv2 features" in said
 
 
-def test_nothing_is_packed_that_the_benchmark_does_not_import(packed: Path, host: Path) -> None:
-    """What is left out is what makes the difference: Prefect, matplotlib, boto3."""
+def test_what_the_benchmark_does_not_import_is_left_out(packed: Path) -> None:
     names = {re.match(r"\w+?(?=-\d)", path.name)[0] for path in (packed / "wheels").glob("*.whl")}
     assert names.isdisjoint({"prefect", "matplotlib", "boto3", "botocore", "torch", "pandas", "llvmlite"})
     assert "stence" in names

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from gpu_parts.measuring import WINDOWS
 from stence.ecg import PREPROCESSING_VERSION
 from stence.encoders.recipes import VERSIONS
 from stence.models import Calibration, RiskModel, RiskScorer
 from stence.models.risk import InferenceForm
 
+from gpu_parts.measuring import WINDOWS
+
+try:
+    from stence.inference import Form, available_forms, prepare_network
+except ImportError:  # fp32 alone
+    available_forms = None
+
 
 def names(device: str) -> tuple[str, ...]:
     """Forms that this host can compute in."""
-    return ("fp32",)
+    return ("fp32",) if available_forms is None else available_forms(device)
 
 
 def default(device: str) -> str:
@@ -21,10 +27,12 @@ def default(device: str) -> str:
 
 def network(model: RiskModel, form: str, device: str) -> InferenceForm:
     """The network of a model in a form, on the device."""
-    return InferenceForm(model).to(device)
+    reference = InferenceForm(model).to(device)
+    return reference if form == "fp32" else prepare_network(reference, form, device, WINDOWS)
 
 
 def scorer(model: RiskModel, form: str, device: str) -> RiskScorer:
     """A scorer of the model in a form, on the device."""
     about = {"model_version": "bench-1", "recipe": VERSIONS[PREPROCESSING_VERSION], "windows": WINDOWS}
-    return RiskScorer(model, Calibration(), **about, thresholds={}, device=device)
+    reference = RiskScorer(model, Calibration(), **about, thresholds={}, device=device)
+    return reference if form == "fp32" else reference.in_form(Form(form))
