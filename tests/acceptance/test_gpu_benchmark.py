@@ -47,7 +47,7 @@ def test_every_part_gives_its_rows_and_equality_is_checked() -> None:
 def test_what_the_minutes_do_not_suffice_for_is_named() -> None:
     done = run("--smoke", "--minutes", "0")
     assert done.returncode == 1
-    assert "files to rows: left out, the minutes are over" in done.stdout
+    assert "files to rows: the minutes are over, run it with --only 'files to rows'" in done.stdout
 
 
 def test_without_a_gpu_nothing_is_measured() -> None:

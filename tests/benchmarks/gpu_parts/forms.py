@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from gpu_parts.measuring import WINDOWS
 from stence.ecg import PREPROCESSING_VERSION
 from stence.encoders.recipes import VERSIONS
 from stence.models import Calibration, RiskModel, RiskScorer
 from stence.models.risk import InferenceForm
-
-from gpu_parts.measuring import WINDOWS
 
 try:
     from stence.inference import Form, available_forms, prepare_network

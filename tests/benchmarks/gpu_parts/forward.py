@@ -18,6 +18,8 @@ from stence.models import RiskModel
 from stence.models.risk import InferenceForm
 
 PUBLISHED_BATCH = 20
+COMPARED = 2
+"""ECGs whose embeddings are compared."""
 COPIED_BYTES = 2**30
 LARGEST_ERROR = {"fp32": 1e-4, "tf32": 5e-3, "fp16": 5e-3, "bf16": 3e-2}
 """Relative error of a GPU's embeddings against fp32 on the CPU."""
@@ -49,11 +51,11 @@ def forward(sizes: Sizes, device: str, names: tuple[str, ...]) -> Iterator[Row]:
         encoder = built(sizes, name)
         baseline = yield from _published(name, encoder, sizes, device)
         ecgs = torch.randn(sizes.block, WINDOWS, 12, encoder.window_samples)
-        expected = _embedded(InferenceForm(RiskModel(encoder)), ecgs[:2], sizes)
+        expected = _embedded(InferenceForm(RiskModel(encoder)), ecgs[:COMPARED])
         operations = _operations(encoder)
         for form in forms.names(device):
             network = forms.network(RiskModel(encoder), form, device)
-            found = _embedded(network, ecgs[:2].to(device), sizes)
+            found = _embedded(network, ecgs.to(device))[:COMPARED]
             error = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
             yield Row(
                 f"{name}, {form}: error against the CPU",
@@ -102,12 +104,8 @@ def _published(name: str, encoder: Encoder, sizes: Sizes, device: str) -> Iterat
     return found
 
 
-@torch.inference_mode()
-def _embedded(network: InferenceForm, ecgs: Tensor, sizes: Sizes) -> np.ndarray:
-    """Embeddings of ECGs, in a block of the usual shape."""
-    block = torch.zeros(sizes.block, *ecgs.shape[1:], device=ecgs.device)
-    block[: len(ecgs)] = ecgs
-    return network.embed_and_answer(block)[0][: len(ecgs)].float().cpu().numpy()
+def _embedded(network: InferenceForm, ecgs: Tensor) -> np.ndarray:
+    return network.embed_and_answer(ecgs)[0].float().cpu().numpy()
 
 
 def _windows_a_second(network: InferenceForm, ecgs: Tensor, sizes: Sizes, device: str) -> float:

@@ -83,7 +83,7 @@ SMOKE = Sizes(
         "OTiS-base": {"name": "otis", "width": 16, "depth": 1, "heads": 2},
         "PTACL": {"name": "ptacl", "width": 16, "depth": 1, "heads": 2, "hidden": 32},
     },
-    block=4,
+    block=1,
     seconds=0.05,
     ecgs=40,
     square=64,
