@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from stence import private
@@ -12,7 +13,9 @@ from stence.domain.urls import without_secrets
 from stence.errors import ConfigurationError
 from stence.objects.local import LocalStore
 from stence.objects.store import ObjectStore, StoredObject
-from stence.settings import Settings
+
+if TYPE_CHECKING:
+    from stence.settings import Settings
 
 __all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store"]
 
