@@ -1,4 +1,4 @@
-"""The Prefect flows: ingest, score, retrain and monitor. Each reads like its line in the README's picture.
+"""The Prefect flows. Each reads like its line in the README's picture.
 
 A run ends when its parent is gone: ``stence up`` or the worker of a work pool. Prefect alone would let the
 run continue beside later runs.

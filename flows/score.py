@@ -1,4 +1,4 @@
-"""The flow ``score``: score every ECG without a score of the champion: index, then score in batches.
+"""The flow ``score``: score ECGs without a score of the champion: index, then score in batches.
 
 Flagged ECGs then get their pages. Models in shadow score the same ECGs without raising flags. A failure of
 pages or of a shadow affects nothing else.
@@ -10,6 +10,7 @@ from typing import Any
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from pydantic import PositiveInt
 
 from flows import news
 from flows.discretion import library_logs
@@ -63,6 +64,12 @@ def score_batch(place: Workplace, run: scoring.Run, number: int) -> int:
     return run.score(limit=place.settings.shard_size)
 
 
+@step("score-with-workers", "score-with-{workload.workers}-workers")
+def score_with_workers(place: Workplace, version: str, workload: scoring.Workload) -> scoring.RunSummary:
+    """Score with several processes on this host."""
+    return scoring.score_with_workers(place.settings, version, workload)
+
+
 @step("write-pages")
 def write_pages(place: Workplace, scorer: registry.RiskScorer) -> explain.PageCounts:
     """Write pages of flagged ECGs, up to ``pages_per_run``."""
@@ -76,24 +83,27 @@ def write_ward_list(place: Workplace) -> explain.WardList:
 
 
 @flow(name="score", flow_run_name=dated("score"), persist_result=False)
-def score() -> dict[str, Any]:
-    """Index, then score until nothing is pending: first the champion, then the shadows. Return the counts.
+def score(portion: scoring.Portion = "all", workers: PositiveInt = 1) -> dict[str, Any]:
+    """Index, then score until nothing of the portion is pending: the champion, then the shadows.
 
-    New flags are exported before the shadows score, where the settings ask for it.
+    ``new`` leaves the archive to the flow of this name. ``workers`` are the processes on this host. New flags
+    are exported before the shadows score, where the settings ask for it. Return the counts of the champion's
+    worklist.
     """
+    workload = scoring.Workload(portion, workers=workers)
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         index(shared)
         if place.settings.auto_promote:
             tell(promote_due(shared))
         champion = load_champion(shared)
-        summary = score_all(place, champion)
+        summary = score_all(place, champion, workload)
         publish(summary, "score")
         news.tell_flags(summary)
         export_if_wanted(place)
         explain_flags(place, champion)
         for shadow in list_shadows(shared):
-            score_in_shadow(place, shadow)
+            score_in_shadow(place, shadow, workload)
     return summary.counts()
 
 
@@ -108,11 +118,15 @@ def tell(attempts: list[Attempt]) -> None:
             get_run_logger().warning("%s is not promoted, a person decides: %s", attempt.version, said)
 
 
-def score_all(place: Workplace, scorer: registry.RiskScorer) -> scoring.RunSummary:
-    """Run one model until no ECG is left."""
-    with scoring.open_run(place.engine, place.store, place.settings, scorer) as run:
+def score_all(
+    place: Workplace, scorer: registry.RiskScorer, workload: scoring.Workload
+) -> scoring.RunSummary:
+    """Run one model until no ECG of the workload is left, or its time is over."""
+    if workload.workers > 1:
+        return score_with_workers(unseen(place), scorer.model_version, workload)
+    with scoring.open_run(place.engine, place.store, place.settings, scorer, workload.portion) as run:
         number = 1
-        while score_batch(unseen(place), unseen(run), number):
+        while not workload.is_over() and score_batch(unseen(place), unseen(run), number):
             number += 1
     return run.summary()
 
@@ -137,10 +151,10 @@ def explain_flags(place: Workplace, champion: registry.RiskScorer) -> None:
         )
 
 
-def score_in_shadow(place: Workplace, shadow: registry.Registered) -> None:
+def score_in_shadow(place: Workplace, shadow: registry.Registered, workload: scoring.Workload) -> None:
     """Run one shadow. A failure is logged. It affects neither the champion's results nor the next shadow."""
     try:
-        summary = score_all(place, load_shadow(unseen(place), shadow))
+        summary = score_all(place, load_shadow(unseen(place), shadow), workload)
     except Exception as error:
         said = f": {error}" if isinstance(error, StenceError) else ""
         get_run_logger().error("shadow %s failed, %s%s", shadow.version, type(error).__name__, said)

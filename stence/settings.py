@@ -97,6 +97,12 @@ class Settings(BaseSettings):
         60, gt=0, description="An ECG or angiogram that takes longer to decode is quarantined."
     )
     shard_size: int = Field(2048, ge=1, description="ECGs in one Prefect task.")
+    archive_minutes: int = Field(
+        40,
+        ge=0,
+        le=24 * 60,
+        description="Minutes in which a run of the archive flow takes ECGs; 0: the archive waits.",
+    )
     windows_per_ecg: int = Field(3, ge=1, le=20, description="3 s windows averaged over an ECG.")
     lease_seconds: int = Field(300, ge=1, description="Lease of a run and its claims, in seconds.")
     outage_seconds: int = Field(

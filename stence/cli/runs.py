@@ -23,9 +23,16 @@ def ingest() -> None:
 
 
 @click.command()
-def score() -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes on this host, each with its share of the cores, and a GPU where there are any.",
+)
+def score(workers: int) -> None:
     """Score every ECG without a score of the champion, and raise the flags."""
-    run_score_flow(Settings())
+    run_score_flow(Settings(), workers)
 
 
 @click.command()
@@ -63,10 +70,10 @@ def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
     return outcome
 
 
-def run_score_flow(settings: Settings) -> None:
+def run_score_flow(settings: Settings, workers: int = 1) -> None:
     """Run the score flow in this process and print the counts, which must add up."""
     prefect_home.prepare(settings)
     from flows.score import score as flow
 
-    counts = flow()
+    counts = flow(workers=workers)
     print_table("Where every ECG ended", list(counts), [list(counts.values())])

@@ -13,8 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.ecg.preprocessing import PREPROCESSING_VERSION, preprocess
-from stence.ecg.preprocessing_array import preprocess_in_place
+from stence.ecg.preprocessing import PREPROCESSING_VERSION, preprocess, preprocess_in_place
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import LEADS, Recording
 from stence.ecg.resampling import SAMPLING_RATE, resample

@@ -34,6 +34,7 @@ from stence.scoring.scorer import Scorer
 from stence.scoring.stage_timer import StageTimer
 from stence.scoring.summary import RunSummary
 from stence.scoring.work import Worklist
+from stence.scoring.workload import Portion
 from stence.scoring.writing import Writer
 from stence.settings import Settings
 
@@ -53,6 +54,7 @@ class Run:
         settings: Settings,
         scorer: Scorer,
         patients: Patients,
+        portion: Portion = "all",
     ) -> None:
         self.id = uuid.uuid4()
         self._engine = engine
@@ -60,7 +62,7 @@ class Run:
         self._scorer = scorer
         self._start = time.monotonic()
         self._timer = StageTimer()
-        self._worklist = Worklist(engine, settings, scorer.model_version, self.id)
+        self._worklist = Worklist(engine, settings, scorer.model_version, self.id, portion)
         writer = Writer(engine, settings, scorer, self.id)
         open_batches = partial(Batches, store, settings, scorer, patients, self._timer)
         self._pipeline = Pipeline(settings, scorer, self._worklist, writer, self._timer, open_batches)
@@ -152,7 +154,7 @@ class Run:
             .order_by(flags.c.target)
         )
         return RunSummary(
-            run_id=self.id,
+            run_ids=(self.id,),
             model_version=self._scorer.model_version,
             **counts,
             refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
@@ -163,16 +165,21 @@ class Run:
 
 
 @contextmanager
-def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer) -> Iterator[Run]:
-    """Begin a run, and record the end of the block: finished, interrupted (person or signal), or failed."""
+def open_run(
+    engine: Engine, store: ObjectStore, settings: Settings, scorer: Scorer, portion: Portion = "all"
+) -> Iterator[Run]:
+    """Begin a run over a portion of the model's worklist.
+
+    Record the end of the block: finished, interrupted (person or signal), or failed.
+    """
     patients = transact(engine, settings.outage_seconds, load_patients)
-    run = Run(engine, store, settings, scorer, patients)
+    run = Run(engine, store, settings, scorer, patients, portion)
     run.begin()
     with run.kept_alive(), closing(run):
         try:
             yield run
         except BaseException as error:
-            stopped = not isinstance(error, Exception)
+            stopped = was_stopped(error)
             try:
                 run.end("interrupted" if stopped else "failed", None if stopped else error)
             except StenceError as second:
@@ -181,6 +188,14 @@ def open_run(engine: Engine, store: ObjectStore, settings: Settings, scorer: Sco
                 )
             raise
         run.end("finished")
+
+
+def was_stopped(error: BaseException) -> bool:
+    """Return True if a signal is behind an error; it may have come amid the handling of another error."""
+    behind: BaseException | None = error
+    while isinstance(behind, Exception):
+        behind = behind.__context__
+    return behind is not None
 
 
 def _words(error: BaseException) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -12,14 +13,14 @@ from typing import Any
 class RunSummary:
     """States of the worklist's ECGs at the end of a run, and the run's speed.
 
-    >>> ids = {"run_id": uuid.UUID(int=1), "model_version": "v1"}
+    >>> ids = {"run_ids": (uuid.UUID(int=1),), "model_version": "v1"}
     >>> worklist = {"indexed": 5, "scored": 3, "quarantined": 1, "pending": 1}
     >>> by_run = {"scored_by_run": 3, "quarantined_by_run": 1, "seconds": 2.0, "seconds_by_stage": {}}
     >>> RunSummary(**ids, **worklist, **by_run, refusals={"too_short": 1}, flagged={}).ecgs_per_second
     2.0
     """
 
-    run_id: uuid.UUID
+    run_ids: tuple[uuid.UUID, ...]
     model_version: str
     indexed: int
     scored: int
@@ -67,8 +68,9 @@ class RunSummary:
     def markdown(self) -> str:
         """Return a short report."""
         stages = "".join(f"| {stage} | {s:.1f} |\n" for stage, s in self.seconds_by_stage.items())
+        ids = ", ".join(f"`{each}`" for each in self.run_ids)
         return (
-            f"Model **{self.model_version}**, run `{self.run_id}`\n\n{self.text()}\n\n"
+            f"Model **{self.model_version}**, run {ids}\n\n{self.text()}\n\n"
             f"| stage (they overlap) | seconds |\n|---|---|\n{stages}"
         )
 
@@ -86,6 +88,28 @@ class RunSummary:
             yield _metric("ecgs_refused", count, "reason", reason)
         for target, count in self.flagged.items():
             yield _metric("ecgs_flagged", count, "target", target)
+
+
+def together(summaries: Sequence[RunSummary]) -> RunSummary:
+    """Return one summary of runs that shared a worklist at the same time, in the order of their ends."""
+    return replace(
+        summaries[-1],
+        run_ids=tuple(each for summary in summaries for each in summary.run_ids),
+        scored_by_run=sum(summary.scored_by_run for summary in summaries),
+        quarantined_by_run=sum(summary.quarantined_by_run for summary in summaries),
+        refusals=_sums(summary.refusals for summary in summaries),
+        flagged=_sums(summary.flagged for summary in summaries),
+        seconds=max(summary.seconds for summary in summaries),
+        seconds_by_stage=_sums(summary.seconds_by_stage for summary in summaries),
+    )
+
+
+def _sums(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Add numbers by name, names in order."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(sorted(total.items()))
 
 
 def _metric(name: str, value: float, key: str | None = None, of: str | None = None) -> dict[str, Any]:

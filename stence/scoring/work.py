@@ -20,6 +20,7 @@ from sqlalchemy import Connection, CursorResult, Engine, Row
 from stence.database import leases, queries
 from stence.database.outage import transact
 from stence.preparation.reading import Identity
+from stence.scoring.workload import Portion
 from stence.settings import Settings
 
 T = TypeVar("T")
@@ -57,12 +58,20 @@ class Claim(NamedTuple):
 
 
 class Worklist:
-    """Worklist of one model, for one run."""
+    """Worklist of one model, for one run that takes a portion of it."""
 
-    def __init__(self, engine: Engine, settings: Settings, model_version: str, run_id: uuid.UUID) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        model_version: str,
+        run_id: uuid.UUID,
+        portion: Portion = "all",
+    ) -> None:
         self._engine = engine
         self._settings = settings
         self._who = {"model_version": model_version, "run_id": run_id}
+        self._portion = portion
 
     def enqueue(self) -> int:
         """Add the ECGs indexed since the last run, and return the number of new pending rows."""
@@ -70,7 +79,11 @@ class Worklist:
 
     def claim(self, limit: int) -> list[Claim]:
         """Lease up to ``limit`` ECGs. The list is empty if others hold all that remain."""
-        values = {"limit": limit, "lease_seconds": self._settings.lease_seconds}
+        values = {
+            "limit": limit,
+            "lease_seconds": self._settings.lease_seconds,
+            "portion": self._portion,
+        }
         return [Claim(*row) for row in self._rows("claim", **values)]
 
     def claim_or_wait(self, limit: int) -> list[Claim]:
@@ -112,7 +125,7 @@ class Worklist:
         return leases.kept_alive(renew, self._settings.lease_seconds, f"run {self._who['run_id']}")
 
     def _held_by_others(self) -> bool:
-        ((held,),) = self._rows("held_by_others")
+        ((held,),) = self._rows("held_by_others", portion=self._portion)
         return bool(held)
 
     def _rows(self, name: str, **values: object) -> Sequence[Row[Any]]:

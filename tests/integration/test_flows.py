@@ -77,6 +77,45 @@ def test_a_score_run(
     assert "rest.hea" not in held
 
 
+def test_new_ecgs_are_scored_by_the_hour_and_the_archive_in_the_time_it_is_given(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.archive import archive
+    from flows.score import score
+
+    scoring.index(engine, store, settings)
+    crown(engine, store, settings, "model-7")
+    assert score(portion="new") == {"indexed": 8, "scored": 0, "quarantined": 0, "pending": 8}
+    store_ecg(store, f"ecg/{PATIENTS[1]}/later.hea", heartbeats(99))
+    rows = [(patient, "2026-03-01 08:30:00", f"{patient}/rest") for patient in PATIENTS]
+    store.put(
+        "ecg/record_list.csv", manifest([*rows, (PATIENTS[1], "2026-03-02 08:30:00", f"{PATIENTS[1]}/later")])
+    )
+    assert score(portion="new") == {"indexed": 9, "scored": 1, "quarantined": 0, "pending": 8}
+
+    monkeypatch.setenv("STENCE_ARCHIVE_MINUTES", "0")
+    assert archive() == {}
+    assert scored_by(engine) == {"model-7": 1}
+    monkeypatch.setenv("STENCE_ARCHIVE_MINUTES", "5")
+    assert archive() == {"indexed": 9, "scored": 8, "quarantined": 1, "pending": 0}
+    run = last_run(client, "archive")
+    assert {task.name for task in task_runs(client, run)} >= {"load-model", "score-batch-1", "list-shadows"}
+    assert artifacts(client, run).keys() == {"archive-counts", "archive-run"}
+
+
+@pytest.mark.slow
+def test_a_score_run_with_two_workers_gives_the_same_counts(
+    client: Any, engine: Engine, settings: Settings, store: ObjectStore
+) -> None:
+    from flows.score import score
+
+    crown(engine, store, settings, "model-7")
+    assert score(workers=2) == {"indexed": 8, "scored": 7, "quarantined": 1, "pending": 0}
+    names = {task.name for task in task_runs(client, last_run(client, "score"))}
+    assert "score-with-2-workers" in names
+    assert "score-batch-1" not in names
+
+
 @pytest.mark.slow
 def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_only(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.slow
 PATIENT = "PAT-81234567"
 TABLE = sql.SQL("SELECT t::text FROM {} t")
 SCHEDULES = {
+    "archive": "15 * * * *",
     "ingest-hourly": "50 * * * *",
     "score-hourly": "0 * * * *",
     "monitor-daily": "30 5 * * *",

@@ -65,4 +65,10 @@ def test_a_deployment_becomes_what_stence_up_serves(entry: dict) -> None:
     assert schedule.schedule.cron == entry["schedules"][0]["cron"]
     assert ZoneInfo(schedule.schedule.timezone)
     assert served.concurrency_limit == entry["concurrency_limit"]["limit"]
-    assert not served.parameters
+    assert served.parameters == entry["parameters"]
+
+
+def test_the_hourly_run_leaves_the_archive_to_its_own_deployment() -> None:
+    parameters = {entry["name"]: entry["parameters"] for entry in ENTRIES}
+    assert parameters["score-hourly"] == {"portion": "new"}
+    assert parameters["archive"] == {}

@@ -22,7 +22,7 @@ WITH_EXAMPLES = {
     "finetuned_teacher risk scorer segment_mil shared_space stence",
     "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic "
     "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
-    "scoring": "budget reading stage_timer summary",
+    "scoring": "budget reading stage_timer summary workload",
     "explain": "layout paper saliency",
 }
 MODULES = [

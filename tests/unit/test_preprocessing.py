@@ -1,4 +1,4 @@
-"""What a model sees is what StenCE's preprocessing makes of an ECG, whichever way it is computed."""
+"""What a model sees is what StenCE's preprocessing makes of an ECG."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from stence.ecg import preprocess
 from stence.ecg.baseline import subtract_baseline
 from stence.ecg.compiled import compiled
-from stence.ecg.preprocessing_torch import preprocess as preprocess_on_gpu
 from support.ecgs import heartbeats
 from support.solvers import sparse_baseline, sparse_preprocess
 
@@ -27,27 +25,20 @@ def ecg(seed: int, seconds: float = 3.0, rate: float = 500) -> np.ndarray:
     return (signal + wander).astype(np.float32)
 
 
-def in_torch(signal: np.ndarray) -> np.ndarray:
-    """By the way that is taken on a GPU, here on the CPU."""
-    return preprocess_on_gpu(torch.from_numpy(signal)).numpy()
-
-
-@pytest.mark.parametrize("way", [preprocess, in_torch])
-def test_equals_the_published_code_on_real_ecgs(shared: Path, way) -> None:
+def test_equals_the_published_code_on_real_ecgs(shared: Path) -> None:
     golden = np.load(shared / "golden/preprocess.npz")
     for name in [key.removesuffix("/input") for key in golden if key.endswith("/input")]:
         expected = golden[f"{name}/output"]
-        result = way(golden[f"{name}/input"])
+        result = preprocess(golden[f"{name}/input"])
         assert result.dtype == np.float32
         np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5 * np.abs(expected).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("way", [preprocess, in_torch])
 @pytest.mark.parametrize("samples", [3, 4, 5, 64, 499, 1500])
-def test_equals_a_general_solver_at_any_length(samples: int, way) -> None:
+def test_equals_a_general_solver_at_any_length(samples: int) -> None:
     signal = ecg(1, 4)[:, :samples]
     expected = sparse_preprocess(signal)
-    np.testing.assert_allclose(way(signal), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(preprocess(signal), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("rows", [1, 31, 32, 33])
@@ -81,25 +72,17 @@ def test_groups_of_leads_come_out_standardised() -> None:
         assert group.std() == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("way", [preprocess, in_torch])
-def test_invalid_samples_count_as_zero_and_the_input_stays_as_it_was(way) -> None:
+def test_invalid_samples_count_as_zero_and_the_input_stays_as_it_was() -> None:
     signal = ecg(1)
     signal[3, 100:200] = np.nan
     before = signal.copy()
-    np.testing.assert_array_equal(way(signal), way(np.nan_to_num(signal)))
+    np.testing.assert_array_equal(preprocess(signal), preprocess(np.nan_to_num(signal)))
     np.testing.assert_array_equal(signal, before)
 
 
-@pytest.mark.parametrize("way", [preprocess, in_torch])
-def test_an_ecg_without_any_signal_stays_finite(way) -> None:
-    assert np.abs(way(np.full((12, 1500), np.nan, np.float32))).max() == 0
-    assert np.isfinite(way(np.full((12, 1500), 0.7, np.float32))).all()
-
-
-def test_a_tensor_gives_a_tensor() -> None:
-    result = preprocess(torch.from_numpy(ecg(1)))
-    assert isinstance(result, torch.Tensor)
-    np.testing.assert_array_equal(result.numpy(), preprocess(ecg(1)))
+def test_an_ecg_without_any_signal_stays_finite() -> None:
+    assert np.abs(preprocess(np.full((12, 1500), np.nan, np.float32))).max() == 0
+    assert np.isfinite(preprocess(np.full((12, 1500), 0.7, np.float32))).all()
 
 
 @pytest.mark.parametrize("shape", [(11, 1500), (1500, 12), (12, 0), (12,)])

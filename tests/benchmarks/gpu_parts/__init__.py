@@ -1,0 +1,1 @@
+"""Parts of ``tests/benchmarks/gpu.py``: each yields rows of its table."""
