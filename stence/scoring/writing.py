@@ -18,7 +18,7 @@ from stence.database.outage import transact
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ecg.profile import Profile
-from stence.ingest.indexing import record_key
+from stence.ingest.grouping import record_key
 from stence.models import UNLIKE_PERCENT
 from stence.scoring.reading import EcgFacts
 from stence.scoring.scorer import Scorer
