@@ -49,8 +49,8 @@ class Settings(BaseSettings):
     ecg_prefix: str = Field("ecg/", description="Prefix of ECGs and their record_list.csv in the store.")
     listing: Literal["full", "days", "announced"] = Field(
         "full",
-        description="ECGs that an index looks for: all, those of the last days by day_prefix, or those of the "
-        "table announced_objects alone. Announced files are read in any case.",
+        description="ECGs that an index looks for: all, those of the last days by day_prefix, or "
+        "those of the table announced_objects alone. Announced files are read in any case.",
     )
     day_prefix: str = Field(
         "%Y/%m/%d/", description="Prefix of a day's ECGs below ecg_prefix, as a strftime format."

@@ -8,7 +8,7 @@ WITH next AS MATERIALIZED (
     WHERE model_version = :model_version
       AND state IN ('pending', 'leased')
       AND (state = 'pending' OR lease_expires_at < clock_timestamp())
-      AND archive BETWEEN CAST(:portion AS text) = 'archive' AND CAST(:portion AS text) <> 'new'
+      AND archive BETWEEN (CAST(:portion AS text) = 'archive') AND (CAST(:portion AS text) <> 'new')
     ORDER BY archive, object_id DESC
     LIMIT :limit
     FOR UPDATE SKIP LOCKED

@@ -2,5 +2,5 @@
 SELECT EXISTS (
     SELECT FROM worklist
     WHERE model_version = :model_version AND state = 'leased' AND run_id <> :run_id
-      AND archive BETWEEN CAST(:portion AS text) = 'archive' AND CAST(:portion AS text) <> 'new'
+      AND archive BETWEEN (CAST(:portion AS text) = 'archive') AND (CAST(:portion AS text) <> 'new')
 )
