@@ -32,7 +32,9 @@ INSERT INTO models (version, state, folder, sha256, preprocessing_version, manif
     ('old', 'retired', 'models/old/', repeat('1', 64), 'p1', '{"thresholds": {"stenosis_70": {"value": 0.648, "rule": "r"}}}',
      timestamptz :until - interval '400 days'),
     ('champion', 'champion', 'models/champion/', repeat('2', 64), 'p1',
-     '{"decisive": "stenosis_70", "thresholds": {"stenosis_70": {"value": 0.648, "rule": "at most 50 alerts per 1,000 ECGs"}}}',
+     jsonb_build_object('decisive', 'stenosis_70', 'thresholds', (
+         SELECT jsonb_object_agg(target, jsonb_build_object('value', 0.648, 'rule', 'at most 50 alerts per 1,000 ECGs'))
+         FROM unnest(ARRAY['stenosis_50', 'stenosis_70', 'stenosis_90', 'stenosis_100', 'rca_70', 'lca_70']) AS target)),
      timestamptz :until - interval '300 days');
 INSERT INTO model_events (version, from_state, to_state, changed_by, reason, changed_at) VALUES
     ('champion', NULL, 'champion', 'benchmark', 'the only one', timestamptz :until - interval '300 days');
