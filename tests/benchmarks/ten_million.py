@@ -1,4 +1,4 @@
-"""What an archive of ten million ECGs costs: the hourly statements beside those of a small archive, in one run.
+"""What an archive of ten million ECGs costs: the same statements beside those of a small archive, in one run.
 
     python tests/benchmarks/ten_million.py [--ecgs 10000000] [--small 100000] [--folder FOLDER]
 
@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+from unittest import mock
 
 from sqlalchemy import Engine, event, text
 
@@ -27,10 +28,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 
 from stence import database
 from stence.database import queries
-from stence.ingest import indexing
+from stence.errors import ObjectNotFoundError
+from stence.ingest import indexing, listing
 from stence.monitoring.daily import watch
 from stence.monitoring.report.answers import ask_everything
-from stence.objects import StoredObject
+from stence.objects import ObjectStore, StoredObject
 from stence.progress import silent
 from stence.scoring.work import Worklist
 from stence.settings import Settings
@@ -41,9 +43,23 @@ UNTIL = date(2026, 11, 29)
 PER_DAY, NEW = 2880, 500
 ROUNDS, CLAIMS, BATCH = 7, 200, 256
 SCORERS, SCORING_SECONDS = (1, 2, 4, 8), 8.0
-MODEL = "INSERT INTO models SELECT '{name}', 'candidate', folder, sha256, preprocessing_version, manifest, now() + interval '1 day' FROM models WHERE version = 'champion'"
-RUN = "INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host) VALUES (:id, :model, 'p1', 'running', '0', 'cpu', 'here')"
-DONE = "UPDATE worklist SET state = 'scored', lease_expires_at = NULL, changed_at = now() WHERE run_id = :run AND state = 'leased'"
+MODEL = """
+INSERT INTO models
+SELECT '{name}', 'candidate', folder, sha256, preprocessing_version, manifest, now() + interval '1 day'
+FROM models WHERE version = 'champion'
+"""
+RUN = """
+INSERT INTO runs (id, model_version, preprocessing_version, state, code_version, device, host)
+VALUES (:id, :model, 'p1', 'running', '0', 'cpu', 'here')
+"""
+DONE = """
+UPDATE worklist SET state = 'scored', lease_expires_at = NULL, changed_at = now()
+WHERE run_id = :run AND state = 'leased'
+"""
+FULL_LISTING = """
+INSERT INTO store_listings (extent, prefix, started_at, ecgs, new, changed)
+VALUES ('full', 'ecg/', now(), 0, 0, 0)
+"""
 SIZES = """
 SELECT relname, pg_table_size(oid) / 1e9, pg_indexes_size(oid) / 1e9
 FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
@@ -74,9 +90,8 @@ def main() -> None:
         for before, after in zip(small, large, strict=True):
             bound = "" if after.bound is None else f"{after.bound:g} {after.unit}"
             ratio = after.value / before.value if before.value else float("nan")
-            print(
-                f"{after.what:<52}{before.value:>10.2f} {after.unit:<3}{after.value:>10.2f} {after.unit:<3}{ratio:>7.2f}   {bound}"
-            )
+            values = f"{before.value:>10.2f} {before.unit:<3}{after.value:>10.2f} {after.unit:<3}"
+            print(f"{after.what:<52}{values}{ratio:>7.2f}   {bound}")
         print(f"\n{'table':<24}{'GB':>8}{'indexes GB':>12}")
         with engine.connect() as connection:
             for name, table, indexes in connection.execute(text(SIZES)):
@@ -136,14 +151,12 @@ class Archive:
 
     def head(self, key: str) -> StoredObject:
         """No manifest."""
-        from stence.errors import ObjectNotFoundError
-
         raise ObjectNotFoundError("none", key)
 
 
 def measured(engine: Engine, ecgs: int) -> Iterator[Row]:
     settings = Settings(listing="days", full_listing_hours=1e6)
-    note_full(engine, settings)
+    note_full(engine)
     enqueue(engine, "champion")
     yield from index_an_hour(engine, ecgs, settings)
     took = timed(lambda: enqueue(engine, "champion"))
@@ -152,33 +165,27 @@ def measured(engine: Engine, ecgs: int) -> Iterator[Row]:
     for name in ("flagged_patients", "worklist", "list_counts", "highest_risk"):
         times = [1000 * timed(lambda name=name: ask(engine, name)) for _ in range(ROUNDS)]
         yield Row(f"query {name}", statistics.median(times), "ms", 50 if name == "flagged_patients" else None)
-    yield Row("monitoring of a day", timed(lambda: watch(engine, settings, [UNTIL - timedelta(days=1)])), "s", 60)
+    yield Row(
+        "monitoring of a day", timed(lambda: watch(engine, settings, [UNTIL - timedelta(days=1)])), "s", 60
+    )
     yield Row("answers of the report", timed(lambda: ask_everything(engine, UNTIL, None, silent)), "s")
     yield from scorers(engine)
 
 
-def note_full(engine: Engine, settings: Settings) -> None:
+def note_full(engine: Engine) -> None:
     """As if the store had been listed in full a moment ago."""
     with engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO store_listings (extent, prefix, started_at, ecgs, new, changed) VALUES ('full', :prefix, now(), 0, 0, 0)"),
-            {"prefix": settings.ecg_prefix},
-        )
+        connection.exec_driver_sql(FULL_LISTING)
 
 
 def index_an_hour(engine: Engine, ecgs: int, settings: Settings) -> Iterator[Row]:
     """Listing of four days with 500 new ECGs."""
-    import stence.ingest.listing as listing
-
     store, spent = Archive(ecgs, NEW), Spent(engine)
-    today = listing.day_prefixes
-    listing.day_prefixes = lambda settings, now=None: [f"ecg/{UNTIL - timedelta(days=n):%Y/%m/%d}/" for n in (3, 2, 1, 0)]
-    try:
-        with spent:
-            summary = indexing.index(engine, store, settings)  # type: ignore[arg-type]
-    finally:
-        listing.day_prefixes = today
-    assert summary.new == NEW, summary
+    days = [f"ecg/{UNTIL - timedelta(days=back):%Y/%m/%d}/" for back in (3, 2, 1, 0)]
+    with mock.patch.object(listing, "day_prefixes", return_value=days), spent:
+        summary = indexing.index(engine, cast("ObjectStore", store), settings)
+    if summary.new != NEW:
+        raise SystemExit(f"{NEW} ECGs are new, but the index has {summary}")
     yield Row("index of an hour, database", spent.seconds, "s", 5)
     yield Row("index of an hour, objects listed", store.listed, "")
 
@@ -230,7 +237,9 @@ def claims(engine: Engine) -> Iterator[Row]:
     start, files = time.perf_counter(), 0
     while part := run._add("enqueue_04_older").files:
         files += part
-    yield Row("enqueue of its archive, a million ECGs", (time.perf_counter() - start) * 1e6 / max(files, 1), "s")
+    yield Row(
+        "enqueue of its archive, a million ECGs", (time.perf_counter() - start) * 1e6 / max(files, 1), "s"
+    )
     times = sorted(1000 * timed(lambda: run.claim(BATCH)) for _ in range(CLAIMS))
     yield Row(f"claim of {BATCH}, median of {CLAIMS}", statistics.median(times), "ms", 20)
     yield Row(f"claim of {BATCH}, 99 %", times[int(0.99 * len(times))], "ms", 100)
