@@ -162,8 +162,8 @@ def listings(engine: Engine, settings: Settings) -> str:
     hours = (datetime.now(UTC) - last).total_seconds() / 3600
     if hours > 2 * settings.full_listing_hours:
         raise Unwell(
-            f"the last full one ended {hours:.0f} h ago, {settings.full_listing_hours:g} h are set: ECGs in older "
-            "folders stay unseen; look at the last ingest and score runs"
+            f"the last full one ended {hours:.0f} h ago, {settings.full_listing_hours:g} h are set: ECGs in "
+            "older folders stay unseen; look at the last ingest and score runs"
         )
     return f"{settings.listing}; the last full one ended {hours:.1f} h ago"
 
