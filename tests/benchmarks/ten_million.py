@@ -162,7 +162,7 @@ def measured(engine: Engine, ecgs: int) -> Iterator[Row]:
     took = timed(lambda: enqueue(engine, "champion"))
     yield Row(f"enqueue of {NEW}", took, "s", 2)
     yield from claims(engine)
-    for name in ("flagged_patients", "worklist", "list_counts", "highest_risk"):
+    for name in ("flagged_patients", "ward_list", "highest_risk"):
         times = [1000 * timed(lambda name=name: ask(engine, name)) for _ in range(ROUNDS)]
         yield Row(f"query {name}", statistics.median(times), "ms", 50 if name == "flagged_patients" else None)
     yield Row(
