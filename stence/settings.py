@@ -48,6 +48,18 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = Field(None, description="Secret of s3_access_key.")
 
     ecg_prefix: str = Field("ecg/", description="Prefix of ECGs and their record_list.csv in the store.")
+    listing: Literal["full", "days", "announced"] = Field(
+        "full",
+        description="ECGs that an index looks for: all, those of the last days by day_prefix, or "
+        "those of the table announced_objects alone. Announced files are read in any case.",
+    )
+    day_prefix: str = Field(
+        "%Y/%m/%d/", description="Prefix of a day's ECGs below ecg_prefix, as a strftime format."
+    )
+    listing_days: int = Field(3, ge=0, le=366, description="Days before today that listing=days lists.")
+    full_listing_hours: float = Field(
+        24, gt=0, description="Hours after which an index lists all ECGs in any case."
+    )
     report_prefix: str = Field("reports/", description="Prefix of cath reports in the store.")
     patient_prefix: str = Field("patients/", description="Prefix of tables of merged patient numbers.")
     angiogram_prefix: str = Field(
@@ -175,6 +187,13 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError("no time zone has this name; take one such as Europe/Berlin") from None
         return value
+
+    @field_validator("day_prefix")
+    @classmethod
+    def _of_a_day(cls, value: str) -> str:
+        if "%d" not in value and "%j" not in value:
+            raise ValueError("not a prefix of one day; take a strftime format such as %Y/%m/%d/")
+        return value.lstrip("/")
 
     @field_validator("fhir_url")
     @classmethod

@@ -1,19 +1,15 @@
 -- Lease the next ECGs of a model's worklist to a run: pending ones, and those whose scorer has fallen silent.
--- The attempt number fences off the former holder, should it still write. Newest files come first: today's ECGs
--- do not wait until a new model has scored the archive. The portion is all, new or archive: what a listing showed
--- before the model was registered is its archive.
+-- The attempt number fences off the former holder, should it still write. New files come before the archive of the
+-- model, and in each the newest first: today's ECGs do not wait until a new model has scored the archive. The portion
+-- is all, new or archive.
 WITH next AS MATERIALIZED (
     SELECT object_id, model_version
-    FROM worklist AS w
+    FROM worklist
     WHERE model_version = :model_version
       AND state IN ('pending', 'leased')
       AND (state = 'pending' OR lease_expires_at < clock_timestamp())
-      AND (CAST(:portion AS text) = 'all' OR (:portion = 'new') = (
-          SELECT o.changed_at >= m.created_at
-          FROM objects AS o, models AS m
-          WHERE o.id = w.object_id AND m.version = w.model_version
-      ))
-    ORDER BY object_id DESC
+      AND archive BETWEEN (CAST(:portion AS text) = 'archive') AND (CAST(:portion AS text) <> 'new')
+    ORDER BY archive, object_id DESC
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
 ), claimed AS (

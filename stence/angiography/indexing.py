@@ -18,7 +18,8 @@ from stence.angiography.reasons import Reason, refuse
 from stence.angiography.refusals import Refusal
 from stence.database import queries
 from stence.database.outage import transact
-from stence.ingest.indexing import ROWS_TOGETHER, IndexedFile, record, record_key
+from stence.ingest.grouping import IndexedFile, record_key
+from stence.ingest.indexing import ROWS_TOGETHER, record
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.settings import Settings

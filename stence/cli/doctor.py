@@ -51,6 +51,7 @@ def doctor() -> None:
             _check("device", lambda: device(settings)),
             _check("object store", lambda: object_store(settings)),
             _check("database", lambda: postgres(engine())),
+            _check("listings", lambda: listings(engine(), settings)),
             _check("champion", lambda: champion(engine(), settings)),
             _check("score runs", lambda: score_runs(engine(), settings)),
             _check("similar studies", lambda: similar_studies(engine())),
@@ -146,6 +147,25 @@ def postgres(engine: Engine) -> str:
     if skew > CLOCK_LIMIT_SECONDS:
         raise Unwell(f"the server's clock differs from this machine's by {skew:.0f} s: set up NTP on both")
     return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}{way}"
+
+
+def listings(engine: Engine, settings: Settings) -> str:
+    """Extent of an index, and time since the last full one; fails if that is overdue."""
+    from stence.ingest.listing import last_full
+
+    if settings.listing == "full":
+        return "each index lists everything"
+    with engine.connect() as connection:
+        last = last_full(connection, settings)
+    if last is None:
+        return f"{settings.listing}, after a first full one"
+    hours = (datetime.now(UTC) - last).total_seconds() / 3600
+    if hours > 2 * settings.full_listing_hours:
+        raise Unwell(
+            f"the last full one ended {hours:.0f} h ago, {settings.full_listing_hours:g} h are set: ECGs in "
+            "older folders stay unseen; look at the last ingest and score runs"
+        )
+    return f"{settings.listing}; the last full one ended {hours:.1f} h ago"
 
 
 def champion(engine: Engine, settings: Settings) -> str:

@@ -36,18 +36,18 @@ class WardList:
 
 
 def ward_list(connection: Connection, settings: Settings, site: str | None = None) -> tuple[str, int]:
-    """Return the list as HTML, in the order of the query ``ward_list``, and its number of patients.
+    """Return the list as HTML, in the order of the query ``ward_list``, and the number of patients on it.
 
     ``site``: only ECGs of this site. Links to pages are relative to the prefix of pages.
     """
     columns, found = queries.run(connection, "ward_list", {"site": site} if site else {})
     zone = ZoneInfo(settings.timezone)
     rows = [_local(dict(zip(columns, row, strict=True)), zone, settings) for row in found]
-    patients = rows[0]["patients"] if rows else 0
+    more = bool(rows) and rows[0]["more"]
     now = datetime.now(zone)
-    body = render("ward.html.j2", rows=rows, patients=patients, site=site, written_at=now)
+    body = render("ward.html.j2", rows=rows, more=more, site=site, written_at=now)
     title = f"Patients to review, {now:%Y-%m-%d}"
-    return page.page(title, body, STYLE.read_text(encoding="utf-8")), patients
+    return page.page(title, body, STYLE.read_text(encoding="utf-8")), len(rows)
 
 
 def write_ward_list(engine: Engine, store: ObjectStore, settings: Settings) -> WardList:

@@ -6,13 +6,13 @@ ignored, by extension or name.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -20,13 +20,18 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
 from stence.ecg import FileKind, file_kind
-from stence.ecg.formats import HEADER, is_hidden, suffix_of
-from stence.ingest import manifests, timezone
+from stence.ecg.formats import is_hidden, suffix_of
+from stence.ingest import listing, manifests, timezone
 from stence.ingest.gone import GoneFiles
+from stence.ingest.grouping import IndexedFile, ecg_files
+from stence.ingest.listing import Extent
 from stence.ingest.merges import import_merges
 from stence.objects import ObjectStore, StoredObject
 from stence.progress import Progress, silent
 from stence.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +66,6 @@ class IndexSummary:
         return {**counts, "ignored": sum(ignored.values()), **by_kind}
 
 
-class IndexedFile(NamedTuple):
-    """A row of ``objects``: a main file, with the version and total size of all files of its record."""
-
-    key: str
-    record_key: str
-    listed_etag: str
-    size_bytes: int
-
-
 @dataclass(slots=True)
 class _Listing:
     """State of a streamed listing: manifests, ignored files and prefixes that cannot be listed."""
@@ -98,84 +94,95 @@ class _Listing:
 def index(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress = silent
 ) -> IndexSummary:
-    """Record every new or changed ECG below ``settings.ecg_prefix``, then import the manifests found there.
+    """Record new and changed ECGs below ``settings.ecg_prefix``, then import the manifests found there.
 
-    Merged patient numbers are imported first. The listing is processed as a stream, so memory does not grow
-    with the archive. Raises StoreUnavailableError or DatabaseUnavailableError after
-    ``settings.outage_seconds``.
+    ``settings.listing`` says which ECGs are listed; a full listing follows every ``full_listing_hours``.
+    Only a full listing finds files that are gone, and manifests that are. Merged patient numbers are imported
+    first. The listing is processed as a stream, so memory does not grow with the archive. Raises
+    StoreUnavailableError or DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     timezone.move_times(engine, settings)
     import_merges(engine, store, settings)
-    summary, listing = IndexSummary(), _Listing()
-    gone = GoneFiles(engine, settings.ecg_prefix, settings.outage_seconds)
-    files = ecg_files(listing.ecgs(gone.watch(store.list(settings.ecg_prefix, listing.skip))))
-    while rows := list(islice(files, ROWS_TOGETHER)):
-        new, changed = transact(engine, settings.outage_seconds, record, rows, "ecg")
-        summary.ecgs += len(rows)
-        summary.new += new
-        summary.changed += changed
-        progress("index", summary.ecgs, note=f"{summary.new} new")
-    summary.ignored = dict(listing.ignored)
-    transact(engine, settings.outage_seconds, _note_ignored, summary.ignored)
-    for manifest in listing.manifests:
-        taken = manifests.import_manifests(engine, store, settings, manifest)
-        summary.manifest_rows += taken.rows
-        summary.manifest_rows_refused += taken.refused
-    if summary.ecgs:  # an empty listing is more likely an unmounted folder than an archive without ECGs
-        listed = {manifest.key for manifest in listing.manifests}
-        closed = tuple(listing.closed)
-        summary.gone = gone.settle(closed)
-        summary.manifests_withdrawn = manifests.withdraw_missing(engine, store, settings, listed, closed)
-    progress("index", summary.ecgs, summary.ecgs)
-    log.info("index: %s", summary.as_dict())
-    return summary
+    extent: Extent = transact(engine, settings.outage_seconds, listing.extent_due, settings)
+    work, started = _Index(engine, store, settings, progress), datetime.now(UTC)
+    work.follow_announcements()
+    if extent == "full":
+        work.list_all()
+    elif extent == "days":
+        work.list_days()
+    transact(engine, settings.outage_seconds, listing.note, extent, settings, started, work.counts)
+    progress("index", work.summary.ecgs, work.summary.ecgs)
+    log.info("index (%s): %s", extent, work.summary.as_dict())
+    return work.summary
 
 
-def record_key(key: str) -> str:
-    """Return the key without its extension, shared by a record's files and its manifest row."""
-    folder, slash, name = key.rpartition("/")
-    return folder + slash + (name.rpartition(".")[0] or name)
+class _Index:
+    """An index in progress."""
 
+    def __init__(self, engine: Engine, store: ObjectStore, settings: Settings, progress: Progress) -> None:
+        self._engine, self._store, self._settings, self._progress = engine, store, settings, progress
+        self.summary = IndexSummary()
 
-def ecg_files(listing: Iterable[StoredObject]) -> Iterator[IndexedFile]:
-    """Group the objects of a sorted ``listing`` without files of kind OTHER into ECGs.
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts of a row of ``store_listings``."""
+        return {name: getattr(self.summary, name) for name in ("ecgs", "new", "changed")}
 
-    A header and the signal and annotation files of the same name form one record. Other files without a
-    header are listed alone, so that they get a quarantine entry and are not ignored.
-    """
-    for stem, members in _records(listing):
-        headers = [item for item in members if item.key.lower().endswith(HEADER)]
-        signals = [item for item in members if file_kind(item.key) is FileKind.SIGNAL]
-        for header in headers:
-            yield _ecg_file(stem, header, [header, *signals])
-        for item in members:
-            if item not in headers and (file_kind(item.key) is FileKind.MAIN or not headers):
-                yield _ecg_file(stem, item, [item])
+    def list_all(self) -> None:
+        """List everything, and settle what is gone."""
+        found = _Listing()
+        gone = GoneFiles(self._engine, self._settings.ecg_prefix, self._settings.outage_seconds)
+        ecgs = self._record(found, gone.watch(self._store.list(self._settings.ecg_prefix, found.skip)))
+        self.summary.ignored = dict(found.ignored)
+        self._transact(_note_ignored, self.summary.ignored)
+        self._import(found.manifests)
+        if ecgs:  # an empty listing is more likely an unmounted folder than an empty archive
+            listed, closed = {manifest.key for manifest in found.manifests}, tuple(found.closed)
+            about = (self._engine, self._store, self._settings)
+            self.summary.gone = gone.settle(closed)
+            self.summary.manifests_withdrawn = manifests.withdraw_missing(*about, listed, closed)
 
+    def list_days(self) -> None:
+        """List the last days, and look at the manifests in the folders above them."""
+        found, prefixes = _Listing(), listing.day_prefixes(self._settings)
+        self._record(found, listing.of_days(self._store, prefixes, found.skip))
+        self._import([*self._manifests_above(prefixes, found), *found.manifests])
+        self.summary.ignored = dict(found.ignored)
 
-def _records(listing: Iterable[StoredObject]) -> Iterator[tuple[str, list[StoredObject]]]:
-    """Yield record keys and their files. Only records that may still get files are in memory.
+    def follow_announcements(self) -> None:
+        """Read the files that other systems announced, and remove the announcements."""
+        while rows := self._transact(listing.announcements):
+            found = _Listing()
+            keys = {row.key for row in rows if row.key.startswith(self._settings.ecg_prefix)}
+            ecgs = self._record(found, listing.of_keys(self._store, keys, found.skip))
+            self._import([*self._manifests_above(keys, found), *found.manifests])
+            self._transact(listing.forget, [row.id for row in rows])
+            log.info("%d files were announced, of %d ECGs", len(rows), ecgs)
 
-    These are the records whose key plus a dot is a prefix of the current key: ``a.b.hea`` sorts between
-    ``a.a`` and ``a.z``.
-    """
-    begun: list[tuple[str, list[StoredObject]]] = []
-    for item in listing:
-        while begun and not item.key.startswith(f"{begun[-1][0]}."):
-            yield begun.pop()
-        stem = record_key(item.key)
-        if begun and begun[-1][0] == stem:
-            begun[-1][1].append(item)
-        else:
-            begun.append((stem, [item]))
-    yield from reversed(begun)
+    def _record(self, found: _Listing, objects: Iterable[StoredObject]) -> int:
+        """Record the ECGs among ``objects``, and return their number."""
+        files, before = ecg_files(found.ecgs(objects)), self.summary.ecgs
+        while rows := list(islice(files, ROWS_TOGETHER)):
+            new, changed = self._transact(record, rows, "ecg")
+            self.summary.ecgs += len(rows)
+            self.summary.new += new
+            self.summary.changed += changed
+            self._progress("index", self.summary.ecgs, note=f"{self.summary.new} new")
+        return self.summary.ecgs - before
 
+    def _import(self, found: Iterable[StoredObject]) -> None:
+        for manifest in found:
+            taken = manifests.import_manifests(self._engine, self._store, self._settings, manifest)
+            self.summary.manifest_rows += taken.rows
+            self.summary.manifest_rows_refused += taken.refused
 
-def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> IndexedFile:
-    # The version covers the signal files: a header that arrives before its signal file is read again later.
-    version = "\n".join(f"{file.key}\t{file.etag}" for file in files)
-    etag = main.etag if len(files) == 1 else hashlib.sha256(version.encode()).hexdigest()
-    return IndexedFile(main.key, stem, etag, sum(file.size for file in files))
+    def _manifests_above(self, places: Iterable[str], found: _Listing) -> Iterator[StoredObject]:
+        return listing.manifests_above(self._store, places, MANIFEST_NAME, self._settings, found.skip)
+
+    def _transact(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return transact(self._engine, self._settings.outage_seconds, work, *args, **kwargs)
 
 
 def record(connection: Connection, rows: list[IndexedFile], kind: str) -> tuple[int, int]:

@@ -127,6 +127,7 @@ class Run:
     def _record_begin(connection: Connection, row: dict[str, Any]) -> None:
         close_dead(connection, runs)
         connection.execute(insert(runs).values(row).on_conflict_do_nothing())
+        connection.execute(queries.statement("add_up_tally"))
 
     def _record_end(self, connection: Connection, values: dict[str, Any], summary: RunSummary) -> None:
         ended = update(runs).where(runs.c.id == self.id).values(values)
@@ -135,6 +136,7 @@ class Run:
         )
         about = {"run_id": self.id, "model_version": self._scorer.model_version}
         about |= connection.execute(window).mappings().one()
+        connection.execute(queries.statement("add_up_tally"))
         connection.execute(delete(monitoring_metrics).filter_by(run_id=self.id))  # of an earlier attempt
         connection.execute(insert(monitoring_metrics).values([about | m for m in summary.metrics()]))
 

@@ -28,6 +28,15 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LOOKS = 0.5
+FILES_TOGETHER = 50_000
+"""Files that one transaction puts on the worklist."""
+
+
+class Enqueued(NamedTuple):
+    """Files that a statement went through, and how many of them are pending now."""
+
+    files: int
+    pending: int
 
 
 class Claim(NamedTuple):
@@ -74,11 +83,24 @@ class Worklist:
         self._portion = portion
 
     def enqueue(self) -> int:
-        """Add the ECGs indexed since the last run, and return the number of new pending rows."""
-        return self._execute("enqueue")
+        """Add the ECGs indexed since the last run, and the next part of the archive that is not listed yet.
+
+        Return the number of new pending rows. A kill at any moment costs nothing: each part is a transaction.
+        """
+        newest = self._transact(self._begin)
+        pending = 0
+        while (part := self._add("enqueue_03_newer", newest=newest)).files:
+            pending += part.pending
+        return pending + self._add("enqueue_04_older").pending
 
     def claim(self, limit: int) -> list[Claim]:
         """Lease up to ``limit`` ECGs. The list is empty if others hold all that remain."""
+        while not (claims := self._claim(limit)) and self._portion != "new":
+            if not self._add("enqueue_04_older").files:
+                break
+        return claims
+
+    def _claim(self, limit: int) -> list[Claim]:
         values = {
             "limit": limit,
             "lease_seconds": self._settings.lease_seconds,
@@ -123,6 +145,15 @@ class Worklist:
                 connection.execute(queries.statement("renew_leases"), values)
 
         return leases.kept_alive(renew, self._settings.lease_seconds, f"run {self._who['run_id']}")
+
+    def _begin(self, connection: Connection) -> int:
+        """Return the highest change number, below which no further file can appear."""
+        self._run(connection, "enqueue_01_hold", {})
+        return int(self._run(connection, "enqueue_02_begin", {}).scalar_one())
+
+    def _add(self, name: str, **values: object) -> Enqueued:
+        (row,) = self._rows(name, limit=FILES_TOGETHER, **values)
+        return Enqueued(*row)
 
     def _held_by_others(self) -> bool:
         ((held,),) = self._rows("held_by_others", portion=self._portion)

@@ -17,7 +17,7 @@ from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import transact
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
-from stence.ingest.indexing import record_key
+from stence.ingest.grouping import record_key
 from stence.models import UNLIKE_PERCENT
 from stence.preparation.job import Measured, array_text
 from stence.preparation.reading import EcgFacts

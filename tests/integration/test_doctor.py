@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from stence.cli import main
+from stence.cli.doctor import Unwell, listings
+from stence.database.tables import store_listings
 from stence.objects import ObjectStore
 from stence.registry.artefact import WEIGHTS
 from stence.settings import Settings
@@ -23,6 +26,7 @@ PARTS = [
     "device",
     "object store",
     "database",
+    "listings",
     "champion",
     "score runs",
     "similar studies",
@@ -158,3 +162,17 @@ def test_versions_that_break_prefect_are_named(
     _, unwell = diagnose()
     assert f"{package} {release}" in unwell["packages"]
     assert "constraints.txt" in unwell["packages"]
+
+
+@pytest.mark.parametrize("hours", [20, 60])
+def test_an_overdue_full_listing_is_unwell(engine: Engine, settings: Settings, hours: int) -> None:
+    by_day = settings.model_copy(update={"listing": "days"})
+    ended = datetime.now(UTC) - timedelta(hours=hours)
+    row = {"extent": "full", "prefix": "ecg/", "started_at": ended, "finished_at": ended}
+    with engine.begin() as connection:
+        connection.execute(insert(store_listings).values(row | {"ecgs": 0, "new": 0, "changed": 0}))
+    if hours == 20:
+        assert listings(engine, by_day) == "days; the last full one ended 20.0 h ago"
+    else:
+        with pytest.raises(Unwell, match="the last full one ended 60 h ago, 24 h are set"):
+            listings(engine, by_day)

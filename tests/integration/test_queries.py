@@ -295,3 +295,10 @@ def test_models_are_compared_on_the_ecgs_that_both_have_scored(hospital: Engine)
     assert (row["version"], row["state"]) == ("synthetic-1", "retired")
     assert (row["ecgs"], row["flagged"], row["flagged_by_champion"], row["flagged_by_both"]) == counts
     assert row["correlation"] == 1
+
+
+def test_the_ward_list_says_whether_more_patients_are_on_the_list(hospital: Engine) -> None:
+    assert [row["more"] for row in ask(hospital, "ward_list", limit="2")] == [True, True]
+    patients = len(ask(hospital, "flagged_patients", limit="100000"))
+    rows = ask(hospital, "ward_list", limit=f"{patients}")
+    assert (len(rows), {row["more"] for row in rows}) == (patients, {False})

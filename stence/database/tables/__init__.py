@@ -2,8 +2,10 @@
 
 An ECG's way: ``objects`` (what lies in the store) -> ``worklist`` (one row for each model version that is
 to score it) -> ``ecgs``, ``scores`` and ``flags``, or ``quarantine``. Only ``worklist.state`` says where it
-ended. ``flag_decisions`` are the flags that people withdrew and restored, ``snoozes`` the patients whom
-they took off the list for a time, ``flag_exports`` messages to other systems about flags.
+ended. ``store_listings`` are the listings of the store, ``announced_objects`` files named by others,
+``worklist_marks`` the files that a worklist covers, ``worklist_tally`` its counts. ``flag_decisions`` are the
+flags that people withdrew and restored, ``snoozes`` the patients whom they took off the list for a time,
+``flag_exports`` messages to other systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
 ``patient_merges`` which numbers are one patient's.
@@ -64,7 +66,6 @@ from stence.database.tables.scoring import (
     schema_views,
     scores,
     snoozes,
-    worklist,
 )
 from stence.database.tables.training import (
     angiogram_features,
@@ -76,6 +77,13 @@ from stence.database.tables.training import (
     training_runs,
     validations,
 )
+from stence.database.tables.worklist import (
+    announced_objects,
+    store_listings,
+    worklist,
+    worklist_marks,
+    worklist_tally,
+)
 
 __all__ = [
     "LISTED_FLAG_STATES",
@@ -83,6 +91,7 @@ __all__ = [
     "alerts",
     "angiogram_features",
     "angiogram_views",
+    "announced_objects",
     "cath_studies",
     "ecg_embeddings",
     "ecg_measurements",
@@ -117,10 +126,13 @@ __all__ = [
     "segment_stenoses",
     "snoozes",
     "source_faults",
+    "store_listings",
     "study_embeddings",
     "training_runs",
     "validations",
     "verification_draws",
     "verification_sample",
     "worklist",
+    "worklist_marks",
+    "worklist_tally",
 ]

@@ -11,8 +11,8 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
-    Integer,
     LargeBinary,
+    Sequence,
     Table,
     Text,
     UniqueConstraint,
@@ -24,7 +24,6 @@ from stence.database.tables.columns import is_one_of, lease, metadata, moment, n
 from stence.domain.targets import TARGET_NAMES
 
 OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
-WORK_STATES = ("pending", "leased", "scored", "quarantined")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 REFUSALS = ("failed", "cannot tell")
 RUN_STATES = ("running", "finished", "interrupted", "abandoned", "failed")
@@ -90,6 +89,8 @@ promotion_refusals = Table(
     comment="Shadows that were due and not promoted by themselves; a repeated result is one row.",
 )
 
+object_changes = Sequence("object_changes", metadata=metadata)
+
 objects = Table(
     "objects",
     metadata,
@@ -116,7 +117,16 @@ objects = Table(
         server_default="ecg",
         comment="ecg, angiogram, or signal (part of an ECG).",
     ),
+    Column(
+        "change_number",
+        BigInteger,
+        object_changes,
+        server_default=object_changes.next_value(),
+        nullable=False,
+        comment="Order of the last change among all files.",
+    ),
     one_of("kind", OBJECT_KINDS),
+    Index("objects_changes_idx", "change_number", postgresql_where=text("kind = 'ecg'")),
     comment="ECG and angiogram files in the object store, by key.",
 )
 
@@ -170,40 +180,6 @@ runs = Table(
     lease(),
     one_of("state", RUN_STATES),
     comment="Runs of the scorer: one model, one process.",
-)
-
-worklist = Table(
-    "worklist",
-    metadata,
-    Column("object_id", BigInteger, ForeignKey("objects.id"), primary_key=True, comment="File."),
-    Column(
-        "model_version",
-        Text,
-        ForeignKey("models.version"),
-        primary_key=True,
-        comment="Model that scores the file.",
-    ),
-    Column("etag", Text, nullable=False, comment="Version of the content that this row describes."),
-    Column("state", Text, nullable=False, comment="pending, leased, scored or quarantined."),
-    Column(
-        "attempt",
-        Integer,
-        nullable=False,
-        server_default="0",
-        comment="Fencing token: refuses writes of runs that lost the lease.",
-    ),
-    Column("run_id", UUID(as_uuid=True), comment="Run that holds the lease or finished the row."),
-    moment("lease_expires_at", "End of the lease: after this time another run may claim the row."),
-    now("changed_at", "Time of the last change of state."),
-    one_of("state", WORK_STATES),
-    Index(
-        "worklist_open_idx",
-        "model_version",
-        "object_id",
-        postgresql_where=text("state IN ('pending', 'leased')"),
-    ),
-    Index("worklist_run_idx", "run_id", postgresql_where=text("state = 'leased'")),
-    comment="State of every ECG for every model that scores it.",
 )
 
 ecgs = Table(
@@ -269,6 +245,7 @@ scores = Table(
         comment="Percentage of held-out ECGs more like the model's training ECGs; empty: cannot tell.",
     ),
     Column("unlike", Boolean, comment="True: unlike the training ECGs, as 1 % of held-out ECGs are."),
+    Index("scores_run_id_idx", "run_id"),
     Index("scores_model_version_stenosis_70_idx", "model_version", text("stenosis_70 DESC")),
     comment="Calibrated probabilities of severe stenosis, one row per ECG and model.",
 )
@@ -370,6 +347,7 @@ quarantine = Table(
     Column("content_hash", LargeBinary, comment="ECG in the file, if it could be read."),
     one_of("state", QUARANTINE_STATES),
     Index("quarantine_one_open", "object_id", unique=True, postgresql_where=text("state = 'open'")),
+    Index("quarantine_run_id_idx", "run_id"),
     Index("quarantine_dismissed", "object_id", postgresql_where=text("state = 'dismissed'")),
     Index("quarantine_conflicts", "content_hash", postgresql_where=text("content_hash IS NOT NULL")),
     comment="ECG and angiogram files that could not be used, and why.",
