@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Self
 
 import torch
@@ -109,6 +109,12 @@ class InferenceForm(nn.Module):
         count, windows = ecgs.shape[:2]
         embedded = self.encoder(ecgs.flatten(0, 1)).view(count, windows, -1).mean(dim=1)
         return embedded, self.answer(self.normalise(embedded))
+
+    def with_encoder(self, encoder: nn.Module) -> InferenceForm:
+        """Return a network that shares everything with this one but the encoder."""
+        other = copy(self)
+        other._modules = {**self._modules, "encoder": encoder}
+        return other
 
     def fuse(self, logits: Floats, clinical: Floats) -> Floats:
         """Return logits (n, outputs), fused with ``clinical_values`` (n, 2) if the model has a head."""

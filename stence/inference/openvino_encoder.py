@@ -1,0 +1,133 @@
+"""Forms of an encoder on a CPU, computed by OpenVINO, which the extra ``stence[cpu]`` installs.
+
+The encoder is converted through ``torch.export``. OpenVINO's own ``convert_model`` is not used: it reports its
+use to the internet unless a file in the home folder forbids it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from stence.encoders import Encoder
+from stence.errors import FormError
+from stence.inference import cache as kept
+
+if TYPE_CHECKING:
+    from openvino import CompiledModel, InferRequest, Model
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = {"fp32-openvino": "f32", "bf16-openvino": "bf16"}
+"""OpenVINO's name of the precision in which each form computes."""
+INSTALL = "OpenVINO is not installed: pip install 'stence[cpu]'"
+
+
+def hindrance(form: str) -> str | None:
+    """Return why this host cannot compute in one of ``PRECISIONS``, and what to do; None if it can."""
+    if find_spec("openvino") is None:
+        return INSTALL
+    if form == "bf16-openvino" and "BF16" not in _abilities():
+        return "this processor has no bf16 (AVX512_BF16 or AMX); choose fp32-openvino or fp32"
+    return None
+
+
+def library() -> str:
+    """Return OpenVINO's name and version. Raises FormError if it is not installed."""
+    if find_spec("openvino") is None:
+        raise FormError(f"{INSTALL}.")
+    import openvino  # noqa: PLC0415
+
+    return f"openvino {openvino.__version__}"
+
+
+def prepare(encoder: Encoder, form: str, windows: int, cache: Path | None) -> OpenVinoEncoder:
+    """Convert a folded encoder that reads ``windows`` windows at a time, or read the result in ``cache``.
+
+    Raises FormError if OpenVINO cannot convert it.
+    """
+    shape = (windows, *encoder.window_shape)
+    if cache is None:
+        return OpenVinoEncoder(_convert(encoder, shape), form)
+    folder = cache / f"{library().replace(' ', '-')}-{windows}"
+    model = _read(folder)
+    if model is None:
+        log.warning("converting the encoder for OpenVINO; this takes seconds, and the result is kept")
+        model = _convert(encoder, shape)
+        _keep(model, folder)
+    return OpenVinoEncoder(model, form)
+
+
+class OpenVinoEncoder(nn.Module):
+    """Windows (n, 12, samples) float32 on the CPU -> embeddings (n, size) float32, for the converted n.
+
+    Any number of threads may call it. Each call computes in one thread, so its result depends on the windows
+    alone.
+    """
+
+    def __init__(self, model: Model, form: str) -> None:
+        super().__init__()
+        self._model = _compile(model, form)
+        self._of_thread = threading.local()
+
+    def forward(self, windows: Tensor) -> Tensor:
+        request = self._request()
+        request.infer([windows.contiguous().numpy()], share_inputs=True)
+        return torch.from_numpy(request.get_output_tensor(0).data.copy())
+
+    def _request(self) -> InferRequest:
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._model.create_infer_request()
+        return self._of_thread.request
+
+
+def _abilities() -> list[str]:
+    from openvino import Core  # noqa: PLC0415
+
+    return list(Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def _compile(model: Model, form: str) -> CompiledModel:
+    """Compile for requests of one thread each; as many may run at once as torch has threads."""
+    from openvino import Core  # noqa: PLC0415
+
+    threads = torch.get_num_threads()
+    settings = {
+        "INFERENCE_PRECISION_HINT": PRECISIONS[form],
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    return Core().compile_model(model, "CPU", settings)
+
+
+def _convert(encoder: nn.Module, shape: tuple[int, ...]) -> Model:
+    from openvino.frontend import FrontEndManager  # noqa: PLC0415
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder  # noqa: PLC0415
+
+    try:
+        program = torch.export.export(encoder, (torch.zeros(shape),))
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        return frontend.convert(frontend.load(TorchFXPythonDecoder.from_exported_program(program)))
+    except Exception as error:  # both libraries raise of all kinds, for what they do not know
+        raise FormError(
+            f"OpenVINO cannot convert a {type(encoder).__name__}, choose the form fp32: {error}"
+        ) from error
+
+
+def _keep(model: Model, folder: Path) -> None:
+    from openvino import serialize  # noqa: PLC0415
+
+    with kept.writing(folder) as unfinished:
+        serialize(model, unfinished / "encoder.xml", unfinished / "encoder.bin")
+
+
+def _read(folder: Path) -> Model | None:
+    from openvino import Core  # noqa: PLC0415
+
+    return Core().read_model(folder / "encoder.xml") if kept.is_unaltered(folder) else None
