@@ -12,13 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from stence.encoders import Encoder
+
 log = logging.getLogger(__name__)
 
 DTYPES = {"tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""Type of an encoder's weights and activations by form; ``tf32`` rounds the factors of products only."""
+"""Type of the bulk's weights and activations by form; ``tf32`` rounds the factors of products only."""
 
 
-def cuda_hindrance(form: str) -> str | None:
+def hindrance(form: str) -> str | None:
     """Return why torch cannot compute in ``form`` on this host's GPU; None if it can."""
     if not torch.cuda.is_available():
         return "torch sees no GPU: check the driver and the torch build"
@@ -28,26 +30,29 @@ def cuda_hindrance(form: str) -> str | None:
 
 
 class CudaEncoder(nn.Module):
-    """Windows (n, 12, samples) float32 -> embeddings (n, size) float32, computed in a form of ``DTYPES``.
+    """Windows (n, 12, samples) float32 -> embeddings (n, size) float32; the bulk computes in a form.
 
-    The first call compiles the encoder for its shape, which takes up to minutes. ``cache`` keeps what was
+    The first call compiles both parts for its shape, which takes up to minutes. ``cache`` keeps what was
     compiled for later processes.
     """
 
-    def __init__(self, encoder: nn.Module, form: str, cache: Path | None = None) -> None:
+    def __init__(self, encoder: Encoder, form: str, cache: Path | None = None) -> None:
         super().__init__()
         self._form, self._dtype = form, DTYPES[form]
-        self._compiled = torch.compile(deepcopy(encoder).to(self._dtype), dynamic=False)
-        self._is_ready = False
+        bulk, read_out = encoder.parts()
+        self._bulk = torch.compile(deepcopy(bulk).to(self._dtype), dynamic=False)
+        self._read_out = torch.compile(read_out, dynamic=False)
+        self._is_compiled = False
         if cache is not None:
             _keep_compiled(cache)
 
     def forward(self, windows: Tensor) -> Tensor:
-        if not self._is_ready:
+        if not self._is_compiled:
             log.warning("compiling the encoder in %s for the GPU; the first time takes minutes", self._form)
-            self._is_ready = True
+            self._is_compiled = True
         with _products_in_tf32(self._form == "tf32"):
-            embedded: Tensor = self._compiled(windows.to(self._dtype)).float()
+            states = self._bulk(windows.to(self._dtype))
+        embedded: Tensor = self._read_out(*states).float()
         return embedded
 
 

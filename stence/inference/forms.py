@@ -1,26 +1,28 @@
 """Numeric forms in which an encoder can compute: precision and library.
 
 ``fp32`` is torch's own and the reference; any device has it. On a GPU the other forms are compiled by torch.
-On a CPU they are those of OpenVINO, which the extra ``stence[cpu]`` installs. A form concerns the encoder
-alone: the head after it, a few products, stays in fp32.
+On a CPU they are those of OpenVINO, which the extra ``stence[cpu]`` installs. A form concerns the bulk of the
+encoder alone: its read-out (``Encoder.parts``) and the head after it, a few products, stay in fp32.
 """
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from stence.encoders import Encoder
 from stence.errors import FormError
-from stence.inference import openvino_encoder
-from stence.inference.cuda_encoder import CudaEncoder, cuda_hindrance
+from stence.inference import cuda_encoder, openvino_encoder
 
 FP32 = "fp32"
 FORMS = {
     "cpu": (FP32, *openvino_encoder.PRECISIONS),
-    "cuda": (FP32, "tf32", "fp16", "bf16"),
+    "cuda": (FP32, *cuda_encoder.DTYPES),
 }
 """Forms by kind of device, the reference first."""
 
@@ -29,8 +31,8 @@ class Network(Protocol):
     """A network whose encoder can be replaced, as ``stence.models.risk.InferenceForm``."""
 
     @property
-    def encoder(self) -> nn.Module:
-        """Windows (n, 12, samples) float32 -> embeddings (n, size) float32."""
+    def folded(self) -> Encoder:
+        """The encoder in fp32, for inference."""
 
     def with_encoder(self, encoder: nn.Module) -> Self:
         """Return a network that shares everything with this one but the encoder."""
@@ -51,7 +53,7 @@ def hindrance(form: str, device: str) -> str | None:
         return f"a {device} has the forms {', '.join(FORMS[device])}"
     if form == FP32:
         return None
-    return openvino_encoder.hindrance(form) if device == "cpu" else cuda_hindrance(form)
+    return openvino_encoder.hindrance(form) if device == "cpu" else cuda_encoder.hindrance(form)
 
 
 def available_forms(device: str) -> tuple[str, ...]:
@@ -66,19 +68,53 @@ def library_of(form: str, device: str) -> str:
     return f"torch {torch.__version__}"
 
 
+def hardware_of(device: str) -> str:
+    """Return the name of this host's GPU or processor."""
+    return torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} {_processor()}"
+
+
 def prepare_network(
-    network: AnyNetwork, form: str, device: str, *, windows: int = 3, cache: Path | None = None
+    network: AnyNetwork,
+    form: str,
+    device: str,
+    *,
+    windows: int = 3,
+    cache: Path | None = None,
+    shift: Sequence[float] | None = None,
 ) -> AnyNetwork:
     """Return ``network``, which is on ``device``, with its encoder in ``form``.
 
     ``windows`` are those of an ECG: a CPU reads one ECG at a time. ``cache`` is the folder of this encoder's
     converted files, which are made anew where they are missing or altered; None: nothing is kept.
+    ``shift`` (size,) is subtracted from the embeddings: their mean error in this form.
     Raises FormError if this host cannot compute in the form, or the encoder cannot be converted.
     """
     if reason := hindrance(form, device):
         raise FormError(f"The form {form} cannot be used here: {reason}.")
     if form == FP32:
         return network
+    encoder = _encoder(network.folded, form, device, windows, cache)
+    return network.with_encoder(encoder if shift is None else nn.Sequential(encoder, Shift(shift, device)))
+
+
+class Shift(nn.Module):
+    """Embeddings (n, size) -> embeddings less their mean error (size,)."""
+
+    def __init__(self, error: Sequence[float], device: str) -> None:
+        super().__init__()
+        self._error = torch.tensor(error, dtype=torch.float32, device=device)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return embeddings - self._error
+
+
+def _encoder(encoder: Encoder, form: str, device: str, windows: int, cache: Path | None) -> nn.Module:
     if device == "cpu":
-        return network.with_encoder(openvino_encoder.prepare(network.encoder, form, windows, cache))
-    return network.with_encoder(CudaEncoder(network.encoder, form, cache))
+        return openvino_encoder.prepare(encoder, form, windows, cache)
+    return cuda_encoder.CudaEncoder(encoder, form, cache)
+
+
+def _processor() -> str:
+    """Return the processor's model, as Linux names it; empty elsewhere."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
