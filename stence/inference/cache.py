@@ -1,4 +1,4 @@
-"""Folders of derived files in the data folder, with their SHA-256: what is missing or altered is made anew."""
+"""Folders of derived files, with their SHA-256: what is missing or altered is made anew."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HASHES = "sha256.json"
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder, which takes the place of ``folder`` after the context, with its files' hashes."""
+    """Yield a new folder; after the context it takes the place of ``folder``, with its files' hashes."""
     make_folder(folder.parent)
     unfinished = Path(mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
     try:

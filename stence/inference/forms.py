@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,18 @@ FORMS = {
     "cuda": (FP32, *cuda_encoder.DTYPES),
 }
 """Forms by kind of device, the reference first."""
+
+
+class Form(NamedTuple):
+    """The form of a model on a kind of device.
+
+    ``shift`` (size,) is the mean error of embeddings in this form, which is subtracted; None: unknown.
+    ``cache`` is the folder of this model's converted files; None: nothing is kept.
+    """
+
+    name: str
+    shift: Sequence[float] | None = None
+    cache: Path | None = None
 
 
 class Network(Protocol):
@@ -73,28 +85,21 @@ def hardware_of(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} {_processor()}"
 
 
-def prepare_network(
-    network: AnyNetwork,
-    form: str,
-    device: str,
-    *,
-    windows: int = 3,
-    cache: Path | None = None,
-    shift: Sequence[float] | None = None,
-) -> AnyNetwork:
+def prepare_network(network: AnyNetwork, form: str | Form, device: str, windows: int = 3) -> AnyNetwork:
     """Return ``network``, which is on ``device``, with its encoder in ``form``.
 
-    ``windows`` are those of an ECG: a CPU reads one ECG at a time. ``cache`` is the folder of this encoder's
-    converted files, which are made anew where they are missing or altered; None: nothing is kept.
-    ``shift`` (size,) is subtracted from the embeddings: their mean error in this form.
-    Raises FormError if this host cannot compute in the form, or the encoder cannot be converted.
+    ``windows`` are those of an ECG: a CPU reads one ECG at a time. Raises FormError if this host cannot
+    compute in the form, or the encoder cannot be converted.
     """
-    if reason := hindrance(form, device):
-        raise FormError(f"The form {form} cannot be used here: {reason}.")
-    if form == FP32:
+    form = Form(form) if isinstance(form, str) else form
+    if reason := hindrance(form.name, device):
+        raise FormError(f"The form {form.name} cannot be used here: {reason}.")
+    if form.name == FP32:
         return network
-    encoder = _encoder(network.folded, form, device, windows, cache)
-    return network.with_encoder(encoder if shift is None else nn.Sequential(encoder, Shift(shift, device)))
+    encoder = _encoder(network.folded, form, device, windows)
+    return network.with_encoder(
+        encoder if form.shift is None else nn.Sequential(encoder, Shift(form.shift, device))
+    )
 
 
 class Shift(nn.Module):
@@ -108,10 +113,10 @@ class Shift(nn.Module):
         return embeddings - self._error
 
 
-def _encoder(encoder: Encoder, form: str, device: str, windows: int, cache: Path | None) -> nn.Module:
+def _encoder(encoder: Encoder, form: Form, device: str, windows: int) -> nn.Module:
     if device == "cpu":
-        return openvino_encoder.prepare(encoder, form, windows, cache)
-    return cuda_encoder.CudaEncoder(encoder, form, cache)
+        return openvino_encoder.prepare(encoder, form.name, windows, form.cache)
+    return cuda_encoder.CudaEncoder(encoder, form.name, form.cache)
 
 
 def _processor() -> str:

@@ -120,6 +120,7 @@ def _convert(bulk: nn.Module, shape: tuple[int, ...]) -> Model:
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder  # noqa: PLC0415
 
+    logging.disable(logging.WARNING)  # the frontend warns of operations that torch no longer knows
     try:
         program = torch.export.export(bulk, (torch.zeros(shape),))
         decoder = TorchFXPythonDecoder.from_exported_program(program)  # must outlive the conversion
