@@ -160,6 +160,10 @@ class RiskScorer:
         ends = np.minimum(lower, calibrated), np.maximum(upper, calibrated)
         return Scores(calibrated, projections, *ends, self._certainty.novelty(coordinates))
 
+    def embed(self, ecgs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embeddings (n, size) of ECGs (n, windows, 12, samples), in the scorer's form."""
+        return self._engine.start(ecgs).result().embeddings
+
     def log_odds(self, clinical: Floats) -> LogOdds:
         """Return the log-odds of the decisive target as a differentiable function, for explanations.
 

@@ -28,6 +28,10 @@ class Scorer(Protocol):
         """Device of the model: ``cpu`` or ``cuda``."""
 
     @property
+    def form(self) -> str:
+        """Numeric form of the scores, one of ``stence.inference.FORMS``."""
+
+    @property
     def thresholds(self) -> Mapping[str, Threshold]:
         """Decision thresholds of the flags, by target."""
 

@@ -12,7 +12,7 @@ from typing import Any
 class RunSummary:
     """States of the worklist's ECGs at the end of a run, and the run's speed.
 
-    >>> ids = {"run_id": uuid.UUID(int=1), "model_version": "v1"}
+    >>> ids = {"run_id": uuid.UUID(int=1), "model_version": "v1", "form": "fp32"}
     >>> worklist = {"indexed": 5, "scored": 3, "quarantined": 1, "pending": 1}
     >>> by_run = {"scored_by_run": 3, "quarantined_by_run": 1, "seconds": 2.0, "seconds_by_stage": {}}
     >>> RunSummary(**ids, **worklist, **by_run, refusals={"too_short": 1}, flagged={}).ecgs_per_second
@@ -21,6 +21,7 @@ class RunSummary:
 
     run_id: uuid.UUID
     model_version: str
+    form: str
     indexed: int
     scored: int
     quarantined: int
@@ -68,7 +69,7 @@ class RunSummary:
         """Return a short report."""
         stages = "".join(f"| {stage} | {s:.1f} |\n" for stage, s in self.seconds_by_stage.items())
         return (
-            f"Model **{self.model_version}**, run `{self.run_id}`\n\n{self.text()}\n\n"
+            f"Model **{self.model_version}** in {self.form}, run `{self.run_id}`\n\n{self.text()}\n\n"
             f"| stage (they overlap) | seconds |\n|---|---|\n{stages}"
         )
 
@@ -77,6 +78,7 @@ class RunSummary:
         for name, count in self.counts().items():
             yield _metric(f"ecgs_{name}", count)
         yield _metric("ecgs_scored_by_run", self.scored_by_run)
+        yield _metric("ecgs_scored_in_form", self.scored_by_run, "form", self.form)
         yield _metric("ecgs_quarantined_by_run", self.quarantined_by_run)
         yield _metric("run_seconds", self.seconds)
         yield _metric("ecgs_per_second", self.ecgs_per_second)

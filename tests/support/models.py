@@ -24,6 +24,7 @@ class ShapeScorer:
 
     preprocessing_version = STENCE.version
     device = "cpu"
+    form = "fp32"
 
     def __init__(self, model_version: str = "shape-1", threshold: float = 0.5) -> None:
         self.model_version = model_version
