@@ -69,7 +69,7 @@ def chosen_form(connection: Connection, version: str, device: str) -> MeasuredFo
 def in_chosen_form(engine: Engine, settings: Settings, scorer: RiskScorer) -> RiskScorer:
     """Return a scorer in the form chosen for its version and device.
 
-    Where this host cannot compute in it as it was measured, that is fp32, with a warning that says what to do.
+    That is fp32, with a warning that says what to do, where this host cannot compute as it was measured.
     """
     found = transact(engine, settings.outage_seconds, chosen_form, scorer.model_version, scorer.device)
     if found is None or found.form == FP32:

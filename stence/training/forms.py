@@ -160,8 +160,8 @@ def _measured(
     shift = (plain.embed(learning.ecgs) - scorer.embed(learning.ecgs)).mean(axis=0).tolist()
     other = scorer.in_form(Form(name, shift, cache))
     target, threshold = next(iter(scorer.thresholds.items()))
-    scored = (each.score(judging.ecgs, judging.clinical) for each in (scorer, other))
-    changes = FormChanges.between(*scored, target, threshold.value)
+    before, after = (each.score(judging.ecgs, judging.clinical) for each in (scorer, other))
+    changes = FormChanges.between(before, after, target, threshold.value)
     figures = changes.described() | {"speed": _speed(scorer, other, judging.ecgs[:TIMED])}
     return MeasuredForm(*about, figures, shift, "; ".join(changes.beyond(bounds)) or None)
 

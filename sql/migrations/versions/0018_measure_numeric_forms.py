@@ -9,6 +9,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 revision = "0018"
 down_revision = "0017"
 
+APPEND_ONLY = """
+CREATE TRIGGER model_forms_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON model_forms
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
 
 def upgrade() -> None:
     op.create_table(
@@ -52,6 +57,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("model_forms_pkey")),
         comment="Append-only history of numeric forms: measurements, and which form a model scores in.",
     )
+    op.execute(APPEND_ONLY)
     op.create_index(op.f("model_forms_model_version_idx"), "model_forms", ["model_version"])
     op.add_column(
         "runs",
