@@ -20,8 +20,8 @@ WITH_EXAMPLES = {
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration certainty clinical coherence final_blocks "
     "finetuned_teacher risk scorer segment_mil shared_space stence",
-    "evaluation": "agreement bootstrap calibrate curves evaluate follow_up forms intervals linearised logistic "
-    "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
+    "evaluation": "agreement bootstrap calibrate curves evaluate follow_up forms intervals linearised "
+    "logistic metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
     "inference": "forms",
     "scoring": "budget reading stage_timer summary",
     "explain": "layout paper saliency",
