@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -73,16 +74,17 @@ def test_embeddings_of_another_form_are_near(encoder: str, ecgs: np.ndarray) -> 
         assert relative_error(network(encoder), form, ecgs[:3]) < limits[form]
 
 
-def test_the_class_token_of_otis_is_exact_where_the_bulk_is_coarse(ecgs: np.ndarray) -> None:
-    encoder = network().folded
-    windows = torch.from_numpy(ecgs[:, 0])
+def test_the_class_token_of_otis_is_exact_where_the_bulk_is_coarse() -> None:
+    torch.manual_seed(0)
+    encoder = encoders.build("otis", width=32, depth=6, heads=2, window_samples=480).eval().folded()
+    windows = torch.randn(8, 12, 480)
     with torch.inference_mode():
         exact = encoder(windows)
         bulk, read_out = encoder.parts()
         torch.testing.assert_close(read_out(*bulk(windows)), exact, rtol=0, atol=1e-5)
-        rounded = read_out(*(state.bfloat16() for state in bulk(windows)))
-        coarse = encoder.bfloat16()(windows.bfloat16()).float()
-    assert (rounded - exact).norm() < 0.5 * (coarse - exact).norm()
+        mixed = read_out(*deepcopy(bulk).bfloat16()(windows.bfloat16()))
+        coarse = deepcopy(encoder).bfloat16()(windows.bfloat16()).float()
+    assert (mixed - exact).norm() < 0.4 * (coarse - exact).norm()
 
 
 @pytest.mark.parametrize("form", FAST)
