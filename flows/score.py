@@ -27,7 +27,8 @@ from stence.training.promotion import Attempt
 @step("load-model")
 def load_champion(place: Workplace) -> registry.RiskScorer:
     """The current champion. The run keeps this version to its end."""
-    return registry.load_champion(place.engine, place.store, place.settings)
+    champion = registry.load_champion(place.engine, place.store, place.settings)
+    return registry.in_chosen_form(place.engine, place.settings, champion)
 
 
 @step("promote-due")
@@ -55,7 +56,8 @@ def list_shadows(place: Workplace) -> list[registry.Registered]:
 @step("load-shadow", "load-shadow-{shadow.version}")
 def load_shadow(place: Workplace, shadow: registry.Registered) -> registry.RiskScorer:
     """A model in shadow."""
-    return registry.load(shadow, place.store, place.settings)
+    scorer = registry.load(shadow, place.store, place.settings)
+    return registry.in_chosen_form(place.engine, place.settings, scorer)
 
 
 @step("score-batch", "score-batch-{number}")

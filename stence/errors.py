@@ -63,6 +63,10 @@ class ArtefactError(StenceError):
     """A model artefact is incomplete, altered, or of a forbidden kind."""
 
 
+class FormError(StenceError):
+    """A model cannot compute in this numeric form, or may not."""
+
+
 class RegistryError(StenceError):
     """A change of a model version's state is not allowed."""
 

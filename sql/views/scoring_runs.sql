@@ -18,6 +18,7 @@ SELECT runs.id AS run_id,
        runs.preprocessing_version,
        runs.code_version,
        runs.device,
+       runs.form,
        runs.host,
        runs.error
 FROM runs
@@ -45,5 +46,6 @@ COMMENT ON COLUMN scoring_runs.quarantined_percent IS 'Share of these that are i
 COMMENT ON COLUMN scoring_runs.preprocessing_version IS 'Version of the preprocessing.';
 COMMENT ON COLUMN scoring_runs.code_version IS 'Version of stence.';
 COMMENT ON COLUMN scoring_runs.device IS 'Device of the model: cpu or cuda.';
+COMMENT ON COLUMN scoring_runs.form IS 'Numeric form of the scores: fp32, or another that was measured against it.';
 COMMENT ON COLUMN scoring_runs.host IS 'Machine that ran it.';
 COMMENT ON COLUMN scoring_runs.error IS 'Error of a failed run.';

@@ -99,6 +99,29 @@ def reject(version: str, by: str, why: str) -> None:
 
 
 @models.command()
+@click.argument("version")
+@BY
+@WHY
+@click.option("--form", help="Measure and choose this one. Default: the fastest within the bounds.")
+def optimise(version: str, by: str, why: str, form: str | None) -> None:
+    """Measure numeric forms of VERSION on this host, and choose the one that it scores in.
+
+    Each form is compared with fp32 on the model's validation patients. A form that changes the scores by more
+    than the bounds of the model's training configuration is refused.
+    """
+    from stence import database
+    from stence.objects import open_store
+    from stence.training.forms import optimise as measure
+
+    settings = Settings()
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine:
+        measured = measure(engine, store, settings, version, form=form, by=by, why=why)
+    columns = ("form", "speed", "largest change", "rank correlation", "flags changed", "result")
+    print_table(f"Forms of {version}", columns, [each.row() for each in measured])
+
+
+@models.command()
 @BY
 @WHY
 def rollback(by: str, why: str) -> None:

@@ -64,12 +64,31 @@ class Encoder(nn.Module, ABC):
         """Return a copy for inference: same embeddings up to rounding, no parts for training only."""
         return deepcopy(self).requires_grad_(False).eval()
 
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """Return the bulk, which may compute in a coarse numeric form, and the read-out, which stays exact.
+
+        The bulk maps windows to a tuple of states, and the read-out these to embeddings. Encoders without a
+        small part that matters most are all bulk.
+        """
+        return Bulk(self), nn.Identity()
+
     def check(self, windows: Tensor) -> None:
         """Raise ValueError unless ``windows`` has the input shape of this encoder."""
         if windows.shape[1:] != (len(LEADS), self.window_samples):
             raise ValueError(
                 f"this encoder reads (n, {len(LEADS)}, {self.window_samples}), got {tuple(windows.shape)}"
             )
+
+
+class Bulk(nn.Module):
+    """An encoder as the bulk of ``Encoder.parts``: windows -> one state, the embeddings."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, windows: Tensor) -> tuple[Tensor]:
+        return (self.encoder(windows),)
 
 
 def check_fit(weights: Weights, expected: Weights, model: str) -> None:

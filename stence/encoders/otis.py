@@ -147,6 +147,14 @@ class Otis(Encoder):
             self._replace_mlps(architecture)
         self.load_state_dict(own)
 
+    def parts(self) -> tuple[nn.Module, nn.Module]:
+        """Return all tokens' way through the blocks, and the class token's own.
+
+        Roundings of the patches cancel in the attention's means. Those of the class token do not: computing
+        it in fp32 costs a few percent, and makes embeddings with a bf16 bulk seven times as exact.
+        """
+        return PatchStates(self), ClassToken(self)
+
     def folded(self) -> Self:
         """Return a copy for inference, with one input and one output projection per attention."""
         copy = super().folded()
@@ -169,6 +177,36 @@ class Otis(Encoder):
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
         nn.init.normal_(self.cls_token, std=0.02)
         nn.init.trunc_normal_(self.pos_embed_y.weight[1:], std=0.02)
+
+
+class PatchStates(nn.Module):
+    """Windows (n, 12, samples) -> the tokens (n, tokens, width) that enter each block, a tuple."""
+
+    def __init__(self, encoder: Otis) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, windows: Tensor) -> tuple[Tensor, ...]:
+        states = [self.encoder._tokens(windows)]
+        for block in self.encoder.blocks[:-1]:
+            states.append(block(states[-1]))
+        return tuple(states)
+
+
+class ClassToken(nn.Module):
+    """The tokens that enter each block, in any type -> the class token after the final norm (n, width)."""
+
+    def __init__(self, encoder: Otis) -> None:
+        super().__init__()
+        self.blocks, self.norm = encoder.blocks, encoder.norm
+
+    def forward(self, *states: Tensor) -> Tensor:
+        dtype = self.norm.weight.dtype
+        cls = states[0][:, :1].to(dtype)
+        for block, tokens in zip(self.blocks, states, strict=True):
+            cls = block(torch.cat((cls, tokens[:, 1:].to(dtype)), dim=1), wanted=1)
+        embeddings: Tensor = self.norm(cls[:, 0])
+        return embeddings
 
 
 def _sines_and_cosines(patches: int, width: int) -> Tensor:

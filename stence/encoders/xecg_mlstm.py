@@ -46,8 +46,9 @@ def recall(query: Tensor, key: Tensor, value: Tensor, enters: Tensor, keeps: Ten
     ``query``, ``key`` and ``value`` are (n, heads, tokens, width). The inputs of the input gate (``enters``)
     and forget gate (``keeps``) are (n, heads, tokens). The cost is quadratic in the number of tokens, which
     is small for an ECG. Exponents are relative to the largest of each token, so they never overflow. The
-    computation is in float32, also under autocast.
+    computation is in float32, also under autocast; the result has the type of ``query``.
     """
+    dtype = query.dtype
     with torch.autocast(query.device.type, enabled=False):
         query, key, value, enters, keeps = (part.float() for part in (query, key, value, enters, keeps))
         kept = functional.logsigmoid(keeps).cumsum(dim=-1)
@@ -56,7 +57,7 @@ def recall(query: Tensor, key: Tensor, value: Tensor, enters: Tensor, keeps: Ten
         peak = exponents.amax(dim=-1, keepdim=True)
         shares = query @ key.mT / key.shape[-1] ** 0.5 * (exponents - peak).exp()
         total = torch.maximum(shares.sum(dim=-1, keepdim=True).abs(), (-peak).exp())
-        return shares / (total + EPSILON) @ value
+        return (shares / (total + EPSILON) @ value).to(dtype)
 
 
 class MLstm(nn.Module):

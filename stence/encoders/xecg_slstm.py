@@ -31,7 +31,8 @@ class Cell(nn.Module):
         """Map gate inputs (heads, n, tokens, gates * width) to outputs (heads, n, tokens, width).
 
         Exponents are relative to their running maximum ``peak``, so they never overflow. The computation is
-        in float32, also under autocast, because the state is a sum over the whole past.
+        in float32, also under autocast, because the state is a sum over the whole past; the outputs have the
+        type of the inputs.
         """
         with torch.autocast(inputs.device.type, enabled=False):
             kernel = self._recurrent_kernel_.float()
@@ -52,7 +53,7 @@ class Cell(nn.Module):
                 normaliser = keeping * normaliser + entering
                 output = shows.sigmoid() * content / normaliser
                 outputs.append(output)
-            return torch.stack(outputs, dim=2)
+            return torch.stack(outputs, dim=2).to(inputs.dtype)
 
 
 class SLstm(nn.Module):

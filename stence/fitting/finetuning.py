@@ -26,9 +26,9 @@ from stence.fitting.loop import TrainingHistory, run
 from stence.fitting.schedule import Schedule
 from stence.fitting.studies import shuffled_batches
 from stence.fitting.tasks import TREE, Task
+from stence.inference import infer
 from stence.models import RiskModel
 from stence.models.risk import InferenceForm
-from stence.models.scorer import infer
 from stence.progress import Progress
 
 ECGS_READ_TOGETHER = 512

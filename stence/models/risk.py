@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Self
 
 import torch
@@ -81,7 +81,7 @@ class InferenceForm(nn.Module):
 
     def __init__(self, model: RiskModel) -> None:
         super().__init__()
-        self.encoder = model.encoder.folded()
+        self.encoder: nn.Module = model.encoder.folded()
         self.normalise = deepcopy(model.normalise)
         self.answer = deepcopy(model.answer)
         self.clinical = deepcopy(model.clinical)
@@ -109,6 +109,19 @@ class InferenceForm(nn.Module):
         count, windows = ecgs.shape[:2]
         embedded = self.encoder(ecgs.flatten(0, 1)).view(count, windows, -1).mean(dim=1)
         return embedded, self.answer(self.normalise(embedded))
+
+    @property
+    def folded(self) -> Encoder:
+        """The encoder in fp32."""
+        if not isinstance(self.encoder, Encoder):
+            raise TypeError("this network is in another form than fp32")
+        return self.encoder
+
+    def with_encoder(self, encoder: nn.Module) -> InferenceForm:
+        """Return a network that shares everything with this one but the encoder."""
+        other = copy(self)
+        other._modules = {**self._modules, "encoder": encoder}
+        return other
 
     def fuse(self, logits: Floats, clinical: Floats) -> Floats:
         """Return logits (n, outputs), fused with ``clinical_values`` (n, 2) if the model has a head."""

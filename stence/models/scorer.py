@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from copy import copy
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from stence.domain.random_projection import project
 from stence.domain.targets import DECISIVE, TARGET_NAMES
@@ -17,16 +17,13 @@ from stence.domain.thresholds import DECIMALS, Threshold
 from stence.ecg import Recording
 from stence.ecg.recipes import Recipe
 from stence.errors import StenceError
+from stence.inference import FP32, Form, Inferred, Pending, engine_of, prepare_network
 from stence.models.calibration import Calibration
 from stence.models.certainty import Certainty
 from stence.models.clinical import Floats, clinical_values
 from stence.models.coherence import probabilities
 from stence.models.log_odds import LogOdds
 from stence.models.risk import InferenceForm, RiskModel
-
-BLOCK = 256
-"""Batch size on a GPU. The last block is padded with zeros to this size, because matrix products of another
-shape round differently."""
 
 
 class Scores(NamedTuple):
@@ -52,14 +49,19 @@ class Scores(NamedTuple):
         return cls(probabilities, projections, unknown, unknown, np.full(len(probabilities), np.nan))
 
 
-class Computed(NamedTuple):
-    """Scores that are there already."""
+class PendingScores:
+    """Scores of ECGs whose inference was started."""
 
-    scores: Scores
+    def __init__(self, inferred: Pending, finish: Callable[[Inferred], Scores]) -> None:
+        self._inferred, self._finish = inferred, finish
 
     def result(self) -> Scores:
-        """Return the scores."""
-        return self.scores
+        """Wait for the scores and return them."""
+        return self._finish(self._inferred.result())
+
+    def cancel(self) -> None:
+        """Drop the ECGs that have not begun; ``result`` must not be called after it."""
+        self._inferred.cancel()
 
 
 class RiskScorer:
@@ -97,6 +99,19 @@ class RiskScorer:
         self._certainty = certainty
         self.device = device
         self._network = InferenceForm(model).to(device)
+        self.form = FP32
+        self._engine = engine_of(self._network, device)
+
+    def in_form(self, form: Form) -> Self:
+        """Return a scorer that computes its scores, and nothing else, in another numeric form.
+
+        Raises FormError if this host cannot compute in the form, or the encoder cannot be converted.
+        """
+        other = copy(self)
+        other.form = form.name
+        prepared = prepare_network(self._network, form, self.device, self.windows)
+        other._engine = engine_of(prepared, self.device)
+        return other
 
     @property
     def preprocessing_version(self) -> str:
@@ -121,10 +136,6 @@ class RiskScorer:
         unknown = clinical_values([None] * len(ecgs), [None] * len(ecgs))
         return self.embed_and_score(ecgs, unknown if clinical is None else clinical).probabilities
 
-    def start(self, ecgs: NDArray[np.float32], clinical: Floats) -> Computed:
-        """Compute what ``embed_and_score`` returns."""
-        return Computed(self.embed_and_score(ecgs, clinical))
-
     def embed_and_score(self, ecgs: NDArray[np.float32], clinical: Floats) -> Scores:
         """Return calibrated probabilities, their intervals, projections and novelty of ECGs.
 
@@ -132,10 +143,16 @@ class RiskScorer:
         without a clinical head ignore. A probability always lies within its interval. Raises ValueError
         unless the number of windows is that of the calibration.
         """
+        return self.start(ecgs, clinical).result()
+
+    def start(self, ecgs: NDArray[np.float32], clinical: Floats) -> PendingScores:
+        """Start ``embed_and_score`` in the background, after what was started before. Raises as it does."""
         if ecgs.ndim != 4 or ecgs.shape[1] != self.windows:
             raise ValueError(f"{self.model_version} wants (n, {self.windows}, 12, samples), got {ecgs.shape}")
-        embeddings, alone = infer(self._network, ecgs, self.device)
-        logits, projections = self._network.fuse(alone, clinical), project(embeddings)
+        return PendingScores(self._engine.start(ecgs), partial(self._scores, clinical))
+
+    def _scores(self, clinical: Floats, inferred: Inferred) -> Scores:
+        logits, projections = self._network.fuse(inferred.logits, clinical), project(inferred.embeddings)
         calibrated = np.round(probabilities(self._calibration.apply(logits)), DECIMALS)
         if self._certainty is None:
             return Scores.alone(calibrated, projections)
@@ -143,6 +160,10 @@ class RiskScorer:
         lower, upper = self._certainty.interval(logits, coordinates)
         ends = np.minimum(lower, calibrated), np.maximum(upper, calibrated)
         return Scores(calibrated, projections, *ends, self._certainty.novelty(coordinates))
+
+    def embed(self, ecgs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embeddings (n, size) of ECGs (n, windows, 12, samples), in the scorer's form."""
+        return self._engine.start(ecgs).result().embeddings
 
     def log_odds(self, clinical: Floats) -> LogOdds:
         """Return the log-odds of the decisive target as a differentiable function, for explanations.
@@ -161,61 +182,3 @@ class RiskScorer:
             raise StenceError(f"No angiograms were part of the training of {self.model_version}.")
         each = (torch.from_numpy(ecg[None].astype(np.float32)).to(self.device) for ecg in ecgs)
         return torch.cat([self._network.shared_space(ecg) for ecg in each]).cpu().numpy()
-
-
-class Inferred(NamedTuple):
-    """Embeddings (n, size) float32 and logits (n, outputs) float64, independent of the other ECGs."""
-
-    embeddings: NDArray[np.float32]
-    logits: NDArray[np.float64]
-
-
-def forward(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> NDArray[np.float64]:
-    """Return logits (n, outputs) of ECGs (n, windows, 12, samples), independent of the other ECGs.
-
-    They are those of the ECG alone, before ``InferenceForm.fuse``.
-    """
-    return infer(network, ecgs, device).logits
-
-
-def infer(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> Inferred:
-    """Return embeddings and logits of ECGs (n, windows, 12, samples), as ``forward`` does."""
-    return _one_by_one(network, ecgs) if device == "cpu" else _in_blocks(network, ecgs, device)
-
-
-def _one_by_one(network: InferenceForm, ecgs: NDArray[np.floating]) -> Inferred:
-    """Infer each ECG in its own CPU thread.
-
-    Threads that share an ECG would wait for each other in every layer. Their number would also change the
-    last digits of the results.
-    """
-
-    def infer_one(ecg: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
-        return network.embed_and_answer(torch.from_numpy(ecg[None].astype(np.float32)))
-
-    found = _empty_results(network, len(ecgs))
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for row, (embedding, logits) in enumerate(pool.map(infer_one, ecgs)):
-                found.embeddings[row], found.logits[row] = embedding[0].numpy(), logits[0].numpy()
-    finally:
-        torch.set_num_threads(threads)
-    return found
-
-
-def _in_blocks(network: InferenceForm, ecgs: NDArray[np.floating], device: str) -> Inferred:
-    block = np.zeros((BLOCK, *ecgs.shape[1:]), dtype=np.float32)
-    found = _empty_results(network, len(ecgs))
-    for start in range(0, len(ecgs), BLOCK):
-        part = ecgs[start : start + BLOCK]
-        block[: len(part)] = part
-        block[len(part) :] = 0
-        embeddings, logits = network.embed_and_answer(torch.from_numpy(block).to(device))
-        found.embeddings[start : start + BLOCK] = embeddings[: len(part)].cpu().numpy()
-        found.logits[start : start + BLOCK] = logits[: len(part)].cpu().numpy()
-    return found
-
-
-def _empty_results(network: InferenceForm, count: int) -> Inferred:
-    return Inferred(np.empty((count, network.size), np.float32), np.empty((count, network.outputs)))

@@ -10,6 +10,7 @@ from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.registry.artefact import Artefact, publish, read, scorer, weights_of
 from stence.registry.cards import publish_card, read_card
+from stence.registry.forms import in_chosen_form
 from stence.registry.manifest import Manifest
 from stence.registry.versions import (
     Registered,
@@ -40,6 +41,7 @@ __all__ = [
     "days_since_look",
     "due_shadows",
     "find",
+    "in_chosen_form",
     "load",
     "load_champion",
     "make_room",

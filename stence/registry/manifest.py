@@ -97,6 +97,9 @@ class Manifest(Part):
     training_config: dict[str, Any]
     training_run: dict[str, Any] = Field(description="Seed, epochs, best epoch, seconds.")
     metrics: dict[str, Any] = Field(description="On the test patients, with 95 % intervals.")
+    forms: dict[str, str] = Field(
+        {}, description="Numeric form chosen at publishing, by kind of device; none: fp32."
+    )
     gate: dict[str, Any] | None = Field(None, description="The gate's verdict, if there is one.")
     card: dict[str, str] = Field({}, description="Key and SHA-256 of each file of the model card.")
     code: Code

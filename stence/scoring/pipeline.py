@@ -8,7 +8,7 @@ limits their files. So memory is independent of the size of the worklist and of 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -78,7 +78,7 @@ class Pipeline:
 
     def _run(self, batches: Batches, limit: int, progress: Progress) -> int:
         done, started, writes = 0, deque[Started](), deque[Future[None]]()
-        with _writing_thread() as writer:
+        with _writing_thread() as writer, _cancelled_at_last(started):
             for batch in self._prepared(batches, limit):
                 started.append(self._start(batches, batch))
                 if len(started) > 1:  # the model works on the next batch while this one is written
@@ -87,7 +87,8 @@ class Pipeline:
                     writes.popleft().result()
                 done += len(batch.claims)
                 progress("score", done)
-            writes.extend(writer.submit(self._write, self._finish(batches, last)) for last in started)
+            while started:
+                writes.append(writer.submit(self._write, self._finish(batches, started.popleft())))
             for write in writes:
                 write.result()
         return done
@@ -148,6 +149,17 @@ def _writing_thread() -> Iterator[ThreadPoolExecutor]:
         yield writer
     finally:
         writer.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _cancelled_at_last(started: Iterable[Started]) -> Iterator[None]:
+    """Cancel what the model still has before it when the context ends: an error, or Ctrl-C."""
+    try:
+        yield
+    finally:
+        for batch in started:
+            if batch.pending is not None:
+                batch.pending.cancel()
 
 
 def _known(ready: Sequence[Ready]) -> NDArray[np.float64]:

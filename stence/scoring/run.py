@@ -97,6 +97,7 @@ class Run:
             "preprocessing_version": self._scorer.preprocessing_version,
             "code_version": __version__,
             "device": self._scorer.device,
+            "form": self._scorer.form,
             "host": platform.node(),
             "lease_expires_at": lease_end(self._settings.lease_seconds),
         }
@@ -158,6 +159,7 @@ class Run:
         return RunSummary(
             run_ids=(self.id,),
             model_version=self._scorer.model_version,
+            form=self._scorer.form,
             **counts,
             refusals=dict(tuple(row) for row in connection.execute(refusals.order_by("reason"))),
             flagged=dict(tuple(row) for row in connection.execute(flagged)),

@@ -18,6 +18,9 @@ class PendingScores(Protocol):
     def result(self) -> Scores:
         """Return the scores, and wait for them if necessary."""
 
+    def cancel(self) -> None:
+        """Drop the ECGs that have not begun; ``result`` must not be called after it."""
+
 
 class Scorer(Protocol):
     """Interface of a fixed model version. ``stence.models.RiskScorer`` implements it."""
@@ -41,6 +44,10 @@ class Scorer(Protocol):
     @property
     def device(self) -> str:
         """Device of the model: ``cpu`` or ``cuda``."""
+
+    @property
+    def form(self) -> str:
+        """Numeric form of the scores, one of ``stence.inference.FORMS``."""
 
     @property
     def thresholds(self) -> Mapping[str, Threshold]:

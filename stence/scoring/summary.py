@@ -13,7 +13,7 @@ from typing import Any
 class RunSummary:
     """States of the worklist's ECGs at the end of a run, and the run's speed.
 
-    >>> ids = {"run_ids": (uuid.UUID(int=1),), "model_version": "v1"}
+    >>> ids = {"run_ids": (uuid.UUID(int=1),), "model_version": "v1", "form": "fp32"}
     >>> worklist = {"indexed": 5, "scored": 3, "quarantined": 1, "pending": 1}
     >>> by_run = {"scored_by_run": 3, "quarantined_by_run": 1, "seconds": 2.0, "seconds_by_stage": {}}
     >>> RunSummary(**ids, **worklist, **by_run, refusals={"too_short": 1}, flagged={}).ecgs_per_second
@@ -22,6 +22,7 @@ class RunSummary:
 
     run_ids: tuple[uuid.UUID, ...]
     model_version: str
+    form: str
     indexed: int
     scored: int
     quarantined: int
@@ -70,7 +71,7 @@ class RunSummary:
         stages = "".join(f"| {stage} | {s:.1f} |\n" for stage, s in self.seconds_by_stage.items())
         ids = ", ".join(f"`{each}`" for each in self.run_ids)
         return (
-            f"Model **{self.model_version}**, run {ids}\n\n{self.text()}\n\n"
+            f"Model **{self.model_version}** in {self.form}, run {ids}\n\n{self.text()}\n\n"
             f"| stage (they overlap) | seconds |\n|---|---|\n{stages}"
         )
 
@@ -79,6 +80,7 @@ class RunSummary:
         for name, count in self.counts().items():
             yield _metric(f"ecgs_{name}", count)
         yield _metric("ecgs_scored_by_run", self.scored_by_run)
+        yield _metric("ecgs_scored_in_form", self.scored_by_run, "form", self.form)
         yield _metric("ecgs_quarantined_by_run", self.quarantined_by_run)
         yield _metric("run_seconds", self.seconds)
         yield _metric("ecgs_per_second", self.ecgs_per_second)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from stence.cohort.held_out import PatientSplit, SplitConfig
 from stence.domain.targets import DECISIVE, DEGREES
 from stence.domain.thresholds import Rule, Workload
+from stence.evaluation.forms import FormsConfig
 from stence.fitting.finetuning import TrainingConfig
 from stence.fitting.pretraining import PretrainingConfig
 from stence.fitting.teacher import TeacherConfig
@@ -45,6 +46,7 @@ class SupervisedConfig(BaseModel):
         1000, ge=100, description="Bootstrap resamples of patients per interval."
     )
     gate: GateConfig = GateConfig()
+    forms: FormsConfig = FormsConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -26,6 +26,7 @@ from stence.models import TARGET_NAMES, Calibration, Certainty, RiskModel, Thres
 from stence.models.coherence import probabilities
 from stence.progress import Progress
 from stence.registry.artefact import WEIGHTS, Artefact, weights_of
+from stence.registry.forms import MeasuredForm, record_forms
 from stence.registry.manifest import Architecture, Code, Manifest, Preprocessing, TrainingData
 from stence.registry.provenance import git_commit, libraries
 from stence.training import certainty, populations
@@ -149,8 +150,16 @@ def artefact_of(fitted: Fitted, config: SupervisedConfig, cohort: Cohort, window
     return Artefact(manifest, weights)
 
 
-def enter(connection: Connection, folder: str, artefact: Artefact, verdict: Verdict, *, by: str) -> None:
-    """Register the artefact, published in ``folder``, in the state that the verdict gives it.
+def enter(
+    connection: Connection,
+    folder: str,
+    artefact: Artefact,
+    verdict: Verdict,
+    measured: list[MeasuredForm],
+    *,
+    by: str,
+) -> None:
+    """Register the artefact, published in ``folder``, in the state that the verdict gives it, and its forms.
 
     Failed: rejected. Passed: in shadow, in the place of others. Cannot tell: a candidate, a person decides.
     """
@@ -160,6 +169,7 @@ def enter(connection: Connection, folder: str, artefact: Artefact, verdict: Verd
     if verdict.result is Result.CANNOT_TELL:
         why = f"{why}; {verdict.text()}; a person decides"
     registry.register(connection, folder, artefact, by=by, why=why)
+    record_forms(connection, version, measured, by=by, why="the fastest within the bounds, at publishing")
     if verdict.result is Result.FAILED:
         registry.reject(connection, version, by=by, why=verdict.text())
     elif verdict.passed:

@@ -34,11 +34,13 @@ from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.registry import Artefact
+from stence.registry.forms import MeasuredForm
 from stence.settings import Settings
 from stence.similar import store_studies
 from stence.training import evaluation, stages
 from stence.training.attention import attention_picture
 from stence.training.config import RetrainConfig
+from stence.training.forms import choose_at_publishing
 from stence.training.gate import Result, Verdict
 from stence.training.journal import Journal, entered
 from stence.training.processes import run_in_processes
@@ -67,9 +69,10 @@ class Inputs(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """An evaluated model, ready to be published, the gate's verdict on it, and its training studies."""
+    """An evaluated model, ready to be published, with its numeric forms, the gate's verdict and studies."""
 
     artefact: Artefact
+    measured: list[MeasuredForm]
     verdict: Verdict
     studies: StudyPlaces
 
@@ -193,7 +196,8 @@ class Retraining:
         attention = attention_picture(workspace, self._engine, self._store, self._settings, self._device)
         cards = self._settings.card_prefix
         artefact = evaluation.with_card(artefact, judged.predicted, self._store, cards, attention)
-        return Candidate(artefact, judged.verdict, studies)
+        found = choose_at_publishing(artefact, workspace.cohort, self._config.forms, self._settings)
+        return Candidate(*found, judged.verdict, studies)
 
     def publish(self, workspace: TrainingWorkspace, candidate: Candidate) -> str:
         """Write the model's files, then its state by the gate's verdict. Return the version."""
@@ -218,7 +222,7 @@ class Retraining:
         version = artefact.manifest.model_version
         if self._journal.has_finished(connection):
             return  # an earlier attempt committed before its connection broke
-        enter(connection, folder, artefact, verdict, by=BY)
+        enter(connection, folder, artefact, verdict, candidate.measured, by=BY)
         if verdict.result is not Result.FAILED:  # a rejected model never comes back
             studies = [self._study_ids[number] for number in candidate.studies.studies]
             store_studies(connection, version, studies, candidate.studies.places)

@@ -31,6 +31,7 @@ from stence.registry.artefact import publish
 from stence.settings import Settings
 from stence.training import evaluation
 from stence.training.config import SupervisedConfig
+from stence.training.forms import choose_at_publishing
 from stence.training.publishing import Fitted, enter, finish
 
 BY = "stence train"
@@ -75,8 +76,9 @@ def train(
         judged.fitted.run["seconds"] = round(time.monotonic() - started, 1)
         artefact = evaluation.described(judged, rival, cohort, config, windows)
         artefact = evaluation.with_card(artefact, judged.predicted, store, settings.card_prefix)
+        artefact, measured = choose_at_publishing(artefact, cohort, config.forms, settings)
         published = publish(store, settings.model_prefix, artefact)
-        transact(engine, settings.outage_seconds, enter, published, artefact, judged.verdict, by=BY)
+        transact(engine, settings.outage_seconds, enter, published, artefact, judged.verdict, measured, by=BY)
         shutil.rmtree(folder)
     return artefact.manifest.model_version
 

@@ -42,6 +42,8 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("model_agreement", {}),
     ("model_decisions", {}),
     ("model_history", {}),
+    ("model_forms", {}),
+    ("model_forms", {"limit": "1"}),
     ("patient_history", {"patient": "p7"}),
     ("patient_history", {"patient": "p7", "limit": "1"}),
     ("patient_risk", {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,19 @@ from stence.domain.targets import DECISIVE
 from stence.ecg import Recording
 from stence.ecg.recipes import STENCE
 from stence.models import Scores, Threshold
-from stence.models.scorer import Computed
+
+
+class Computed(NamedTuple):
+    """Scores that are there already."""
+
+    scores: Scores
+
+    def result(self) -> Scores:
+        """The scores."""
+        return self.scores
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
 
 
 class ShapeScorer:
@@ -27,6 +40,7 @@ class ShapeScorer:
     recipe = STENCE
     windows = 3
     device = "cpu"
+    form = "fp32"
 
     def __init__(self, model_version: str = "shape-1", threshold: float = 0.5) -> None:
         self.model_version = model_version

@@ -15,6 +15,10 @@ INSERT INTO model_events (version, from_state, to_state, changed_by, reason, cha
     ('synthetic-2', NULL, 'candidate', 'trainer', 'trained', '2026-01-03Z'),
     ('synthetic-1', 'champion', 'retired', 'someone', 'a better one', '2026-01-04Z'),
     ('synthetic-2', 'candidate', 'champion', 'someone', 'a better one', '2026-01-04Z');
+INSERT INTO model_forms (model_version, device, form, library, hardware, figures, chosen, decided_by, reason)
+SELECT min(version), 'cpu', 'fp32', 'torch 2.13.0', 'test', '{"speed": 1.0, "ecgs": 100}', true, 'Dr A', 'first'
+FROM models CROSS JOIN generate_series(1, 2);
+
 INSERT INTO promotion_refusals (version, result, checks, reason, looks, first_at, last_at) VALUES
     ('synthetic-2', 'cannot tell', '{shadow}', '12 patients were scored by both models', 3, '2026-01-03Z', '2026-01-03 02:00Z'),
     ('synthetic-2', 'failed', '{"score distribution","workload in shadow"}', 'mean risk 0.300', 1, '2026-01-03 03:00Z', '2026-01-03 03:00Z');

@@ -20,9 +20,10 @@ WITH_EXAMPLES = {
     "encoders": "base ecgfounder echoing_ecg otis ptacl recipes xecg",
     "models": "angiographic angle_embedding calibration certainty clinical coherence final_blocks "
     "finetuned_teacher risk scorer segment_mil shared_space stence",
-    "evaluation": "agreement bootstrap calibrate curves evaluate follow_up intervals linearised logistic "
-    "metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
-    "scoring": "budget reading stage_timer summary workload",
+    "evaluation": "agreement bootstrap calibrate curves evaluate follow_up forms intervals linearised "
+    "logistic metrics multiplicity outcome_weights paired predictions pretest recalibration screened watched",
+    "inference": "forms",
+    "scoring": "stage_timer summary workload",
     "explain": "layout paper saliency",
 }
 MODULES = [

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 # Each new or changed file has the next number. A transaction that draws numbers holds the lock in shared mode
 # to its end. So whoever has held it alone for a moment knows that no lower number can still appear.

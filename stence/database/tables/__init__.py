@@ -15,8 +15,8 @@ or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``
 ``ecg_study_pairs`` is what a training paired, ``study_embeddings`` where its studies lie in the space shared
 with ECGs, ``validations`` how a frozen model did on patients that it did not learn from.
 
-``models`` are the trained ones, ``model_events`` every change of their states, and ``promotion_refusals`` why
-a shadow did not become champion by itself.
+``models`` are the trained ones, ``model_events`` every change of their states, ``model_forms`` their numeric
+forms, and ``promotion_refusals`` why a shadow did not become champion by itself.
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
@@ -57,6 +57,7 @@ from stence.database.tables.scoring import (
     flags,
     ignored_objects,
     model_events,
+    model_forms,
     models,
     objects,
     promotion_refusals,
@@ -108,6 +109,7 @@ __all__ = [
     "manifests",
     "metadata",
     "model_events",
+    "model_forms",
     "models",
     "monitor_runs",
     "monitoring_metrics",

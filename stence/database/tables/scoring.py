@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Date,
     Double,
@@ -89,6 +91,33 @@ promotion_refusals = Table(
     comment="Shadows that were due and not promoted by themselves; a repeated result is one row.",
 )
 
+model_forms = Table(
+    "model_forms",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the rows."),
+    Column(
+        "model_version",
+        Text,
+        ForeignKey("models.version"),
+        nullable=False,
+        index=True,
+        comment="Model version.",
+    ),
+    Column("device", Text, nullable=False, comment="Kind of device: cpu or cuda."),
+    Column("form", Text, nullable=False, comment="Numeric form, for example fp32 or bf16."),
+    Column("library", Text, nullable=False, comment="Library that computes it, with its version."),
+    Column("hardware", Text, nullable=False, comment="Processor or GPU of the measurement."),
+    Column("figures", JSONB, nullable=False, comment="Changes against fp32 on held-out patients, and speed."),
+    Column("shift", ARRAY(REAL), comment="Mean error of embeddings, which is subtracted; empty: none."),
+    Column("refused", Text, comment="Why the form may not score; empty: it may."),
+    Column("chosen", Boolean, nullable=False, comment="True: the model scores in it from now on."),
+    Column("decided_by", Text, nullable=False, comment="Author of the measurement or choice."),
+    Column("reason", Text, nullable=False, comment="Reason."),
+    now("decided_at", "When."),
+    CheckConstraint("NOT chosen OR refused IS NULL", name="chosen"),
+    comment="Append-only history of numeric forms: measurements, and which form a model scores in.",
+)
+
 object_changes = Sequence("object_changes", metadata=metadata)
 
 objects = Table(
@@ -170,6 +199,7 @@ runs = Table(
     Column("host", Text, nullable=False, comment="Machine that ran it."),
     now("started_at", "Start."),
     moment("finished_at", "End."),
+    Column("form", Text, nullable=False, server_default="fp32", comment="Numeric form of the scores."),
     Column("indexed", BigInteger, comment="ECGs on the model's worklist at the end."),
     Column("scored", BigInteger, comment="Of these: scored, by any run."),
     Column("quarantined", BigInteger, comment="Of these: in quarantine."),

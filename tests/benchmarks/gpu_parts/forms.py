@@ -5,18 +5,14 @@ from __future__ import annotations
 from gpu_parts.measuring import WINDOWS
 from stence.ecg import PREPROCESSING_VERSION
 from stence.ecg.recipes import VERSIONS
+from stence.inference import Form, available_forms, prepare_network
 from stence.models import Calibration, RiskModel, RiskScorer
 from stence.models.risk import InferenceForm
-
-try:
-    from stence.inference import Form, available_forms, prepare_network
-except ImportError:  # fp32 alone
-    available_forms = None
 
 
 def names(device: str) -> tuple[str, ...]:
     """Forms that this host can compute in."""
-    return ("fp32",) if available_forms is None else available_forms(device)
+    return available_forms(device)
 
 
 def default(device: str) -> str:
