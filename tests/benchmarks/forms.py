@@ -24,8 +24,8 @@ from scipy.stats import spearmanr
 
 from stence.domain.targets import labels
 from stence.ecg import read
+from stence.ecg.recipes import STENCE
 from stence.encoders import build
-from stence.encoders.recipes import STENCE
 from stence.inference import available_forms, infer, prepare_network
 from stence.models import RiskModel
 from stence.models.risk import InferenceForm

@@ -15,7 +15,7 @@ import torch
 
 from stence import encoders
 from stence.domain.targets import TARGET_NAMES
-from stence.encoders.recipes import STENCE
+from stence.ecg.recipes import STENCE
 from stence.errors import FormError
 from stence.evaluation.forms import FormBounds, FormChanges
 from stence.inference import FORMS, Form, available_forms, cache, hindrance, infer, prepare_network
