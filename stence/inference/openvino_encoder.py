@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -120,14 +122,29 @@ def _convert(bulk: nn.Module, shape: tuple[int, ...]) -> Model:
     from openvino.frontend import FrontEndManager  # noqa: PLC0415
     from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder  # noqa: PLC0415
 
-    logging.disable(logging.WARNING)  # the frontend warns of operations that torch no longer knows
     try:
         program = torch.export.export(bulk, (torch.zeros(shape),))
-        decoder = TorchFXPythonDecoder.from_exported_program(program)  # must outlive the conversion
+        with _quiet():
+            decoder = TorchFXPythonDecoder.from_exported_program(program)  # must outlive the conversion
         frontend = FrontEndManager().load_by_framework("pytorch")
         return frontend.convert(frontend.load(decoder))
     except Exception as error:  # both libraries raise of all kinds, for what they do not know
         raise FormError(f"OpenVINO cannot convert this encoder, choose the form fp32: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop the frontend's warnings of operations that torch no longer knows; it has no logger of its own."""
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return "openvino" not in record.pathname
+
+    root = logging.getLogger()
+    root.addFilter(is_ours)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_ours)
 
 
 def _keep(model: Model, folder: Path) -> None:

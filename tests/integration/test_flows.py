@@ -15,6 +15,7 @@ from stence import scoring
 from stence.database.tables import flags, models, scores
 from stence.errors import ConfigurationError, DatabaseUnavailableError, StenceError, StoreUnavailableError
 from stence.objects import ObjectStore, open_store
+from stence.scoring.work import Claim, Worklist
 from stence.settings import Settings
 from support.champion import crown, enshadow
 from support.ecgs import heartbeats, manifest, store_ecg
@@ -328,15 +329,14 @@ def test_an_outage_of_the_store_leaves_no_identifier_in_prefect(
 
     crown(engine, store, settings)
     monkeypatch.setattr(score_batch, "retries", 0)
-    root = settings.data_dir / "store"
-    fetch = type(store).get
+    root, claim = settings.data_dir / "store", Worklist.claim
 
-    def get_from_a_lost_store(self: Any, key: str, *arguments: Any, **named: Any) -> bytes:
-        if key.endswith(".dat"):
-            root.rename(root.with_name("unmounted"))
-        return fetch(self, key, *arguments, **named)
+    def claim_from_a_lost_store(self: Worklist, limit: int) -> list[Claim]:
+        claims = claim(self, limit)
+        root.rename(root.with_name("unmounted"))
+        return claims
 
-    monkeypatch.setattr(type(store), "get", get_from_a_lost_store)
+    monkeypatch.setattr(Worklist, "claim", claim_from_a_lost_store)
     with pytest.raises(StoreUnavailableError):
         score()
     assert last_run(client, "score").state.is_failed()

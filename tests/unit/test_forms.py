@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -255,3 +256,10 @@ def test_many_threads_may_share_a_network_in_a_form(ecgs: np.ndarray) -> None:
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda ecg: fast.embed_and_answer(ecg)[0].numpy(), one * 4))
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected * 4))
+
+
+def test_a_conversion_leaves_the_logs_of_others_alone(caplog: pytest.LogCaptureFixture) -> None:
+    prepare_network(network(), "fp32-openvino", "cpu", WINDOWS)
+    logging.getLogger("stence.scoring.run").warning("the run is lost")
+    logging.warning("so is this")
+    assert caplog.messages[-2:] == ["the run is lost", "so is this"]
