@@ -21,7 +21,9 @@ from stence.scoring import Workload, score_with_workers
 from stence.settings import Settings
 from support.champion import crown
 from support.ecgs import heartbeats, store_ecg
+from support.processes import start_workers
 from support.scoring import give_patients
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -65,14 +67,14 @@ def when_some_are_scored(engine: Engine, act: Callable[[], None]) -> threading.T
     return thread
 
 
-def workers_at_work() -> list[psutil.Process]:
-    """Processes of workers below this one."""
-    children = psutil.Process().children()
+def workers_of(process: psutil.Process) -> list[psutil.Process]:
+    """Processes of workers below another."""
+    children = process.children()
     return [child for child in children if any("spawn_main" in word for word in child.cmdline())]
 
 
 def kill_a_worker() -> None:
-    workers_at_work()[0].kill()
+    workers_of(psutil.Process())[0].kill()
 
 
 def test_workers_share_the_ecgs_and_give_one_summary(engine: Engine, hasty: Settings) -> None:
@@ -107,13 +109,16 @@ def test_of_four_workers_one_is_killed_and_nothing_is_lost_or_doubled(
 
 
 def test_ctrl_c_stops_all_workers_and_they_release_their_ecgs(engine: Engine, hasty: Settings) -> None:
-    stopper = when_some_are_scored(engine, lambda: os.kill(os.getpid(), signal.SIGINT))
+    scoring_process = start_workers(hasty, MODEL, 2)
+    wait_until(lambda: by_state(engine).get("scored", 0) > 0)
+    workers = workers_of(psutil.Process(scoring_process.pid))
+    assert len(workers) == 2
 
-    with pytest.raises(KeyboardInterrupt):
-        score_with_workers(hasty, MODEL, Workload(workers=2))
+    os.kill(scoring_process.pid or 0, signal.SIGINT)
 
-    stopper.join()
-    assert workers_at_work() == []
+    scoring_process.join(STOP_SECONDS)
+    assert scoring_process.exitcode == 1  # a KeyboardInterrupt
+    assert not any(worker.is_running() for worker in workers)
     assert by_state(engine).keys() <= {"pending", "scored", "quarantined"}
     with engine.connect() as connection:
         assert set(connection.scalars(select(runs.c.state))) <= {"interrupted", "finished"}

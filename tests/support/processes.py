@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -65,6 +66,18 @@ def _score(settings: Settings, seconds_per_batch: float, started: Connection) ->
         started.send("scoring")
         while run.score(limit=settings.shard_size):
             pass
+
+
+def start_workers(settings: Settings, model_version: str, workers: int) -> BaseProcess:
+    """Start a process that scores with workers of its own. Ctrl-C reaches it wherever it was started."""
+    process = CONTEXT.Process(target=_score_with_workers, args=(settings, model_version, workers))
+    process.start()
+    return process
+
+
+def _score_with_workers(settings: Settings, model_version: str, workers: int) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    scoring.score_with_workers(settings, model_version, scoring.Workload(workers=workers))
 
 
 def start_rollback(settings: Settings) -> BaseProcess:
