@@ -59,6 +59,7 @@ def history(engine: Engine) -> list[tuple[str, str]]:
         return [tuple(row) for row in rows]
 
 
+@pytest.mark.slow
 def test_an_alert_stays_while_its_condition_holds_and_resolves_itself(engine: Engine) -> None:
     (opened,) = settle(engine, 1, found(True)).opened
     assert (opened.rule, opened.slice_value) == ("device_gain", "Cardio 200")

@@ -93,6 +93,7 @@ def lab(engine: Engine, settings: Settings) -> CathLab:
     return CathLab(engine, open_store(settings.resolved_store_url, settings), settings)
 
 
+@pytest.mark.slow
 def test_every_angiogram_ends_ready_waiting_or_in_quarantine(lab: CathLab) -> None:
     for patient in ("P1", "P2", "P3"):
         lab.report(f"S-{patient}", patient)

@@ -143,6 +143,7 @@ def command_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     set_environment(monkeypatch, settings)
 
 
+@pytest.mark.slow
 def test_output_that_has_no_room_is_told_in_words(engine: Engine, command_line: None) -> None:
     stence = Path(sys.executable).with_name("stence")
     with Path("/dev/full").open("w") as full:

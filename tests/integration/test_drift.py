@@ -160,6 +160,7 @@ def test_doubled_prevalence_is_found_on_its_day(hospital: Routine, settings: Set
     assert ("category_p", "measure", "indication") in found
 
 
+@pytest.mark.slow
 def test_a_stopped_feed_of_the_whole_hospital_is_found(hospital: Routine, settings: Settings) -> None:
     """A day without a single ECG has figures, too."""
     found = list(alarms(measured(hospital, settings, day(REFERENCE_DAYS))))
@@ -177,6 +178,7 @@ def of(metrics: list[Metric], name: str) -> dict[str | None, Metric]:
     return {metric.slice_value: metric for metric in metrics if metric.name == name}
 
 
+@pytest.mark.slow
 def test_a_model_that_scored_the_days_before_has_a_reference_of_its_own(
     hospital: Routine, settings: Settings
 ) -> None:

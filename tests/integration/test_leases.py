@@ -316,6 +316,7 @@ def trainings(engine: Engine) -> list[Any]:
         return [tuple(row) for row in connection.execute(states)]
 
 
+@pytest.mark.slow
 def test_a_retraining_waits_for_the_lease_of_a_killed_one(
     engine: Engine, settings: Settings, retraining: subprocess.Popen[str]
 ) -> None:

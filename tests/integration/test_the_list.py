@@ -265,6 +265,7 @@ def test_what_is_new_since_a_time(hospital: Engine) -> None:
     assert 0 < len(new) < len(everybody)
 
 
+@pytest.mark.slow
 def test_a_question_of_the_champions_own_choice(hospital: Engine) -> None:
     """Flags of another target are not on its list."""
     change(hospital, """UPDATE models SET manifest = manifest || '{"decisive": "stenosis_90"}'""")

@@ -183,6 +183,7 @@ VALUES = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, min_size=1, max_size=BATCH))
 def test_whatever_a_file_holds_ends_scored_or_in_quarantine(work: Work, values: list[dict[str, Any]]) -> None:

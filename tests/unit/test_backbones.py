@@ -75,6 +75,7 @@ def test_frames_of_another_size_are_refused(ridges: Backbone) -> None:
         ridges.features(frames(2, 100))
 
 
+@pytest.mark.slow
 def test_ridges_of_a_frame_do_not_depend_on_the_others(ridges: Backbone) -> None:
     inputs = frames(3, ridges.side)
     features = ridges.features(inputs)

@@ -35,6 +35,7 @@ def test_has_the_published_size() -> None:
     assert sum(weight.numel() for weight in encoder.parameters()) == 126_642_944 - 799_648  # the second head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing", ["ecg_encoder.layer3.22.bn2.running_mean", "ecg_encoder.std_gpool.gru.weight_hh_l0_reverse"]
 )

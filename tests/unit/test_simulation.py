@@ -76,6 +76,7 @@ def test_files_go_where_the_settings_say(tmp_path: Path) -> None:
     assert (tmp_path / "cath/cath.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_manifest_covers_every_ecg_file(folder: Path) -> None:
     listed = [row["path"] for row in table(folder / "ecg/record_list.csv")]
     stored = {p.relative_to(folder / "ecg").with_suffix("") for p in (folder / "ecg/files").rglob("*.*")}
@@ -151,6 +152,7 @@ def test_sound_ecgs_measure_like_ecgs_and_pass_the_checks(folder: Path) -> None:
     assert close >= 0.9 * len(keys)
 
 
+@pytest.mark.slow
 def test_each_fault_is_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every file is broken, the reader treats each as the list expects."""
     monkeypatch.setattr("stence.simulation.faults.SHARE", 1.0)
