@@ -22,7 +22,7 @@ from stence.progress import Progress
 from stence.scoring.batches import Batch, Batches, Ready
 from stence.scoring.scorer import PendingScores, Scorer
 from stence.scoring.stage_timer import StageTimer
-from stence.scoring.work import Claim, Worklist
+from stence.scoring.work import Worklist
 from stence.scoring.writing import Refused, Result, Scored, Writer
 from stence.settings import Settings
 
@@ -80,12 +80,13 @@ class Pipeline:
         done, started, writes = 0, deque[Started](), deque[Future[None]]()
         with _writing_thread() as writer, _cancelled_at_last(started):
             for batch in self._prepared(batches, limit):
-                started.append(self._start(batches, batch))
-                if len(started) > 1:  # the model works on the next batch while this one is written
+                if batch is not None:
+                    started.append(self._start(batches, batch))
+                    done += len(batch.claims)
+                while len(started) > (batch is not None):  # the model works on while a batch is written
                     writes.append(writer.submit(self._write, self._finish(batches, started.popleft())))
                 while len(writes) > self._settings.prefetch_batches:
                     writes.popleft().result()
-                done += len(batch.claims)
                 progress("score", done)
             while started:
                 writes.append(writer.submit(self._write, self._finish(batches, started.popleft())))
@@ -93,26 +94,31 @@ class Pipeline:
                 write.result()
         return done
 
-    def _prepared(self, batches: Batches, limit: int) -> Iterator[Batch]:
-        """Yield claimed batches in order. The next ones are prepared at the same time."""
+    def _prepared(self, batches: Batches, limit: int) -> Iterator[Batch | None]:
+        """Yield claimed batches in order. The next ones are prepared at the same time.
+
+        None: the run is about to wait for other scorers, who may wait for what it has not finished.
+        """
         waiting: deque[Batch] = deque()
         claimed = 0
         while True:
             while claimed < limit and len(waiting) <= self._settings.prefetch_batches:
-                claims = self._claim(min(self._settings.batch_size, limit - claimed), idle=not waiting)
+                with self._timer("claim"):
+                    claims = self._worklist.claim(min(self._settings.batch_size, limit - claimed))
                 if not claims:
                     break
                 claimed += len(claims)
                 waiting.append(batches.begin(claims))
-            if not waiting:
+            if waiting:
+                yield waiting.popleft()
+                continue
+            yield None
+            if claimed >= limit:
                 return
-            yield waiting.popleft()
-
-    def _claim(self, count: int, *, idle: bool) -> list[Claim]:
-        if idle:
-            return self._worklist.claim_or_wait(count)
-        with self._timer("claim"):
-            return self._worklist.claim(count)
+            if not (claims := self._worklist.claim_or_wait(min(self._settings.batch_size, limit - claimed))):
+                return
+            claimed += len(claims)
+            waiting.append(batches.begin(claims))
 
     def _start(self, batches: Batches, batch: Batch) -> Started:
         """Wait until a batch is prepared, and start the model with what is still this run's to score."""
