@@ -100,25 +100,23 @@ class Pipeline:
         None: the run is about to wait for other scorers, who may wait for what it has not finished.
         """
         waiting: deque[Batch] = deque()
-        claimed = 0
+        left = limit
         while True:
-            while claimed < limit and len(waiting) <= self._settings.prefetch_batches:
+            while left and len(waiting) <= self._settings.prefetch_batches:
                 with self._timer("claim"):
-                    claims = self._worklist.claim(min(self._settings.batch_size, limit - claimed))
+                    claims = self._worklist.claim(min(self._settings.batch_size, left))
                 if not claims:
                     break
-                claimed += len(claims)
+                left -= len(claims)
                 waiting.append(batches.begin(claims))
-            if waiting:
-                yield waiting.popleft()
-                continue
-            yield None
-            if claimed >= limit:
-                return
-            if not (claims := self._worklist.claim_or_wait(min(self._settings.batch_size, limit - claimed))):
-                return
-            claimed += len(claims)
-            waiting.append(batches.begin(claims))
+            if not waiting:
+                yield None
+                claims = self._worklist.claim_or_wait(min(self._settings.batch_size, left)) if left else []
+                if not claims:
+                    return
+                left -= len(claims)
+                waiting.append(batches.begin(claims))
+            yield waiting.popleft()
 
     def _start(self, batches: Batches, batch: Batch) -> Started:
         """Wait until a batch is prepared, and start the model with what is still this run's to score."""

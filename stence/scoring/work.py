@@ -91,14 +91,16 @@ class Worklist:
         pending = 0
         while (part := self._add("enqueue_03_newer", newest=newest)).files:
             pending += part.pending
-        return pending + self._add("enqueue_04_older").pending
+        return pending + self._add("enqueue_04_older", oldest=self._oldest()).pending
 
     def claim(self, limit: int) -> list[Claim]:
         """Lease up to ``limit`` ECGs. The list is empty if others hold all that remain."""
-        while not (claims := self._claim(limit)) and self._portion != "new":
-            if not self._add("enqueue_04_older").files:
-                break
-        return claims
+        while True:
+            oldest = self._oldest()
+            claims = self._claim(limit)
+            if claims or not oldest or self._portion == "new":
+                return claims
+            self._add("enqueue_04_older", oldest=oldest)
 
     def _claim(self, limit: int) -> list[Claim]:
         values = {
@@ -150,6 +152,10 @@ class Worklist:
         """Return the highest change number, below which no further file can appear."""
         self._run(connection, "enqueue_01_hold", {})
         return int(self._run(connection, "enqueue_02_begin", {}).scalar_one())
+
+    def _oldest(self) -> int:
+        ((oldest,),) = self._rows("enqueue_05_oldest")
+        return int(oldest)
 
     def _add(self, name: str, **values: object) -> Enqueued:
         (row,) = self._rows(name, limit=FILES_TOGETHER, **values)

@@ -235,7 +235,7 @@ def claims(engine: Engine) -> Iterator[Row]:
     run = new_run(engine, model)
     yield Row("first enqueue of a new model, until scoring begins", timed(run.enqueue), "s")
     start, files = time.perf_counter(), 0
-    while part := run._add("enqueue_04_older").files:
+    while part := run._add("enqueue_04_older", oldest=run._oldest()).files:
         files += part
     yield Row(
         "enqueue of its archive, a million ECGs", (time.perf_counter() - start) * 1e6 / max(files, 1), "s"

@@ -231,6 +231,26 @@ def test_scorers_that_begin_together_share_the_archive(
     assert len(claimed) == len(set(claimed)) == 40
 
 
+@pytest.mark.usefixtures("small_parts")
+def test_of_scorers_that_find_nothing_one_lists_the_next_part(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    """Otherwise each would wait until all others before it have listed one."""
+    for number in range(12):
+        store.put(f"ecg/{number}.dcm", b"")
+    scoring.index(engine, store, settings)
+    register(engine, ShapeScorer())
+    runs = [worklist_of(engine, settings) for _ in range(2)]
+    for run in runs:
+        run.enqueue()
+    while runs[0]._claim(3):
+        pass
+    seen = runs[1]._oldest()
+    assert runs[0].claim(1)
+    assert runs[1]._add("enqueue_04_older", oldest=seen).files == 0
+    assert len(runs[1].claim(9)) == 2
+
+
 def test_a_portion_is_what_came_before_the_model_or_after(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
