@@ -165,7 +165,7 @@ def _score(settings: Settings, model_version: str, workload: Workload) -> RunSum
     with database.connect(settings) as engine:
         with engine.connect() as connection:
             registered = registry.find(connection, model_version)
-        scorer = registry.load(registered, store, settings)
+        scorer = registry.in_chosen_form(engine, settings, registry.load(registered, store, settings))
         with open_run(engine, store, settings, scorer, workload.portion) as run:
             while not workload.is_over() and run.score(limit=settings.shard_size):
                 pass

@@ -124,6 +124,18 @@ def test_a_run_says_its_form(engine: Engine, store: ObjectStore, settings: Setti
     }
 
 
+@pytest.mark.slow
+def test_workers_of_one_host_score_in_the_chosen_form(
+    engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    ToyHospital(store, patients=3).write()
+    scoring.index(engine, store, settings)
+    crown(engine, store, settings)
+    choose(engine, "tiny-1", FAST)
+    scoring.score_with_workers(settings, "tiny-1", scoring.Workload(workers=2))
+    assert set(all_rows(engine, runs.c.form)) == {(FAST,)}
+
+
 @pytest.mark.parametrize(
     ("form", "library", "said"),
     [
