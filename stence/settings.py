@@ -125,6 +125,19 @@ class Settings(BaseSettings):
     max_object_bytes: int = Field(
         64 * 2**20, ge=1, description="An ECG whose files are larger together is quarantined, not read."
     )
+    max_ecg_channels: int = Field(64, ge=12, description="Channels of an ECG; one with more is quarantined.")
+    max_ecg_samples: int = Field(
+        2**22,
+        ge=2**16,
+        description="Samples of all channels of an ECG together; one with more is quarantined.",
+    )
+    max_ecg_nesting: int = Field(
+        32, ge=8, le=200, description="Depth of nested elements in an XML or DICOM file."
+    )
+    max_ecg_elements: int = Field(200_000, ge=1000, description="Elements of an XML or DICOM file.")
+    max_expansion: int = Field(
+        200, ge=2, description="Bytes that a compressed file or archive may give for each of its bytes."
+    )
     max_bytes_in_flight: int = Field(
         512 * 2**20, ge=1, description="ECG files in memory at once, but for one that is larger."
     )

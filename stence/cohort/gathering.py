@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
 from stence.ecg.recipes import STENCE, Recipe
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, UsableEcg, fetch, take_in
+from stence.preparation.rules import rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 
@@ -113,9 +113,9 @@ class _Gathering:
         """Return the example, or the reason to exclude the ECG, or None if its patient has no study."""
         given = Identity(candidate.patient_id, candidate.acquired_at, indication=candidate.indication)
         try:
-            files = fetch(store, candidate.key, self._settings.max_object_bytes).usable()
-            zone, patients = ZoneInfo(self._settings.timezone), self._plan.patients
-            ecg = take_in(candidate.key, files, given, zone, patients)
+            rules = rules_of(self._settings)
+            files = fetch(store, candidate.key, rules).usable()
+            ecg = take_in(candidate.key, files, given, rules, self._plan.patients)
             return self._example(ecg) if self._plan.pairing.has_study(ecg.patient_id) else None
         except UnusableEcgError as error:
             return f"ecg_{error.finding.reason}"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from stence.ecg.recording import Sex
 from stence.files import write_json
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, fetch, take_in
+from stence.preparation.rules import rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 
@@ -113,8 +113,9 @@ def _open(
     """Return the prepared ECG; None if it is not usable or its file names a patient with a study."""
     given = Identity(candidate.patient_id, candidate.acquired_at)
     try:
-        files = fetch(store, candidate.key, settings.max_object_bytes).usable()
-        ecg = take_in(candidate.key, files, given, ZoneInfo(settings.timezone), plan.patients)
+        rules = rules_of(settings)
+        files = fetch(store, candidate.key, rules).usable()
+        ecg = take_in(candidate.key, files, given, rules, plan.patients)
         if plan.pairing.has_study(ecg.patient_id):
             return None
         signal = recipe.prepare(ecg.recording, windows)

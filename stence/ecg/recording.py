@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from stence.domain.patients import patient_id
 from stence.domain.text import plain_text
 from stence.domain.times import plausible_age, plausible_time
+from stence.ecg import machine
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 """Order of the leads in every signal of stence."""
@@ -26,7 +28,9 @@ class Recording:
 
     ``signal`` float32 (12, n) in millivolts, leads in the order of ``LEADS``, NaN for samples that the file
     marks as invalid; ``sampling_rate`` in Hz, as in the file; ``acquired_at`` is naive if the file names no
-    time zone; ``age`` in years; ``site`` and ``indication`` as the hospital writes them.
+    time zone; ``age`` in years; ``site`` and ``indication`` as the hospital writes them. ``format`` is the
+    name of the file's format. ``filters``, ``measurements`` and ``statements`` are the electrocardiograph's,
+    in the terms of ``stence.ecg.machine``.
 
     All fields are safe to write to a table. Texts are printable and of bounded length. Implausible times and
     ages become None. Raises PatientIdError for an invalid patient number.
@@ -44,17 +48,24 @@ class Recording:
     age: float | None = None
     site: str | None = None
     indication: str | None = None
+    format: str | None = None
+    device_serial: str | None = None
+    filters: str | None = None
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    statements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.patient_id is not None:
             object.__setattr__(self, "patient_id", patient_id(self.patient_id))
-        for name in ("device", "site", "indication"):
+        for name in ("device", "site", "indication", "format", "device_serial", "filters"):
             if (words := getattr(self, name)) is not None:
                 object.__setattr__(self, name, plain_text(words))
         if self.acquired_at is not None and not plausible_time(self.acquired_at):
             object.__setattr__(self, "acquired_at", None)
         if self.age is not None and not plausible_age(self.age):
             object.__setattr__(self, "age", None)
+        object.__setattr__(self, "measurements", machine.measurements(self.measurements))
+        object.__setattr__(self, "statements", machine.statements(self.statements))
 
     @property
     def seconds(self) -> float:

@@ -12,6 +12,7 @@ from stence.ecg import Recording, UnusableEcgError, check, decode, read
 from stence.explain.layout import inspection_page
 from stence.objects import ObjectStore
 from stence.preparation.reading import fetch
+from stence.preparation.rules import rules_of
 from stence.settings import Settings
 
 
@@ -23,7 +24,8 @@ def inspect_file(path: Path, settings: Settings) -> str:
 def inspect_object(store: ObjectStore, key: str, settings: Settings) -> str:
     """Return the page of an ECG in the store as HTML. Raises StoreUnavailableError."""
     name = posixpath.basename(key)
-    return _page(name, lambda: decode(name, fetch(store, key, settings.max_object_bytes).usable()), settings)
+    rules = rules_of(settings)
+    return _page(name, lambda: decode(name, fetch(store, key, rules).usable(), rules.limits), settings)
 
 
 def _page(name: str, load: Callable[[], Recording], settings: Settings) -> str:

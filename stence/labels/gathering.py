@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from stence.labels.opened import Opened
 from stence.labels.table import Labelled, LabelTable
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, fetch, take_in
+from stence.preparation.rules import Rules, rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 
@@ -127,25 +127,26 @@ def _write(
 def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> Opened | str:
     """Return the ECG, or the reason why it cannot be used."""
     try:
-        key, files = _fetch(row.record, store, settings.max_object_bytes)
+        rules = rules_of(settings)
+        key, files = _fetch(row.record, store, rules)
         identity = Identity(row.patient_id, otherwise=row.record)
-        ecg = take_in(key, files, identity, ZoneInfo(settings.timezone))
+        ecg = take_in(key, files, identity, rules)
         split, windows = split_of(ecg.patient_id), recipe.windows(settings.windows_per_ecg)
         return Opened(ecg, split, *kept_signal(ecg.recording, split, recipe, windows))
     except UnusableEcgError as error:
         return f"ecg_{error.finding.reason}"
 
 
-def _fetch(record: str, store: ObjectStore, limit_bytes: int) -> tuple[str, Mapping[str, bytes]]:
+def _fetch(record: str, store: ObjectStore, rules: Rules) -> tuple[str, Mapping[str, bytes]]:
     """Fetch a record. Return the key of its main file, with one of ``EXTENSIONS``, and its files."""
     *others, last = EXTENSIONS
     for extension in others:
         try:
-            return record + extension, fetch(store, record + extension, limit_bytes).usable()
+            return record + extension, fetch(store, record + extension, rules).usable()
         except UnusableEcgError as error:
             if error.finding.reason not in ELSEWHERE:
                 raise
-    return record + last, fetch(store, record + last, limit_bytes).usable()
+    return record + last, fetch(store, record + last, rules).usable()
 
 
 def _entry(row: Labelled, opened: Opened, number: int, patient: int, place: int) -> Entry:

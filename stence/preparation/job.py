@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from stence.ecg.reasons import Finding, Reason
 from stence.ecg.recipes import Recipe
 from stence.objects.store import ObjectStore
 from stence.preparation.reading import EcgFacts, Identity
+from stence.preparation.rules import Rules
 
 
 class Job(NamedTuple):
@@ -29,9 +29,8 @@ class Job(NamedTuple):
     recipe: Recipe
     shape: tuple[int, int, int, int]
     """Rows of the shared memory, and of each row windows, leads and samples."""
-    zone: ZoneInfo
+    rules: Rules
     patients: Patients
-    max_object_bytes: int
     max_bytes_in_flight: int
     """Bytes of files in memory of each process; larger files are read by one process at a time."""
     fetch_threads: int

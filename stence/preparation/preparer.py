@@ -77,15 +77,15 @@ class Preparer:
             return Arrived(request, None, share)
 
     def _files_of(self, request: Request, share: Share | None = None) -> Fetched:
-        limit = self._job.max_object_bytes
+        job = self._job
 
         def action() -> Fetched:
             if share is None:
-                return fetch(self._job.store, request.key, limit)
+                return fetch(job.store, request.key, job.rules)
             share.release()  # bytes of an earlier attempt
-            return fetch(self._job.store, request.key, limit, share.admit)
+            return fetch(job.store, request.key, job.rules, share.admit)
 
-        return retry(action, self._job.outage_seconds, StoreUnavailableError)
+        return retry(action, job.outage_seconds, StoreUnavailableError)
 
     def _prepared(self, request: Request, fetched: Fetched | None, share: Share) -> Answer:
         """Prepare an ECG. Files without room are fetched now, by one process at a time."""
@@ -106,7 +106,7 @@ class Preparer:
 
     def _usable(self, request: Request, fetched: Fetched) -> Prepared:
         job = self._job
-        ecg = take_in(request.key, fetched.usable(), request.identity, job.zone, job.patients)
+        ecg = take_in(request.key, fetched.usable(), request.identity, job.rules, job.patients)
         job.recipe.prepare_into(self._windows[request.row], ecg.recording)
         return Prepared(request.row, ecg.facts(), _measured(profile(ecg.recording)), fetched.signals)
 

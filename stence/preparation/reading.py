@@ -33,6 +33,7 @@ from stence.errors import (
     StoreUnavailableError,
 )
 from stence.objects.store import Admit, ObjectStore
+from stence.preparation.rules import Rules, rules_of
 from stence.retry import retry
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class Fetched(NamedTuple):
         return self.files
 
 
-def fetch(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None = None) -> Fetched:
-    """Fetch an ECG's main file and all files that it needs, up to ``limit_bytes`` together.
+def fetch(store: ObjectStore, key: str, rules: Rules, admit: Admit | None = None) -> Fetched:
+    """Fetch an ECG's main file and all files that it needs, up to ``rules.max_bytes`` together.
 
     ``admit`` is called with the size of each file before it is read. Its exceptions pass through. Raises
     StoreUnavailableError if the store does not answer.
@@ -143,11 +144,11 @@ def fetch(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None = 
     files: dict[str, bytes] = {}
     signals: tuple[str, ...] | None = None
     try:
-        files[name] = _get(store, key, limit_bytes, admit)
-        if (named := signal_files(name, files[name])) is not None:
+        files[name] = _get(store, key, rules.max_bytes, admit)
+        if (named := signal_files(name, files[name], rules.limits)) is not None:
             signals = tuple(posixpath.join(folder, signal) for signal in named)
-        for companion in companions(name, files[name]):
-            left = limit_bytes - sum(map(len, files.values()))
+        for companion in companions(name, files[name], rules.limits):
+            left = rules.max_bytes - sum(map(len, files.values()))
             files[companion] = _get(store, posixpath.join(folder, companion), left, admit)
     except UnusableEcgError as error:
         return Fetched(error.finding, signals)
@@ -161,8 +162,10 @@ def read_again(store: ObjectStore, settings: Settings, key: str, content_hash: b
     and StoreUnavailableError after ``settings.outage_seconds``.
     """
 
+    rules = rules_of(settings)
+
     def action() -> Recording:
-        return decode(posixpath.basename(key), fetch(store, key, settings.max_object_bytes).usable())
+        return decode(posixpath.basename(key), fetch(store, key, rules).usable(), rules.limits)
 
     recording = retry(action, settings.outage_seconds, StoreUnavailableError)
     if recording.content_hash != content_hash:
@@ -186,13 +189,13 @@ def _get(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None) ->
 
 
 def take_in(
-    key: str, files: Mapping[str, bytes], given: Identity, zone: ZoneInfo, patients: Patients = NOT_MERGED
+    key: str, files: Mapping[str, bytes], given: Identity, rules: Rules, patients: Patients = NOT_MERGED
 ) -> UsableEcg:
-    """Decode and check an ECG, and determine its patient. ``zone`` is the default time zone.
+    """Decode and check an ECG, and determine its patient.
 
     Raises UnusableEcgError with the first finding for which the policy demands quarantine.
     """
-    recording = decode(posixpath.basename(key), files)
+    recording = decode(posixpath.basename(key), files, rules.limits)
     findings = check(recording)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:
@@ -202,7 +205,7 @@ def take_in(
         recording,
         patients.present(named),
         named,
-        *_acquired_at(recording, given, zone),
+        *_acquired_at(recording, given, rules.zone),
         tuple(finding.detail for finding in findings),
         recording.content_hash,
         recording.site or given.site,

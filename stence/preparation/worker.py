@@ -31,6 +31,7 @@ from stence.preparation.channel import receive, send
 from stence.preparation.job import Job
 from stence.preparation.preparer import Arrived, Preparer
 from stence.preparation.reading import Identity, take_in
+from stence.preparation.rules import Rules
 
 READY = b"{}"
 """Message of a child that is ready for a job, or for the requests of a job."""
@@ -138,7 +139,7 @@ def warm_up() -> None:
     lines = ["x 12 500 5000", *(f"x.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]
     samples = np.random.default_rng(0).integers(-500, 500, (5000, len(LEADS))).astype("<i2")
     files = {"x.hea": "\n".join(lines).encode(), "x.dat": samples.tobytes()}
-    ecg = take_in("x.hea", files, Identity(patient_id="1"), ZoneInfo("UTC"))
+    ecg = take_in("x.hea", files, Identity(patient_id="1"), Rules(ZoneInfo("UTC"), 2**20))
     profile(ecg.recording)
     STENCE.prepare(ecg.recording, 1)
 

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from stence.preparation import windows
 from stence.preparation.job import Job, Measured, Prepared, Reply, Request
 from stence.preparation.pool import Pool
 from stence.preparation.reading import EcgFacts
+from stence.preparation.rules import rules_of
 from stence.scoring.scorer import Scorer
 from stence.scoring.stage_timer import StageTimer
 from stence.scoring.work import Claim
@@ -59,9 +59,8 @@ class Batches:
             store,
             scorer.recipe,
             (rows, scorer.windows, len(LEADS), scorer.recipe.samples),
-            ZoneInfo(settings.timezone),
+            rules_of(settings),
             patients,
-            settings.max_object_bytes,
             settings.max_bytes_in_flight // settings.decode_processes,
             settings.fetch_threads,
             settings.outage_seconds,

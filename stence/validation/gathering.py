@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from stence.evaluation.predictions import Predictions, predict
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, fetch, take_in
+from stence.preparation.rules import rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 from stence.validation.config import ValidationConfig
@@ -193,9 +193,9 @@ class _Gathering:
         site, indication = self._places.get(candidate.object_id, (None, None))
         given = Identity(candidate.patient_id, candidate.acquired_at, site, indication)
         try:
-            files = fetch(store, candidate.key, self._settings.max_object_bytes).usable()
-            zone = ZoneInfo(self._settings.timezone)
-            ecg = take_in(candidate.key, files, given, zone, self._plan.patients)
+            rules = rules_of(self._settings)
+            files = fetch(store, candidate.key, rules).usable()
+            ecg = take_in(candidate.key, files, given, rules, self._plan.patients)
             study = self._study_of(ecg.patient_id, ecg.acquired_at)
             if isinstance(study, str):
                 return study

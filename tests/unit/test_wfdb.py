@@ -14,6 +14,7 @@ import wfdb
 from stence import ecg
 from stence.ecg import Reason, UnusableEcgError
 from stence.ecg.formats import is_hidden, suffix_of, wfdb_header, wfdb_samples
+from stence.ecg.formats.limits import DEFAULT_LIMITS
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
 LEAD_NAMES = list(ecg.LEADS)
@@ -37,8 +38,8 @@ def reference(header: Path, folder: Path) -> wfdb.Record:
 
 
 def assert_equals_wfdb(header: Path, folder: Path) -> None:
-    parsed = wfdb_header.parse(header.read_bytes())
-    ours = wfdb_samples.read(parsed, range(len(parsed.channels)), files_of(header))
+    parsed = wfdb_header.parse(header.read_bytes(), DEFAULT_LIMITS)
+    ours = wfdb_samples.read(parsed, range(len(parsed.channels)), files_of(header), DEFAULT_LIMITS)
     theirs = reference(header, folder)
     assert ours.tobytes() == theirs.p_signal.T.astype(np.float32).tobytes()
     assert parsed.sampling_rate == theirs.fs

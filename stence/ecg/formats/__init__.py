@@ -1,16 +1,23 @@
-"""Read ECG files. Name and content decide the format: WFDB or DICOM."""
+"""Read ECG files. The content decides the format; a WFDB header is known by its name.
+
+A format is a module of this package that fits ``Format``, listed in ``_MODULES``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
 from enum import StrEnum, auto
+from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 
 from stence.domain.patients import PatientIdError
 from stence.ecg.formats import wfdb
+from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import LEADS, Recording
 
@@ -21,6 +28,21 @@ _ANNOTATIONS = frozenset({".atr", ".qrs", ".ann", ".ecg", ".pu", ".pwave"}) | {
 }
 _NAMES = frozenset({"RECORDS", "ANNOTATORS", "README", "LICENSE"})
 HEADER = ".hea"
+_MODULES = ("dicom",)
+"""Formats in the order in which they are asked; those that import much come last."""
+
+
+class Format(Protocol):
+    """A file format of one file per ECG, as a module."""
+
+    NAME: str
+    """Name of the format, for people and for ``Recording.format``."""
+
+    def recognises(self, content: bytes) -> bool:
+        """Return True if the bytes are of this format, by their first few hundred bytes."""
+
+    def decode(self, content: bytes, limits: Limits) -> Recording:
+        """Decode the recording. Raises UnusableEcgError, or any error of a library on hostile bytes."""
 
 
 class FileKind(StrEnum):
@@ -62,7 +84,7 @@ def is_hidden(key: str) -> bool:
     return "/." in f"/{key}" and any(part.startswith(".") and part != "." for part in key.split("/"))
 
 
-def companions(name: str, content: bytes) -> tuple[str, ...]:
+def companions(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
     """Return the names of further files that the main file needs, relative to its folder.
 
     Raises UnusableEcgError if the header is broken.
@@ -71,10 +93,10 @@ def companions(name: str, content: bytes) -> tuple[str, ...]:
     >>> companions("100.hea", "\\n".join(lines).encode())
     ('100.dat',)
     """
-    return wfdb.companions(content) if _is_wfdb(name) else ()
+    return wfdb.companions(content, limits) if _is_wfdb(name) else ()
 
 
-def signal_files(name: str, content: bytes) -> tuple[str, ...] | None:
+def signal_files(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...] | None:
     """Return the names of all signal files in the main file, needed or not; None if it cannot be read.
 
     >>> signal_files("100.hea", b"100 1 500 5000\\n100.dat 16 1000 16 0 0 0 0 Pleth")
@@ -83,12 +105,12 @@ def signal_files(name: str, content: bytes) -> tuple[str, ...] | None:
     if not _is_wfdb(name):
         return ()
     try:
-        return wfdb.signal_files(content)
+        return wfdb.signal_files(content, limits)
     except UnusableEcgError:
         return None
 
 
-def decode(name: str, files: Mapping[str, bytes]) -> Recording:
+def decode(name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Recording:
     """Decode the recording in the main file ``name``. ``files`` maps names to bytes, companions included.
 
     Raises UnusableEcgError for all unusable bytes, and no other exception.
@@ -102,7 +124,7 @@ def decode(name: str, files: Mapping[str, bytes]) -> Recording:
         raise refuse(Reason.OBJECT_MISSING, "the ECG's main file is missing")
     try:
         with np.errstate(all="ignore"):  # absurd gains overflow to infinity; the quality check reports that
-            return _decode(name, files)
+            return _decode(name, files, limits)
     except UnusableEcgError:
         raise
     except PatientIdError as error:
@@ -135,16 +157,21 @@ def _main_file(path: Path) -> tuple[Path, bytes]:
     raise refuse(Reason.OBJECT_MISSING, f"there is no file {path}")
 
 
-def _decode(name: str, files: Mapping[str, bytes]) -> Recording:
+def _decode(name: str, files: Mapping[str, bytes], limits: Limits) -> Recording:
     content = files[name]
     if _is_wfdb(name):
-        return wfdb.decode(content, files)
-    from stence.ecg.formats import dicom  # noqa: PLC0415 - pydicom is loaded where a file needs it
-
-    if dicom.recognises(content):
-        return dicom.decode(content)
+        return wfdb.decode(content, files, limits)
+    for module in _MODULES:
+        if (file_format := _format(module)).recognises(content):
+            return file_format.decode(content, limits)
     kind = suffix_of(name)[:16] or "no extension"
-    raise refuse(Reason.UNSUPPORTED_FORMAT, f"neither a WFDB header nor a DICOM file ({kind})")
+    raise refuse(Reason.UNSUPPORTED_FORMAT, f"no ECG format that stence reads ({kind})")
+
+
+@lru_cache
+def _format(module: str) -> Format:
+    """Import a format when a file may be of it: pydicom takes longer to load than a file to read."""
+    return cast(Format, import_module(f"{__name__}.{module}"))
 
 
 def _is_wfdb(name: str) -> bool:

@@ -27,11 +27,12 @@ from stence.dicom import (
     value,
 )
 from stence.domain.text import plain_text
-from stence.ecg.formats.limits import MAX_CHANNELS, check_rate, check_size, millivolts
+from stence.ecg.formats.limits import Limits, check_rate, check_size, millivolts
 from stence.ecg.leads import complete, find_leads, is_lead_code, lead_of_code, lead_of_name, shift
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Recording, Sex
 
+NAME = "DICOM"
 MAX_GROUPS = 16
 """Largest number of multiplex groups. Usual are a rhythm, a median beat, and perhaps strips of 2.5 s."""
 _REMARK_BYTES = 2**10
@@ -62,7 +63,7 @@ def recognises(content: bytes) -> bool:
     return content[128:132] == b"DICM"
 
 
-def decode(content: bytes) -> Recording:
+def decode(content: bytes, limits: Limits) -> Recording:
     """Decode the longest rhythm group with twelve leads, in millivolts.
 
     Raises UnusableEcgError if the file is no ECG, is truncated, has no such group, or lacks the scale of a
@@ -71,12 +72,12 @@ def decode(content: bytes) -> Recording:
     dataset = _parsed(content)
     if value(dataset, "SOPClassUID") not in _ECG_CLASSES:
         raise refuse(Reason.UNSUPPORTED_FORMAT, "a DICOM file, but not an ECG waveform")
-    group = _rhythm(dataset)
+    group = _rhythm(dataset, limits)
     channels = items(group, "ChannelDefinitionSequence")
     leads = find_leads([_lead(channel) for channel in channels])
     little_endian = dataset.original_encoding[1]
     return Recording(
-        complete(list(leads), _samples(group, leads, "<" if little_endian else ">")),
+        complete(list(leads), _samples(group, leads, "<" if little_endian else ">", limits)),
         _rate(group),
         patient_id=patient_number(dataset),
         acquired_at=acquired_at(dataset),
@@ -85,6 +86,7 @@ def decode(content: bytes) -> Recording:
         age=age(dataset),
         site=plain_text(text(dataset, "InstitutionName", _REMARK_BYTES)),
         indication=_indication(dataset),
+        format=NAME,
     )
 
 
@@ -97,7 +99,7 @@ def _parsed(content: bytes) -> FileDataset:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, str(error)) from None
 
 
-def _rhythm(dataset: Dataset) -> Dataset:
+def _rhythm(dataset: Dataset, limits: Limits) -> Dataset:
     """Return the multiplex group to read, without median beats.
 
     Most leads come first, then original before derived, then the longest group.
@@ -108,17 +110,17 @@ def _rhythm(dataset: Dataset) -> Dataset:
     rhythms = [group for group in groups if not _is_median_beat(group)]
     if not rhythms:
         raise refuse(Reason.MISSING_LEADS, "the DICOM file holds no rhythm recording", value=0)
-    return max(rhythms, key=_preference)
+    return max(rhythms, key=lambda group: _preference(group, limits))
 
 
 def _is_median_beat(group: Dataset) -> bool:
     return "MEDIAN" in text(group, "MultiplexGroupLabel").upper()
 
 
-def _preference(group: Dataset) -> tuple[int, bool, float]:
+def _preference(group: Dataset, limits: Limits) -> tuple[int, bool, float]:
     channels, rate = items(group, "ChannelDefinitionSequence"), _rate(group)
-    if len(channels) > MAX_CHANNELS:
-        check_size(len(channels), 1)
+    if channels:
+        check_size(len(channels), 1, limits)
     return (
         len({_lead(channel) for channel in channels} - {None}),
         text(group, "WaveformOriginality") != "DERIVED",
@@ -158,9 +160,11 @@ def _lead(channel: Dataset) -> str | None:
     return lead_of_name(text(source, "CodeMeaning") or text(channel, "ChannelLabel"))
 
 
-def _samples(group: Dataset, leads: Mapping[str, int], byte_order: str) -> NDArray[np.float32]:
+def _samples(
+    group: Dataset, leads: Mapping[str, int], byte_order: str, limits: Limits
+) -> NDArray[np.float32]:
     """Return the leads (k, n) in millivolts, with NaN for padding."""
-    digital = _digital(group, byte_order)[list(leads.values())]
+    digital = _digital(group, byte_order, limits)[list(leads.values())]
     channels = items(group, "ChannelDefinitionSequence")
     padding = raw_bytes(group, "WaveformPaddingValue")
     signal = np.empty(digital.shape, dtype=np.float32)
@@ -173,10 +177,10 @@ def _samples(group: Dataset, leads: Mapping[str, int], byte_order: str) -> NDArr
     return signal
 
 
-def _digital(group: Dataset, byte_order: str) -> NDArray[np.integer]:
+def _digital(group: Dataset, byte_order: str, limits: Limits) -> NDArray[np.integer]:
     """Return all channels (k, n) as stored integers."""
     channels, count = _whole(group, "NumberOfWaveformChannels"), _whole(group, "NumberOfWaveformSamples")
-    check_size(channels, count)
+    check_size(channels, count, limits)
     if channels != len(items(group, "ChannelDefinitionSequence")):
         raise refuse(Reason.BROKEN_HEADER, f"{channels} channels are declared, another number is described")
     sample_type = _SAMPLE_TYPES.get(text(group, "WaveformSampleInterpretation"), "")

@@ -1,25 +1,43 @@
-"""Limits that every reader checks before it allocates memory, so a hostile header cannot exhaust it."""
+"""Limits that every reader checks before it allocates memory, so a hostile file cannot exhaust it."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from stence.ecg.reasons import Reason, refuse
 
-MAX_CHANNELS = 64
-"""Largest number of channels of a resting ECG. Body surface maps have more and are not read."""
-MAX_SAMPLES = 2**22
-"""Largest number of samples of all channels together: 12 leads for almost 6 minutes at 1000 Hz."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Largest ECG that is read. ``stence.settings`` has the same defaults."""
+
+    channels: int = 64
+    """Channels of a recording. Body surface maps have more and are not read."""
+    samples: int = 2**22
+    """Samples of all channels together: 12 leads for almost 6 minutes at 1000 Hz."""
+    nesting: int = 32
+    """Depth of nested elements of a document; archives may be nested two deep."""
+    elements: int = 200_000
+    """Elements of a document."""
+    expanded_bytes: int = 64 * 2**20
+    """Bytes of a file or an archive's members after decompression."""
+    expansion: int = 200
+    """Bytes after decompression for each byte before it."""
 
 
-def check_size(channels: int, samples: int) -> None:
+DEFAULT_LIMITS = Limits()
+
+
+def check_size(channels: int, samples: int, limits: Limits) -> None:
     """Raise UnusableEcgError for a shape that no resting ECG has."""
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{channels} channels, not 1 to {MAX_CHANNELS}", value=channels)
-    if not 1 <= samples <= MAX_SAMPLES // channels:
+    if not 1 <= channels <= limits.channels:
+        detail = f"{channels} channels, not 1 to {limits.channels}"
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=channels)
+    if not 1 <= samples <= limits.samples // channels:
         raise refuse(
             Reason.IMPLAUSIBLE_SIZE,
-            f"{samples} samples in each of {channels} channels; 1 to {MAX_SAMPLES} in all are read",
+            f"{samples} samples in each of {channels} channels; 1 to {limits.samples} in all are read",
             value=samples,
         )
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stence.domain.patients import PatientIdError, patient_id
 from stence.domain.text import plain_text
-from stence.ecg.formats.limits import check_rate, check_size
+from stence.ecg.formats.limits import Limits, check_rate, check_size
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Sex
 
@@ -76,7 +76,7 @@ class Header:
 
 
 @lru_cache(maxsize=32)  # a header is parsed several times while its record is fetched
-def parse(content: bytes) -> Header:
+def parse(content: bytes, limits: Limits) -> Header:
     """Parse a header. Raises UnusableEcgError if it is broken, has several segments, or is too large."""
     if len(content) > MAX_HEADER_BYTES:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"header of {len(content)} bytes", value=len(content))
@@ -90,7 +90,7 @@ def parse(content: bytes) -> Header:
         raise refuse(Reason.BROKEN_HEADER, detail)
     about = _comments([line for line in lines if line.startswith("#")], is_utf8=is_utf8)
     try:
-        count, rate, samples, moment = _record_line(fields[0])
+        count, rate, samples, moment = _record_line(fields[0], limits)
         if len(fields) - 1 < count:
             raise refuse(
                 Reason.BROKEN_HEADER,
@@ -118,7 +118,7 @@ def _lines(text: str) -> list[str]:
     return [line[: MAX_LINE_CHARACTERS + 1].strip(" \t\v\f") for line in lines]
 
 
-def _record_line(line: str) -> tuple[int, float, int | None, datetime | None]:
+def _record_line(line: str, limits: Limits) -> tuple[int, float, int | None, datetime | None]:
     """Parse number of signals, sampling rate, samples and base time. The record's name is ignored."""
     name, *rest = line.split()
     if "/" in name:
@@ -131,7 +131,7 @@ def _record_line(line: str) -> tuple[int, float, int | None, datetime | None]:
     sampling_rate = float(rate[1]) if rate else _DEFAULT_RATE
     check_rate(sampling_rate)
     count, samples = int(rest[0]), int(rest[2]) if len(rest) > 2 else 0
-    check_size(count, samples or 1)
+    check_size(count, samples or 1, limits)
     return count, sampling_rate, samples or None, _moment(" ".join(rest[3:]))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.ecg.compiled import compiled_exactly
-from stence.ecg.formats.limits import check_size, millivolts
+from stence.ecg.formats.limits import Limits, check_size, millivolts
 from stence.ecg.formats.wfdb_header import Channel, Header
 from stence.ecg.leads import lead_of_name, shift
 from stence.ecg.reasons import Reason, refuse
@@ -27,7 +27,9 @@ _COMPRESSED = ("508", "516", "524")
 _INVALID_16_BIT = -(2**15)
 
 
-def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> NDArray[np.float32]:
+def read(
+    header: Header, wanted: Sequence[int], files: Mapping[str, bytes], limits: Limits
+) -> NDArray[np.float32]:
     """Read the wanted channels (k, n) in millivolts, with NaN for samples that the format marks as invalid.
 
     Channels in format 16 equal the physical signal of ``wfdb.rdrecord`` rounded to float32, bit for bit.
@@ -39,8 +41,8 @@ def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> N
         if channel.file_name in held:
             held[channel.file_name].append(index)
     stored = {name: [header.channels[index] for index in indices] for name, indices in held.items()}
-    samples = min(_samples(header, channels, files) for channels in stored.values())
-    check_size(len(wanted), samples)
+    samples = min(_samples(header, channels, files, limits) for channels in stored.values())
+    check_size(len(wanted), samples, limits)
     signal = np.empty((len(wanted), samples), dtype=np.float32)
     for name, channels in stored.items():
         decode = _read_16_bit if all(map(_is_plain_16_bit, channels)) else _read_through_wfdb
@@ -50,7 +52,7 @@ def read(header: Header, wanted: Sequence[int], files: Mapping[str, bytes]) -> N
     return signal
 
 
-def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, bytes]) -> int:
+def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, bytes], limits: Limits) -> int:
     """Return the number of samples to read from one file, before memory is allocated for them."""
     name, layout, offset = channels[0].file_name, channels[0].format, channels[0].byte_offset
     if name not in files:
@@ -68,7 +70,7 @@ def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, by
     samples = there if header.samples is None else header.samples
     if there < samples or not samples:
         raise refuse(Reason.TRUNCATED, f"{name} holds {there} of {samples} samples", value=there)
-    check_size(1, samples * per_frame)
+    check_size(1, samples * per_frame, limits)
     return samples
 
 
