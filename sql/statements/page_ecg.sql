@@ -1,6 +1,7 @@
 -- A scored ECG by its number, with its score by a model, the model, and its flag for the target if there is one.
 SELECT ecgs.id AS ecg_id, ecgs.content_hash, ecgs.patient_id, coalesce(ecgs.acquired_at, ecgs.first_read_at) AS at,
-       ecgs.acquired_at, ecgs.site, ecgs.device, ecgs.sex, ecgs.age, ecgs.indication, ecgs.warnings, objects.key,
+       ecgs.acquired_at, ecgs.site, ecgs.device, ecgs.sex, ecgs.age, ecgs.indication, ecgs.warnings, ecgs.statements,
+       ecgs.measurements, ecgs.filters, objects.key,
        decisive.probability, scores.lower[decisive.place] AS lower,
        scores.upper[decisive.place] AS upper, scores.novelty, scores.unlike, scores.run_id, scores.scored_at,
        models.version AS model_version, models.sha256, models.manifest,

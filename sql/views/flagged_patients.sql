@@ -35,6 +35,8 @@ SELECT patient_id,
        age,
        device,
        warnings,
+       statements,
+       measurements,
        object_key,
        page_key,
        target,
@@ -86,6 +88,8 @@ COMMENT ON COLUMN flagged_patients.sex IS 'F or M, where the file says so.';
 COMMENT ON COLUMN flagged_patients.age IS 'Years, where the file says so.';
 COMMENT ON COLUMN flagged_patients.device IS 'Electrocardiograph of the ECG.';
 COMMENT ON COLUMN flagged_patients.warnings IS 'Remarks on the ECG''s quality.';
+COMMENT ON COLUMN flagged_patients.statements IS 'Statements of the electrocardiograph; nobody has confirmed them.';
+COMMENT ON COLUMN flagged_patients.measurements IS 'Measurements of the electrocardiograph: heart_rate in 1/min, durations in ms, axes in degrees.';
 COMMENT ON COLUMN flagged_patients.object_key IS 'Key of the ECG''s file in the object store.';
 COMMENT ON COLUMN flagged_patients.page_key IS 'Key of the ECG''s page in the object store; empty until it is written.';
 COMMENT ON COLUMN flagged_patients.target IS 'Decisive target, for which the flag was raised.';

@@ -43,6 +43,8 @@ SELECT flags.patient_id,
        ecgs.age,
        ecgs.device,
        ecgs.warnings,
+       ecgs.statements,
+       ecgs.measurements,
        objects.key AS object_key,
        pages.object_key AS page_key,
        flags.target,
@@ -195,6 +197,8 @@ COMMENT ON COLUMN flagged_patients_all.sex IS 'F or M, where the file says so.';
 COMMENT ON COLUMN flagged_patients_all.age IS 'Years, where the file says so.';
 COMMENT ON COLUMN flagged_patients_all.device IS 'Electrocardiograph of the ECG.';
 COMMENT ON COLUMN flagged_patients_all.warnings IS 'Remarks on the ECG''s quality.';
+COMMENT ON COLUMN flagged_patients_all.statements IS 'Statements of the electrocardiograph; nobody has confirmed them.';
+COMMENT ON COLUMN flagged_patients_all.measurements IS 'Measurements of the electrocardiograph: heart_rate in 1/min, durations in ms, axes in degrees.';
 COMMENT ON COLUMN flagged_patients_all.object_key IS 'Key of the ECG''s file in the object store.';
 COMMENT ON COLUMN flagged_patients_all.page_key IS 'Key of the ECG''s page in the object store; empty until it is written.';
 COMMENT ON COLUMN flagged_patients_all.target IS 'Decisive target, for which the flag was raised.';

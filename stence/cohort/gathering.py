@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from stence.domain.referral import Referral
 from stence.domain.splits import Split
 from stence.domain.targets import labels
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
+from stence.ecg.fingerprint import Exports, Trace
 from stence.ecg.recipes import STENCE, Recipe
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, UsableEcg, fetch, take_in
@@ -63,6 +66,11 @@ def gather(
     return read_cohort(folder)
 
 
+class _Opened(NamedTuple):
+    example: Example
+    trace: Trace
+
+
 class _Gathering:
     """State of a gathering: ECGs kept so far, conflicts, and exclusion counts."""
 
@@ -77,6 +85,7 @@ class _Gathering:
         self._kept: dict[str, Pair] = {}
         """Pairs by content hash."""
         self._conflicts: set[str] = set()
+        self._exports = Exports()
 
     def run(self, engine: Engine, store: ObjectStore, writer: CohortWriter, progress: Progress) -> None:
         opened = in_order(
@@ -86,8 +95,9 @@ class _Gathering:
         )
         total = len(self._plan.candidates)
         for done, (candidate, outcome) in enumerate(zip(self._plan.candidates, opened, strict=True), start=1):
-            if isinstance(outcome, Example):
-                self._take(candidate, outcome, writer)
+            if isinstance(outcome, _Opened):
+                content = self._exports.first(outcome.trace)
+                self._take(candidate, replace(outcome.example, content=content), writer)
             elif outcome:
                 self._left_out[outcome] += 1
             progress("cohort", done, total)
@@ -109,14 +119,17 @@ class _Gathering:
         else:
             self._left_out[DUPLICATE] += 1
 
-    def _open(self, store: ObjectStore, candidate: Candidate) -> Example | str | None:
+    def _open(self, store: ObjectStore, candidate: Candidate) -> _Opened | str | None:
         """Return the example, or the reason to exclude the ECG, or None if its patient has no study."""
         given = Identity(candidate.patient_id, candidate.acquired_at, indication=candidate.indication)
         try:
             rules = rules_of(self._settings)
             files = fetch(store, candidate.key, rules).usable()
             ecg = take_in(candidate.key, files, given, rules, self._plan.patients)
-            return self._example(ecg) if self._plan.pairing.has_study(ecg.patient_id) else None
+            if not self._plan.pairing.has_study(ecg.patient_id):
+                return None
+            example = self._example(ecg)
+            return example if isinstance(example, str) else _Opened(example, ecg.trace())
         except UnusableEcgError as error:
             return f"ecg_{error.finding.reason}"
 

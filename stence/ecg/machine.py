@@ -23,6 +23,18 @@ MEASUREMENTS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 """Global measurements and their plausible values: rate in 1/min, durations in ms, axes in degrees."""
+_WORDS = {
+    "heart_rate": "rate {:g}/min",
+    "rr_ms": "RR {:g} ms",
+    "p_ms": "P {:g} ms",
+    "pr_ms": "PR {:g} ms",
+    "qrs_ms": "QRS {:g} ms",
+    "qt_ms": "QT {:g} ms",
+    "qtc_ms": "QTc {:g} ms",
+    "p_axis": "P axis {:g}\u00b0",
+    "qrs_axis": "QRS axis {:g}\u00b0",
+    "t_axis": "T axis {:g}\u00b0",
+}
 MAX_STATEMENTS = 64
 
 
@@ -38,6 +50,15 @@ def measurements(given: Mapping[str, float | None]) -> Mapping[str, float]:
         if value is not None and MEASUREMENTS[name][0] <= value <= MEASUREMENTS[name][1]
     }
     return MappingProxyType(plausible)
+
+
+def in_words(given: Mapping[str, float]) -> str:
+    """Describe measurements for a reader.
+
+    >>> in_words({"qrs_ms": 94.0, "heart_rate": 71.0})
+    'rate 71/min, QRS 94 ms'
+    """
+    return ", ".join(words.format(given[name]) for name, words in _WORDS.items() if name in given)
 
 
 def statements(given: Iterable[str]) -> tuple[str, ...]:

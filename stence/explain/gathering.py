@@ -60,6 +60,9 @@ class ScoredEcg:
     age: float | None
     indication: str | None
     warnings: Sequence[str]
+    statements: Sequence[str]
+    measurements: Mapping[str, float]
+    filters: str | None
     key: str = field(repr=False)
     target: str
     probability: float

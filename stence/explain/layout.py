@@ -11,7 +11,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from stence import page
-from stence.ecg import POLICY, Action, Finding, Recording
+from stence.ecg import POLICY, Action, Finding, Recording, machine
 from stence.explain.gathering import Earlier, ScoredEcg
 from stence.explain.paper import Mark, draw
 from stence.explain.saliency import Contributions, Explanation
@@ -92,6 +92,7 @@ def render(template: str, **values: object) -> str:
     templates = page.templates(TEMPLATES)
     templates.filters["moment"] = lambda moment: f"{moment:%Y-%m-%d %H:%M}"
     templates.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    templates.filters["measurements"] = machine.in_words
     return templates.get_template(template).render(values)
 
 

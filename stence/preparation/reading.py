@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from stence.ecg import (
     decode,
     signal_files,
 )
+from stence.ecg.fingerprint import Trace, fingerprint
 from stence.ecg.reasons import refuse
 from stence.ecg.recording import Sex
 from stence.errors import (
@@ -79,6 +81,11 @@ class UsableEcg:
     site: str | None = None
     indication: str | None = None
 
+    def trace(self) -> Trace:
+        """Return what recognises another export of this ECG."""
+        about = (self.patient_id, self.acquired_at, fingerprint(self.recording))
+        return Trace(*about, self.content_hash.hex())
+
     def facts(self) -> EcgFacts:
         """Return the ECG's columns for the database."""
         recording = self.recording
@@ -95,6 +102,12 @@ class UsableEcg:
             warnings=list(self.warnings),
             site=self.site,
             indication=self.indication,
+            format=recording.format,
+            device_serial=recording.device_serial,
+            filters=recording.filters,
+            measurements=json.dumps(dict(recording.measurements)),
+            statements=list(recording.statements),
+            fingerprint=list(fingerprint(recording)),
         )
 
 
@@ -113,6 +126,13 @@ class EcgFacts(NamedTuple):
     warnings: list[str]
     site: str | None
     indication: str | None
+    format: str | None
+    device_serial: str | None
+    filters: str | None
+    measurements: str
+    """The machine's measurements as a JSON object."""
+    statements: list[str]
+    fingerprint: list[int]
 
 
 class Fetched(NamedTuple):

@@ -140,6 +140,7 @@ def warm_up() -> None:
     samples = np.random.default_rng(0).integers(-500, 500, (5000, len(LEADS))).astype("<i2")
     files = {"x.hea": "\n".join(lines).encode(), "x.dat": samples.tobytes()}
     ecg = take_in("x.hea", files, Identity(patient_id="1"), Rules(ZoneInfo("UTC"), 2**20))
+    ecg.facts()
     profile(ecg.recording)
     STENCE.prepare(ecg.recording, 1)
 

@@ -17,6 +17,7 @@ from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import transact
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
+from stence.ecg.fingerprint import TOLERANCE_UV
 from stence.ingest.grouping import record_key
 from stence.models import UNLIKE_PERCENT
 from stence.preparation.job import Measured, array_text
@@ -47,6 +48,8 @@ PARTS_STEPS = ("parts_01_replace", "parts_02_signals", "parts_03_settle", "parts
 """Statements of ``sql/statements`` that record the files of a batch's records, in this order."""
 STEPS = (
     "write_03_dismissed",
+    "write_03_moments",
+    "write_03_same_ecg",
     "write_03_withdraw_replaced",
     "write_04_ecgs",
     "write_04_measurements",
@@ -112,6 +115,7 @@ class Writer:
             "targets": [name for name, _ in thresholds],
             "thresholds": [threshold.value for _, threshold in thresholds],
             "rules": [threshold.rule for _, threshold in thresholds],
+            "tolerance_uv": TOLERANCE_UV,
         }
 
     def write(self, results: Sequence[Result]) -> None:

@@ -20,6 +20,7 @@ from stence.database import queries
 from stence.database.outage import transact
 from stence.domain.targets import SEGMENTS, TARGETS, labels
 from stence.ecg import UnusableEcgError
+from stence.ecg.fingerprint import Exports, Trace
 from stence.evaluation.predictions import Predictions, predict
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
@@ -59,6 +60,11 @@ class Observed(NamedTuple):
     device: str | None
     indication: str | None
     signal: NDArray[np.float32]
+
+
+class _Opened(NamedTuple):
+    ecg: Observed
+    trace: Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,7 @@ class _Gathering:
         self._conflicts: set[str] = set()
         self._numbers: dict[str, int] = {}
         """Anonymous numbers of patients."""
+        self._exports = Exports()
         self._waiting: list[Observed] = []
         self._scored: list[NDArray[np.float64]] = []
         self._places: dict[int, Place] = {}
@@ -139,8 +146,8 @@ class _Gathering:
         self._places = transact(engine, self._settings.outage_seconds, _places, wanted)
         opened = in_order(lambda each: self._open(store, each), wanted, self._settings.fetch_threads)
         for done, outcome in enumerate(opened, start=1):
-            if isinstance(outcome, Observed):
-                self._take(outcome)
+            if isinstance(outcome, _Opened):
+                self._take(outcome.ecg._replace(content=self._exports.first(outcome.trace)))
             else:
                 self._left_out[outcome] += 1
             progress("validation", done, len(wanted))
@@ -188,7 +195,7 @@ class _Gathering:
         start, end = self._window
         return (start is None or study.performed_at >= start) and (end is None or study.performed_at < end)
 
-    def _open(self, store: ObjectStore, candidate: Candidate) -> Observed | str:
+    def _open(self, store: ObjectStore, candidate: Candidate) -> _Opened | str:
         """Return the ECG with its study, or the reason why it is left out."""
         site, indication = self._places.get(candidate.object_id, (None, None))
         given = Identity(candidate.patient_id, candidate.acquired_at, site, indication)
@@ -205,7 +212,7 @@ class _Gathering:
         except UnusableEcgError as error:
             return f"ecg_{error.finding.reason}"
         recording, taken_at = ecg.recording, ecg.acquired_at or study.performed_at
-        return Observed(
+        observed = Observed(
             content=ecg.content_hash.hex(),
             patient_id=ecg.patient_id,
             degrees=study.degrees,
@@ -217,6 +224,7 @@ class _Gathering:
             indication=ecg.indication,
             signal=signal,
         )
+        return _Opened(observed, ecg.trace())
 
     def _take(self, ecg: Observed) -> None:
         owner = self._owners.get(ecg.content)

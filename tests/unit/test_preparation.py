@@ -65,7 +65,8 @@ def prepared(store: ObjectStore, *names: str, max_bytes: int = 2**30) -> list[An
 
 def facts(time: datetime | None) -> EcgFacts:
     about = ("M12", "F", 64.5, 500.0, 10.0, ["odd"], None, "pain")
-    return EcgFacts(b"\x00\xff", "Jos\u00e9 7", time, None, *about)
+    said = ("DICOM", "SN1", "0.05 to 150 Hz", '{"qrs_ms": 94.0}', ["Normal ECG"], [1, -2])
+    return EcgFacts(b"\x00\xff", "Jos\u00e9 7", time, None, *about, *said)
 
 
 TIMES = [None, datetime(2026, 3, 1, 8, 30, 0, 5, EAST), datetime(2026, 3, 1, tzinfo=UTC)]

@@ -52,6 +52,7 @@ from stence.database.tables.monitoring import (
 from stence.database.tables.pages import ecg_pages
 from stence.database.tables.scoring import (
     LISTED_FLAG_STATES,
+    ecg_moments,
     ecgs,
     flag_decisions,
     flags,
@@ -96,6 +97,7 @@ __all__ = [
     "cath_studies",
     "ecg_embeddings",
     "ecg_measurements",
+    "ecg_moments",
     "ecg_pages",
     "ecg_study_pairs",
     "ecgs",

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Sequence,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -154,6 +155,7 @@ objects = Table(
         nullable=False,
         comment="Order of the last change among all files.",
     ),
+    Column("format", Text, comment="Format of the file, as it was last read."),
     one_of("kind", OBJECT_KINDS),
     Index("objects_changes_idx", "change_number", postgresql_where=text("kind = 'ecg'")),
     comment="ECG and angiogram files in the object store, by key.",
@@ -236,9 +238,43 @@ ecgs = Table(
     Column(
         "local_timezone", Text, comment="Time zone of the recording time; empty: the file names a time zone."
     ),
+    Column("device_serial", Text, comment="Serial number of the electrocardiograph."),
+    Column("filters", Text, comment="Filters that the electrocardiograph applied."),
+    Column(
+        "measurements",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="Measurements of the electrocardiograph: rate in 1/min, durations in ms, axes in degrees.",
+    ),
+    Column(
+        "statements",
+        ARRAY(Text),
+        nullable=False,
+        server_default="{}",
+        comment="Statements of the electrocardiograph; nobody has confirmed them.",
+    ),
+    Column(
+        "fingerprint",
+        ARRAY(SmallInteger),
+        comment="Means over 20 ms in microvolts at 64 places of the signal; empty: read before.",
+    ),
     Index("ecgs_time_idx", text("coalesce(acquired_at, first_read_at)")),
     Index("ecgs_patient_time_idx", "patient_id", text("coalesce(acquired_at, first_read_at)"), "id"),
     comment="ECGs by content: a recording that was sent twice has one row.",
+)
+
+ecg_moments = Table(
+    "ecg_moments",
+    metadata,
+    Column(
+        "moment",
+        BigInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="Hash of patient and second.",
+    ),
+    comment="Moments with an ECG: writers of the same ECG in two formats wait for each other here.",
 )
 
 scores = Table(

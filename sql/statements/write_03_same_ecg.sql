@@ -1,0 +1,30 @@
+-- The same ECG in an export of another format: of the same patient and second, with a signal that differs by no more than
+-- a quantisation step. It takes the place of the ECG that is known already, or of the first in the batch.
+WITH staged AS (
+    SELECT s.object_id, s.content_hash, s.fingerprint, coalesce(a.present_id, s.patient_id) AS patient_id,
+           date_trunc('second', s.acquired_at) AS second
+    FROM staged_results AS s
+    LEFT JOIN patient_aliases AS a ON a.patient_id = s.patient_id
+    WHERE s.reason IS NULL AND s.acquired_at IS NOT NULL
+), kept AS (
+    SELECT DISTINCT ON (s.object_id) s.object_id, other.content_hash
+    FROM staged AS s
+    CROSS JOIN LATERAL (
+        SELECT e.content_hash, e.fingerprint, 1 AS turn, e.id
+        FROM ecgs AS e
+        WHERE e.patient_id = s.patient_id AND e.acquired_at IS NOT NULL
+          AND coalesce(e.acquired_at, e.first_read_at) >= s.second
+          AND coalesce(e.acquired_at, e.first_read_at) < s.second + interval '1 second'
+        UNION ALL
+        SELECT t.content_hash, t.fingerprint, 2, t.object_id
+        FROM staged AS t
+        WHERE t.patient_id = s.patient_id AND t.second = s.second AND t.object_id < s.object_id
+    ) AS other
+    WHERE (SELECT max(abs(CAST(x AS integer) - y)) <= :tolerance_uv
+           FROM unnest(other.fingerprint, s.fingerprint) AS places (x, y))
+    ORDER BY s.object_id, other.content_hash <> s.content_hash, other.turn, other.id
+)
+UPDATE staged_results AS s
+SET content_hash = kept.content_hash
+FROM kept
+WHERE s.object_id = kept.object_id AND s.content_hash <> kept.content_hash
