@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
-from sqlalchemy import Engine, func, text
+from sqlalchemy import Connection, Engine, func, text
 
+from stence import scoring
 from stence.database.tables import ecgs, scores
 from stence.ecg import LEADS
 from stence.objects import ObjectStore
+from stence.scoring.writing import Writer
 from stence.settings import Settings
 from support.ecgs import SAMPLING_RATE, heartbeats, manifest
-from support.models import ShapeScorer
+from support.models import ShapeScorer, register
 from support.scoring import ScoreAll, all_rows, run_scorer
 
 TIME = "2026-03-01 08:30:00"
@@ -77,14 +82,16 @@ def test_another_signal_patient_or_second_is_another_ecg(
 ) -> None:
     signal = heartbeats(1)
     export(store, "ecg/one.hea", signal)
+    give(store, ("P1", TIME, "one"))
+    score_all()
     export(store, "ecg/beat-later.hea", np.roll(signal, 30, axis=1))
-    export(store, "ecg/next-second.hea", signal + 2)
+    export(store, "ecg/second-before.hea", signal + 2)
     export(store, "ecg/other-patient.hea", signal + 3)
     export(store, "ecg/no-time.hea", signal + 4)
     give(
         store,
         *(("P1", TIME, name) for name in ("one", "beat-later")),
-        ("P1", "2026-03-01 08:30:01", "next-second"),
+        ("P1", "2026-03-01 08:29:59", "second-before"),
         ("P2", TIME, "other-patient"),
         ("P1", "", "no-time"),
     )
@@ -92,14 +99,29 @@ def test_another_signal_patient_or_second_is_another_ecg(
     assert all_rows(engine, func.count(scores.c.content_hash)) == [(5,)]
 
 
-def test_two_scorers_at_once_score_no_ecg_twice(
-    engine: Engine, store: ObjectStore, settings: Settings
+def test_two_scorers_that_write_both_exports_at_once_keep_one(
+    engine: Engine, store: ObjectStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(store, *(row for number in range(60) for row in two_exports(store, number)))
-    small = settings.model_copy(update={"batch_size": 8, "decode_processes": 1})
+    give(store, *two_exports(store, 1))
+    scorer, execute, both = ShapeScorer(), Writer._execute, Barrier(2)
+
+    def execute_and_wait(writer: Writer, connection: Connection, step: str) -> int:
+        rows = execute(writer, connection, step)
+        if step == "write_03_same_ecg":
+            with suppress(BrokenBarrierError):  # the other waits for this one, as it should
+                both.wait(timeout=1)
+        return rows
+
+    def score_one(_: int) -> None:
+        with scoring.open_run(engine, store, settings, scorer) as run:
+            run.score(limit=1)
+
+    register(engine, scorer)
+    scoring.index(engine, store, settings)
+    monkeypatch.setattr(Writer, "_execute", execute_and_wait)
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(lambda _: run_scorer(engine, store, small, ShapeScorer()), range(2)))
-    assert all_rows(engine, func.count(scores.c.content_hash)) == [(60,)]
+        list(threads.map(score_one, range(2)))
+    assert all_rows(engine, func.count(scores.c.content_hash)) == [(1,)]
     counts = text("SELECT indexed, scored, pending FROM worklist_counts")
     with engine.connect() as connection:
-        assert connection.execute(counts).all() == [(120, 120, 0)]
+        assert connection.execute(counts).all() == [(2, 2, 0)]
