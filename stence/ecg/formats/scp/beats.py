@@ -35,9 +35,7 @@ class Reference(NamedTuple):
     fiducial: int
     beats: list[Beat]
 
-    def add(
-        self, signal: NDArray[np.int64], span: Span, lead: int, tables: huffman.Tables | None
-    ) -> None:
+    def add(self, signal: NDArray[np.int64], span: Span, lead: int, tables: huffman.Tables | None) -> None:
         """Add the beats in place to one lead's residual signal (n,) in nanovolts."""
         data = self.data
         steps = blocks.samples(data.leads[lead], self.samples, data.differences, tables)

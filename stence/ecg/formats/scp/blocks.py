@@ -41,10 +41,8 @@ def read(section: Section, count: int) -> Blocks:
     return Blocks(step, interval, differences, flag, [cursor.take(size) for size in sizes])
 
 
-def samples(
-    block: bytes, count: int, differences: int, tables: huffman.Tables | None
-) -> NDArray[np.int16]:
-    """Decode a block to its steps (count,), which have 16 bits. Raises UnusableEcgError if it is too short."""
+def samples(block: bytes, count: int, differences: int, tables: huffman.Tables | None) -> NDArray[np.int16]:
+    """Decode a block to its 16-bit steps (count,). Raises UnusableEcgError if it is too short."""
     if tables is not None:
         return _summed(huffman.decode(block, count, tables), differences)
     if len(block) < 2 * count:

@@ -7,13 +7,14 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
 from stence.domain.patients import PatientIdError, patient_id
-from stence.ecg.formats.cursor import Cursor
 from stence.ecg.formats.scp.sections import Section
 from stence.ecg.machine import filters
 from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Sex
 
 MAX_TEXT_BYTES = 1024
+MAX_TAGS = 1024
+"""Largest number of tags in section 1. The standard has 36, of which a few may be repeated."""
 _PATIENT, _AGE, _BORN, _SEX, _INDICATION, _DEVICE = 2, 4, 5, 8, 13, 14
 _INSTITUTION, _DATE, _TIME = 16, 25, 26
 _HIGH_PASS, _LOW_PASS, _FILTERS, _ZONE, _HISTORY, _END = 27, 28, 29, 34, 35, 255
@@ -86,9 +87,11 @@ def text(value: bytes, encoding: str | None) -> str:
 def _fields(section: Section) -> dict[int, list[bytes]]:
     """Return the values of each tag, up to the end tag."""
     cursor, fields = section.cursor(), dict[int, list[bytes]]()
-    while cursor.left and (tag := cursor.number(1)) != _END:
+    for _ in range(MAX_TAGS):
+        if not cursor.left or (tag := cursor.number(1)) == _END:
+            return fields
         fields.setdefault(tag, []).append(cursor.take(cursor.number(2)))
-    return fields
+    raise refuse(Reason.IMPLAUSIBLE_SIZE, f"more than {MAX_TAGS} tags in section 1", value=MAX_TAGS)
 
 
 def _encoding(tags: Mapping[int, bytes]) -> str | None:
@@ -112,7 +115,9 @@ def _number(value: bytes, encoding: str | None) -> str | None:
     try:
         return patient_id(value.split(b"\0", 1)[0].decode(encoding))
     except UnicodeDecodeError:
-        raise PatientIdError("the patient number is not in the character set that its source declares") from None
+        raise PatientIdError(
+            "the patient number is not in the character set that its source declares"
+        ) from None
 
 
 def _device(value: bytes, encoding: str | None) -> tuple[str | None, str | None]:

@@ -21,7 +21,7 @@ _WITH_TEXT = (b"\1", b"\2")
 """Types of statements in section 11 that are codes or free text. Others are logic between statements."""
 
 
-def measurements(sections: Mapping[int, Section]) -> Mapping[str, float | None]:
+def measurements(sections: Mapping[int, Section]) -> Mapping[str, float]:
     """Return the global measurements of section 7 by the names of ``stence.ecg.machine``."""
     body = sections[7].body if 7 in sections else b""
     if len(body) < _COUNTS.size:
@@ -29,7 +29,8 @@ def measurements(sections: Mapping[int, Section]) -> Mapping[str, float | None]:
     waves, spikes, rr, _ = _COUNTS.unpack_from(body)
     after = _COUNTS.size + waves * _WAVES.size + spikes * _SPIKE_BYTES
     found = {"rr_ms": _known(rr)} | _rates(body[after:])
-    return found | (_intervals(body[_COUNTS.size :]) if waves else {})
+    found |= _intervals(body[_COUNTS.size :]) if waves else {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _intervals(body: bytes) -> dict[str, float | None]:

@@ -18,9 +18,7 @@ _LONG_TERM = 12
 _VERSION_3 = 30
 
 
-def read(
-    sections: Mapping[int, Section], limits: Limits
-) -> tuple[list[str], NDArray[np.float32], float]:
+def read(sections: Mapping[int, Section], limits: Limits) -> tuple[list[str], NDArray[np.float32], float]:
     """Return the stored leads' names, their signal (k, n) in millivolts, and the sampling rate in Hz.
 
     Samples outside a lead's own span are NaN. Raises UnusableEcgError.
