@@ -70,7 +70,8 @@ def _moment(value: Value) -> datetime | None:
     fraction = value.number(7, 9) * 1000 + value.number(9, 11)
     try:
         day = date(value.number(0, 2), *value.content[2:4])
-        return datetime.combine(day, time(*value.content[4:7], fraction))
+        hour, minute, second = value.content[4:7]
+        return datetime.combine(day, time(hour, minute, second, fraction))
     except ValueError:
         return None
 
