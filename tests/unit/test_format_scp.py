@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import scp
-from support.ecgs import heartbeats
 
 from stence import ecg
 from stence.ecg import Reason, UnusableEcgError
 from stence.ecg.formats import Limits
+from support import scp
+from support.ecgs import heartbeats
 
 STEPS = heartbeats(3) // 2
 """Steps of 2500 nV."""
@@ -22,7 +22,13 @@ MILLIVOLTS = (STEPS * 0.0025).astype(np.float32)
 ALL, EIGHT = list(range(12)), [0, 1, 6, 7, 8, 9, 10, 11]
 CODES = [scp.CODES[lead] for lead in ecg.LEADS]
 OWN = (
-    (scp.Line("1"), scp.Line("011", value=1), scp.Line("010", value=-1), scp.Line("001", 5), scp.Line("000", table=1)),
+    (
+        scp.Line("1"),
+        scp.Line("011", value=1),
+        scp.Line("010", value=-1),
+        scp.Line("001", 5),
+        scp.Line("000", table=1),
+    ),
     (scp.Line("0", 16), scp.Line("10", table=0)),
 )
 """Two tables; the second is for all that needs more than five bits."""
@@ -114,7 +120,11 @@ def test_particulars():
     tags = [
         *((2, b" A-7 \0"), (0, b"Name\0"), (5, struct.pack("<HBB", 1960, 5, 1)), (8, b"\2")),
         *((13, b"chest pain\0"), (14, scp.device(language=1)), (16, b"Klinik S\xfcd\0")),
-        *((25, struct.pack("<HBB", 2020, 5, 1)), (26, bytes([13, 5, 9])), (34, struct.pack("<hH", 120, 0) + b"\0")),
+        *(
+            (25, struct.pack("<HBB", 2020, 5, 1)),
+            (26, bytes([13, 5, 9])),
+            (34, struct.pack("<hH", 120, 0) + b"\0"),
+        ),
         *((27, struct.pack("<H", 5)), (28, struct.pack("<H", 150)), (29, b"\2")),
     ]
     recording = decoded(file(tags=tags).encoded())
@@ -165,12 +175,16 @@ def test_a_declared_character_set_is_used():
 
 
 def test_results():
-    waves = struct.pack("<BBHH", 1, 1, 800, 29999) + struct.pack("<5H3h", 10, 110, 170, 260, 29999, 50, -30, 999)
+    waves = struct.pack("<BBHH", 1, 1, 800, 29999) + struct.pack(
+        "<5H3h", 10, 110, 170, 260, 29999, 50, -30, 999
+    )
     spikes, types = bytes(10), struct.pack("<HBB", 2, 0, 0)
     results = waves + spikes + types + struct.pack("<3HB", 75, 29999, 410, 1)
     texts = [b"SINUS RHYTHM\0", b"NORMAL\0ECG\0"]
-    said = bytes(8) + bytes([2]) + b"".join(
-        struct.pack("<BH", number, len(line)) + line for number, line in enumerate(texts, 1)
+    said = (
+        bytes(8)
+        + bytes([2])
+        + b"".join(struct.pack("<BH", number, len(line)) + line for number, line in enumerate(texts, 1))
     )
     recording = decoded(file(more={7: results, 8: said}).encoded())
     assert dict(recording.measurements) == {
@@ -217,12 +231,17 @@ def test_a_changed_section_is_found_under_a_right_file_checksum():
     assert reason_of(scp.checked(bytes(content[2:]))) == Reason.CHECKSUM_MISMATCH
 
 
-def repointed(number: int, length: int | None = None, start: int | None = None, name: int | None = None) -> bytes:
+def repointed(
+    number: int, length: int | None = None, start: int | None = None, name: int | None = None
+) -> bytes:
     """The file with another pointer to a section, and right checksums."""
     content = bytearray(file().encoded())
     at = 22 + 10 * number
     old = struct.unpack_from("<HII", content, at)
-    new = [value if value is not None else before for value, before in zip((name, length, start), old, strict=True)]
+    new = [
+        value if value is not None else before
+        for value, before in zip((name, length, start), old, strict=True)
+    ]
     struct.pack_into("<HII", content, at, *new)
     head = struct.unpack_from("<I", content, 10)[0]
     content[6 : 6 + head] = scp.checked(bytes(content[8 : 6 + head]))
