@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -124,9 +125,7 @@ class Scp:
 
     def _block(self, samples: list[int]) -> bytes:
         for _ in range(self.differences):
-            samples = samples[:1] + [
-                after - before for before, after in zip(samples, samples[1:], strict=False)
-            ]
+            samples = samples[:1] + [after - before for before, after in pairwise(samples)]
         if self.differences == 2:  # the second number is a sample again, not a difference
             samples[1] += 2 * samples[0]
         samples = [(number + 2**15) % 2**16 - 2**15 for number in samples]
