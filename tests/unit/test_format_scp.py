@@ -340,3 +340,18 @@ def test_reference_beat_of_another_amplitude_step():
 def test_version_3_reserves_the_flag_of_bimodal_compression():
     recording = decoded(file(bimodal=1, protocol=30).encoded())
     np.testing.assert_allclose(recording.signal, MILLIVOLTS, atol=1e-6)
+
+
+@pytest.mark.parametrize(("inner", "pointer"), [(8, 8), (7, 8)], ids=["overlap", "twice"])
+def test_a_section_inside_another_is_refused(inner: int, pointer: int):
+    """Both sections have right checksums, and the file has too."""
+    part = scp.section(inner, bytes(8) + b"\0\0", 20)
+    outer = {7: bytes(6) + part} if inner != 7 else {9: part}
+    content = bytearray(file(more=outer).encoded())
+    start = bytes(content).index(part) + 1
+    struct.pack_into("<HII", content, 22 + 10 * pointer, inner, len(part), start)
+    if inner == 7:
+        struct.pack_into("<HII", content, 22 + 70, 7, len(part), start)
+    head = struct.unpack_from("<I", content, 10)[0]
+    content[6 : 6 + head] = scp.checked(bytes(content[8 : 6 + head]))
+    assert reason_of(scp.checked(bytes(content[2:]))) == Reason.BROKEN_HEADER
