@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from xml.etree.ElementTree import Element  # noqa: S405 - a type
+from xml.etree.ElementTree import Element
 from zlib import crc32
 
 import numpy as np
@@ -183,7 +183,9 @@ def _filters(waveform: Element) -> str | None:
 def _statements(root: Element) -> Iterator[str]:
     """Return the lines of the diagnosis, else of the machine's. A line ends with the flag ``ENDSLINE``."""
     diagnosis = root.find("Diagnosis")
-    statements = root.iterfind(f"{'OriginalDiagnosis' if diagnosis is None else 'Diagnosis'}/DiagnosisStatement")
+    statements = root.iterfind(
+        f"{'OriginalDiagnosis' if diagnosis is None else 'Diagnosis'}/DiagnosisStatement"
+    )
     line: list[str] = []
     for statement in statements:
         line.append(text(statement, "StmtText"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from xml.etree.ElementTree import Element  # noqa: S405 - a type
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,18 +39,23 @@ _INTERPRETATION = "interpretations/interpretation"
 _STANDARD_SET = "STD-12"
 _SEXES: dict[str, Sex] = {"female": "F", "male": "M"}
 _MEASUREMENTS = {
-    "heart_rate": ("heartrate",),
-    "rr_ms": ("rrint",),
-    "p_ms": ("pdur",),
-    "pr_ms": ("print", "meanprint"),
-    "qrs_ms": ("qrsdur", "meanqrsdur"),
-    "qt_ms": ("qtint", "meanqtint"),
-    "qtc_ms": ("qtcb", "meanqtc"),
-    "p_axis": ("pfrontaxis",),
-    "qrs_axis": ("qrsfrontaxis",),
-    "t_axis": ("tfrontaxis",),
+    "heart_rate": "heartrate",
+    "rr_ms": "rrint",
+    "p_ms": "pdur",
+    "pr_ms": "print",
+    "qrs_ms": "qrsdur",
+    "qt_ms": "qtint",
+    "qtc_ms": "qtcb",
+    "p_axis": "pfrontaxis",
+    "qrs_axis": "qrsfrontaxis",
+    "t_axis": "tfrontaxis",
 }
-"""Elements of version 1.04, then of 1.03."""
+_MEASUREMENTS_103 = _MEASUREMENTS | {
+    "pr_ms": "meanprint",
+    "qrs_ms": "meanqrsdur",
+    "qt_ms": "meanqtint",
+    "qtc_ms": "meanqtc",
+}
 
 
 def recognises(content: bytes) -> bool:
@@ -200,19 +205,15 @@ def _filters(root: Element) -> str | None:
     low, _, high = text(signal, "signalbandwidth").partition("-")
     notched = attribute(root, _WAVEFORM, "notchfiltered") == "True"
     mains = number(text(signal, "notchfilterfreqs") or text(signal, "acsetting")) if notched else None
-    return machine.filters(number(text(signal, "hipass") or low), number(text(signal, "lowpass") or high), mains)
+    return machine.filters(
+        number(text(signal, "hipass") or low), number(text(signal, "lowpass") or high), mains
+    )
 
 
-def _measurements(root: Element) -> dict[str, float | None]:
-    """Return the measurements of the interpretation."""
-    interpretation = root.find(_INTERPRETATION)
-    found: dict[str, float | None] = {}
-    for place in ("interpretationmeasurements", "globalmeasurements"):
-        for name, tags in _MEASUREMENTS.items():
-            for tag in tags:
-                value = numbers(interpretation, {name: f"{place}/{tag}"})[name]
-                found[name] = found.get(name) if value is None else value
-    return found
+def _measurements(root: Element) -> dict[str, float]:
+    """Return the measurements of the interpretation, by the names of 1.03 or those of later versions."""
+    first = numbers(root.find(f"{_INTERPRETATION}/interpretationmeasurements"), _MEASUREMENTS_103)
+    return first | numbers(root.find(f"{_INTERPRETATION}/globalmeasurements"), _MEASUREMENTS)
 
 
 def _statements(root: Element) -> Iterator[str]:

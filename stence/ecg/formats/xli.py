@@ -92,7 +92,7 @@ def _lzw(data: NDArray[np.uint8], out: NDArray[np.uint8]) -> int:
 def _second_sums(stored: NDArray[np.int16], start: int) -> NDArray[np.int16]:
     """Undo the second differences. The first two samples are stored as they are."""
     samples = stored.copy()
-    last = start
+    last = np.int64(start)
     for i in range(2, len(samples)):
         samples[i] = 2 * np.int64(samples[i - 1]) - samples[i - 2] - last
         last = np.int64(stored[i]) - _OFFSET

@@ -8,8 +8,8 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder  # noqa: S405 - defusedxml parses
-from xml.parsers.expat.errors import (  # noqa: S407 - constants
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.parsers.expat.errors import (
     XML_ERROR_NO_ELEMENTS,
     XML_ERROR_UNCLOSED_CDATA_SECTION,
     XML_ERROR_UNCLOSED_TOKEN,
@@ -26,9 +26,11 @@ _HEAD_BYTES = 2**13
 """Bytes in which the root element must start, behind comments and a document type."""
 _NAME = re.compile(r"<(?:[\w.-]{1,64}:)?([\w.-]{1,64})[\s/>]")
 _DECLARED = re.compile(rb"<\?xml[^>]{1,200}encoding=[\"']utf-?16", re.IGNORECASE)
-_ENDS = {code for code in map(codes.get, (
-    XML_ERROR_NO_ELEMENTS, XML_ERROR_UNCLOSED_TOKEN, XML_ERROR_UNCLOSED_CDATA_SECTION,
-))}  # fmt: skip
+_ENDS = frozenset(
+    codes[error]
+    for error in (XML_ERROR_NO_ELEMENTS, XML_ERROR_UNCLOSED_TOKEN, XML_ERROR_UNCLOSED_CDATA_SECTION)
+)
+_BUFFER_BYTES = 2**16
 _MAX_NUMBER_CHARACTERS = 32
 _DAYS_A_YEAR = 365.25
 
@@ -58,7 +60,7 @@ def parse(content: bytes, limits: Limits) -> Element:
     ends too early, or is no XML.
     """
     encoding = "utf-8" if _DECLARED.match(content) else None  # UTF-16 by name only: the bytes are ASCII
-    parser = DefusedXMLParser(target=_LimitedBuilder(limits), encoding=encoding, forbid_entities=True)
+    parser = _Parser(limits, encoding)
     try:
         parser.feed(content)
         return parser.close()
@@ -70,27 +72,36 @@ def parse(content: bytes, limits: Limits) -> Element:
         raise refuse(reason, f"the XML document cannot be parsed: {error}") from None
 
 
-class _LimitedBuilder(TreeBuilder):
-    """Tree builder that counts elements, attributes and depth, and stops the parser."""
+class _Parser(DefusedXMLParser):
+    """Parser that counts elements, attributes and depth, and stops at a limit.
 
-    def __init__(self, limits: Limits) -> None:
-        super().__init__()
+    Its handlers replace those of the standard library in Python, which take longer than the parsing.
+    """
+
+    def __init__(self, limits: Limits, encoding: str | None) -> None:
+        builder = TreeBuilder()
+        super().__init__(target=builder, encoding=encoding, forbid_entities=True, forbid_external=True)
         self._limits, self._depth, self._count = limits, 0, 0
+        self._start_element, self._end_element = builder.start, builder.end
+        self.parser.ordered_attributes = False
+        self.parser.buffer_size = _BUFFER_BYTES
+        self.parser.StartElementHandler = self._begin
+        self.parser.EndElementHandler = self._finish
 
-    def start(self, tag: str, attrs: dict[str, str]) -> Element:
+    def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
-        self._count += 1 + len(attrs)
+        self._count += 1 + len(attributes)
         if self._depth > self._limits.nesting:
             detail = f"elements nested more than {self._limits.nesting} deep"
             raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=self._depth)
         if self._count > self._limits.elements:
             detail = f"more than {self._limits.elements} elements and attributes"
             raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=self._count)
-        return super().start(_local(tag), attrs)
+        self._start_element(tag[tag.rfind("}") + 1 :], attributes)
 
-    def end(self, tag: str) -> Element:
+    def _finish(self, tag: str) -> None:
         self._depth -= 1
-        return super().end(_local(tag))
+        self._end_element(tag)
 
 
 def text(element: Element | None, path: str) -> str:
@@ -119,9 +130,10 @@ def number(written: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def numbers(element: Element | None, paths: Mapping[str, str]) -> dict[str, float | None]:
-    """Return the number at each path, by the names of ``paths``."""
-    return {name: number(text(element, path)) for name, path in paths.items()}
+def numbers(element: Element | None, paths: Mapping[str, str]) -> dict[str, float]:
+    """Return the numbers that stand at the paths, by the names of ``paths``."""
+    found = {name: number(text(element, path)) for name, path in paths.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def required_number(element: Element | None, path: str) -> float:
@@ -201,7 +213,3 @@ def _closing(text: str, at: int) -> str | None:
         return None
     subset, end = text.find("[", at), text.find(">", at)
     return "]>" if 0 <= subset < end else ">"
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]

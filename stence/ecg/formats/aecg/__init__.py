@@ -1,4 +1,4 @@
-"""HL7 annotated ECG (aECG, ANSI HL7 V3 2004): the rhythm series with sampled leads in plain decimal digits."""
+"""HL7 annotated ECG (aECG, ANSI HL7 V3 2004): the rhythm series, with samples as decimal digits."""
 
 from __future__ import annotations
 

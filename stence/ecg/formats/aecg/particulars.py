@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from xml.etree.ElementTree import Element  # noqa: S405 - a type
+from xml.etree.ElementTree import Element
 
 from stence.ecg.formats.xml_document import age_at, attribute, moment, number, only_patient, text
 from stence.ecg.recording import Sex
@@ -66,7 +66,10 @@ def point_in_time(written: str) -> datetime | None:
 
 def author(series: Element) -> tuple[str | None, str | None]:
     """Return manufacturer and model, and serial number."""
-    names = (text(series, f"{_AUTHOR}/manufacturerOrganization/name"), text(series, f"{_DEVICE}/manufacturerModelName"))
+    names = (
+        text(series, f"{_AUTHOR}/manufacturerOrganization/name"),
+        text(series, f"{_DEVICE}/manufacturerModelName"),
+    )
     return " ".join(filter(None, names)) or None, attribute(series, f"{_DEVICE}/id", "extension") or None
 
 

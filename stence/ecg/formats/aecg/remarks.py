@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import median
-from xml.etree.ElementTree import Element  # noqa: S405 - a type
+from xml.etree.ElementTree import Element
 
 from stence.ecg import machine
 from stence.ecg.formats.xml_document import attribute, number, text
@@ -48,10 +48,9 @@ def measurements(series: Element) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for annotation in _annotations(series):
         name = _MEASUREMENTS.get(attribute(annotation, "code", "code").upper())
-        factor = _FACTORS.get(attribute(annotation, "value", "unit"))
-        value = number(attribute(annotation, "value", "value"))
-        if name and factor and value is not None and not _of_one_lead(annotation):
-            values.setdefault(name, []).append(value * factor)
+        value = _converted(annotation) if name and not _of_one_lead(annotation) else None
+        if name and value is not None:
+            values.setdefault(name, []).append(value)
     return {name: median(found) for name, found in values.items()}
 
 
@@ -69,6 +68,13 @@ def _annotations(series: Element) -> Iterator[Element]:
     """Return the annotations of the first set with those inside them."""
     first = series.find("subjectOf/annotationSet")
     return iter(()) if first is None else first.iter("annotation")
+
+
+def _converted(annotation: Element) -> float | None:
+    """Return the value in the units of ``stence.ecg.machine``."""
+    factor = _FACTORS.get(attribute(annotation, "value", "unit"))
+    value = number(attribute(annotation, "value", "value"))
+    return None if factor is None or value is None else value * factor
 
 
 def _of_one_lead(annotation: Element) -> bool:

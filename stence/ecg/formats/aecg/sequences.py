@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xml.etree.ElementTree import Element  # noqa: S405 - a type
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,9 @@ def rhythm(root: Element) -> tuple[Element, list[Element]]:
     A representative beat is none, whether it stands as a series or is derived from one. Raises
     UnusableEcgError if there is no other series.
     """
-    series = [found for found in root.iterfind("component/series") if attribute(found, "code", "code") != _BEAT]
+    series = [
+        found for found in root.iterfind("component/series") if attribute(found, "code", "code") != _BEAT
+    ]
     sets = [(found, each) for found in series for each in found.iterfind("component/sequenceSet")]
     if len(sets) > MAX_SETS:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{len(sets)} sequence sets in one file", value=len(sets))
@@ -39,7 +41,9 @@ def rhythm(root: Element) -> tuple[Element, list[Element]]:
 
 def rate(sequences: list[Element]) -> float:
     """Return the sampling rate in Hz, from the increment of the time axis."""
-    increment = next((found for each in sequences if (found := each.find("value/increment")) is not None), None)
+    increment = next(
+        (found for each in sequences if (found := each.find("value/increment")) is not None), None
+    )
     step = None if increment is None else number(increment.get("value", ""))
     unit = "" if increment is None else increment.get("unit", "")
     if not step or unit not in _SECONDS:
