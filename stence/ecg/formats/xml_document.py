@@ -54,9 +54,9 @@ def root_name(content: bytes) -> str | None:
 
 
 def parse(content: bytes, limits: Limits) -> Element:
-    """Return the root element. Names are without namespaces.
+    """Return the root element. Names are without namespaces. A document type is ignored, and never fetched.
 
-    Raises UnusableEcgError if the document declares entities, is nested too deeply, has too many elements,
+    Raises UnusableEcgError if the document declares entities or attributes, is nested too deeply, has too many elements,
     ends too early, or is no XML.
     """
     encoding = "utf-8" if _DECLARED.match(content) else None  # UTF-16 by name only: the bytes are ASCII
@@ -85,8 +85,14 @@ class _Parser(DefusedXMLParser):
         self._start_element, self._end_element = builder.start, builder.end
         self.parser.ordered_attributes = False
         self.parser.buffer_size = _BUFFER_BYTES
+        self.parser.StartDoctypeDeclHandler = self._refuse_declarations
         self.parser.StartElementHandler = self._begin
         self.parser.EndElementHandler = self._finish
+
+    def _refuse_declarations(self, _name: str, _system: str, _public: str, declares: int) -> None:
+        """Refuse a document type with declarations: default attributes multiply as entities do."""
+        if declares:
+            raise refuse(Reason.BROKEN_HEADER, "the XML document declares entities or attributes of its own")
 
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
