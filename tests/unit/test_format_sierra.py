@@ -46,8 +46,8 @@ def steps(ecg: Recording) -> np.ndarray:
     return np.rint(ecg.signal / 0.005).astype("<i2")
 
 
-SIERRAECG_CRC = {"129DYPRG.xml": 3575988779, "2020-5-18_15-48-11.xml": 603094843}
-"""CRC-32 of the little-endian samples (12, 5500) that sierraecg 0.4.0 reads from the file."""
+SIERRAECG_CRC = {"129DYPRG.xml": 115354187, "2020-5-18_15-48-11.xml": 3476051294}
+"""CRC-32 of the little-endian samples that sierraecg 0.4.0 reads from the file, before the calibration pulse."""
 
 
 def test_a_real_file_equals_another_implementation():
@@ -66,6 +66,17 @@ def test_limb_leads_of_a_real_file_obey_einthoven_and_goldberger():
     assert np.abs(two - one - three).max() <= 2
     for lead, expected in ((right, -(one + two) / 2), (left, (one - three) / 2), (foot, (two + three) / 2)):
         assert np.abs(lead - expected).max() <= 2
+
+
+def test_the_calibration_pulse_at_the_end_is_no_ecg():
+    pulse = np.r_[np.zeros(50), np.full(100, 200), np.zeros(50)].astype("<i2")
+    leads = {name: np.concatenate([samples[:800], pulse]) for name, samples in STEPS.items()}
+    assert np.array_equal(steps(read(file(xli(differences(leads))))), [x[:800] for x in STEPS.values()])
+
+
+def test_equal_leads_stay_and_are_for_the_quality_check():
+    waveform = np.zeros(12 * 1000, "<i2").tobytes()
+    assert read(file(waveform, {"compression": "None"})).signal.shape == SIZE
 
 
 @pytest.mark.shared
