@@ -43,7 +43,9 @@ def muse_lead(name: str, samples: np.ndarray, **changed: object) -> str:
     return f"<LeadData>{elements(fields | changed)}</LeadData>"
 
 
-def muse_waveform(leads: Signals, kind: str = "Rhythm", lead: Mapping[str, object] = {}, **changed: object) -> str:  # fmt: skip
+def muse_waveform(
+    leads: Signals, kind: str = "Rhythm", lead: Mapping[str, object] | None = None, **changed: object
+) -> str:
     fields = {
         "WaveformType": kind,
         "SampleType": "CONTINUOUS_SAMPLES",
@@ -53,7 +55,7 @@ def muse_waveform(leads: Signals, kind: str = "Rhythm", lead: Mapping[str, objec
         "LowPassFilter": 150,
         "ACFilter": 50,
     }
-    body = "".join(muse_lead(name, samples, **lead) for name, samples in leads.items())
+    body = "".join(muse_lead(name, samples, **(lead or {})) for name, samples in leads.items())
     return f"<Waveform>{elements(fields | changed)}{body}</Waveform>"
 
 
@@ -83,7 +85,8 @@ def aecg_series(*sets: str, code: str = "RHYTHM", inside: str = "") -> str:
 
 def aecg(*series: str, inside: str = "", encoding: str = "utf-8") -> bytes:
     head = f'<?xml version="1.0" encoding="{encoding}"?><!-- an aECG -->\n'
-    return f'{head}<AnnotatedECG xmlns="urn:hl7-org:v3">{inside}{"".join(series)}</AnnotatedECG>'.encode(encoding)  # fmt: skip
+    root = f'<AnnotatedECG xmlns="urn:hl7-org:v3">{inside}{"".join(series)}</AnnotatedECG>'
+    return f"{head}{root}".encode(encoding)
 
 
 def sierra(
@@ -102,13 +105,19 @@ def sierra(
         f"<waveforms><parsedwaveforms {given}>{b64encode(waveform).decode()}</parsedwaveforms></waveforms>"
     )
     head = f'<?xml version="1.0" encoding="{encoding}"?>'
-    return f'{head}<restingecgdata xmlns="http://www3.medical.philips.com">{body}</restingecgdata>'.encode(encoding)  # fmt: skip
+    root = f'<restingecgdata xmlns="http://www3.medical.philips.com">{body}</restingecgdata>'
+    return f"{head}{root}".encode(encoding)
 
 
 def differences(leads: Signals) -> list[np.ndarray]:
     """The leads as XLI stores them: III, aVR, aVL, aVF less their prediction from other limb leads."""
     one, two, three = (leads[name].astype(int) for name in ("I", "II", "III"))
-    predicted = {"III": two - one, "aVR": -((one + two) // 2), "aVL": (one - three) // 2, "aVF": (two + three) // 2}
+    predicted = {
+        "III": two - one,
+        "aVR": -((one + two) // 2),
+        "aVL": (one - three) // 2,
+        "aVF": (two + three) // 2,
+    }
     return [predicted[name] - samples if name in predicted else samples for name, samples in leads.items()]
 
 

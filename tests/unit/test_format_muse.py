@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.xml_ecgs import elements, muse, muse_waveform, signals
 
 from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
 from stence.ecg.formats import decode, wfdb_header
 from stence.ecg.formats.limits import DEFAULT_LIMITS
+from support.xml_ecgs import elements, muse, muse_waveform, signals
 
 STEP = 0.00488
 RHYTHM, MEDIAN = signals(), signals(600, seed=4)
@@ -62,7 +62,7 @@ def test_the_median_beat_of_a_real_file_is_in_its_rhythm(shared: Path, name: str
 def test_what_a_real_file_says_besides(shared: Path):
     ecg = read((shared / "data/muse/muse-sinus.xml").read_bytes())
     assert (ecg.patient_id, ecg.sex, ecg.age) == ("081486213", "M", 43)
-    assert ecg.acquired_at == datetime(2023, 4, 29, 22, 41, 16)  # noqa: DTZ001 - the file has no zone
+    assert ecg.acquired_at == datetime(2023, 4, 29, 22, 41, 16)
     assert (ecg.device, ecg.device_serial) == ("MV360", "VU222470021SA")
     assert ecg.filters == "0.56 to 150 Hz, notch 60 Hz"
     assert (ecg.measurements["qtc_ms"], ecg.measurements["t_axis"]) == (491, 111)
@@ -103,7 +103,9 @@ def test_rate_has_an_exponent():
 def test_age_from_birth_and_in_months():
     born = "<PatientDemographics><DateofBirth>02-01-1950</DateofBirth></PatientDemographics>"
     time = {"AcquisitionDate": "02-01-2000", "AcquisitionTime": "10:00:00"}
-    content = muse(muse_waveform(RHYTHM), inside=born + f"<TestDemographics>{elements(time)}</TestDemographics>")
+    content = muse(
+        muse_waveform(RHYTHM), inside=born + f"<TestDemographics>{elements(time)}</TestDemographics>"
+    )
     assert read(content).age == pytest.approx(50, abs=0.01)
     months = elements({"PatientAge": 6, "AgeUnits": "MONTHS"})
     content = muse(muse_waveform(RHYTHM), inside=f"<PatientDemographics>{months}</PatientDemographics>")

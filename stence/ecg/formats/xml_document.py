@@ -56,8 +56,8 @@ def root_name(content: bytes) -> str | None:
 def parse(content: bytes, limits: Limits) -> Element:
     """Return the root element. Names are without namespaces. A document type is ignored, and never fetched.
 
-    Raises UnusableEcgError if the document declares entities or attributes, is nested too deeply, has too many elements,
-    ends too early, or is no XML.
+    Raises UnusableEcgError if the document declares entities or attributes, is nested too deeply, has too
+    many elements, ends too early, or is no XML.
     """
     encoding = "utf-8" if _DECLARED.match(content) else None  # UTF-16 by name only: the bytes are ASCII
     parser = _Parser(limits, encoding)
@@ -89,7 +89,9 @@ class _Parser(DefusedXMLParser):
         self.parser.StartElementHandler = self._begin
         self.parser.EndElementHandler = self._finish
 
-    def _refuse_declarations(self, _name: str, _system: str, _public: str, declares: int) -> None:
+    def _refuse_declarations(
+        self, _name: str, _system: str | None, _public: str | None, declares: bool
+    ) -> None:
         """Refuse a document type with declarations: default attributes multiply as entities do."""
         if declares:
             raise refuse(Reason.BROKEN_HEADER, "the XML document declares entities or attributes of its own")
