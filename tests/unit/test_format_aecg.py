@@ -94,7 +94,14 @@ def test_age_from_the_date_of_birth():
     subject = f"<subject><trialSubject>{person}</trialSubject></subject>"
     subject = f"<componentOf><subjectAssignment>{subject}</subjectAssignment></componentOf>"
     inside = f"<componentOf><timepointEvent>{subject}</timepointEvent></componentOf>"
+    empty = '<code code="21612-7"/><value unit="a"/>'
+    inside += f"<controlVariable><relatedObservation>{empty}</relatedObservation></controlVariable>"
     assert read(aecg(aecg_series(aecg_set(RHYTHM)), inside=inside)).age == pytest.approx(50, abs=0.01)
+
+
+def test_the_serial_number_may_stand_with_the_devices_role():
+    inside = '<author><seriesAuthor><id extension="EKG16"/></seriesAuthor></author>'
+    assert read(aecg(aecg_series(aecg_set(RHYTHM), inside=inside))).device_serial == "EKG16"
 
 
 def annotation(code: str, value: str, lead: str = "") -> str:

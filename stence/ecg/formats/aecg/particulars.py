@@ -35,10 +35,10 @@ def sex(root: Element) -> Sex | None:
 def age(root: Element, acquired: datetime | None) -> float | None:
     """Return the age in years: as reported, else from the date of birth."""
     for reported in root.iterfind("controlVariable/relatedObservation"):
-        if attribute(reported, "code", "code") == _AGE_CODE:
-            value = number(attribute(reported, "value", "value"))
-            years = _YEARS.get(attribute(reported, "value", "unit"))
-            return None if value is None or years is None else value * years
+        value = number(attribute(reported, "value", "value"))
+        years = _YEARS.get(attribute(reported, "value", "unit"))
+        if attribute(reported, "code", "code") == _AGE_CODE and value is not None and years is not None:
+            return value * years
     return age_at(moment(attribute(root, f"{_PERSON}/birthTime", "value")[:8], "%Y%m%d"), acquired)
 
 
@@ -65,12 +65,11 @@ def point_in_time(written: str) -> datetime | None:
 
 
 def author(series: Element) -> tuple[str | None, str | None]:
-    """Return manufacturer and model, and serial number."""
-    names = (
-        text(series, f"{_AUTHOR}/manufacturerOrganization/name"),
-        text(series, f"{_DEVICE}/manufacturerModelName"),
-    )
-    return " ".join(filter(None, names)) or None, attribute(series, f"{_DEVICE}/id", "extension") or None
+    """Return manufacturer and model, and the serial number, which stands with the device or its role."""
+    names = (f"{_AUTHOR}/manufacturerOrganization/name", f"{_DEVICE}/manufacturerModelName")
+    device = " ".join(filter(None, (text(series, name) for name in names)))
+    serials = (attribute(series, f"{place}/id", "extension") for place in (_DEVICE, _AUTHOR))
+    return device or None, next(filter(None, serials), None)
 
 
 def site(root: Element) -> str | None:
