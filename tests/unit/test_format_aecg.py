@@ -83,6 +83,17 @@ def test_origin_scale_and_unit():
     np.testing.assert_allclose(ecg.signal[LEADS.index("V1")], 1 + RHYTHM["V1"] * 0.0025, rtol=1e-6)
 
 
+def test_the_calibration_pulse_at_the_end_is_no_ecg():
+    """Philips writes it with noise of a step, another one in each lead."""
+    noise = np.random.default_rng(2).integers(-1, 2, (8, 200))
+    pulse = np.r_[np.zeros(50), np.full(100, 200), np.zeros(50)] + noise
+    leads = {
+        name: np.r_[samples[:800], tail].astype(int)
+        for (name, samples), tail in zip(RHYTHM.items(), pulse, strict=True)
+    }
+    assert read(aecg(aecg_series(aecg_set(leads)))).signal.shape == (12, 800)
+
+
 def test_time_has_a_zone_and_milliseconds():
     ecg = read(file(step='<increment value="4" unit="ms"/>'))
     assert ecg.sampling_rate == 250

@@ -81,6 +81,11 @@ def test_the_calibration_pulse_at_the_end_is_no_ecg():
     assert np.array_equal(steps(read(file(xli(differences(leads))))), [x[:800] for x in STEPS.values()])
 
 
+def test_a_quiet_end_without_a_pulse_stays():
+    leads = {name: np.r_[samples[:900], np.zeros(100)].astype("<i2") for name, samples in STEPS.items()}
+    assert read(file(xli(differences(leads)))).signal.shape == SIZE
+
+
 def test_equal_leads_stay_and_are_for_the_quality_check():
     waveform = np.zeros(12 * 1000, "<i2").tobytes()
     assert read(file(waveform, {"compression": "None"})).signal.shape == SIZE

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.ecg import machine
+from stence.ecg.formats.calibration import without_pulse
 from stence.ecg.formats.limits import Limits, check_rate, check_size
 from stence.ecg.formats.xli import decompress
 from stence.ecg.formats.xml_document import (
@@ -117,7 +118,7 @@ def _signal(root: Element, limits: Limits) -> NDArray[np.float32]:
         steps = _reconstructed(decompress(data, len(names), count), find_leads(stored))
     else:
         steps = _plain(data, stored, count)
-    return _without_calibration(steps) * scale
+    return without_pulse(steps * scale)
 
 
 def _lead_names(root: Element) -> list[str]:
@@ -188,12 +189,6 @@ def _plain(data: bytes, stored: list[str | None], count: int) -> NDArray[np.floa
     leads = find_leads([lead if lead not in LEADS[2:6] else None for lead in stored])
     samples = np.frombuffer(data, "<i2", len(stored) * count).reshape(len(stored), count)
     return complete(list(leads), samples[list(leads.values())].astype(np.float32))
-
-
-def _without_calibration(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the leads without the calibration pulse of 1 mV at the end, where all leads have one value."""
-    differ = np.flatnonzero((steps != steps[0]).any(axis=0))
-    return steps[:, : differ[-1] + 1] if differ.size else steps
 
 
 def _acquired_at(root: Element) -> datetime | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.ecg.compiled import compiled_exactly
+from stence.ecg.formats.calibration import without_pulse
 from stence.ecg.formats.limits import Limits, check_rate, check_size, millivolts
 from stence.ecg.formats.xml_document import attribute, number, text
 from stence.ecg.leads import complete, find_leads, lead_of_name
@@ -64,7 +65,7 @@ def signal(sequences: list[Element], limits: Limits) -> NDArray[np.float32]:
     for row, (lead, index) in enumerate(leads.items()):
         origin, step = _scale(channels[index], lead)
         stored[row] = _integers(digits[lead], count, lead) * step + origin
-    return complete(list(leads), stored)
+    return complete(list(leads), without_pulse(stored))
 
 
 def _preference(sequences: list[Element]) -> tuple[int, int]:
