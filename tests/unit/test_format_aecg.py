@@ -144,6 +144,7 @@ def test_measurements_are_global_medians_of_the_first_set():
         (b"<digits>\n", b"<digits>2147483648 ", Reason.BROKEN_SIGNAL),
         (b"<digits>\n", b"<digits>1.5 ", Reason.BROKEN_SIGNAL),
         (b"<digits>\n", b"<digits>- ", Reason.BROKEN_SIGNAL),
+        (b"<digits>\n", b"<digits>1-2 ", Reason.BROKEN_SIGNAL),
         (b"<digits>\n", "<digits>\u0661 ".encode(), Reason.BROKEN_SIGNAL),
         (b'<scale value="5"', b'<scale value="0"', Reason.UNKNOWN_UNIT),
         (b'<scale value="5"', b'<scale value="nan"', Reason.UNKNOWN_UNIT),
