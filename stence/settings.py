@@ -138,6 +138,7 @@ class Settings(BaseSettings):
     max_expansion: int = Field(
         200, ge=2, description="Bytes that a compressed file or archive may give for each of its bytes."
     )
+    max_archive_members: int = Field(10_000, ge=1, description="Members of a zip or tar file.")
     max_bytes_in_flight: int = Field(
         512 * 2**20, ge=1, description="ECG files in memory at once, but for one that is larger."
     )

@@ -30,5 +30,6 @@ def rules_of(settings: Settings) -> Rules:
         elements=settings.max_ecg_elements,
         expanded_bytes=settings.max_object_bytes,
         expansion=settings.max_expansion,
+        members=settings.max_archive_members,
     )
     return Rules(ZoneInfo(settings.timezone), settings.max_object_bytes, limits)

@@ -21,13 +21,6 @@ from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import LEADS, Recording
 
-_SIGNALS = frozenset({".dat", ".mat", ".xyz"})
-_TABLES_AND_TEXTS = frozenset({".csv", ".tsv", ".txt", ".md", ".json", ".html", ".pdf", ".png", ".jpg"})
-_ANNOTATIONS = frozenset({".atr", ".qrs", ".ann", ".ecg", ".pu", ".pwave"}) | {
-    f".{lead.lower()}" for lead in LEADS
-}
-_NAMES = frozenset({"RECORDS", "ANNOTATORS", "README", "LICENSE"})
-HEADER = ".hea"
 _MODULES = ("dicom",)
 """Formats in the order in which they are asked; those that import much come last."""
 
@@ -43,45 +36,6 @@ class Format(Protocol):
 
     def decode(self, content: bytes, limits: Limits) -> Recording:
         """Decode the recording. Raises UnusableEcgError, or any error of a library on hostile bytes."""
-
-
-class FileKind(StrEnum):
-    """Kind of a file, by its name."""
-
-    MAIN = auto()
-    """Main file of an ECG: a WFDB header, a DICOM file, or an unknown kind, which is reported."""
-    SIGNAL = auto()
-    """Samples of a WFDB record."""
-    ANNOTATION = auto()
-    """Annotation of the WFDB header of the same name; an unknown kind if there is no such header."""
-    OTHER = auto()
-    """No ECG: a table, text or picture, or a hidden file."""
-
-
-def file_kind(key: str) -> FileKind:
-    """Return the kind of the file with this object key.
-
-    >>> print(file_kind("ecg/100.hea"), file_kind("ecg/100.dat"), file_kind("ecg/README.md"))
-    main signal other
-    """
-    name = key.rstrip("/").rpartition("/")[2]
-    suffix = suffix_of(name)
-    if is_hidden(key) or suffix in _TABLES_AND_TEXTS or name.upper() in _NAMES:
-        return FileKind.OTHER
-    if suffix in _SIGNALS:
-        return FileKind.SIGNAL
-    return FileKind.ANNOTATION if suffix in _ANNOTATIONS else FileKind.MAIN
-
-
-def suffix_of(name: str) -> str:
-    """Return the lower-case suffix of a file name with its dot, like pathlib but five times as fast."""
-    dot = name.rfind(".")
-    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
-
-
-def is_hidden(key: str) -> bool:
-    """Return True if the file or one of its folders is hidden. Programs often hide unfinished files."""
-    return "/." in f"/{key}" and any(part.startswith(".") and part != "." for part in key.split("/"))
 
 
 def companions(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
