@@ -35,6 +35,7 @@ class Reason(StrEnum):
     UNKNOWN_UNIT = auto()
     IMPLAUSIBLE_SIZE = auto()
     DECODER_DIED = auto()
+    DECODE_MEMORY = auto()
     SEVERAL_ECGS = auto()
     UNSAFE_ARCHIVE = auto()
     # the patient

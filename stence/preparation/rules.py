@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
+from stence.objects.store import ObjectStore
+from stence.preparation.layouts import Layouts, read_layouts
 
 if TYPE_CHECKING:
     from stence.settings import Settings
@@ -19,10 +21,12 @@ class Rules(NamedTuple):
     max_bytes: int
     """Largest size of an ECG's files together."""
     limits: Limits = DEFAULT_LIMITS
+    layouts: Layouts = ()
+    """Layouts of tables that the store declares."""
 
 
-def rules_of(settings: Settings) -> Rules:
-    """Return the rules that the settings give."""
+def rules_of(settings: Settings, store: ObjectStore) -> Rules:
+    """Return the rules that the settings and the store's layouts give. Raises StoreUnavailableError."""
     limits = Limits(
         channels=settings.max_ecg_channels,
         samples=settings.max_ecg_samples,
@@ -32,4 +36,6 @@ def rules_of(settings: Settings) -> Rules:
         expansion=settings.max_expansion,
         members=settings.max_archive_members,
     )
-    return Rules(ZoneInfo(settings.timezone), settings.max_object_bytes, limits)
+    return Rules(
+        ZoneInfo(settings.timezone), settings.max_object_bytes, limits, read_layouts(store, settings)
+    )

@@ -59,7 +59,7 @@ class Batches:
             store,
             scorer.recipe,
             (rows, scorer.windows, len(LEADS), scorer.recipe.samples),
-            rules_of(settings),
+            rules_of(settings, store),
             patients,
             settings.max_bytes_in_flight // settings.decode_processes,
             settings.fetch_threads,

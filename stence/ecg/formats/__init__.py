@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from enum import StrEnum, auto
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -16,10 +15,13 @@ from typing import Protocol, cast
 import numpy as np
 
 from stence.domain.patients import PatientIdError
-from stence.ecg.formats import wfdb
+from stence.ecg.formats import archives, tables, wfdb
+from stence.ecg.formats.contained import only_ecg
+from stence.ecg.formats.kinds import is_header, suffix_of
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
+from stence.ecg.formats.tables import Layout
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
-from stence.ecg.recording import LEADS, Recording
+from stence.ecg.recording import Recording
 
 _MODULES = ("dicom",)
 """Formats in the order in which they are asked; those that import much come last."""
@@ -36,6 +38,38 @@ class Format(Protocol):
 
     def decode(self, content: bytes, limits: Limits) -> Recording:
         """Decode the recording. Raises UnusableEcgError, or any error of a library on hostile bytes."""
+
+
+def companions(name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
+    """Return the names of further files that the main file needs, relative to its folder.
+
+    ``files`` maps the names of those that are there to their bytes: headers of segments name further files.
+    Raises UnusableEcgError if a header is broken.
+
+    >>> from stence.ecg import LEADS
+    >>> lines = ["100 12 500 5000", *(f"100.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]
+    >>> companions("100.hea", {"100.hea": "\\n".join(lines).encode()})
+    ('100.dat',)
+    """
+    return wfdb.companions(files[name], files, limits) if is_header(name) else ()
+
+
+def parts(name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...] | None:
+    """Return the names of all files that belong to the main file, needed or not; None if it cannot be read.
+
+    >>> parts("100.hea", {"100.hea": b"100 1 500 5000\\n100.dat 16 1000 16 0 0 0 0 Pleth"})
+    ('100.dat',)
+    """
+    if not is_header(name):
+        return ()
+    try:
+        return wfdb.parts(files[name], files, limits)
+    except UnusableEcgError:
+        return None
+
+
+def decode(self, content: bytes, limits: Limits) -> Recording:
+    """Decode the recording. Raises UnusableEcgError, or any error of a library on hostile bytes."""
 
 
 def companions(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
@@ -64,11 +98,14 @@ def signal_files(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> 
         return None
 
 
-def decode(name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS) -> Recording:
+def decode(
+    name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS, layout: Layout | None = None
+) -> Recording:
     """Decode the recording in the main file ``name``. ``files`` maps names to bytes, companions included.
 
-    Raises UnusableEcgError for all unusable bytes, and no other exception.
+    The main file may be an archive of one ECG. ``layout`` is for tables, which are no ECGs without one. Raises UnusableEcgError for all unusable bytes, and no other exception.
 
+    >>> from stence.ecg import LEADS
     >>> lines = ["100 12 500 1000", *(f"100.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]
     >>> files = {"100.hea": "\\n".join(lines).encode(), "100.dat": bytes(2 * 12 * 1000)}
     >>> decode("100.hea", files).signal.shape
@@ -78,11 +115,13 @@ def decode(name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMIT
         raise refuse(Reason.OBJECT_MISSING, "the ECG's main file is missing")
     try:
         with np.errstate(all="ignore"):  # absurd gains overflow to infinity; the quality check reports that
-            return _decode(name, files, limits)
+            return _decode(name, files, limits, layout)
     except UnusableEcgError:
         raise
     except PatientIdError as error:
         raise refuse(Reason.UNREADABLE_PATIENT, str(error)) from None
+    except MemoryError:
+        raise refuse(Reason.DECODE_MEMORY, "decoding it takes more memory than it may") from None
     except Exception as error:  # on hostile bytes the libraries may raise anything
         raise refuse(Reason.BROKEN_SIGNAL, f"the file cannot be decoded ({type(error).__name__})") from error
 
@@ -98,9 +137,10 @@ def read(path: str | Path) -> Recording:
     """
     main, content = _main_file(Path(path))
     files = {main.name: content}
-    for name in companions(main.name, content):
-        with suppress(FileNotFoundError):  # decode reports missing files
-            files[name] = main.with_name(name).read_bytes()
+    for _ in range(2):  # the headers of segments name further files
+        for name in companions(main.name, files):
+            with suppress(FileNotFoundError):  # decode reports missing files
+                files[name] = main.with_name(name).read_bytes()
     return decode(main.name, files)
 
 
@@ -111,10 +151,14 @@ def _main_file(path: Path) -> tuple[Path, bytes]:
     raise refuse(Reason.OBJECT_MISSING, f"there is no file {path}")
 
 
-def _decode(name: str, files: Mapping[str, bytes], limits: Limits) -> Recording:
+def _decode(name: str, files: Mapping[str, bytes], limits: Limits, layout: Layout | None) -> Recording:
     content = files[name]
-    if _is_wfdb(name):
+    if is_header(name):
         return wfdb.decode(content, files, limits)
+    if archives.recognises(content):  # its members are none
+        return _decode(*only_ecg(name, content, limits, layout), limits, layout)
+    if layout is not None and name.lower().endswith(layout.suffix):
+        return tables.decode(content, layout, limits)
     for module in _MODULES:
         if (file_format := _format(module)).recognises(content):
             return file_format.decode(content, limits)
@@ -126,7 +170,3 @@ def _decode(name: str, files: Mapping[str, bytes], limits: Limits) -> Recording:
 def _format(module: str) -> Format:
     """Import a format when a file may be of it: pydicom takes longer to load than a file to read."""
     return cast(Format, import_module(f"{__name__}.{module}"))
-
-
-def _is_wfdb(name: str) -> bool:
-    return name.lower().endswith(HEADER)

@@ -6,9 +6,9 @@ from enum import StrEnum, auto
 
 from stence.ecg.recording import LEADS
 
-HEADER = ".hea"
+_HEADER = ".hea"
 TABLES = (".csv", ".tsv", ".txt")
-"""Suffixes of tables, which are ECGs where a layout is declared for them."""
+ARCHIVES = (".gz", ".tgz", ".tar", ".zip", ".wfdb")
 _SIGNALS = frozenset({".dat", ".mat", ".xyz"})
 _TABLES_AND_TEXTS = frozenset({*TABLES, ".md", ".json", ".yaml", ".html", ".pdf", ".png", ".jpg"})
 _ANNOTATIONS = frozenset({".atr", ".qrs", ".ann", ".ecg", ".pu", ".pwave"}) | {
@@ -43,6 +43,21 @@ def file_kind(key: str) -> FileKind:
     if suffix in _SIGNALS:
         return FileKind.SIGNAL
     return FileKind.ANNOTATION if suffix in _ANNOTATIONS else FileKind.MAIN
+
+
+def is_header(name: str) -> bool:
+    """Return True if the file is a WFDB header by its name."""
+    return name.lower().endswith(_HEADER)
+
+
+def is_table(name: str) -> bool:
+    """Return True if the file is a table of numbers by its name: an ECG where a layout is declared for it."""
+    return suffix_of(name) in TABLES
+
+
+def is_archive(name: str) -> bool:
+    """Return True if the file is an archive or a compressed file by its name."""
+    return suffix_of(name) in ARCHIVES
 
 
 def suffix_of(name: str) -> str:

@@ -27,9 +27,7 @@ def signal_files(master: Header, files: Mapping[str, bytes], limits: Limits) -> 
     return tuple(name for name in dict.fromkeys(named) if name != NO_FILE)
 
 
-def read(
-    master: Header, files: Mapping[str, bytes], limits: Limits
-) -> tuple[list[str], NDArray[np.float32]]:
+def read(master: Header, files: Mapping[str, bytes], limits: Limits) -> tuple[list[str], NDArray[np.float32]]:
     """Return leads and signal (k, n) in millivolts, with NaN where a segment lacks a lead or is missing.
 
     The leads are those of the layout, or else of the first segment. Raises UnusableEcgError.

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from stence.ecg.formats.archives import gzip_files, tar_files, zip_files
 from stence.ecg.formats.archives.budget import Budget
-from stence.ecg.formats.archives.paths import safe_path
+from stence.ecg.formats.archives.paths import safe_path, unsafe
+from stence.ecg.formats.kinds import is_archive
 from stence.ecg.formats.limits import Limits
 from stence.ecg.reasons import Reason, refuse
 
@@ -36,7 +37,10 @@ def members(name: str, content: bytes, limits: Limits) -> list[Member]:
     Raises UnusableEcgError for an archive beyond the limits, a damaged or encrypted one, and one with links,
     devices, or paths that lead out of it.
     """
-    return _files(name, content, Budget(len(content), limits), depth=0)
+    found = _files(name, content, Budget(len(content), limits), depth=0)
+    if len({member.path for member in found}) < len(found):
+        raise unsafe("two files of the same path")
+    return found
 
 
 def _files(path: str, content: bytes, budget: Budget, depth: int) -> list[Member]:
@@ -59,7 +63,6 @@ def stem(path: str) -> str:
     ('ecg/ward.3', 'ecg/ward', 'ecg/ward.members')
     """
     shorter = path
-    for suffix in (".gz", ".tgz", ".tar", ".zip", ".wfdb"):
-        if shorter.lower().endswith(suffix):
-            shorter = shorter[: -len(suffix)]
+    while is_archive(shorter):
+        shorter = shorter.rpartition(".")[0]
     return f"{path}.members" if shorter == path else shorter
