@@ -28,7 +28,7 @@ def record_key(key: str) -> str:
 
 
 def ecg_files(listing: Iterable[StoredObject], layouts: Layouts = ()) -> Iterator[IndexedFile]:
-    """Group the objects of a sorted ``listing`` into ECGs. Files of kind OTHER in it are tables with a layout.
+    """Group the objects of a sorted ``listing`` into ECGs. Those of kind OTHER are tables with a layout.
 
     A header and the signal and annotation files of the same name form one record. Other files without a
     header are listed alone, so that they get a quarantine entry and are not ignored.

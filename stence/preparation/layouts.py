@@ -1,4 +1,4 @@
-"""Layouts of tables, which a hospital declares in the store: ``ecg_layouts.yaml`` below the prefix of ECGs."""
+"""Layouts of tables, which a hospital declares in ``ecg_layouts.yaml`` below the prefix of ECGs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ import wfdb
 
 from stence import ecg
 from stence.ecg import Reason, UnusableEcgError
-from stence.ecg.formats import is_hidden, suffix_of, wfdb_header, wfdb_samples
+from stence.ecg.formats import wfdb_header, wfdb_samples
+from stence.ecg.formats.kinds import is_hidden, suffix_of
 from stence.ecg.formats.limits import DEFAULT_LIMITS
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
@@ -165,7 +166,9 @@ def test_extra_leads_are_dropped_and_order_is_restored():
 @pytest.mark.shared
 def test_needed_files_only(shared: Path):
     header = (shared / "data/ptb/s0010_re.hea").read_bytes()
-    assert ecg.companions("s0010_re.hea", header) == ("s0010_re.dat",)  # the vectorcardiogram stays away
+    assert ecg.companions("s0010_re.hea", {"s0010_re.hea": header}) == (
+        "s0010_re.dat",
+    )  # the vectorcardiogram stays away
 
 
 def test_record_without_extension_is_read():
@@ -284,9 +287,10 @@ def test_empty_and_missing_files_are_refused():
 @pytest.mark.shared
 @pytest.mark.parametrize("count", ["six", "four", "three", "two"])
 def test_reduced_lead_records_are_refused_before_their_samples_are_fetched(shared: Path, count: str):
-    header = (shared / f"data/reduced_leads/{count}_JS20000.hea").read_bytes()
+    name = f"{count}_JS20000.hea"
+    header = (shared / "data/reduced_leads" / name).read_bytes()
     with pytest.raises(UnusableEcgError, match=r"no .*V6") as caught:
-        ecg.companions(f"{count}_JS20000.hea", header)
+        ecg.companions(name, {name: header})
     assert caught.value.finding.reason is Reason.MISSING_LEADS
 
 

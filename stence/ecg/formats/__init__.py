@@ -68,42 +68,13 @@ def parts(name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS
         return None
 
 
-def decode(self, content: bytes, limits: Limits) -> Recording:
-    """Decode the recording. Raises UnusableEcgError, or any error of a library on hostile bytes."""
-
-
-def companions(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...]:
-    """Return the names of further files that the main file needs, relative to its folder.
-
-    Raises UnusableEcgError if the header is broken.
-
-    >>> lines = ["100 12 500 5000", *(f"100.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]
-    >>> companions("100.hea", "\\n".join(lines).encode())
-    ('100.dat',)
-    """
-    return wfdb.companions(content, limits) if _is_wfdb(name) else ()
-
-
-def signal_files(name: str, content: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[str, ...] | None:
-    """Return the names of all signal files in the main file, needed or not; None if it cannot be read.
-
-    >>> signal_files("100.hea", b"100 1 500 5000\\n100.dat 16 1000 16 0 0 0 0 Pleth")
-    ('100.dat',)
-    """
-    if not _is_wfdb(name):
-        return ()
-    try:
-        return wfdb.signal_files(content, limits)
-    except UnusableEcgError:
-        return None
-
-
 def decode(
     name: str, files: Mapping[str, bytes], limits: Limits = DEFAULT_LIMITS, layout: Layout | None = None
 ) -> Recording:
     """Decode the recording in the main file ``name``. ``files`` maps names to bytes, companions included.
 
-    The main file may be an archive of one ECG. ``layout`` is for tables, which are no ECGs without one. Raises UnusableEcgError for all unusable bytes, and no other exception.
+    The main file may be an archive of one ECG. ``layout`` is for tables, which are no ECGs without one.
+    Raises UnusableEcgError for all unusable bytes, and no other exception.
 
     >>> from stence.ecg import LEADS
     >>> lines = ["100 12 500 1000", *(f"100.dat 16 1000 16 0 0 0 0 {lead}" for lead in LEADS)]

@@ -1,4 +1,4 @@
-"""ECGs as tables of numbers in text (``.csv``, ``.tsv``, ``.txt``), by a layout that the hospital declares."""
+"""ECGs as tables of numbers (``.csv``, ``.tsv``, ``.txt``), by a layout that the hospital declares."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Layout(BaseModel):
         return _millivolts(self.unit)
 
     def covers(self, key: str) -> bool:
-        """Return True if the layout is for this key below the prefix of ECGs: a table, or an archive of one."""
+        """Return True if the layout is for this key: that of a table, or of an archive of one."""
         return key.startswith(self.prefix) and (key.lower().endswith(self.suffix) or is_archive(key))
 
 

@@ -18,10 +18,10 @@ NAME = "WFDB"
 
 
 def companions(content: bytes, files: Mapping[str, bytes], limits: Limits) -> tuple[str, ...]:
-    """Return the names of the files with the needed leads; of a record of several segments those known so far.
+    """Return the names of the files with the needed leads.
 
-    These are the headers of the segments, and the signal files of the headers in ``files``. Raises
-    UnusableEcgError if a header is broken or has too few leads.
+    Those of a record of several segments are the headers of the segments, and the signal files of the headers
+    that are in ``files``. Raises UnusableEcgError if a header is broken or has too few leads.
     """
     header = wfdb_header.parse(content, limits)
     if header.segments:

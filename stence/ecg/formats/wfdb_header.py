@@ -183,7 +183,7 @@ def _moment(text: str) -> datetime | None:
 
 def _segment(line: str) -> Segment:
     """Parse a segment line: a record's name, and the number of its samples of each channel."""
-    record, samples = (line.split() + [""])[:2]
+    record, samples = [*line.split(), ""][:2]
     if record != NO_FILE and not _FILE_NAME.fullmatch(f"{record}.hea"):
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header has an invalid segment name")
     if int(samples) < 0:

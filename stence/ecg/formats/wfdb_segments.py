@@ -54,7 +54,7 @@ def patients(master: Header, files: Mapping[str, bytes], limits: Limits) -> set[
 
 
 def _check_samples(master: Header, limits: Limits) -> int:
-    """Return the record's samples of each channel. Raises UnusableEcgError if the header contradicts itself."""
+    """Return the record's samples of each channel. Raises UnusableEcgError on a contradiction."""
     samples = sum(segment.samples for segment in master.segments)
     if samples != (master.samples or samples):
         detail = f"the segments have {samples} samples, the WFDB record {master.samples}"

@@ -13,7 +13,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]|^/|^[A-Za-z]:|(^|/)\.\.(/|$)")
 def safe_path(path: str) -> str:
     r"""Return the path without empty and ``.`` segments.
 
-    Raises UnusableEcgError if it is absolute, long or empty, or has ``..``, a backslash or control characters.
+    Raises UnusableEcgError if it is absolute, long, empty, or has ``..``, backslashes or control characters.
 
     >>> safe_path("./ward/a.xml")
     'ward/a.xml'
