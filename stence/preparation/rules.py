@@ -27,7 +27,13 @@ class Rules(NamedTuple):
 
 def rules_of(settings: Settings, store: ObjectStore) -> Rules:
     """Return the rules that the settings and the store's layouts give. Raises StoreUnavailableError."""
-    limits = Limits(
+    zone, layouts = ZoneInfo(settings.timezone), read_layouts(store, settings)
+    return Rules(zone, settings.max_object_bytes, limits_of(settings), layouts)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the largest ECG that the settings let readers read."""
+    return Limits(
         channels=settings.max_ecg_channels,
         samples=settings.max_ecg_samples,
         nesting=settings.max_ecg_nesting,
@@ -35,7 +41,4 @@ def rules_of(settings: Settings, store: ObjectStore) -> Rules:
         expanded_bytes=settings.max_object_bytes,
         expansion=settings.max_expansion,
         members=settings.max_archive_members,
-    )
-    return Rules(
-        ZoneInfo(settings.timezone), settings.max_object_bytes, limits, read_layouts(store, settings)
     )
