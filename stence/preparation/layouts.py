@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 NAME = "ecg_layouts.yaml"
 MAX_BYTES = 2**16
 MAX_LAYOUTS = 200
+MAX_BRACKETS = 4 * MAX_LAYOUTS
+"""PyYAML takes time by the square of the depth of brackets."""
 
 Layouts = tuple[Layout, ...]
 """Prefixes are whole keys. Of several layouts that cover a key the first counts."""
@@ -53,6 +55,8 @@ def parse(content: bytes) -> Layouts:
     """Parse declared layouts. Raises ConfigurationError with the first mistake."""
     try:
         text = content.decode("utf-8-sig")
+        if text.count("[") + text.count("{") > MAX_BRACKETS:
+            raise ConfigurationError(f"it has more than {MAX_BRACKETS} brackets")
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ConfigurationError("aliases (*) are not read; write each layout out")
         layouts = _ALL.validate_python(yaml.safe_load(text) or [])

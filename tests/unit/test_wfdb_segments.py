@@ -15,9 +15,8 @@ from stence.ecg import LEADS, Reason, UnusableEcgError
 
 RNG = np.random.default_rng(11)
 LONG, SHORT = RNG.integers(-900, 900, (700, 12)), RNG.integers(-900, 900, (300, 12))
-LAYOUT = {
-    "rec_layout.hea": "rec_layout 12 250 0\n" + "".join(f"~ 0 1000/mV 16 0 0 0 0 {lead}\n" for lead in LEADS)
-}
+UNSTORED = "".join(f"~ 0 1000/mV 16 0 0 0 0 {lead}\n" for lead in LEADS)
+LAYOUT = {"rec_layout.hea": f"rec_layout 12 250 0\n{UNSTORED}"}
 
 
 def segment(
@@ -52,24 +51,34 @@ def reason_of(files: Mapping[str, bytes]) -> Reason:
     return caught.value.finding.reason
 
 
-@pytest.mark.parametrize("files", [fixed(), variable()], ids=["fixed", "variable"])
+WITHOUT_GAP = fixed("rec/3 12 250 1300\nrec_2 300\nrec_1 700\nrec_2 300\n")
+"""``wfdb`` does not read a fixed layout with a gap."""
+
+
+@pytest.mark.parametrize("files", [WITHOUT_GAP, variable()], ids=["fixed", "variable"])
 def test_a_record_of_several_segments_equals_wfdb(files: dict[str, bytes], tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     theirs = wfdb.rdrecord(str(tmp_path / "rec"), m2s=True)
     recording = ecg.read(tmp_path / "rec")
-    expected = np.full((12, 1200), np.nan, dtype=np.float32)
+    expected = np.full((12, theirs.sig_len), np.nan, dtype=np.float32)
     for row, lead in enumerate(LEADS):
         expected[row] = theirs.p_signal[:, theirs.sig_name.index(lead)]
     np.testing.assert_array_equal(recording.signal, expected)
-    assert np.isnan(recording.signal[:, 700:900]).all()
     assert recording.sampling_rate == 250
 
 
 def test_a_segment_without_a_lead_leaves_it_out() -> None:
     signal = ecg.decode("rec.hea", variable()).signal
+    assert not np.isnan(signal[:, :700]).any()
     assert np.isnan(signal[0, 900:]).all()
     np.testing.assert_allclose(signal[6, 900:], SHORT[:, 6] / 500, rtol=1e-6)
+
+
+def test_a_gap_is_no_signal() -> None:
+    signal = ecg.decode("rec.hea", fixed()).signal
+    assert np.isnan(signal).all(axis=0).nonzero()[0].tolist() == list(range(700, 900))
+    np.testing.assert_allclose(signal[:, 900:], SHORT.T / 1000, rtol=1e-6)
 
 
 def test_files_are_named_as_they_become_known() -> None:
@@ -117,10 +126,12 @@ def test_masters_that_contradict_themselves(old: str, new: str, reason: Reason) 
 
 
 def test_a_segment_shorter_than_it_says() -> None:
+    """Its own header leaves the length to its signal file."""
     files = fixed()
-    for name in ("rec_1.hea", "rec_1.dat"):
-        files[name] = files[name].replace(b"250 700", b"250") if name.endswith("hea") else files[name][:-24]
-    assert reason_of(files) is Reason.TRUNCATED
+    lines = ["rec_2 12 250", *(f"rec_2.dat 16 1000/mV 16 0 0 0 0 {lead}" for lead in LEADS)]
+    files["rec_2.hea"] = "\n".join(lines).encode()
+    assert ecg.decode("rec.hea", files).signal.shape == (12, 1200)
+    assert reason_of(files | {"rec_2.dat": files["rec_2.dat"][:-24]}) is Reason.TRUNCATED
 
 
 def test_a_segment_with_a_lead_twice() -> None:

@@ -109,7 +109,7 @@ def _lines(content: bytes, layout: Layout, limits: Limits) -> list[bytes]:
     longest = max(map(len, lines), default=0)
     if longest > _MAX_CELL_CHARACTERS * len(layout.columns):
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"a line of the table has {longest} characters", value=longest)
-    if not lines:
+    if not any(lines):
         raise refuse(Reason.TRUNCATED, "the table has no line with numbers", value=0)
     return lines
 
