@@ -65,6 +65,7 @@ class Batches:
             settings.fetch_threads,
             settings.outage_seconds,
             settings.decode_seconds,
+            settings.decode_memory_bytes,
         )
         self._timer = timer
         self._file = windows.create(self._job.shape)
