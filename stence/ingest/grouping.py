@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from stence.ecg import FileKind, file_kind
 from stence.ecg.formats.kinds import is_header
+from stence.ecg.formats.tables import Layout, layout_of
 from stence.objects import StoredObject
-from stence.preparation.layouts import Layouts, layout_of
 
 
 class IndexedFile(NamedTuple):
@@ -27,7 +27,7 @@ def record_key(key: str) -> str:
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
-def ecg_files(listing: Iterable[StoredObject], layouts: Layouts = ()) -> Iterator[IndexedFile]:
+def ecg_files(listing: Iterable[StoredObject], layouts: Sequence[Layout] = ()) -> Iterator[IndexedFile]:
     """Group the objects of a sorted ``listing`` into ECGs. Those of kind OTHER are tables with a layout.
 
     A header and the signal and annotation files of the same name form one record. Other files without a
@@ -69,10 +69,10 @@ def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> Index
     return IndexedFile(main.key, stem, etag, sum(file.size for file in files))
 
 
-def _in_layout(file: IndexedFile, layouts: Layouts) -> IndexedFile:
+def _in_layout(file: IndexedFile, layouts: Sequence[Layout]) -> IndexedFile:
     """Let the version of a table cover its layout: with another one it is read again."""
     layout = layout_of(file.key, layouts)
     if layout is None:
         return file
-    version = f"{file.listed_etag}\n{layout.model_dump_json()}"
+    version = f"{file.listed_etag}\n{layout}"
     return file._replace(listed_etag=hashlib.sha256(version.encode()).hexdigest())

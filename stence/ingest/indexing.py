@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -21,13 +21,14 @@ from stence.database.copy import copy_rows
 from stence.database.outage import transact
 from stence.ecg import FileKind, file_kind
 from stence.ecg.formats.kinds import is_hidden, is_table, suffix_of
+from stence.ecg.formats.tables import Layout, layout_of
 from stence.ingest import listing, manifests, timezone
 from stence.ingest.gone import GoneFiles
 from stence.ingest.grouping import IndexedFile, ecg_files
 from stence.ingest.listing import Extent
 from stence.ingest.merges import import_merges
 from stence.objects import ObjectStore, StoredObject
-from stence.preparation.layouts import Layouts, layout_of, read_layouts
+from stence.preparation.layouts import read_layouts
 from stence.progress import Progress, silent
 from stence.settings import Settings
 
@@ -71,7 +72,7 @@ class IndexSummary:
 class _Listing:
     """State of a streamed listing: manifests, ignored files and prefixes that cannot be listed."""
 
-    layouts: Layouts
+    layouts: Sequence[Layout]
     manifests: list[StoredObject] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     closed: list[str] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import yaml
@@ -24,20 +25,13 @@ MAX_LAYOUTS = 200
 MAX_BRACKETS = 4 * MAX_LAYOUTS
 """PyYAML takes time by the square of the depth of brackets."""
 
-Layouts = tuple[Layout, ...]
-"""Prefixes are whole keys. Of several layouts that cover a key the first counts."""
 _ALL = TypeAdapter(list[Layout])
 
 
-def layout_of(key: str, layouts: Layouts) -> Layout | None:
-    """Return the layout of a table or an archive of tables, or None."""
-    return next((layout for layout in layouts if layout.covers(key)), None)
+def read_layouts(store: ObjectStore, settings: Settings) -> tuple[Layout, ...]:
+    """Return the declared layouts, with prefixes of whole keys.
 
-
-def read_layouts(store: ObjectStore, settings: Settings) -> Layouts:
-    """Return the declared layouts; none, and an error in the log, if they cannot be read.
-
-    Raises StoreUnavailableError after ``settings.outage_seconds``.
+    If they cannot be read, there are none, and an error in the log. Raises StoreUnavailableError after ``settings.outage_seconds``.
     """
     key = f"{settings.ecg_prefix}{NAME}"
     try:
@@ -48,10 +42,10 @@ def read_layouts(store: ObjectStore, settings: Settings) -> Layouts:
     except (ObjectError, ConfigurationError) as error:
         log.error("no table is read until %s is mended: %s", NAME, error, extra={"object_key": key})
         return ()
-    return tuple(each.model_copy(update={"prefix": settings.ecg_prefix + each.prefix}) for each in layouts)
+    return tuple(replace(each, prefix=settings.ecg_prefix + each.prefix) for each in layouts)
 
 
-def parse(content: bytes) -> Layouts:
+def parse(content: bytes) -> tuple[Layout, ...]:
     """Parse declared layouts. Raises ConfigurationError with the first mistake."""
     try:
         text = content.decode("utf-8-sig")

@@ -22,6 +22,7 @@ from stence.ecg import (
     decode,
     parts,
 )
+from stence.ecg.formats.tables import layout_of
 from stence.ecg.reasons import refuse
 from stence.ecg.recording import Sex
 from stence.errors import (
@@ -33,7 +34,6 @@ from stence.errors import (
     StoreUnavailableError,
 )
 from stence.objects.store import Admit, ObjectStore
-from stence.preparation.layouts import layout_of
 from stence.preparation.rules import Rules, rules_of
 from stence.retry import retry
 

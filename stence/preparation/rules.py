@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
+from stence.ecg.formats.tables import Layout
 from stence.objects.store import ObjectStore
-from stence.preparation.layouts import Layouts, read_layouts
 
 if TYPE_CHECKING:
     from stence.settings import Settings
@@ -21,12 +21,14 @@ class Rules(NamedTuple):
     max_bytes: int
     """Largest size of an ECG's files together."""
     limits: Limits = DEFAULT_LIMITS
-    layouts: Layouts = ()
+    layouts: tuple[Layout, ...] = ()
     """Layouts of tables that the store declares."""
 
 
 def rules_of(settings: Settings, store: ObjectStore) -> Rules:
     """Return the rules that the settings and the store's layouts give. Raises StoreUnavailableError."""
+    from stence.preparation.layouts import read_layouts  # noqa: PLC0415 - processes that prepare need no YAML
+
     zone, layouts = ZoneInfo(settings.timezone), read_layouts(store, settings)
     return Rules(zone, settings.max_object_bytes, limits_of(settings), layouts)
 

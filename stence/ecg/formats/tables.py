@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stence.ecg.formats.kinds import TABLES, is_archive
 from stence.ecg.formats.limits import Limits, check_size, millivolts
@@ -16,77 +17,78 @@ from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import Recording
 
 NAME = "table"
+MAX_COLUMNS = 256
 MAX_HEADER_LINES = 100
+MAX_RATE = 100_000.0
 _SKIPPED = "-"
 _MAX_CELL_CHARACTERS = 32
 _UNIT = re.compile(r"(\d+(?:\.\d+)?(?:[eE]-?\d+)?)?\s*([num\u00b5\u03bc]?V)")
 _SEPARATORS = {",": ",", ";": ";", "tab": "\t", "space": None}
 
 
-class Layout(BaseModel):
-    """Columns and scale of the tables below a prefix of the store.
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Columns and scale of the tables below a prefix of the store. Raises ValueError for a wrong one.
 
-    >>> columns = ["-", "I", "II", "V1", "V2", "V3", "V4", "V5", "V6"]
+    ``prefix`` and ``suffix`` say which tables. ``columns`` are leads in the order of the columns, with ``-``
+    for one to skip; ``unit`` is the voltage of the number 1, such as ``mV``, or ``5 uV`` for steps of
+    5 microvolts; ``sampling_rate`` is in Hz.
+
+    >>> columns = ("-", "I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
     >>> Layout(prefix="cart/", suffix=".csv", columns=columns, unit="5 uV", sampling_rate=500).step
     0.005
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
 
     prefix: str = ""
-    """Prefix of the tables below the prefix of ECGs."""
     suffix: str
-    """Suffix of their names, one of TABLES."""
-    columns: Annotated[tuple[str, ...], Field(min_length=2, max_length=256)]
-    """Leads in the order of the columns; ``-`` skips one."""
+    columns: tuple[str, ...]
     unit: str
-    """Voltage of the number 1: ``mV``, or ``5 uV`` for steps of 5 microvolts."""
-    sampling_rate: Annotated[float, Field(gt=0, le=100_000)]
-    """In Hz."""
+    sampling_rate: float
     separator: Literal[",", ";", "tab", "space"] = ","
-    header_lines: Annotated[int, Field(ge=0, le=MAX_HEADER_LINES)] = 0
+    header_lines: int = 0
     decimal_comma: bool = False
 
-    @field_validator("suffix")
-    @classmethod
-    def _of_a_table(cls, value: str) -> str:
-        if value not in TABLES:
-            raise ValueError(f"must be one of {', '.join(TABLES)}")
-        return value
-
-    @field_validator("columns")
-    @classmethod
-    def _with_the_leads(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in value if name != _SKIPPED and lead_of_name(name) is None]
-        if unknown:
-            raise ValueError(f"{unknown[0][:16]!r} is no lead; write - for a column to skip")
-        try:
-            find_leads([lead_of_name(name) for name in value])
-        except UnusableEcgError as error:
-            raise ValueError(str(error)) from None
-        return value
-
-    @field_validator("unit")
-    @classmethod
-    def _voltage(cls, value: str) -> str:
-        if not _UNIT.fullmatch(value[:_MAX_CELL_CHARACTERS]) or not _millivolts(value):
-            raise ValueError("must be a voltage such as mV, uV or 5 uV")
-        return value
-
-    @model_validator(mode="after")
-    def _commas(self) -> Layout:
+    def __post_init__(self) -> None:
+        if self.suffix not in TABLES:
+            raise ValueError(f"suffix is none of {', '.join(TABLES)}")
+        _check_columns(self.columns)
+        if not _UNIT.fullmatch(self.unit[:_MAX_CELL_CHARACTERS]) or not self.step:
+            raise ValueError("unit is no voltage such as mV, uV or 5 uV")
+        if not 0 < self.sampling_rate <= MAX_RATE:
+            raise ValueError(f"sampling_rate is not above 0 and up to {MAX_RATE:g} Hz")
+        if not 0 <= self.header_lines <= MAX_HEADER_LINES:
+            raise ValueError(f"header_lines is not 0 to {MAX_HEADER_LINES}")
         if self.decimal_comma and self.separator == ",":
-            raise ValueError("separator and decimal_comma cannot both be a comma")
-        return self
+            raise ValueError("separator and decimal_comma are both a comma")
 
     @property
     def step(self) -> float:
         """Millivolts of the number 1."""
-        return _millivolts(self.unit)
+        match = _UNIT.fullmatch(self.unit)
+        return float(match[1] or 1) * millivolts(match[2], "") if match else 0.0
 
     def covers(self, key: str) -> bool:
         """Return True if the layout is for this key: that of a table, or of an archive of one."""
         return key.startswith(self.prefix) and (key.lower().endswith(self.suffix) or is_archive(key))
+
+
+def _check_columns(columns: tuple[str, ...]) -> None:
+    if len(columns) > MAX_COLUMNS:
+        raise ValueError(f"columns are more than {MAX_COLUMNS}")
+    for name in columns:
+        if name != _SKIPPED and lead_of_name(name) is None:
+            raise ValueError(f"columns name {name[:16]!r}, which is no lead; write - for a column to skip")
+    try:
+        find_leads([lead_of_name(name) for name in columns])
+    except UnusableEcgError as error:
+        raise ValueError(f"columns: {error}") from None
+
+
+def layout_of(key: str, layouts: Iterable[Layout]) -> Layout | None:
+    """Return the first layout that covers a key, or None."""
+    return next((layout for layout in layouts if layout.covers(key)), None)
 
 
 def decode(content: bytes, layout: Layout, limits: Limits) -> Recording:
@@ -95,11 +97,6 @@ def decode(content: bytes, layout: Layout, limits: Limits) -> Recording:
     table = _numbers(_lines(content, layout, limits), layout)
     signal = (table[:, list(leads.values())].T * layout.step).astype(np.float32)
     return Recording(complete(list(leads), signal), layout.sampling_rate, format=NAME)
-
-
-def _millivolts(unit: str) -> float:
-    match = _UNIT.fullmatch(unit.strip())
-    return float(match[1] or 1) * millivolts(match[2], "") if match else 0.0
 
 
 def _lines(content: bytes, layout: Layout, limits: Limits) -> list[bytes]:
