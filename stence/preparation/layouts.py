@@ -31,7 +31,8 @@ _ALL = TypeAdapter(list[Layout])
 def read_layouts(store: ObjectStore, settings: Settings) -> tuple[Layout, ...]:
     """Return the declared layouts, with prefixes of whole keys.
 
-    If they cannot be read, there are none, and an error in the log. Raises StoreUnavailableError after ``settings.outage_seconds``.
+    If they cannot be read, there are none, and an error in the log. Raises StoreUnavailableError after
+    ``settings.outage_seconds``.
     """
     key = f"{settings.ecg_prefix}{NAME}"
     try:
