@@ -14,9 +14,11 @@ from random import Random
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from pydicom.data import get_testdata_file
 
 from stence import ecg
+from stence.cli import main
 from stence.ecg import Reason, UnusableEcgError
 from stence.ecg.formats import archives
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
@@ -258,6 +260,19 @@ def test_unpacking_writes_the_members_beside_the_archive(tmp_path: Path) -> None
         key: data for key, data in files.items() if key != "0/1.hea"
     }
     assert len([*store.list("ecg/")]) == 5
+
+
+def test_the_command_says_what_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LocalStore(tmp_path)
+    store.put("ecg/ward.zip", zipped({"1.dcm": DICOM, "2.dcm": DICOM}))
+    store.put("ecg/link.tar", tarred({}, tarfile.PAX_FORMAT, link(tarfile.SYMTYPE)))
+    monkeypatch.setenv("STENCE_STORE_URL", tmp_path.as_uri())
+    for written, said in ((2, "ecg/ward/.\n"), (0, "ecg/ward/; 2 existed and were kept.\n")):
+        result = CliRunner().invoke(main, ["unpack", "ecg/ward.zip"])
+        assert result.output == f"ecg/ward.zip: {written} files are in {said}"
+    refused = CliRunner().invoke(main, ["unpack", "ecg/link.tar"])
+    assert refused.exit_code == 1
+    assert "symbolic link" in refused.output or "a link, a device" in refused.output
 
 
 @pytest.mark.parametrize("path", PATHS)
