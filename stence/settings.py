@@ -138,6 +138,7 @@ class Settings(BaseSettings):
     max_expansion: int = Field(
         200, ge=2, description="Bytes that a compressed file or archive may give for each of its bytes."
     )
+    max_archive_members: int = Field(10_000, ge=1, description="Members of a zip or tar file.")
     max_bytes_in_flight: int = Field(
         512 * 2**20, ge=1, description="ECG files in memory at once, but for one that is larger."
     )
@@ -145,8 +146,14 @@ class Settings(BaseSettings):
     max_angiogram_bytes: int = Field(
         512 * 2**20, ge=1, description="A larger angiogram is quarantined, not read."
     )
+    max_angiogram_frames: int = Field(
+        20_000, ge=2, le=20_000, description="Frames of a run; one with more is quarantined."
+    )
+    max_angiogram_pixels: int = Field(
+        2**31, ge=2**20, le=2**31, description="Pixels of all frames of a run; one with more is quarantined."
+    )
     decode_memory_bytes: int = Field(
-        4 * 2**30, ge=2**28, description="An angiogram that needs more memory is quarantined."
+        4 * 2**30, ge=2**28, description="An ECG or angiogram that needs more memory is quarantined."
     )
     preset: str = Field(
         "paper", description="Configuration of the retrain flow: a preset's name, or a YAML file of your own."

@@ -97,10 +97,18 @@ class _Reader:
     def read(self, unread: Unread) -> Head | Refusal:
         """Return the header data, or the refusal of the angiogram."""
         try:
-            return _head(unread, self._view(unread), self._zone)
+            return _head(unread, self._checked(self._view(unread)), self._zone)
         except (UnusableAngiogramError, *STORE_ERRORS) as error:
             refused = as_refused(error)
             return Refusal(unread.object_id, unread.etag, refused.reason, refused.detail)
+
+    def _checked(self, view: View) -> View:
+        most = self._settings
+        pixels = view.frames * view.rows * view.columns
+        if view.frames > most.max_angiogram_frames or pixels > most.max_angiogram_pixels:
+            detail = f"{view.frames} frames of {view.rows} x {view.columns} pixels"
+            raise refuse(Reason.IMPLAUSIBLE_SIZE, detail)
+        return view
 
     def _view(self, unread: Unread) -> View:
         if unread.size_bytes > self._settings.max_angiogram_bytes:

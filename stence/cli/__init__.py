@@ -27,6 +27,7 @@ COMMANDS = {
     "train": "practice",
     "query": "query",
     "quarantine": "quarantine",
+    "unpack": "unpack",
     "models": "models",
     "validate": "validate",
     "patients": "patients",

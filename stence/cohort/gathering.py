@@ -26,7 +26,7 @@ from stence.ecg.fingerprint import Exports, Trace
 from stence.ecg.recipes import STENCE, Recipe
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, UsableEcg, fetch, take_in
-from stence.preparation.rules import rules_of
+from stence.preparation.rules import Rules, rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 
@@ -88,8 +88,9 @@ class _Gathering:
         self._exports = Exports()
 
     def run(self, engine: Engine, store: ObjectStore, writer: CohortWriter, progress: Progress) -> None:
+        rules = rules_of(self._settings, store)
         opened = in_order(
-            lambda candidate: self._open(store, candidate),
+            lambda candidate: self._open(store, rules, candidate),
             self._plan.candidates,
             self._settings.fetch_threads,
         )
@@ -119,11 +120,10 @@ class _Gathering:
         else:
             self._left_out[DUPLICATE] += 1
 
-    def _open(self, store: ObjectStore, candidate: Candidate) -> _Opened | str | None:
+    def _open(self, store: ObjectStore, rules: Rules, candidate: Candidate) -> _Opened | str | None:
         """Return the example, or the reason to exclude the ECG, or None if its patient has no study."""
         given = Identity(candidate.patient_id, candidate.acquired_at, indication=candidate.indication)
         try:
-            rules = rules_of(self._settings)
             files = fetch(store, candidate.key, rules).usable()
             ecg = take_in(candidate.key, files, given, rules, self._plan.patients)
             if not self._plan.pairing.has_study(ecg.patient_id):

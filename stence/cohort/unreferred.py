@@ -27,7 +27,7 @@ from stence.ecg.recording import Sex
 from stence.files import write_json
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, fetch, take_in
-from stence.preparation.rules import rules_of
+from stence.preparation.rules import Rules, rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 
@@ -78,9 +78,8 @@ def gather_unreferred(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, mode=0o700)
         candidates, counts = transact(engine, settings.outage_seconds, _select, plan, limit)
-        opened = in_order(
-            partial(_open, plan, store, settings, recipe, windows), candidates, settings.fetch_threads
-        )
+        opening = partial(_open, plan, store, rules_of(settings, store), recipe, windows)
+        opened = in_order(opening, candidates, settings.fetch_threads)
         ecgs = []
         for done, found in enumerate(opened, start=1):
             if found is not None:
@@ -108,12 +107,11 @@ class _Opened(NamedTuple):
 
 
 def _open(
-    plan: Plan, store: ObjectStore, settings: Settings, recipe: Recipe, windows: int, candidate: Candidate
+    plan: Plan, store: ObjectStore, rules: Rules, recipe: Recipe, windows: int, candidate: Candidate
 ) -> _Opened | None:
     """Return the prepared ECG; None if it is not usable or its file names a patient with a study."""
     given = Identity(candidate.patient_id, candidate.acquired_at)
     try:
-        rules = rules_of(settings)
         files = fetch(store, candidate.key, rules).usable()
         ecg = take_in(candidate.key, files, given, rules, plan.patients)
         if plan.pairing.has_study(ecg.patient_id):

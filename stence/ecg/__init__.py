@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stence.ecg.formats import FileKind, companions, decode, file_kind, read, signal_files
+from stence.ecg.formats import companions, decode, parts, read
+from stence.ecg.formats.kinds import FileKind, file_kind
 from stence.ecg.preprocessing import PREPROCESSING_VERSION, WINDOW_SAMPLES, preprocess
 from stence.ecg.quality import check
 from stence.ecg.reasons import POLICY, Action, Finding, Reason, UnusableEcgError
@@ -25,8 +26,8 @@ __all__ = [
     "companions",
     "decode",
     "file_kind",
+    "parts",
     "preprocess",
     "read",
     "resample",
-    "signal_files",
 ]

@@ -35,6 +35,9 @@ class Reason(StrEnum):
     UNKNOWN_UNIT = auto()
     IMPLAUSIBLE_SIZE = auto()
     DECODER_DIED = auto()
+    DECODE_MEMORY = auto()
+    SEVERAL_ECGS = auto()
+    UNSAFE_ARCHIVE = auto()
     # the patient
     UNKNOWN_PATIENT = auto()
     UNREADABLE_PATIENT = auto()

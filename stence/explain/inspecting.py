@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from stence.ecg import Recording, UnusableEcgError, check, decode, read
+from stence.ecg import Recording, UnusableEcgError, check, read
 from stence.explain.layout import inspection_page
 from stence.objects import ObjectStore
-from stence.preparation.reading import fetch
+from stence.preparation.reading import decode_object, fetch
 from stence.preparation.rules import rules_of
 from stence.settings import Settings
 
@@ -24,8 +24,8 @@ def inspect_file(path: Path, settings: Settings) -> str:
 def inspect_object(store: ObjectStore, key: str, settings: Settings) -> str:
     """Return the page of an ECG in the store as HTML. Raises StoreUnavailableError."""
     name = posixpath.basename(key)
-    rules = rules_of(settings)
-    return _page(name, lambda: decode(name, fetch(store, key, rules).usable(), rules.limits), settings)
+    rules = rules_of(settings, store)
+    return _page(name, lambda: decode_object(key, fetch(store, key, rules).usable(), rules), settings)
 
 
 def _page(name: str, load: Callable[[], Recording], settings: Settings) -> str:

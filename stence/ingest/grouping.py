@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from stence.ecg import FileKind, file_kind
-from stence.ecg.formats import HEADER
+from stence.ecg.formats.kinds import is_header
+from stence.ecg.formats.tables import Layout, layout_of
 from stence.objects import StoredObject
 
 
@@ -26,20 +27,21 @@ def record_key(key: str) -> str:
     return folder + slash + (name.rpartition(".")[0] or name)
 
 
-def ecg_files(listing: Iterable[StoredObject]) -> Iterator[IndexedFile]:
-    """Group the objects of a sorted ``listing`` without files of kind OTHER into ECGs.
+def ecg_files(listing: Iterable[StoredObject], layouts: Sequence[Layout] = ()) -> Iterator[IndexedFile]:
+    """Group the objects of a sorted ``listing`` into ECGs. Those of kind OTHER are tables with a layout.
 
     A header and the signal and annotation files of the same name form one record. Other files without a
     header are listed alone, so that they get a quarantine entry and are not ignored.
     """
     for stem, members in _records(listing):
-        headers = [item for item in members if item.key.lower().endswith(HEADER)]
+        headers = [item for item in members if is_header(item.key)]
         signals = [item for item in members if file_kind(item.key) is FileKind.SIGNAL]
         for header in headers:
             yield _ecg_file(stem, header, [header, *signals])
         for item in members:
-            if item not in headers and (file_kind(item.key) is FileKind.MAIN or not headers):
-                yield _ecg_file(stem, item, [item])
+            is_main = file_kind(item.key) in (FileKind.MAIN, FileKind.OTHER)
+            if item not in headers and (is_main or not headers):
+                yield _in_layout(_ecg_file(stem, item, [item]), layouts)
 
 
 def _records(listing: Iterable[StoredObject]) -> Iterator[tuple[str, list[StoredObject]]]:
@@ -65,3 +67,12 @@ def _ecg_file(stem: str, main: StoredObject, files: list[StoredObject]) -> Index
     version = "\n".join(f"{file.key}\t{file.etag}" for file in files)
     etag = main.etag if len(files) == 1 else hashlib.sha256(version.encode()).hexdigest()
     return IndexedFile(main.key, stem, etag, sum(file.size for file in files))
+
+
+def _in_layout(file: IndexedFile, layouts: Sequence[Layout]) -> IndexedFile:
+    """Let the version of a table cover its layout: with another one it is read again."""
+    layout = layout_of(file.key, layouts)
+    if layout is None:
+        return file
+    version = f"{file.listed_etag}\n{layout}"
+    return file._replace(listed_etag=hashlib.sha256(version.encode()).hexdigest())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,13 +20,15 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
 from stence.ecg import FileKind, file_kind
-from stence.ecg.formats import is_hidden, suffix_of
+from stence.ecg.formats.kinds import is_hidden, is_table, suffix_of
+from stence.ecg.formats.tables import Layout, layout_of
 from stence.ingest import listing, manifests, timezone
 from stence.ingest.gone import GoneFiles
 from stence.ingest.grouping import IndexedFile, ecg_files
 from stence.ingest.listing import Extent
 from stence.ingest.merges import import_merges
 from stence.objects import ObjectStore, StoredObject
+from stence.preparation.layouts import read_layouts
 from stence.progress import Progress, silent
 from stence.settings import Settings
 
@@ -70,6 +72,7 @@ class IndexSummary:
 class _Listing:
     """State of a streamed listing: manifests, ignored files and prefixes that cannot be listed."""
 
+    layouts: Sequence[Layout]
     manifests: list[StoredObject] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     closed: list[str] = field(default_factory=list)
@@ -84,11 +87,14 @@ class _Listing:
             name = item.key.rpartition("/")[2]
             if name == MANIFEST_NAME and not is_hidden(item.key):
                 self.manifests.append(item)
-            elif file_kind(item.key) is FileKind.OTHER:
+            elif file_kind(item.key) is FileKind.OTHER and not self._is_ecg_table(item.key):
                 suffix = suffix_of(name)
                 self.ignored["hidden" if is_hidden(item.key) else suffix or name.upper()] += 1
             else:
                 yield item
+
+    def _is_ecg_table(self, key: str) -> bool:
+        return is_table(key) and not is_hidden(key) and layout_of(key, self.layouts) is not None
 
 
 def index(
@@ -121,6 +127,7 @@ class _Index:
 
     def __init__(self, engine: Engine, store: ObjectStore, settings: Settings, progress: Progress) -> None:
         self._engine, self._store, self._settings, self._progress = engine, store, settings, progress
+        self._layouts = read_layouts(store, settings)
         self.summary = IndexSummary()
 
     @property
@@ -130,7 +137,7 @@ class _Index:
 
     def list_all(self) -> None:
         """List everything, and settle what is gone."""
-        found = _Listing()
+        found = _Listing(self._layouts)
         gone = GoneFiles(self._engine, self._settings.ecg_prefix, self._settings.outage_seconds)
         ecgs = self._record(found, gone.watch(self._store.list(self._settings.ecg_prefix, found.skip)))
         self.summary.ignored = dict(found.ignored)
@@ -144,7 +151,7 @@ class _Index:
 
     def list_days(self) -> None:
         """List the last days, and look at the manifests in the folders above them."""
-        found, prefixes = _Listing(), listing.day_prefixes(self._settings)
+        found, prefixes = _Listing(self._layouts), listing.day_prefixes(self._settings)
         self._record(found, listing.of_days(self._store, prefixes, found.skip))
         self._import([*self._manifests_above(prefixes, found), *found.manifests])
         self.summary.ignored = dict(found.ignored)
@@ -152,7 +159,7 @@ class _Index:
     def follow_announcements(self) -> None:
         """Read the files that other systems announced, and remove the announcements."""
         while rows := self._transact(listing.announcements):
-            found = _Listing()
+            found = _Listing(self._layouts)
             keys = {row.key for row in rows if row.key.startswith(self._settings.ecg_prefix)}
             ecgs = self._record(found, listing.of_keys(self._store, keys, found.skip))
             self._import([*self._manifests_above(keys, found), *found.manifests])
@@ -161,7 +168,7 @@ class _Index:
 
     def _record(self, found: _Listing, objects: Iterable[StoredObject]) -> int:
         """Record the ECGs among ``objects``, and return their number."""
-        files, before = ecg_files(found.ecgs(objects)), self.summary.ecgs
+        files, before = ecg_files(found.ecgs(objects), self._layouts), self.summary.ecgs
         while rows := list(islice(files, ROWS_TOGETHER)):
             new, changed = self._transact(record, rows, "ecg")
             self.summary.ecgs += len(rows)

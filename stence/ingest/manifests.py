@@ -36,7 +36,7 @@ from stence.ingest.tables import (
     read_rows,
 )
 from stence.objects import ObjectStore, StoredObject
-from stence.objects.store import MAX_KEY_BYTES
+from stence.objects.store import is_portable
 from stence.retry import retry
 from stence.settings import Settings
 
@@ -241,7 +241,7 @@ class _Reader:
 
     def _record_key(self, path: str) -> str:
         key = posixpath.normpath(posixpath.join(self._folder, path))
-        if not path or not path.isprintable() or len(key.encode()) > MAX_KEY_BYTES:
+        if not path or not path.isprintable() or not is_portable(key):
             raise RowError(RowFault.PATH_UNUSABLE)
         return key
 

@@ -77,8 +77,9 @@ def gather(
     """
     if not (folder / INDEX).exists():
         if echonext is None:
+            rules = rules_of(settings, store)
             opened = in_order(
-                lambda row: _open(row, store, settings, recipe), table.rows, settings.fetch_threads
+                lambda row: _open(row, store, rules, settings, recipe), table.rows, settings.fetch_threads
             )
         else:
             windows = recipe.windows(settings.windows_per_ecg)
@@ -124,10 +125,11 @@ def _write(
     write_json(folder / INDEX, index)
 
 
-def _open(row: Labelled, store: ObjectStore, settings: Settings, recipe: Recipe) -> Opened | str:
+def _open(
+    row: Labelled, store: ObjectStore, rules: Rules, settings: Settings, recipe: Recipe
+) -> Opened | str:
     """Return the ECG, or the reason why it cannot be used."""
     try:
-        rules = rules_of(settings)
         key, files = _fetch(row.record, store, rules)
         identity = Identity(row.patient_id, otherwise=row.record)
         ecg = take_in(key, files, identity, rules)

@@ -36,6 +36,8 @@ class Job(NamedTuple):
     fetch_threads: int
     outage_seconds: float
     decode_seconds: float
+    decode_memory_bytes: int
+    """Memory that each process may allocate for its files and ECGs."""
 
 
 class Request(NamedTuple):

@@ -21,9 +21,10 @@ from stence.ecg import (
     check,
     companions,
     decode,
-    signal_files,
+    parts,
 )
 from stence.ecg.fingerprint import Trace, fingerprint
+from stence.ecg.formats.tables import layout_of
 from stence.ecg.reasons import refuse
 from stence.ecg.recording import Sex
 from stence.errors import (
@@ -136,7 +137,7 @@ class EcgFacts(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """Files of an ECG by name, or the finding that prevents reading, and the keys of all its signal files.
+    """Files of an ECG by name, or the finding that prevents reading, and the keys of all its other files.
 
     ``signals`` is None if the header cannot be read.
 
@@ -164,12 +165,14 @@ def fetch(store: ObjectStore, key: str, rules: Rules, admit: Admit | None = None
     files: dict[str, bytes] = {}
     signals: tuple[str, ...] | None = None
     try:
-        files[name] = _get(store, key, rules.max_bytes, admit)
-        if (named := signal_files(name, files[name], rules.limits)) is not None:
-            signals = tuple(posixpath.join(folder, signal) for signal in named)
-        for companion in companions(name, files[name], rules.limits):
-            left = rules.max_bytes - sum(map(len, files.values()))
-            files[companion] = _get(store, posixpath.join(folder, companion), left, admit)
+        wanted = [name]
+        while wanted:  # headers of segments name further files
+            for each in wanted:
+                left = rules.max_bytes - sum(map(len, files.values()))
+                files[each] = _get(store, posixpath.join(folder, each), left, admit)
+            if (named := parts(name, files, rules.limits)) is not None:
+                signals = tuple(posixpath.join(folder, part) for part in named)
+            wanted = [each for each in companions(name, files, rules.limits) if each not in files]
     except UnusableEcgError as error:
         return Fetched(error.finding, signals)
     return Fetched(files, signals)
@@ -182,15 +185,20 @@ def read_again(store: ObjectStore, settings: Settings, key: str, content_hash: b
     and StoreUnavailableError after ``settings.outage_seconds``.
     """
 
-    rules = rules_of(settings)
+    rules = rules_of(settings, store)
 
     def action() -> Recording:
-        return decode(posixpath.basename(key), fetch(store, key, rules).usable(), rules.limits)
+        return decode_object(key, fetch(store, key, rules).usable(), rules)
 
     recording = retry(action, settings.outage_seconds, StoreUnavailableError)
     if recording.content_hash != content_hash:
         raise StenceError("The file of this ECG holds another one by now: the next score run reads it.")
     return recording
+
+
+def decode_object(key: str, files: Mapping[str, bytes], rules: Rules) -> Recording:
+    """Decode the files of an object of the store. Raises UnusableEcgError."""
+    return decode(posixpath.basename(key), files, rules.limits, layout_of(key, rules.layouts))
 
 
 def _get(store: ObjectStore, key: str, limit_bytes: int, admit: Admit | None) -> bytes:
@@ -215,7 +223,7 @@ def take_in(
 
     Raises UnusableEcgError with the first finding for which the policy demands quarantine.
     """
-    recording = decode(posixpath.basename(key), files, rules.limits)
+    recording = decode_object(key, files, rules)
     findings = check(recording)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
+from stence.ecg.formats.tables import Layout
+from stence.objects.store import ObjectStore
 
 if TYPE_CHECKING:
     from stence.settings import Settings
@@ -19,16 +21,26 @@ class Rules(NamedTuple):
     max_bytes: int
     """Largest size of an ECG's files together."""
     limits: Limits = DEFAULT_LIMITS
+    layouts: tuple[Layout, ...] = ()
+    """Layouts of tables that the store declares."""
 
 
-def rules_of(settings: Settings) -> Rules:
-    """Return the rules that the settings give."""
-    limits = Limits(
+def rules_of(settings: Settings, store: ObjectStore) -> Rules:
+    """Return the rules that the settings and the store's layouts give. Raises StoreUnavailableError."""
+    from stence.preparation.layouts import read_layouts  # noqa: PLC0415 - processes that prepare need no YAML
+
+    zone, layouts = ZoneInfo(settings.timezone), read_layouts(store, settings)
+    return Rules(zone, settings.max_object_bytes, limits_of(settings), layouts)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the largest ECG that the settings let readers read."""
+    return Limits(
         channels=settings.max_ecg_channels,
         samples=settings.max_ecg_samples,
         nesting=settings.max_ecg_nesting,
         elements=settings.max_ecg_elements,
         expanded_bytes=settings.max_object_bytes,
         expansion=settings.max_expansion,
+        members=settings.max_archive_members,
     )
-    return Rules(ZoneInfo(settings.timezone), settings.max_object_bytes, limits)

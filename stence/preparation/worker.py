@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from stence import errors
-from stence.confinement import confine
+from stence.confinement import confine, limit_growth
 from stence.ecg.profile import profile
 from stence.ecg.recipes import STENCE
 from stence.ecg.recording import LEADS
@@ -77,6 +77,7 @@ class Answering:
                 continue
             if preparer is not None:
                 preparer.close()
+            limit_growth(order.decode_memory_bytes)
             preparer = Preparer(order, windows.map_windows(files[0], order.shape), files[0])
             self.send(READY)
 

@@ -59,12 +59,13 @@ class Batches:
             store,
             scorer.recipe,
             (rows, scorer.windows, len(LEADS), scorer.recipe.samples),
-            rules_of(settings),
+            rules_of(settings, store),
             patients,
             settings.max_bytes_in_flight // settings.decode_processes,
             settings.fetch_threads,
             settings.outage_seconds,
             settings.decode_seconds,
+            settings.decode_memory_bytes,
         )
         self._timer = timer
         self._file = windows.create(self._job.shape)

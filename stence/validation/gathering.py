@@ -25,7 +25,7 @@ from stence.evaluation.predictions import Predictions, predict
 from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, fetch, take_in
-from stence.preparation.rules import rules_of
+from stence.preparation.rules import Rules, rules_of
 from stence.progress import Progress
 from stence.settings import Settings
 from stence.validation.config import ValidationConfig
@@ -144,7 +144,8 @@ class _Gathering:
             else:
                 self._left_out[reason] += 1
         self._places = transact(engine, self._settings.outage_seconds, _places, wanted)
-        opened = in_order(lambda each: self._open(store, each), wanted, self._settings.fetch_threads)
+        rules = rules_of(self._settings, store)
+        opened = in_order(lambda each: self._open(store, rules, each), wanted, self._settings.fetch_threads)
         for done, outcome in enumerate(opened, start=1):
             if isinstance(outcome, _Opened):
                 self._take(outcome.ecg._replace(content=self._exports.first(outcome.trace)))
@@ -195,12 +196,11 @@ class _Gathering:
         start, end = self._window
         return (start is None or study.performed_at >= start) and (end is None or study.performed_at < end)
 
-    def _open(self, store: ObjectStore, candidate: Candidate) -> _Opened | str:
+    def _open(self, store: ObjectStore, rules: Rules, candidate: Candidate) -> _Opened | str:
         """Return the ECG with its study, or the reason why it is left out."""
         site, indication = self._places.get(candidate.object_id, (None, None))
         given = Identity(candidate.patient_id, candidate.acquired_at, site, indication)
         try:
-            rules = rules_of(self._settings)
             files = fetch(store, candidate.key, rules).usable()
             ecg = take_in(candidate.key, files, given, rules, self._plan.patients)
             study = self._study_of(ecg.patient_id, ecg.acquired_at)

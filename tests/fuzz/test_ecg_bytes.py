@@ -110,7 +110,7 @@ def assert_read_or_refused(name: str, files: dict[str, bytes]) -> None:
 @given(header=mutations(HEADER), samples=mutations(SAMPLES) | st.just(SAMPLES))
 def test_wfdb(header: bytes, samples: bytes):
     with contextlib.suppress(UnusableEcgError):
-        ecg.companions("ecg.hea", header)
+        ecg.companions("ecg.hea", {"ecg.hea": header})
     assert_read_or_refused("ecg.hea", {"ecg.hea": header, "00001_lr.dat": samples})
 
 

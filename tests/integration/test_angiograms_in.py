@@ -142,6 +142,17 @@ def test_every_angiogram_ends_ready_waiting_or_in_quarantine(lab: CathLab) -> No
     assert not [name for name in ("P1", "P2", "P3", "Doe") if name in details]
 
 
+@pytest.mark.parametrize(("name", "least"), [("max_angiogram_frames", 2), ("max_angiogram_pixels", 1000)])
+def test_runs_beyond_the_limits_of_the_settings_are_told(lab: CathLab, name: str, least: int) -> None:
+    lab.report("S1", "P1")
+    lab.put("large.dcm", run("P1", 1))
+    lab.put("other.dcm", run("P1", 2))
+    small = lab.settings.model_copy(update={name: least})
+    cohort.index_reports(lab.engine, lab.store, small)
+    index_angiograms(lab.engine, lab.store, small)
+    assert lab.states() == {"large.dcm": "implausible_size", "other.dcm": "implausible_size"}
+
+
 def test_a_mended_file_and_a_retried_one_leave_quarantine(lab: CathLab) -> None:
     lab.report("S1", "P1")
     lab.put("mended.dcm", run("P1", 1)[:300])

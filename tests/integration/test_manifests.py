@@ -69,6 +69,8 @@ GOOD = "P1,1,x,2026-03-01 08:30:00,1"
         (f"P9,9,x,,{'y' * 200_000}", "row_not_a_record"),
         (f"P9,9,x,,{'y' * 9000}", "row_path_unusable"),
         ("P9,9,x,,", "row_path_unusable"),
+        ("P9,9,x,,../../1", "row_path_unusable"),
+        ("P9,9,x,,/etc/1", "row_path_unusable"),
         ("P9,9,x,,a\x1b[2Jb", "row_path_unusable"),
         (",9,x,,2", "row_id_missing"),
         ("0000000,9,x,,2", "row_id_missing"),

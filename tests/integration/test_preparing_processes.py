@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 import random
@@ -121,6 +122,24 @@ def test_an_ecg_that_never_ends_is_quarantined_after_its_time(
     hasty = settings.model_copy(update={"decode_seconds": 2})
     assert run_scorer(engine, store, hasty, scorer).scored == 4
     assert in_quarantine(engine) == {"ecg/long.hea": "decoder_died"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("own_processes")
+def test_an_ecg_that_takes_too_much_memory_is_quarantined(
+    engine: Engine, settings: Settings, store: ObjectStore
+) -> None:
+    """256 MB of zeros, where the limits of expansion would allow them."""
+    write_ecgs(store, 4)
+    store.put("ecg/large.gz", gzip.compress(bytes(2**28), 1))
+    generous = {"max_object_bytes": 2**30, "max_expansion": 2000}
+    scarce = settings.model_copy(update=generous | {"decode_memory_bytes": 2**27})
+    assert run_scorer(engine, store, scarce, ShapeScorer()).scored == 4
+    assert in_quarantine(engine) == {"ecg/large.gz": "decode_memory"}
+    with engine.begin() as connection:
+        scoring.quarantine.retry(connection, reason="decode_memory")
+    run_scorer(engine, store, settings.model_copy(update=generous), ShapeScorer())
+    assert in_quarantine(engine) == {"ecg/large.gz": "unsupported_format"}
 
 
 @pytest.mark.usefixtures("own_processes")

@@ -281,7 +281,7 @@ def test_contradictions_are_refused(dataset: Dataset, keyword: str, value: objec
 def test_extension_does_not_matter():
     content = ORIGINAL.read_bytes()
     assert ecg.decode("IM000001", {"IM000001": content}).signal.shape == (12, 10000)
-    assert ecg.companions("IM000001", content) == ()
+    assert ecg.companions("IM000001", {"IM000001": content}) == ()
 
 
 @pytest.mark.shared

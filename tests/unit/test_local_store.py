@@ -188,3 +188,48 @@ def test_errors_of_an_outage_name_no_object(root: Path, store: LocalStore) -> No
         store.get("p1234567/ecg")
     assert "p1234567" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+TRICKS = [
+    "..", ".", "", "/", "//secret", "/etc/passwd", "a//secret", "./secret", "ecg/../../outside/secret",
+    "ecg/..", "\0", "ecg/\0", "secret\0.hea", "\ud800", "x" * 2000,
+]  # fmt: skip
+"""Keys that would name other files, or that a system call cuts short."""
+PLAIN = ["%2e%2e/outside/secret", "..%2foutside%2fsecret", "..\\outside\\secret", "...", "ecg/..hidden"]
+"""Keys that only look like it: they name files of just these names below the folder."""
+
+
+@pytest.mark.parametrize("key", TRICKS)
+def test_keys_that_are_no_keys(root: Path, store: LocalStore, outside: Path, key: str) -> None:
+    (root / "secret").write_bytes(b"ours")
+    for act in (store.get, store.head, lambda key: b"".join(store.stream(key))):
+        with pytest.raises(ObjectNotFoundError):
+            act(key)
+    with pytest.raises(ObjectKeyError):
+        store.put(key, b"x")
+    store.delete(key)
+    assert (root / "secret").read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("key", PLAIN)
+def test_keys_are_not_decoded(root: Path, store: LocalStore, outside: Path, key: str) -> None:
+    with pytest.raises(ObjectNotFoundError):
+        store.get(key)
+    store.put(key, b"x")
+    assert (root / key).resolve().is_relative_to(root.resolve())
+    assert store.get(key) == b"x"
+    store.delete(key)
+    with pytest.raises(ObjectNotFoundError):
+        store.get(key)
+
+
+def test_a_folder_that_becomes_a_link(root: Path, store: LocalStore, outside: Path) -> None:
+    store.put("ecg/secret", b"ours")
+    (root / "ecg").rename(root / "before")
+    (root / "ecg").symlink_to(outside)
+    with pytest.raises(ObjectNotFoundError):
+        store.get("ecg/secret")
+    with pytest.raises(ObjectKeyError):
+        store.put("ecg/secret", b"x")
+    store.delete("ecg/secret")
+    assert keys(store, "ecg/") == []

@@ -24,6 +24,8 @@ class Limits:
     """Bytes of a file or an archive's members after decompression."""
     expansion: int = 200
     """Bytes after decompression for each byte before it."""
+    members: int = 10_000
+    """Members of an archive."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -20,7 +20,9 @@ MAX_HEADER_BYTES = 2**20
 MAX_LINES = 10_000
 MAX_LINE_CHARACTERS = 1000
 """Longest line. A longer signal line is refused, a longer comment is cut before any regular expression."""
-_DEFAULT_GAIN = 200.0
+MAX_SEGMENTS = 256
+NO_FILE = "~"
+"""Name of a segment without samples, and of the signal file in the layout of a record of several segments."""
 _DEFAULT_RATE = 250.0
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
@@ -53,6 +55,18 @@ class Channel(NamedTuple):
     name: str
 
 
+class Segment(NamedTuple):
+    """A line of a record of several segments: its record, or NO_FILE, and its samples of each channel."""
+
+    record: str
+    samples: int
+
+    @property
+    def header(self) -> str:
+        """Name of the segment's header."""
+        return f"{self.record}.hea"
+
+
 class About(NamedTuple):
     """Patient and recording as given in the comments. Recording checks the plausibility."""
 
@@ -66,18 +80,27 @@ class About(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Header of a single-segment record. ``samples`` is per channel; None if only the file size gives it."""
+    """Header of a record. ``samples`` is per channel; None if only the file size gives it.
+
+    A record has ``channels`` or ``segments``. The channels of a layout have NO_FILE, as they have no samples.
+    """
 
     sampling_rate: float
     samples: int | None
     acquired_at: datetime | None
     channels: tuple[Channel, ...]
     about: About
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def is_layout(self) -> bool:
+        """True if the header only names the channels of a record of several segments."""
+        return any(channel.file_name == NO_FILE for channel in self.channels)
 
 
 @lru_cache(maxsize=32)  # a header is parsed several times while its record is fetched
 def parse(content: bytes, limits: Limits) -> Header:
-    """Parse a header. Raises UnusableEcgError if it is broken, has several segments, or is too large."""
+    """Parse a header. Raises UnusableEcgError if it is broken or too large."""
     if len(content) > MAX_HEADER_BYTES:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"header of {len(content)} bytes", value=len(content))
     text, is_utf8 = _text(content)
@@ -90,16 +113,19 @@ def parse(content: bytes, limits: Limits) -> Header:
         raise refuse(Reason.BROKEN_HEADER, detail)
     about = _comments([line for line in lines if line.startswith("#")], is_utf8=is_utf8)
     try:
-        count, rate, samples, moment = _record_line(fields[0], limits)
-        if len(fields) - 1 < count:
+        segments, count, rate, samples, moment = _record_line(fields[0], limits)
+        described = fields[1 : (segments or count) + 1]
+        if len(described) < (segments or count):
             raise refuse(
                 Reason.BROKEN_HEADER,
-                f"the WFDB header declares {count} signals, but describes {len(fields) - 1}",
+                f"the WFDB header declares {segments or count} {'segments' if segments else 'signals'}, "
+                f"but describes {len(described)}",
             )
-        channels = tuple(_channel(line) for line in fields[1 : count + 1])
+        if segments:
+            return Header(rate, samples, moment, (), about, tuple(map(_segment, described)))
+        return Header(rate, samples, moment, tuple(map(_channel, described)), about)
     except (ValueError, OverflowError) as error:
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header has an invalid number") from error
-    return Header(rate, samples, moment, channels, about)
 
 
 def _text(content: bytes) -> tuple[str, bool]:
@@ -118,11 +144,17 @@ def _lines(text: str) -> list[str]:
     return [line[: MAX_LINE_CHARACTERS + 1].strip(" \t\v\f") for line in lines]
 
 
-def _record_line(line: str, limits: Limits) -> tuple[int, float, int | None, datetime | None]:
-    """Parse number of signals, sampling rate, samples and base time. The record's name is ignored."""
+def _record_line(line: str, limits: Limits) -> tuple[int, int, float, int | None, datetime | None]:
+    """Parse numbers of segments (0: not of several) and signals, sampling rate, samples and base time.
+
+    The record's name is ignored.
+    """
     name, *rest = line.split()
-    if "/" in name:
-        raise refuse(Reason.UNSUPPORTED_FORMAT, "a WFDB record of several segments")
+    _, slash, several = name.partition("/")
+    segments = int(several) if slash else 0
+    if slash and not 1 <= segments <= MAX_SEGMENTS:
+        detail = f"a WFDB record of {segments} segments, not 1 to {MAX_SEGMENTS}"
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=segments)
     if not rest:
         raise refuse(Reason.BROKEN_HEADER, "the WFDB record line does not say how many signals there are")
     rate = _RATE.fullmatch(rest[1]) if len(rest) > 1 else None
@@ -132,7 +164,7 @@ def _record_line(line: str, limits: Limits) -> tuple[int, float, int | None, dat
     check_rate(sampling_rate)
     count, samples = int(rest[0]), int(rest[2]) if len(rest) > 2 else 0
     check_size(count, samples or 1, limits)
-    return count, sampling_rate, samples or None, _moment(" ".join(rest[3:]))
+    return segments, count, sampling_rate, samples or None, _moment(" ".join(rest[3:]))
 
 
 def _moment(text: str) -> datetime | None:
@@ -149,13 +181,21 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
+def _segment(line: str) -> Segment:
+    """Parse a segment line: a record's name, and the number of its samples of each channel."""
+    record, samples = [*line.split(), ""][:2]
+    if record != NO_FILE and not _FILE_NAME.fullmatch(f"{record}.hea"):
+        raise refuse(Reason.BROKEN_HEADER, "the WFDB header has an invalid segment name")
+    if int(samples) < 0:
+        raise refuse(Reason.BROKEN_HEADER, "the WFDB header has a segment of negative length")
+    return Segment(record, int(samples))
+
+
 def _channel(line: str) -> Channel:
     """Parse a signal line. Missing fields at its end get the defaults of the guide."""
     fields = line.split(None, 8)
     file_name, layout, gain, _, adc_zero, initial, checksum, _, name = fields + [""] * (9 - len(fields))
-    if file_name == "~":
-        raise refuse(Reason.UNSUPPORTED_FORMAT, "the layout of a WFDB record of several segments")
-    if not _FILE_NAME.fullmatch(file_name):
+    if file_name != NO_FILE and not _FILE_NAME.fullmatch(file_name):
         raise refuse(Reason.BROKEN_HEADER, "the WFDB header has an invalid signal file name")
     scale, baseline, unit = _gain(gain)
     return Channel(
@@ -181,11 +221,11 @@ def _layout(field: str) -> tuple[str, int, int, int]:
 
 @lru_cache
 def _gain(field: str) -> tuple[float, int | None, str]:
-    """Parse gain (0 means the default), baseline and unit: ``GAIN[(BASELINE)][/UNIT]``."""
+    """Parse gain (0: the signal is uncalibrated), baseline and unit: ``GAIN[(BASELINE)][/UNIT]``."""
     match = _GAIN.fullmatch(field or "0")
     if match is None or not math.isfinite(float(match[1])):
         raise refuse(Reason.BROKEN_HEADER, f"the WFDB header has the gain {field[:16]!r}")
-    return float(match[1]) or _DEFAULT_GAIN, int(match[2]) if match[2] else None, match[3] or "mV"
+    return float(match[1]), int(match[2]) if match[2] else None, match[3] or "mV"
 
 
 def _comments(lines: list[str], *, is_utf8: bool) -> About:

@@ -36,6 +36,8 @@ def read(
     Raises UnusableEcgError if a file is missing, has an unknown format, is shorter than the header says, or
     does not match its checksum.
     """
+    for index in wanted:
+        _check_calibration(header.channels[index])
     held: dict[str, list[int]] = {header.channels[index].file_name: [] for index in wanted}
     for index, channel in enumerate(header.channels):
         if channel.file_name in held:
@@ -50,6 +52,13 @@ def read(
         columns = [held[name].index(wanted[row]) for row in rows]
         decode(_little_endian(files[name], channels[0]), channels, columns, signal, rows)
     return signal
+
+
+def _check_calibration(channel: Channel) -> None:
+    """Refuse gain 0, which says that the amplitude is unknown. Its default of 200 is only for display."""
+    if channel.gain == 0:
+        detail = f"lead {channel.name} has gain 0 or none: its amplitude is unknown; export it with its gain"
+        raise refuse(Reason.UNKNOWN_UNIT, detail, lead_of_name(channel.name))
 
 
 def _samples(header: Header, channels: Sequence[Channel], files: Mapping[str, bytes], limits: Limits) -> int:
