@@ -28,7 +28,7 @@ _ANNOTATIONS = frozenset({".atr", ".qrs", ".ann", ".ecg", ".pu", ".pwave"}) | {
 }
 _NAMES = frozenset({"RECORDS", "ANNOTATORS", "README", "LICENSE"})
 HEADER = ".hea"
-_MODULES = ("dicom",)
+_MODULES = ("ishne", "edf", "dicom")
 """Formats in the order in which they are asked; those that import much come last."""
 
 
