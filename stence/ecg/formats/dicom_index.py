@@ -43,73 +43,65 @@ def indexed(
 
 
 @compiled_exactly
+def _unsigned(content, at, size, little):  # type: ignore[no-untyped-def]
+    number = 0
+    for byte in range(size):
+        number |= content[at + byte] << 8 * (byte if little else size - 1 - byte)
+    return number
+
+
+@compiled_exactly
+def _header(content, at, end, explicit, little):  # type: ignore[no-untyped-def]
+    """Return tag, value representation, start and length of an element, which has at least eight bytes."""
+    group = _unsigned(content, at, 2, little)
+    tag = group << 16 | _unsigned(content, at + 2, 2, little)
+    if not explicit or group == _ITEM_GROUP:
+        return tag, NO_VR, at + 8, _unsigned(content, at + 4, 4, little)
+    vr = content[at + 4] << 8 | content[at + 5]
+    for long_vr in _LONG_VRS:
+        if vr == long_vr:
+            length = _unsigned(content, at + 8, 4, little) if at + 12 <= end else 0
+            return tag, vr, min(at + 12, end), length
+    return tag, vr, at + 8, _unsigned(content, at + 6, 2, little)
+
+
+@compiled_exactly
+def _is_entered(tag, vr, length, sequences):  # type: ignore[no-untyped-def]
+    if length == _UNDEFINED or tag == _ITEM:
+        return True
+    found = False
+    for sequence in sequences:
+        found = found or tag == sequence
+    return found and (vr == NO_VR or vr == _SQ or vr == _UN)
+
+
+@compiled_exactly
 def _index(content, at, explicit, little, sequences, table, levels):  # type: ignore[no-untyped-def]
-    """Fill the table. ``levels`` holds row, end, explicit VR and undefined length of each open value."""
+    """Fill the table, and return its rows. Levels hold row, end, explicit VR and length of the open values."""
     tags, vrs, starts, ends, after = table
     count, depth, end = 0, 0, len(content)
     while True:
-        if at + 8 > end:  # the level is over
+        is_over = at + _LEAST_BYTES > end
+        tag, vr, start, length = (0, 0, end, 0) if is_over else _header(content, at, end, explicit, little)
+        if is_over or tag == _ITEM_END or tag == _SEQUENCE_END:
             if depth == 0:
                 return count
             depth -= 1
-            row, at = levels[0, depth], end
-            ends[row], after[row] = end, count
-            explicit = levels[2, depth] == 1
-            end = levels[1, depth]
+            row, outer_end, outer_explicit, outer_length = levels[:, depth]
+            ends[row], after[row] = end if is_over else at, count
+            at = start if outer_length == _UNDEFINED else end
+            end, explicit = outer_end, outer_explicit == 1
             continue
-        if little:
-            group = content[at] | content[at + 1] << 8
-            tag = group << 16 | content[at + 2] | content[at + 3] << 8
-        else:
-            group = content[at] << 8 | content[at + 1]
-            tag = group << 16 | content[at + 2] << 8 | content[at + 3]
-        here, vr = at, 0
-        is_explicit = explicit and group != 0xFFFE
-        length_at, size = at + 4, 4
-        if is_explicit:
-            vr = content[at + 4] << 8 | content[at + 5]
-            length_at, size = at + 6, 2
-            for long_vr in _LONG_VRS:
-                if vr == long_vr:
-                    length_at, size = at + 8, 4
-        at = length_at + size
-        length = 0
-        if at <= end:
-            for byte in range(size):
-                place = byte if little else size - 1 - byte
-                length |= content[length_at + byte] << (8 * place)
-        else:
-            at = end
-        if tag == 0xFFFEE00D or tag == 0xFFFEE0DD:
-            if depth == 0:
-                return count
-            depth -= 1
-            row = levels[0, depth]
-            ends[row], after[row] = here, count
-            if levels[3, depth] == 0:  # the value goes on by its length
-                at = end
-            explicit = levels[2, depth] == 1
-            end = levels[1, depth]
-            continue
-        if count == table.shape[1]:
+        if count == len(tags):
             return -1
-        is_undefined = size == 4 and length == 0xFFFFFFFF
-        stop = end if is_undefined else min(at + length, end)
-        tags[count], vrs[count], starts[count], ends[count], after[count] = tag, vr, at, stop, count + 1
-        enters = is_undefined
-        if tag == 0xFFFEE000:
-            enters = True
-        elif vr == 0 or vr == _SQ or vr == _UN:
-            for sequence in sequences:
-                enters = enters or tag == sequence
+        stop = end if length == _UNDEFINED else min(start + length, end)
+        tags[count], vrs[count], starts[count], ends[count], after[count] = tag, vr, start, stop, count + 1
+        at = stop
+        if _is_entered(tag, vr, length, sequences):
+            if depth == levels.shape[1]:
+                return -1
+            levels[0, depth], levels[1, depth] = count, end
+            levels[2, depth], levels[3, depth] = explicit, length
+            at, end, explicit = start, stop, explicit and vr != _UN
+            depth += 1
         count += 1
-        if not enters:
-            at = stop
-            continue
-        if depth == levels.shape[1]:
-            return -1
-        levels[0, depth], levels[1, depth], levels[2, depth] = count - 1, end, explicit
-        levels[3, depth] = is_undefined
-        depth += 1
-        end = stop
-        explicit = explicit and vr != _UN
