@@ -37,7 +37,9 @@ def ishne(
 ) -> bytes:
     """Write samples (n, k). Resolution in nV, rate in Hz; ``declared`` is the number of samples to claim."""
     padding = [-9] * (12 - len(leads))
-    header = struct.pack("<iiiih", len(remark), len(samples) if declared is None else declared, 522, 522 + len(remark), 1)
+    header = struct.pack(
+        "<iiiih", len(remark), len(samples) if declared is None else declared, 522, 522 + len(remark), 1
+    )
     header += struct.pack("<40s40s20s", b"Ann", b"Other", patient)
     header += struct.pack("<hh", 2, 0)
     header += struct.pack("<9h", *born, recorded.day, recorded.month, recorded.year, 1, 1, 2021)

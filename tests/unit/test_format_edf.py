@@ -85,7 +85,9 @@ def test_the_patient_of_plain_edf_is_one_word(content: bytes):
 
 
 def test_other_channels_are_ignored_and_units_honoured():
-    channels = [channel(f"EKG {lead}", samples * 1000, unit="uV") for lead, samples in zip(LEADS, SIGNAL, strict=True)]
+    channels = [
+        channel(f"EKG {lead}", samples * 1000, unit="uV") for lead, samples in zip(LEADS, SIGNAL, strict=True)
+    ]
     channels.insert(3, channel("Resp", np.arange(1000.0), unit="l", rate=100))
     np.testing.assert_allclose(decode(edf(channels)).signal, SIGNAL, atol=1e-4)
 
@@ -96,7 +98,9 @@ def test_leads_of_other_rates_are_refused():
 
 
 def test_an_eeg_is_no_ecg():
-    assert reason_of(edf([channel("EEG Fpz-Cz", SIGNAL[0]), channel("ECG", SIGNAL[1])])) is Reason.MISSING_LEADS
+    assert (
+        reason_of(edf([channel("EEG Fpz-Cz", SIGNAL[0]), channel("ECG", SIGNAL[1])])) is Reason.MISSING_LEADS
+    )
 
 
 def test_lead_without_voltage_is_refused():

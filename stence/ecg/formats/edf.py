@@ -81,7 +81,9 @@ def _check_header(content: bytes, limits: Limits) -> None:
     check_size(count, 1, limits)
     size = _BLOCK * (count + 1)
     if _whole(content, 184, 8, "header bytes") != size:
-        raise refuse(Reason.BROKEN_HEADER, f"the EDF header declares another size than its {count} signals have")
+        raise refuse(
+            Reason.BROKEN_HEADER, f"the EDF header declares another size than its {count} signals have"
+        )
     if len(content) < size:
         raise refuse(Reason.TRUNCATED, "the EDF file ends within its header", value=len(content))
     start = _BLOCK + _BEFORE_SAMPLES * count

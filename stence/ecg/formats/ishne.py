@@ -96,7 +96,9 @@ def _samples(content: bytes, start: int, leads: int, limits: Limits) -> NDArray[
 def _millivolts(samples: NDArray[np.int16], resolution: int, lead: str) -> NDArray[np.float32]:
     """Scale one lead (n,), whose resolution is in nanovolts."""
     if resolution <= 0:
-        raise refuse(Reason.UNKNOWN_UNIT, f"lead {lead} has a resolution of {resolution} nV", lead, resolution)
+        raise refuse(
+            Reason.UNKNOWN_UNIT, f"lead {lead} has a resolution of {resolution} nV", lead, resolution
+        )
     scaled = samples.astype(np.float32) * np.float32(resolution * _NANOVOLTS)
     scaled[samples == _LEAD_FAULT] = np.nan
     return scaled
