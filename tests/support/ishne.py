@@ -9,7 +9,9 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-CODES = {name: code for code, name in enumerate("I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split(), start=5)}
+from stence.ecg import LEADS
+
+CODES = {name: code for code, name in enumerate(LEADS, start=5)}
 
 
 def crc_ccitt(content: bytes) -> int:

@@ -40,7 +40,14 @@ def content() -> bytes:
 
 def plain(content: bytes, patient: bytes) -> bytes:
     """The file as plain EDF, with this text for the patient."""
-    return content[:8] + patient.ljust(80) + content[88:192] + bytes(44).replace(b"\0", b" ") + content[236:]
+    return (
+        content[:8]
+        + patient.ljust(80)
+        + b"Cardio 9".ljust(80)
+        + content[168:192]
+        + bytes(44).replace(b"\0", b" ")
+        + content[236:]
+    )
 
 
 def decode(content: bytes) -> Recording:

@@ -16,10 +16,9 @@ from pydicom.uid import (
 )
 
 from stence.dicom import PARTICULARS, TooManyElementsError, acquired_at, age, patient_number
-from stence.ecg.formats.dicom_elements import Item
 from stence.domain.text import plain_text
 from stence.ecg.formats import dicom_annotations, dicom_file
-from stence.ecg.formats.dicom_file import recognises as recognises
+from stence.ecg.formats.dicom_elements import Item
 from stence.ecg.formats.limits import Limits, check_rate, check_size, millivolts
 from stence.ecg.leads import complete, find_leads, is_lead_code, lead_of_code, lead_of_name, shift
 from stence.ecg.machine import filters
@@ -27,6 +26,7 @@ from stence.ecg.reasons import Reason, refuse
 from stence.ecg.recording import Recording, Sex
 
 NAME = "DICOM"
+recognises = dicom_file.recognises
 MAX_GROUPS = 16
 """Largest number of multiplex groups. Usual are a rhythm, a median beat, and perhaps strips of 2.5 s."""
 _ECG_CLASSES = (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, General32bitECGWaveformStorage)
@@ -185,12 +185,12 @@ def _significant(stored: NDArray[np.integer], channel: Item) -> NDArray[np.integ
     These repeat the sign, or are zeros. Anything else is a wrong declaration, which then does not count.
     """
     allocated = 8 * stored.dtype.itemsize
-    declared = channel.number("WaveformBitsStored")
-    if declared not in range(1, allocated):
+    bits = int(channel.number("WaveformBitsStored") or allocated)
+    if not 1 <= bits < allocated:
         return stored
-    unused = allocated - int(declared)
+    unused = allocated - bits
     samples = (stored.astype(stored.dtype.newbyteorder("=")) << unused) >> unused
-    above = stored >> int(declared)
+    above = stored >> bits
     return stored if above.any() else samples
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from types import MappingProxyType
 from typing import TypedDict
 
@@ -56,14 +57,14 @@ class Annotations(TypedDict):
     """Fields of a Recording."""
 
     measurements: dict[str, float]
-    statements: list[str]
+    statements: tuple[str, ...]
 
 
 def read(dataset: Item) -> Annotations:
     """Read the measurements of the whole ECG, the first of each name, and the free texts."""
     annotations = dataset.items("WaveformAnnotationSequence")[:_MAX_ANNOTATIONS]
     texts = filter(None, (words(dataset, item, "UnformattedTextValue") for item in annotations))
-    statements = [text for _, text in zip(range(MAX_STATEMENTS), texts, strict=False)]
+    statements = tuple(islice(texts, MAX_STATEMENTS))
     measured: dict[str, float] = {}
     for name, value in _measured(annotations):
         measured.setdefault(name, value)

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from stence.ecg.compiled import compiled_exactly
 
+Bytes = NDArray[np.uint8]
+Integers = NDArray[np.int64]
+
 NO_VR = 0
 """Value representation of elements in implicit VR."""
 _ITEM_GROUP = 0xFFFE
@@ -22,14 +25,14 @@ _LEAST_BYTES = 8
 
 
 def indexed(
-    content: NDArray[np.uint8],
+    content: Bytes,
     start: int,
     explicit: bool,
     little_endian: bool,
-    sequences: NDArray[np.int64],
+    sequences: Integers,
     elements: int,
     nesting: int,
-) -> NDArray[np.int64] | None:
+) -> Integers | None:
     """Return tags, value representations, starts and ends of values, and the row after each element.
 
     The result is (5, n), in the order of the file. Rows of an item follow that of the item. The items of
@@ -43,7 +46,7 @@ def indexed(
 
 
 @compiled_exactly
-def _unsigned(content, at, size, little):  # type: ignore[no-untyped-def]
+def _unsigned(content: Bytes, at: int, size: int, little: bool) -> int:
     number = 0
     for byte in range(size):
         number |= content[at + byte] << 8 * (byte if little else size - 1 - byte)
@@ -51,7 +54,7 @@ def _unsigned(content, at, size, little):  # type: ignore[no-untyped-def]
 
 
 @compiled_exactly
-def _header(content, at, end, explicit, little):  # type: ignore[no-untyped-def]
+def _header(content: Bytes, at: int, end: int, explicit: bool, little: bool) -> tuple[int, int, int, int]:
     """Return tag, value representation, start and length of an element, which has at least eight bytes."""
     group = _unsigned(content, at, 2, little)
     tag = group << 16 | _unsigned(content, at + 2, 2, little)
@@ -66,24 +69,35 @@ def _header(content, at, end, explicit, little):  # type: ignore[no-untyped-def]
 
 
 @compiled_exactly
-def _is_entered(tag, vr, length, sequences):  # type: ignore[no-untyped-def]
+def _is_entered(tag: int, vr: int, length: int, sequences: Integers) -> bool:
     if length == _UNDEFINED or tag == _ITEM:
         return True
     found = False
     for sequence in sequences:
         found = found or tag == sequence
-    return found and (vr == NO_VR or vr == _SQ or vr == _UN)
+    return found and vr in (NO_VR, _SQ, _UN)
 
 
 @compiled_exactly
-def _index(content, at, explicit, little, sequences, table, levels):  # type: ignore[no-untyped-def]
-    """Fill the table, and return its rows. Levels hold row, end, explicit VR and length of the open values."""
+def _index(
+    content: Bytes,
+    at: int,
+    explicit: bool,
+    little: bool,
+    sequences: Integers,
+    table: Integers,
+    levels: Integers,
+) -> int:
+    """Fill the table, and return its rows; -1 if there are too many.
+
+    ``levels`` holds row, outer end, outer explicit VR and length of each open value.
+    """
     tags, vrs, starts, ends, after = table
     count, depth, end = 0, 0, len(content)
     while True:
         is_over = at + _LEAST_BYTES > end
         tag, vr, start, length = (0, 0, end, 0) if is_over else _header(content, at, end, explicit, little)
-        if is_over or tag == _ITEM_END or tag == _SEQUENCE_END:
+        if is_over or tag in (_ITEM_END, _SEQUENCE_END):
             if depth == 0:
                 return count
             depth -= 1

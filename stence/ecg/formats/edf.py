@@ -1,4 +1,4 @@
-"""EDF and EDF+ (Kemp 1992 and 2003, edfplus.info). The header is checked here, ``edfio`` reads the samples."""
+"""EDF and EDF+ (Kemp 1992 and 2003, edfplus.info). The header is checked here; ``edfio`` reads the rest."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _check_header(content: bytes, limits: Limits) -> None:
 
 
 def _whole(content: bytes, start: int, size: int, what: str) -> int:
-    """Return a whole number from the header. A number of records of -1, for a recording in progress, is none."""
+    """Return a whole number from the header. Records of -1, for a recording in progress, are none."""
     field = content[start : start + size].strip(b" ")
     if not field.isdigit():
         raise refuse(Reason.BROKEN_HEADER, f"the EDF header does not give its number of {what}")
@@ -105,10 +105,13 @@ def _whole(content: bytes, start: int, size: int, what: str) -> int:
 
 
 def _signals(content: bytes) -> tuple[EdfSignal, ...]:
-    import edfio  # a fifth of a second
+    import edfio  # noqa: PLC0415 -- takes a fifth of a second
 
-    edf = edfio.read_edf(content, lazy_load_data=False, header_encoding="latin-1")
-    return edf.signals
+    try:
+        edf = edfio.read_edf(content, lazy_load_data=False, header_encoding="latin-1")
+        return edf.signals
+    except ValueError:
+        raise refuse(Reason.BROKEN_HEADER, "the EDF header has an invalid field") from None
 
 
 def _millivolts(signal: EdfSignal, lead: str) -> NDArray[np.float32]:
@@ -124,10 +127,14 @@ def _millivolts(signal: EdfSignal, lead: str) -> NDArray[np.float32]:
 
 
 def _about(content: bytes) -> _About:
-    """Read patient and recording: subfields in EDF+, free text in EDF (EDF+ 2.1.3.3 and 2.1.3.4)."""
+    """Read patient and recording: subfields in EDF+, free text in EDF (EDF+ 2.1.3.3 and 2.1.3.4).
+
+    Some writers use the subfields, which are known by the word Startdate, without the mark of EDF+.
+    """
     patient, recording = content[8:88], content[88:168].decode("latin-1").split()
     moment = _moment(content[168:184].decode("latin-1"))
-    if content[192:196] != b"EDF+":
+    is_plus = content[192:196] == b"EDF+" or recording[:1] == ["Startdate"]
+    if not is_plus:
         return _About(_number(patient, plus=False), None, None, moment, " ".join(recording) or None)
     fields = [*patient.decode("latin-1").split(), *[_UNKNOWN] * 3]
     dates = [*recording, *[_UNKNOWN] * 4]
@@ -167,9 +174,9 @@ def _moment(text: str) -> datetime | None:
     match = _SHORT_DATE.fullmatch(text)
     if match is None:
         return None
-    day, month, year, *clock = map(int, match.groups())
+    day, month, year, hour, minute, second = map(int, match.groups())
     try:
-        return datetime(year + (1900 if year >= _FIRST_YEAR else 2000), month, day, *clock)
+        return datetime(year + (1900 if year >= _FIRST_YEAR else 2000), month, day, hour, minute, second)
     except ValueError:
         return None
 

@@ -115,9 +115,9 @@ def _patient(content: bytes) -> str | None:
 def _moment(content: bytes, date: int, time: int | None = None) -> datetime | None:
     """Return a date (day, month, year) with its time; None if there is no such date."""
     day, month, year = _numbers(content, date, 3)
-    clock = _numbers(content, time, 3) if time else ()
+    hour, minute, second = _numbers(content, time, 3) if time else (0, 0, 0)
     try:
-        return datetime(year, month, day, *clock)
+        return datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
 
