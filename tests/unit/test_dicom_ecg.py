@@ -332,7 +332,7 @@ def test_implicit_little_endian(dataset: Dataset):
 
 def twelve_bits(dataset: Dataset, high: int) -> Recording:
     """The rhythm within 12 bits, with the four bits above them from ``high`` where the sign is negative."""
-    samples = np.clip(np.frombuffer(rhythm(dataset).WaveformData, "<i2"), -2048, 2047)
+    samples = np.clip(np.frombuffer(rhythm(dataset).WaveformData, "<i2").astype(int), -2048, 2047)
     stored = np.where(samples < 0, (samples & 0x0FFF) | high, samples).astype("<u2")
     rhythm(dataset).WaveformData = stored.tobytes()
     for definition in rhythm(dataset).ChannelDefinitionSequence:

@@ -32,7 +32,7 @@ def recognises(content: bytes) -> bool:
 
 def _is_bare(content: bytes) -> bool:
     """Return True if an element of group 0008 stands first, with a possible type or a small even length."""
-    if content[:4] not in _FIRST_ELEMENTS:
+    if content[:4] not in _FIRST_ELEMENTS or len(content) <= _MARK_AT:
         return False
     length = int.from_bytes(content[4:8], "little")
     return content[4:6] in _VRS or (length <= _MAX_IMPLICIT_LENGTH and length % 2 == 0)

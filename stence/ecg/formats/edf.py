@@ -92,6 +92,8 @@ def _check_header(content: bytes, limits: Limits) -> None:
     there = (len(content) - size) // (2 * in_record)
     if there < records:
         raise refuse(Reason.TRUNCATED, f"the EDF file holds {there} of {records} records", value=there)
+    if not content[244:252].strip(b" 0."):
+        raise refuse(Reason.BROKEN_HEADER, "the records of the EDF file last no time")
     if content[192:197] == b"EDF+D":
         raise refuse(Reason.UNSUPPORTED_FORMAT, "an EDF+ recording with gaps (EDF+D)")
 
