@@ -118,8 +118,11 @@ def _signals(content: bytes) -> tuple[EdfSignal, ...]:
 
 def _millivolts(signal: EdfSignal, lead: str) -> NDArray[np.float32]:
     """Scale one lead (n,) from its digital to its physical range."""
-    low, high = signal.physical_min, signal.physical_max
-    steps = signal.digital_max - signal.digital_min
+    try:
+        low, high = signal.physical_min, signal.physical_max
+        steps = signal.digital_max - signal.digital_min
+    except ValueError:  # edfio parses a field on access
+        raise refuse(Reason.UNKNOWN_UNIT, f"lead {lead} has an invalid range", lead) from None
     if steps <= 0 or low == high or not np.isfinite([low, high]).all():
         raise refuse(Reason.UNKNOWN_UNIT, f"lead {lead} has an empty or infinite range", lead)
     gain = (high - low) / steps
