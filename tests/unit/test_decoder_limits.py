@@ -160,7 +160,7 @@ def test_a_deflated_file_is_not_inflated() -> None:
         refused.extend([angiogram.value.reason, recording.value.finding.reason])
 
     seconds, megabytes = cost(read)
-    assert refused == [AngiogramReason.UNSUPPORTED_PIXELS, Reason.UNSUPPORTED_FORMAT]
+    assert refused == [AngiogramReason.UNSUPPORTED_PIXELS, Reason.IMPLAUSIBLE_SIZE]
     assert seconds < MAX_SECONDS
     assert megabytes < 16
 

@@ -23,7 +23,7 @@ from stence.ecg.formats.tables import Layout
 from stence.ecg.reasons import Reason, UnusableEcgError, refuse
 from stence.ecg.recording import Recording
 
-_MODULES = ("muse", "sierra", "aecg", "scp", "mfer", "dicom")
+_MODULES = ("muse", "sierra", "aecg", "scp", "mfer", "ishne", "edf", "dicom")
 """Formats in the order in which they are asked; those that import much come last."""
 
 
