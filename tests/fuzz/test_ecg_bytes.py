@@ -5,35 +5,20 @@ from __future__ import annotations
 import contextlib
 import math
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.data import get_testdata_file
 
 from stence import ecg
 from stence.ecg import Finding, UnusableEcgError
+from support.samples import small_dicom
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
 HEADER, SAMPLES = (DATA / "00001_lr.hea").read_bytes(), (DATA / "00001_lr.dat").read_bytes()
 
 fuzzed = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-def small_dicom() -> bytes:
-    """pydicom's example with one second of signal, no annotations and no private elements."""
-    dataset = pydicom.dcmread(str(get_testdata_file("waveform_ecg.dcm")))
-    dataset.remove_private_tags()
-    del dataset.WaveformAnnotationSequence
-    for group in dataset.WaveformSequence:
-        group.NumberOfWaveformSamples = 100
-        group.WaveformData = group.WaveformData[:2400]
-    content = BytesIO()
-    dataset.save_as(content)
-    return content.getvalue()
 
 
 DICOM = small_dicom()
