@@ -15,9 +15,11 @@ from stence import ecg
 from stence.angiography import IncompleteHeaderError, UnusableAngiogramError, read_view
 from stence.angiography import Reason as AngiogramReason
 from stence.ecg import LEADS, Reason, UnusableEcgError
+from stence.ecg.formats.limits import DEFAULT_LIMITS
 from support import xa
 from support.hostile import ITEM, SAMPLE, UNDEFINED, cost, dicom, element, item
 
+NESTING = DEFAULT_LIMITS.nesting
 MAX_SECONDS, MAX_MB = 2.0, 300.0
 MANY = 2_000_000
 """Empty items or elements: 16 MB, which took pydicom 52 s and 1.6 GB."""
@@ -92,8 +94,8 @@ def test_dicom_ecgs(case: str) -> None:
 def test_too_many_elements_are_an_implausible_size() -> None:
     for hostile in (
         element(WAVEFORMS, "SQ", EMPTY_ITEMS * 100_000),
-        nested(9),
-        element(PRIVATE, "LO", b"") * 110_000,
+        nested(NESTING + 1),
+        element(PRIVATE, "LO", b"") * 210_000,
     ):
         with pytest.raises(UnusableEcgError) as caught:
             ecg.decode("ecg.dcm", {"ecg.dcm": dicom(hostile)})
@@ -239,8 +241,10 @@ def test_leads_in_many_files_are_counted_together() -> None:
     assert caught.value.finding.reason is Reason.IMPLAUSIBLE_SIZE
 
 
-@pytest.mark.parametrize(("depth", "reason"), [(8, Reason.BROKEN_HEADER), (9, Reason.IMPLAUSIBLE_SIZE)])
-def test_sequences_within_sequences_are_followed_eight_deep(depth: int, reason: Reason) -> None:
+@pytest.mark.parametrize(
+    ("depth", "reason"), [(NESTING, Reason.BROKEN_HEADER), (NESTING + 1, Reason.IMPLAUSIBLE_SIZE)]
+)
+def test_sequences_within_sequences_are_followed_to_the_limit(depth: int, reason: Reason) -> None:
     """Where they are followed to their end, it is told that there are no samples."""
     with pytest.raises(UnusableEcgError) as caught:
         ecg.decode("ecg.dcm", {"ecg.dcm": dicom(nested(depth))})

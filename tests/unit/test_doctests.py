@@ -16,8 +16,8 @@ WITH_EXAMPLES = {
     "domain": "arteries checks patients random_projection splits subgroups targets text thresholds urls "
     "windows",
     "ecg": "augmentation delineation fingerprint formats formats.aecg.particulars formats.archives "
-    "formats.archives.paths formats.kinds formats.tables formats.xml_document leads machine preprocessing "
-    "profile quality reasons recipes recording reference_augmentation resampling",
+    "formats.archives.paths formats.cursor formats.kinds formats.tables formats.xml_document leads machine "
+    "preprocessing profile quality reasons recipes recording reference_augmentation resampling",
     "encoders": "base ecgfounder echoing_ecg otis ptacl xecg",
     "models": "angiographic angle_embedding calibration certainty clinical coherence final_blocks "
     "finetuned_teacher risk scorer segment_mil shared_space stence",
