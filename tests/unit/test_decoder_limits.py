@@ -19,7 +19,8 @@ from stence.ecg.formats.limits import DEFAULT_LIMITS
 from support import xa
 from support.hostile import ITEM, SAMPLE, UNDEFINED, cost, dicom, element, item
 
-NESTING = DEFAULT_LIMITS.nesting
+NESTING = DEFAULT_LIMITS.nesting // 2
+"""Sequences within sequences; each has a level for itself and one for its item."""
 MAX_SECONDS, MAX_MB = 2.0, 300.0
 MANY = 2_000_000
 """Empty items or elements: 16 MB, which took pydicom 52 s and 1.6 GB."""
