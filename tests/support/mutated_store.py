@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from stence.errors import ObjectNotFoundError
 from stence.objects import LocalStore, StoredObject
+from support import scp
 from support.mutations import mutated
 from support.samples import Sample, samples
 
@@ -15,7 +16,7 @@ class MutatedStore(LocalStore):
     """``count`` mutated ECGs in turns of all formats. Set ``first`` to go on where another store ended.
 
     A key names format and number, and these determine the content. In a record of several files each is
-    mutated two times of three.
+    mutated two times of three. Four of five SCP files have right checksums.
     """
 
     first = 0
@@ -33,13 +34,17 @@ class MutatedStore(LocalStore):
 
     def get(self, key: str, limit_bytes: int | None = None, admit: object = None) -> bytes:
         """See ObjectStore."""
-        _, folder, name = key.split("/")
+        _, _, ecg = key.partition("/")
+        folder, _, name = ecg.partition("/")
+        if not name:
+            raise ObjectNotFoundError("only samples are here", key)
         number = int(folder.partition("-")[0])
         content = self.sample(number).files.get(name)
         if content is None:
             raise ObjectNotFoundError("no file of the sample", key)
         whole = len(self.sample(number).files) > 1 and random.Random(f"{number}{name}").random() < 1 / 3
-        return content if whole else mutated(content, key)
+        changed = content if whole else mutated(content, key)
+        return scp.repaired(changed) if self.sample(number).format == "SCP" and number % 5 else changed
 
     @staticmethod
     def sample(number: int) -> Sample:
