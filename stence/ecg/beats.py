@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from stence.ecg.arrays import block_means, sort_columns
 from stence.ecg.compiled import compiled
 
-MIN_CONTRAST = 2.0
+MIN_CONTRAST = 1.6
 """Smallest ratio of the 98th percentile of the sharpness to its median for beats; a lower one is noise."""
 _RATE = 100.0
 """Approximate rate in Hz of the means over blocks of samples in which beats are found."""
 _THRESHOLD = 0.5
 """Share of the 98th percentile. Flutter waves stay below it."""
 _SLOPE_SECONDS, _SMOOTH_SECONDS, _REFRACTORY_SECONDS = 0.04, 0.07, 0.25
+MIN_BEATS = 3
+QRS_SECONDS, LEVEL_SECONDS = 0.08, 0.04
+"""Half width of the search for a beat's extremes, and length of the reference level before that window."""
 
 
 class Beats(NamedTuple):
@@ -29,9 +32,10 @@ class Beats(NamedTuple):
     middles: NDArray[np.float64]
     """Middle of each QRS complex, in blocks from the start."""
 
-    def heart_rate(self, at_least: int) -> float | None:
-        """Return beats per minute from the median interval; None for fewer than ``at_least`` beats."""
-        if len(self.middles) < at_least:
+    @property
+    def heart_rate(self) -> float | None:
+        """Beats per minute from the median interval; None for fewer than ``MIN_BEATS`` beats."""
+        if len(self.middles) < MIN_BEATS:
             return None
         return float(60 * self.rate / np.median(np.diff(self.middles)))
 
@@ -68,10 +72,17 @@ def _sharpness(blocks: NDArray[np.float32], slope: int, smooth: int) -> NDArray[
     leads, count = blocks.shape
     turns = np.zeros((leads, max(0, count - 2 * slope - 1)), dtype=np.float32)
     for lead in range(leads):
-        means, middle, after, turned = blocks[lead], blocks[lead, slope:], blocks[lead, 2 * slope :], turns[lead]
+        means, middle, after, turned = (
+            blocks[lead],
+            blocks[lead, slope:],
+            blocks[lead, 2 * slope :],
+            turns[lead],
+        )
         total = np.float32(0)
         for i in range(len(turned)):
-            turned[i] = abs(means[i] + means[i + 1] + after[i] + after[i + 1] - 2 * (middle[i] + middle[i + 1]))
+            turned[i] = abs(
+                means[i] + means[i + 1] + after[i] + after[i + 1] - 2 * (middle[i] + middle[i + 1])
+            )
             total += turned[i]
         scale = len(turned) / total if total > 0 else np.float32(0)
         for i in range(len(turned)):
@@ -101,3 +112,32 @@ def _peaks(sharpness: NDArray[np.float32], threshold: float, refractory: int) ->
         before, top, after = sharpness[peaks[n] - 1], sharpness[peaks[n]], sharpness[peaks[n] + 1]
         beats[n] = peaks[n] + 0.5 * (before - after) / (before - 2 * top + after)
     return beats
+
+
+@compiled
+def qrs_extremes(
+    clean: NDArray[np.float32], middles: NDArray[np.int64], reach: int, level: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return heights and depths (leads,) within ``reach`` of the middles, as medians over complete windows.
+
+    The reference is the mean of the ``level`` samples before each window; with ``level`` 0 the window's mean.
+    """
+    leads, samples = clean.shape
+    there = middles[(middles - reach - level >= 0) & (middles + reach <= samples)]
+    highs, lows = np.zeros(leads), np.zeros(leads)
+    high, low = np.empty(len(there)), np.empty(len(there))
+    for lead in range(leads):
+        values = clean[lead]
+        for n in range(len(there)):
+            first, end = there[n] - reach, there[n] + reach
+            start, stop = (first - level, first) if level else (first, end)
+            total, highest, lowest = np.float32(0), np.float32(-np.inf), np.float32(np.inf)
+            for i in range(start, stop):
+                total += values[i]
+            for i in range(first, end):
+                highest, lowest = max(highest, values[i]), min(lowest, values[i])
+            mean = total / (stop - start)
+            high[n], low[n] = max(highest - mean, 0.0), max(mean - lowest, 0.0)
+        if len(there):
+            highs[lead], lows[lead] = np.median(high), np.median(low)
+    return highs, lows

@@ -196,7 +196,7 @@ def take_in(
     Raises UnusableEcgError with the first finding for which the policy demands quarantine.
     """
     recording = decode(posixpath.basename(key), files, rules.limits)
-    findings = check(recording)
+    findings = check(recording, rules.quality)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:
         raise UnusableEcgError(_summed_up(refusing))

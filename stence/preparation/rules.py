@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class Rules(NamedTuple):
     max_bytes: int
     """Largest size of an ECG's files together."""
     limits: Limits = DEFAULT_LIMITS
+    quality: QualityLimits = DEFAULT_QUALITY
+    """Limits of the quality check."""
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -31,4 +34,4 @@ def rules_of(settings: Settings) -> Rules:
         expanded_bytes=settings.max_object_bytes,
         expansion=settings.max_expansion,
     )
-    return Rules(ZoneInfo(settings.timezone), settings.max_object_bytes, limits)
+    return Rules(ZoneInfo(settings.timezone), settings.max_object_bytes, limits, settings.quality)
