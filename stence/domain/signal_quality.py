@@ -18,7 +18,7 @@ class QualityLimits(BaseModel):
     ('2', '2+a3bd4c57')
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     min_span_mv: float = Field(
         0.03, ge=0, description="Lowest to highest sample; a lead that spans less is flat."

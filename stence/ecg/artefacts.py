@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.ecg.arrays import sort_columns
 from stence.ecg.beats import MIN_BEATS, Beats
 from stence.ecg.compiled import compiled
 from stence.ecg.noise import STRIDE, WINDOW_SECONDS
@@ -18,6 +19,8 @@ from stence.ecg.noise import STRIDE, WINDOW_SECONDS
 _BEFORE_SECONDS, _AFTER_SECONDS = 0.2, 0.4
 """Part of a beat that is compared: P wave to T wave."""
 _NOISE_SECONDS = 2.0
+_TINY = 1e-12
+"""Instead of 0 as a divisor, for flat leads."""
 
 
 class Artefacts(NamedTuple):
@@ -39,30 +42,34 @@ def measure_artefacts(
     All is 0 if the amplitude of a beat is unknown, because there are no ``MIN_BEATS`` complete beats.
     """
     before, after = round(_BEFORE_SECONDS * beats.rate), round(_AFTER_SECONDS * beats.rate)
-    firsts = np.round(beats.middles).astype(np.int64) - before
+    second, together = round(beats.rate), round(_NOISE_SECONDS / (STRIDE * WINDOW_SECONDS))
+    firsts = beats.positions - before
     firsts = firsts[(firsts >= 0) & (firsts + before + after <= beats.blocks.shape[1])]
     if len(firsts) < MIN_BEATS:
-        none = np.zeros(len(beats.blocks))
-        return Artefacts(none, none, none)
-    parts = _parts(beats.blocks, firsts, before + after)
+        return Artefacts(*np.zeros((3, len(beats.blocks))))
+    amplitude, odd = _compare(beats.blocks, firsts, before + after, resemblance, deviation)
+    return Artefacts(odd, _widest(beats.blocks, second) / amplitude, _worst(noise, together) / amplitude)
+
+
+@compiled
+def _compare(
+    blocks: NDArray[np.float32], firsts: NDArray[np.int64], length: int, resemblance: float, deviation: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the amplitude (leads,) of a beat in millivolts, and the share of odd beats."""
+    parts = _parts(blocks, firsts, length)
     sizes = _standardise(parts)
-    likeness = _likeness(parts)
-    amplitude = _amplitudes(parts, sizes)
-    odd = (likeness < resemblance) & (sizes * np.sqrt(1 - likeness**2) > deviation * amplitude[:, None])
-    return Artefacts(
-        odd.mean(axis=1),
-        _widest(beats.blocks, round(beats.rate)) / amplitude,
-        _worst(noise, round(_NOISE_SECONDS / (STRIDE * WINDOW_SECONDS))) / amplitude,
-    )
-
-
-def _amplitudes(parts: NDArray[np.float32], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the range of each lead's mean beat in millivolts, or of the median lead's if that is larger."""
-    mean = parts.mean(axis=1)
-    length = np.sqrt((mean**2).mean(axis=1))
-    shape = np.ptp(mean, axis=1) / np.maximum(length, np.finfo(np.float32).tiny)
-    own = shape * np.median(sizes, axis=1)
-    return np.maximum(np.maximum(own, np.median(own)), np.finfo(np.float32).tiny)
+    likeness, shapes = _likeness(parts)
+    leads, count = sizes.shape
+    amplitude, odd = np.empty(leads), np.zeros(leads)
+    for lead in range(leads):
+        amplitude[lead] = shapes[lead] * np.median(sizes[lead])
+    amplitude = np.maximum(amplitude, max(np.median(amplitude), _TINY))
+    for lead in range(leads):
+        for n in range(count):
+            alike = likeness[lead, n]
+            off = sizes[lead, n] * np.sqrt(max(0.0, 1 - alike * alike))
+            odd[lead] += (alike < resemblance) & (off > deviation * amplitude[lead])
+    return amplitude, odd / count
 
 
 @compiled
@@ -104,23 +111,27 @@ def _standardise(parts: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @compiled
-def _likeness(parts: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the correlation (leads, beats) with the mean beat or a neighbour, the largest; 0 at least."""
+def _likeness(parts: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the largest correlation (leads, beats) with the mean beat or a neighbour, 0 at least.
+
+    Also return the range (leads,) of the mean beat, scaled to a mean square of 1.
+    """
     leads, count, length = parts.shape
-    best = np.zeros((leads, count))
+    best, ranges = np.zeros((leads, count)), np.zeros(leads)
     mean = np.empty(length, dtype=np.float32)
     for lead in range(leads):
         mean[:] = 0
         for n in range(count):
             for i in range(length):
                 mean[i] += parts[lead, n, i]
-        size = max(np.sqrt(_dot(mean, mean)), np.float32(1e-30))
+        size = max(np.sqrt(_dot(mean, mean)), np.float32(_TINY))
+        ranges[lead] = (mean.max() - mean.min()) / size
         for n in range(count):
             best[lead, n] = max(best[lead, n], _dot(parts[lead, n], mean) / size)
             for other in range(n + 1, min(n + 3, count)):
                 alike = _dot(parts[lead, n], parts[lead, other])
                 best[lead, n], best[lead, other] = max(best[lead, n], alike), max(best[lead, other], alike)
-    return np.minimum(best, 1.0)
+    return best, ranges
 
 
 @compiled
@@ -150,8 +161,13 @@ def _widest(blocks: NDArray[np.float32], second: int) -> NDArray[np.float64]:
 @compiled
 def _worst(noise: NDArray[np.float32], together: int) -> NDArray[np.float64]:
     """Return the largest median (leads,) of ``together`` successive windows."""
-    worst = np.zeros(len(noise))
-    for lead in range(len(noise)):
-        for start in range(noise.shape[1] - together + 1):
-            worst[lead] = max(worst[lead], np.median(noise[lead, start : start + together]))
+    leads, count = len(noise), max(0, noise.shape[1] - together + 1)
+    worst = np.zeros(leads)
+    windows = np.empty((together, count), dtype=np.float32)
+    for lead in range(leads):
+        for shift in range(together):
+            windows[shift] = noise[lead, shift : shift + count]
+        sort_columns(windows)
+        for i in range(count):
+            worst[lead] = max(worst[lead], windows[together // 2, i])
     return worst

@@ -33,6 +33,11 @@ class Beats(NamedTuple):
     """Middle of each QRS complex, in blocks from the start."""
 
     @property
+    def positions(self) -> NDArray[np.int64]:
+        """Block of each middle."""
+        return np.round(self.middles).astype(np.int64)
+
+    @property
     def heart_rate(self) -> float | None:
         """Beats per minute from the median interval; None for fewer than ``MIN_BEATS`` beats."""
         if len(self.middles) < MIN_BEATS:
@@ -53,12 +58,13 @@ def find_beats(clean: NDArray[np.float32], sampling_rate: float) -> Beats:
     return Beats(blocks, rate, peaks + (2 * slope + 1 + smooth) / 2)
 
 
+@compiled
 def _threshold(sharpness: NDArray[np.float32]) -> float:
     """Return the height of a beat from the 98th percentile; infinity if that is not above the noise."""
     if not len(sharpness):
         return np.inf
-    ranks = (len(sharpness) // 2, len(sharpness) * 49 // 50)
-    usual, sharpest = np.partition(sharpness, ranks)[list(ranks)]
+    rank = len(sharpness) * 49 // 50
+    usual, sharpest = np.median(sharpness), np.partition(sharpness, rank)[rank]
     return _THRESHOLD * float(sharpest) if sharpest > MIN_CONTRAST * usual else np.inf
 
 

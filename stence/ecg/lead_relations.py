@@ -13,6 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.ecg.compiled import compiled
 from stence.ecg.recording import LEADS
 
 MAX_EXPLAINED = 0.2
@@ -39,9 +40,23 @@ Products = NDArray[np.float64]
 
 def slope_products(clean: NDArray[np.float32], sampling_rate: float) -> Products:
     """Return the products of the slopes of leads (12, samples)."""
-    lag = max(1, round(_LAG_SECONDS * sampling_rate))
-    slopes = np.diff(clean[:, ::lag].astype(np.float64), axis=1)
-    return slopes @ slopes.T
+    return _products(clean, max(1, round(_LAG_SECONDS * sampling_rate)))
+
+
+@compiled
+def _products(clean: NDArray[np.float32], lag: int) -> Products:
+    leads, count = len(clean), max(0, (clean.shape[1] - 1) // lag)
+    slopes, products = np.empty((leads, count)), np.empty((leads, leads))
+    for lead in range(leads):
+        for i in range(count):
+            slopes[lead, i] = np.float64(clean[lead, (i + 1) * lag]) - clean[lead, i * lag]
+    for one in range(leads):
+        for other in range(one + 1):
+            total = 0.0
+            for i in range(count):
+                total += slopes[one, i] * slopes[other, i]
+            products[one, other] = products[other, one] = total
+    return products
 
 
 def correlations(products: Products) -> NDArray[np.float64]:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stence.domain.signal_quality import QualityLimits
-from stence.ecg.arrays import LARGEST, centred
+from stence.ecg.analysis import analyse
+from stence.ecg.arrays import LARGEST
 from stence.ecg.artefacts import Artefacts, measure_artefacts
-from stence.ecg.beats import LEVEL_SECONDS, QRS_SECONDS, Beats, find_beats, qrs_extremes
+from stence.ecg.beats import LEVEL_SECONDS, QRS_SECONDS, Beats, qrs_extremes
 from stence.ecg.compiled import compiled
 from stence.ecg.lead_relations import Products, slope_products
-from stence.ecg.noise import noise_windows
 from stence.ecg.recording import LEADS, Recording
 
 MAINS_HZ = (50.0, 60.0)
@@ -60,7 +60,7 @@ def measure(recording: Recording, limits: QualityLimits) -> Measures:
     """Measure a recording of at least one second; measurements that count samples use the limits."""
     rate = recording.sampling_rate
     signal = np.ascontiguousarray(recording.signal)
-    clean = centred(signal)
+    clean, beats, noise = analyse(recording)
     run, spike = max(2, round(limits.max_frozen_seconds * rate)), max(1, round(_SPIKE_SECONDS * rate))
     table = _measure(
         signal,
@@ -75,10 +75,7 @@ def measure(recording: Recording, limits: QualityLimits) -> Measures:
     invalid, span, amplitude, frozen, clipped, wander, mains = table
     one, other = _copied(signal)
     copied = (LEADS[one], LEADS[other]) if other and span[one] > 0 else None
-    beats = find_beats(clean, rate)
-    artefacts = measure_artefacts(
-        beats, noise_windows(clean, rate), limits.min_resemblance, limits.min_deviation
-    )
+    artefacts = measure_artefacts(beats, noise, limits.min_resemblance, limits.min_deviation)
     return Measures(
         *(invalid, span, amplitude, frozen / rate, clipped, wander, mains),
         artefacts,
@@ -90,9 +87,8 @@ def measure(recording: Recording, limits: QualityLimits) -> Measures:
 
 
 def _upright(beats: Beats) -> tuple[bool, bool]:
-    middles = np.round(beats.middles).astype(np.int64)
     reach, level = round(QRS_SECONDS * beats.rate), round(LEVEL_SECONDS * beats.rate)
-    highs, lows = qrs_extremes(np.ascontiguousarray(beats.blocks[_I_V6]), middles, reach, level)
+    highs, lows = qrs_extremes(beats.blocks[_I_V6], beats.positions, reach, level)
     return bool(highs[0] > lows[0]), bool(highs[1] > lows[1])
 
 

@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stence.ecg.arrays import centred
-from stence.ecg.beats import LEVEL_SECONDS, QRS_SECONDS, find_beats, qrs_extremes
-from stence.ecg.noise import noise_windows
+from stence.ecg.analysis import analyse
+from stence.ecg.beats import LEVEL_SECONDS, QRS_SECONDS, qrs_extremes
 from stence.ecg.recording import Recording
 
 
@@ -41,9 +40,8 @@ def profile(recording: Recording) -> Profile:
     (True, 0.0)
     """
     rate = recording.sampling_rate
-    clean = centred(np.ascontiguousarray(recording.signal))
-    beats = find_beats(clean, rate)
-    noise = 1000 * _usual_noise(clean, rate)
+    clean, beats, windows = analyse(recording)
+    noise = 1000 * _usual_noise(windows)
     heart_rate = beats.heart_rate
     if heart_rate is None:
         second = round(rate)
@@ -54,9 +52,8 @@ def profile(recording: Recording) -> Profile:
     return Profile(heart_rate, *extremes, noise)
 
 
-def _usual_noise(clean: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
+def _usual_noise(windows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the noise (leads,) in millivolts as median over windows; 0 for a recording without a window."""
-    windows = noise_windows(clean, rate)
     if not windows.shape[1]:
-        return np.zeros(len(clean))
+        return np.zeros(len(windows))
     return np.median(windows, axis=1).astype(np.float64)

@@ -35,7 +35,7 @@ class Rule(NamedTuple):
 
     def findings(self) -> Iterator[Finding]:
         """Yield a finding per bad lead."""
-        for lead in np.flatnonzero(self.found):
+        for lead in self.found.nonzero()[0]:
             value, name = float(self.values[lead]), LEADS[lead]
             yield Finding(self.reason, f"{name}: {self.text.format(value)}", name, value)
 
@@ -60,18 +60,17 @@ def check(recording: Recording, limits: QualityLimits = DEFAULT_QUALITY) -> list
     return [
         *_check_beats(measures.beats, seconds),
         *_check_contradiction(measures.products, limits.max_contradiction),
-        *_check_chest(measures.products),
-        *_check_reversal(measures, limits.min_i_v6_correlation),
+        *_check_polarity(measures, limits.min_i_v6_correlation),
         *_check_copies(measures.copied),
     ]
 
 
 def _check_leads(measures: Measures, limits: QualityLimits) -> list[Finding]:
-    """Return the findings of single leads. Artefacts are not told of a lead that has another finding."""
-    defects = _defects(measures, limits)
-    sound = ~np.any([rule.found for rule in defects], axis=0)
-    rules = [*defects, *(rule._replace(found=rule.found & sound) for rule in _artefacts(measures, limits))]
-    return [finding for rule in rules for finding in rule.findings()]
+    """Return the findings of single leads. Artefacts are not told of a lead that has a defect."""
+    defects = [finding for rule in _defects(measures, limits) for finding in rule.findings()]
+    named = {finding.lead for finding in defects}
+    artefacts = [finding for rule in _artefacts(measures, limits) for finding in rule.findings()]
+    return [*defects, *(finding for finding in artefacts if finding.lead not in named)]
 
 
 def _defects(measures: Measures, limits: QualityLimits) -> list[Rule]:
@@ -145,22 +144,23 @@ def _check_contradiction(products: Products, largest: float) -> list[Finding]:
     return [Finding(Reason.LEADS_EXCHANGED, exchanged, leads[0], value), contradict]
 
 
-def _check_chest(products: Products) -> list[Finding]:
-    found = inverted_chest_leads(correlations(products))
-    return [_inverted(lead, "its neighbours", value) for lead, value in found]
-
-
 def _inverted(lead: str, others: str, value: float) -> Finding:
     return Finding(Reason.INVERTED_LEAD, f"{lead} is upside down against {others}", lead, value)
 
 
-def _check_reversal(measures: Measures, smallest: float) -> list[Finding]:
-    """Exchanged arm electrodes invert lead I and leave V6 as it is: the one deep, the other upright."""
-    correlation = float(correlations(measures.products)[_I, _V6])
-    if correlation >= smallest or measures.upright != (False, True):
-        return []
-    detail = f"lead I runs against V6 (correlation {correlation:.2f}): arm electrodes exchanged?"
-    return [Finding(Reason.LIMB_LEAD_REVERSAL, detail, "I", correlation)]
+def _check_polarity(measures: Measures, smallest: float) -> list[Finding]:
+    """Return chest leads that are upside down, and arm electrodes that are exchanged.
+
+    Exchanged arm electrodes invert lead I and leave V6 as it is: the one is deep, the other upright.
+    """
+    related = correlations(measures.products)
+    chest = inverted_chest_leads(related)
+    found = [_inverted(lead, "its neighbours", value) for lead, value in chest]
+    against = float(related[_I, _V6])
+    if against < smallest and measures.upright == (False, True):
+        detail = f"lead I runs against V6 (correlation {against:.2f}): arm electrodes exchanged?"
+        found.append(Finding(Reason.LIMB_LEAD_REVERSAL, detail, "I", against))
+    return found
 
 
 def _check_copies(copied: tuple[str, str] | None) -> list[Finding]:

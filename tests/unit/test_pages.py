@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from stence.cli import COMMANDS
-from stence.settings import OTHERS, PREFIX, Settings
+from stence.settings import OTHERS, PREFIX, variables
 from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, options, read
 
 page = pytest.mark.parametrize("page", PAGES)

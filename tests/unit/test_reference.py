@@ -24,7 +24,7 @@ from stence.ecg.recipes import PUBLISHED
 from stence.encoders import ENCODERS
 from stence.ingest.reports import StudyFault
 from stence.ingest.tables import FileFault, RowFault
-from stence.settings import PREFIX, Settings
+from stence.settings import PREFIX, variables
 from stence.weights import IMPORTABLES
 from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, named, names, parsed, read, rows, section
 
