@@ -33,11 +33,12 @@ def block_means(clean: NDArray[np.float32], block: int) -> NDArray[np.float32]:
     """Return the means (leads, blocks) over successive blocks of samples; an incomplete block is left out."""
     leads, count = clean.shape[0], clean.shape[1] // block
     means = np.zeros((leads, count), dtype=np.float32)
+    share = np.float32(1 / block)
     for lead in range(leads):
-        blocks = clean[lead, : count * block].reshape(count, block)
-        for j in range(block):
+        blocks, into = clean[lead, : count * block].reshape(count, block), means[lead]
+        for j in range(block):  # outside, so that the inner loop runs over independent sums
             for i in range(count):
-                means[lead, i] += blocks[i, j] / np.float32(block)
+                into[i] += blocks[i, j] * share
     return means
 
 

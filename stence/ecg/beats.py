@@ -58,14 +58,13 @@ def find_beats(clean: NDArray[np.float32], sampling_rate: float) -> Beats:
     return Beats(blocks, rate, peaks + (2 * slope + 1 + smooth) / 2)
 
 
-@compiled
 def _threshold(sharpness: NDArray[np.float32]) -> float:
     """Return the height of a beat from the 98th percentile; infinity if that is not above the noise."""
     if not len(sharpness):
         return np.inf
-    rank = len(sharpness) * 49 // 50
-    usual, sharpest = np.median(sharpness), np.partition(sharpness, rank)[rank]
-    return _THRESHOLD * float(sharpest) if sharpest > MIN_CONTRAST * usual else np.inf
+    ranks = [len(sharpness) // 2, len(sharpness) * 49 // 50]
+    usual, sharpest = np.partition(sharpness, ranks)[ranks].tolist()
+    return _THRESHOLD * sharpest if sharpest > MIN_CONTRAST * usual else np.inf
 
 
 @compiled

@@ -59,21 +59,32 @@ def _products(clean: NDArray[np.float32], lag: int) -> Products:
     return products
 
 
+@compiled
 def correlations(products: Products) -> NDArray[np.float64]:
     """Return the correlation of the slopes of each two leads; 0 for a flat lead."""
-    lengths = np.sqrt(np.diag(products))
-    inverse = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    return products * inverse * inverse[:, None]
+    related = np.zeros(products.shape)
+    for one in range(len(products)):
+        for other in range(len(products)):
+            scale = np.sqrt(products[one, one] * products[other, other])
+            related[one, other] = products[one, other] / scale if scale > 0 else 0.0
+    return related
 
 
+@compiled
 def contradiction(products: Products) -> float:
     """Return the largest disagreement of III, aVR, aVL and aVF with their values derived from I and II.
 
     It is the RMS slope of the difference, divided by the larger RMS slope of I and II.
     """
+    largest = 0.0
+    for row in _DERIVED:
+        square = 0.0
+        for one in range(len(row)):
+            for other in range(len(row)):
+                square += row[one] * products[one, other] * row[other]
+        largest = max(largest, square)
     scale = max(products[0, 0], products[1, 1])
-    off = np.diag(_DERIVED @ products[:_LIMB, :_LIMB] @ _DERIVED.T).max()
-    return float(np.sqrt(max(off, 0) / scale)) if scale > 0 else 0.0
+    return np.sqrt(largest / scale) if scale > 0 else 0.0
 
 
 def explain(products: Products) -> tuple[str, ...]:

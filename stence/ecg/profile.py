@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stence.ecg.analysis import analyse
 from stence.ecg.beats import LEVEL_SECONDS, QRS_SECONDS, qrs_extremes
+from stence.ecg.compiled import compiled
 from stence.ecg.recording import Recording
 
 
@@ -52,8 +53,11 @@ def profile(recording: Recording) -> Profile:
     return Profile(heart_rate, *extremes, noise)
 
 
+@compiled
 def _usual_noise(windows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the noise (leads,) in millivolts as median over windows; 0 for a recording without a window."""
-    if not windows.shape[1]:
-        return np.zeros(len(windows))
-    return np.median(windows, axis=1).astype(np.float64)
+    noise = np.zeros(len(windows))
+    for lead in range(len(windows)):
+        if windows.shape[1]:
+            noise[lead] = np.median(windows[lead])
+    return noise
