@@ -37,14 +37,20 @@ class QualityLimits(BaseModel):
     max_noise: float = Field(
         0.15, gt=0, description="Noise above 40 Hz in the worst 2 s (RMS), in amplitudes of a beat."
     )
-    max_excursion: float = Field(3.5, gt=0, description="Range within one second, in amplitudes of a beat.")
+    max_excursion: float = Field(3.25, gt=0, description="Range within one second, in amplitudes of a beat.")
     min_resemblance: float = Field(
         0.75, ge=-1, le=1, description="Correlation of a beat with the mean beat or a neighbour."
     )
     min_deviation: float = Field(
         0.15, ge=0, description="Deviation (RMS) of a beat that counts, in amplitudes of a beat."
     )
-    max_odd_beats: float = Field(0.45, ge=0, le=1, description="Share of beats that resemble no other.")
+    max_odd_beats: float = Field(0.5, ge=0, le=1, description="Share of beats that resemble no other.")
+    max_disturbed_leads: int = Field(
+        2, ge=0, le=12, description="Leads with an artefact of at most gross_factor; more refuse the ECG."
+    )
+    gross_factor: float = Field(
+        1.25, ge=1, description="An artefact of so many times its limit refuses the ECG by itself."
+    )
     max_contradiction: float = Field(
         0.3, gt=0, description="Slopes of a limb lead against those derived from I and II."
     )

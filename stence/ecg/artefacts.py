@@ -58,11 +58,9 @@ def _compare(
     """Return the amplitude (leads,) of a beat in millivolts, and the share of odd beats."""
     parts = _parts(blocks, firsts, length)
     sizes = _standardise(parts)
-    likeness, shapes = _likeness(parts)
+    likeness, amplitude = _likeness(parts, sizes)
     leads, count = sizes.shape
-    amplitude, odd = np.empty(leads), np.zeros(leads)
-    for lead in range(leads):
-        amplitude[lead] = shapes[lead] * np.median(sizes[lead])
+    odd = np.zeros(leads)
     amplitude = np.maximum(amplitude, max(np.median(amplitude), _TINY))
     for lead in range(leads):
         for n in range(count):
@@ -111,13 +109,16 @@ def _standardise(parts: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 @compiled
-def _likeness(parts: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _likeness(
+    parts: NDArray[np.float32], sizes: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the largest correlation (leads, beats) with the mean beat or a neighbour, 0 at least.
 
-    Also return the range (leads,) of the mean beat, scaled to a mean square of 1.
+    Also return the range (leads,) of the mean beat at the size that it has in the median beat, in millivolts:
+    noise adds nothing to it.
     """
     leads, count, length = parts.shape
-    best, ranges = np.zeros((leads, count)), np.zeros(leads)
+    best, amplitude = np.zeros((leads, count)), np.zeros(leads)
     mean = np.empty(length, dtype=np.float32)
     for lead in range(leads):
         mean[:] = 0
@@ -125,13 +126,14 @@ def _likeness(parts: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[
             for i in range(length):
                 mean[i] += parts[lead, n, i]
         size = max(np.sqrt(_dot(mean, mean)), np.float32(_TINY))
-        ranges[lead] = (mean.max() - mean.min()) / size
         for n in range(count):
-            best[lead, n] = max(best[lead, n], _dot(parts[lead, n], mean) / size)
+            best[lead, n] = max(0.0, _dot(parts[lead, n], mean) / size)
+        amplitude[lead] = (mean.max() - mean.min()) / size * np.median(best[lead] * sizes[lead])
+        for n in range(count):
             for other in range(n + 1, min(n + 3, count)):
                 alike = _dot(parts[lead, n], parts[lead, other])
                 best[lead, n], best[lead, other] = max(best[lead, n], alike), max(best[lead, other], alike)
-    return best, ranges
+    return best, amplitude
 
 
 @compiled

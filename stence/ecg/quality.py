@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,17 +26,17 @@ _I, _V6 = LEADS.index("I"), LEADS.index("V6")
 
 
 class Rule(NamedTuple):
-    """One way in which a lead can be bad; ``found`` and ``values`` are arrays (12,)."""
+    """One way in which a lead can be bad: a value (12,) over its limit."""
 
     reason: Reason
-    found: NDArray[np.bool]
     values: NDArray[np.float64]
+    limit: float
     text: str
     """Format of a value."""
 
-    def findings(self) -> Iterator[Finding]:
-        """Yield a finding per bad lead."""
-        for lead in self.found.nonzero()[0]:
+    def findings(self, also: NDArray[np.bool] | bool = True) -> Iterator[Finding]:
+        """Yield a finding per bad lead; ``also`` is a further condition (12,)."""
+        for lead in ((self.values > self.limit) & also).nonzero()[0]:
             value, name = float(self.values[lead]), LEADS[lead]
             yield Finding(self.reason, f"{name}: {self.text.format(value)}", name, value)
 
@@ -54,68 +55,88 @@ def check(recording: Recording, limits: QualityLimits = DEFAULT_QUALITY) -> list
         detail = f"{seconds:.2f} s long; {MIN_SECONDS:g} s are needed"
         return [Finding(Reason.TOO_SHORT, detail, value=seconds)]
     measures = measure(recording, limits)
-    bad = _check_leads(measures, limits)
-    if bad:  # a bad lead also has no beats, and contradicts the others
-        return [*bad, *_check_copies(measures.copied)]
+    defects = list(_defects(measures, limits))
+    artefacts = _artefacts(measures, limits, {finding.lead for finding in defects})
+    copies = _check_copies(measures.copied)
+    if defects or any(finding.reason is not Reason.DISTURBED_LEAD for finding in artefacts):
+        return [*defects, *artefacts, *copies]  # a bad lead also hides beats, and contradicts the others
     return [
+        *artefacts,
         *_check_beats(measures.beats, seconds),
         *_check_contradiction(measures.products, limits.max_contradiction),
         *_check_polarity(measures, limits.min_i_v6_correlation),
-        *_check_copies(measures.copied),
+        *copies,
     ]
 
 
-def _check_leads(measures: Measures, limits: QualityLimits) -> list[Finding]:
-    """Return the findings of single leads. Artefacts are not told of a lead that has a defect."""
-    defects = [finding for rule in _defects(measures, limits) for finding in rule.findings()]
-    named = {finding.lead for finding in defects}
-    artefacts = [finding for rule in _artefacts(measures, limits) for finding in rule.findings()]
-    return [*defects, *(finding for finding in artefacts if finding.lead not in named)]
+def _defects(measures: Measures, limits: QualityLimits) -> Iterator[Finding]:
+    """Yield the defects of single leads, each of which refuses the ECG."""
+    valid = measures.invalid_share <= limits.max_invalid_share
+    flat = (measures.span < limits.min_span_mv) & valid
+    yield from Rule(
+        Reason.INVALID_SAMPLES,
+        measures.invalid_share,
+        limits.max_invalid_share,
+        "{:.1%} of the samples are invalid",
+    ).findings()
+    yield from Rule(
+        Reason.FLAT_LEAD, measures.span, -np.inf, "flat: {:.3f} mV from lowest to highest sample"
+    ).findings(flat)
+    yield from Rule(
+        Reason.LEAD_OFF, measures.frozen_seconds, limits.max_frozen_seconds, "constant value for {:.2f} s"
+    ).findings(~flat)
+    yield from Rule(
+        Reason.CLIPPING,
+        measures.clipped_share,
+        limits.max_clipped_share,
+        "{:.1%} of the samples are at the rail",
+    ).findings()
+    yield from Rule(
+        Reason.IMPLAUSIBLE_AMPLITUDE, measures.amplitude, limits.max_amplitude_mv, "{:.1f} mV from its mean"
+    ).findings()
+    yield from Rule(
+        Reason.MAINS_NOISE, measures.mains, limits.max_mains_mv, "mains hum of {:.2f} mV"
+    ).findings()
+    yield from Rule(
+        Reason.BASELINE_WANDER, measures.wander, limits.max_wander_mv, "baseline wanders over {:.1f} mV"
+    ).findings()
 
 
-def _defects(measures: Measures, limits: QualityLimits) -> list[Rule]:
-    invalid = measures.invalid_share > limits.max_invalid_share
-    flat = (measures.span < limits.min_span_mv) & ~invalid
-    frozen = (measures.frozen_seconds > limits.max_frozen_seconds) & ~flat
-    clipped = measures.clipped_share > limits.max_clipped_share
-    amplitude, mains, wander = measures.amplitude, measures.mains, measures.wander
-    return [
-        Rule(Reason.INVALID_SAMPLES, invalid, measures.invalid_share, "{:.1%} of the samples are invalid"),
-        Rule(Reason.FLAT_LEAD, flat, measures.span, "flat: {:.3f} mV from lowest to highest sample"),
-        Rule(Reason.LEAD_OFF, frozen, measures.frozen_seconds, "constant value for {:.2f} s"),
-        Rule(Reason.CLIPPING, clipped, measures.clipped_share, "{:.1%} of the samples are at the rail"),
-        Rule(
-            Reason.IMPLAUSIBLE_AMPLITUDE,
-            amplitude > limits.max_amplitude_mv,
-            amplitude,
-            "{:.1f} mV from its mean",
-        ),
-        Rule(Reason.MAINS_NOISE, mains > limits.max_mains_mv, mains, "mains hum of {:.2f} mV"),
-        Rule(
-            Reason.BASELINE_WANDER, wander > limits.max_wander_mv, wander, "baseline wanders over {:.1f} mV"
-        ),
+def _artefacts(measures: Measures, limits: QualityLimits, defective: set[str | None]) -> list[Finding]:
+    """Return the artefacts of leads without a defect. A few mild ones only disturb their leads."""
+    rules = _artefact_rules(measures, limits)
+    found = [
+        (finding, finding.value or 0.0, rule.limit)
+        for rule in rules
+        for finding in rule.findings()
+        if finding.lead not in defective
     ]
+    few = len({finding.lead for finding, *_ in found}) + len(defective) <= limits.max_disturbed_leads
+    mild = all(value <= limits.gross_factor * limit for _, value, limit in found)
+    if few and mild:
+        return [replace(finding, reason=Reason.DISTURBED_LEAD) for finding, *_ in found]
+    return [finding for finding, *_ in found]
 
 
-def _artefacts(measures: Measures, limits: QualityLimits) -> list[Rule]:
+def _artefact_rules(measures: Measures, limits: QualityLimits) -> list[Rule]:
     found = measures.artefacts
     return [
         Rule(
             Reason.MOTION,
-            found.excursion > limits.max_excursion,
             found.excursion,
+            limits.max_excursion,
             "moves {:.1f} times as far within a second as in a beat",
         ),
         Rule(
             Reason.MUSCLE_NOISE,
-            found.noise > limits.max_noise,
             found.noise,
+            limits.max_noise,
             "noise above 40 Hz of {:.2f} times the amplitude of a beat",
         ),
         Rule(
             Reason.UNLIKE_BEATS,
-            found.odd_beats > limits.max_odd_beats,
             found.odd_beats,
+            limits.max_odd_beats,
             "{:.0%} of its beats resemble no other beat",
         ),
     ]

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     MOTION = auto()
     UNLIKE_BEATS = auto()
     NO_BEATS = auto()
+    DISTURBED_LEAD = auto()
     LEADS_EXCHANGED = auto()
     INVERTED_LEAD = auto()
     LIMB_LEAD_REVERSAL = auto()
@@ -72,7 +73,14 @@ class Action(StrEnum):
     WARN = auto()
 
 
-WARNINGS = frozenset({Reason.LIMB_LEAD_REVERSAL, Reason.LIMB_LEADS_CONTRADICT, Reason.COPIED_LEAD})
+WARNINGS = frozenset(
+    {
+        Reason.DISTURBED_LEAD,
+        Reason.LIMB_LEAD_REVERSAL,
+        Reason.LIMB_LEADS_CONTRADICT,
+        Reason.COPIED_LEAD,
+    }
+)
 
 POLICY: Mapping[Reason, Action] = MappingProxyType(
     {reason: Action.WARN if reason in WARNINGS else Action.QUARANTINE for reason in Reason}

@@ -63,7 +63,9 @@ class Noisy(NamedTuple):
 def set_a(shared: Path) -> dict[str, tuple[Recording, str]]:
     """PhysioNet/CinC Challenge 2011: recordings and the experts' word on them, by name."""
     with (shared / "data/set_a/labels.csv").open() as labels:
-        return {row["record"]: (_set_a(shared, row["record"]), row["quality"]) for row in csv.DictReader(labels)}
+        return {
+            row["record"]: (_set_a(shared, row["record"]), row["quality"]) for row in csv.DictReader(labels)
+        }
 
 
 def _set_a(shared: Path, name: str) -> Recording:
