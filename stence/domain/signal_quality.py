@@ -35,9 +35,9 @@ class QualityLimits(BaseModel):
     max_wander_mv: float = Field(2, gt=0, description="Range of the means over one second.")
     max_mains_mv: float = Field(0.1, gt=0, description="Amplitude of mains hum.")
     max_noise: float = Field(
-        0.15, gt=0, description="Noise above 40 Hz in the worst 2 s (RMS), in amplitudes of a beat."
+        0.2, gt=0, description="Noise above 40 Hz in the worst 2 s (RMS), in amplitudes of a beat."
     )
-    max_excursion: float = Field(3.25, gt=0, description="Range within one second, in amplitudes of a beat.")
+    max_excursion: float = Field(2.25, gt=0, description="Range within one second, in amplitudes of a beat.")
     min_resemblance: float = Field(
         0.75, ge=-1, le=1, description="Correlation of a beat with the mean beat or a neighbour."
     )
@@ -49,7 +49,7 @@ class QualityLimits(BaseModel):
         2, ge=0, le=12, description="Leads with an artefact of at most gross_factor; more refuse the ECG."
     )
     gross_factor: float = Field(
-        1.25, ge=1, description="An artefact of so many times its limit refuses the ECG by itself."
+        1.3, ge=1, description="An artefact of so many times its limit refuses the ECG by itself."
     )
     max_contradiction: float = Field(
         0.3, gt=0, description="Slopes of a limb lead against those derived from I and II."

@@ -19,6 +19,8 @@ from stence.ecg.noise import STRIDE, WINDOW_SECONDS
 _BEFORE_SECONDS, _AFTER_SECONDS = 0.2, 0.4
 """Part of a beat that is compared: P wave to T wave."""
 _NOISE_SECONDS = 2.0
+_LARGEST_COMMON = 2.0
+"""Range of the median lead, in amplitudes of a beat, that an extrasystole may have; motion has more."""
 _TINY = 1e-12
 """Instead of 0 as a divisor, for flat leads."""
 
@@ -29,7 +31,7 @@ class Artefacts(NamedTuple):
     odd_beats: NDArray[np.float64]
     """Share of beats that resemble neither the mean beat nor one of the two before and after."""
     excursion: NDArray[np.float64]
-    """Largest range within one second."""
+    """Largest range within one second, less where most leads move."""
     noise: NDArray[np.float64]
     """RMS above ``stence.ecg.noise.NOISE_FROM`` in the worst two seconds, median over windows in them."""
 
@@ -48,7 +50,7 @@ def measure_artefacts(
     if len(firsts) < MIN_BEATS:
         return Artefacts(*np.zeros((3, len(beats.blocks))))
     amplitude, odd = _compare(beats.blocks, firsts, before + after, resemblance, deviation)
-    return Artefacts(odd, _widest(beats.blocks, second) / amplitude, _worst(noise, together) / amplitude)
+    return Artefacts(odd, _excursions(beats.blocks, amplitude, second), _worst(noise, together) / amplitude)
 
 
 @compiled
@@ -146,18 +148,31 @@ def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> np.float32:
 
 
 @compiled
-def _widest(blocks: NDArray[np.float32], second: int) -> NDArray[np.float64]:
-    """Return the largest range (leads,) within one second, looked at every half second."""
-    leads, count = blocks.shape
-    widest = np.zeros(leads)
+def _excursions(
+    blocks: NDArray[np.float32], amplitude: NDArray[np.float64], second: int
+) -> NDArray[np.float64]:
+    """Return the largest range (leads,) within one second, looked at every half second.
+
+    A wide extrasystole moves most leads at once, an artefact few: a range counts less where the median lead
+    moves further than in a beat.
+    """
+    leads, count = len(blocks), (blocks.shape[1] - second) // (second // 2) + 1
+    ranges = np.empty((leads, count), dtype=np.float32)
     for lead in range(leads):
-        for start in range(0, count - second + 1, second // 2):
-            part = blocks[lead, start : start + second]
+        for n in range(count):
+            part = blocks[lead, n * (second // 2) : n * (second // 2) + second]
             lowest, highest = part[0], part[0]
             for i in range(1, second):
                 lowest, highest = min(lowest, part[i]), max(highest, part[i])
-            widest[lead] = max(widest[lead], highest - lowest)
-    return widest
+            ranges[lead, n] = (highest - lowest) / amplitude[lead]
+    ordered = ranges.copy()
+    sort_columns(ordered)
+    largest = np.zeros(leads)
+    for n in range(count):
+        common = min(max(1.0, ordered[leads // 2, n]), _LARGEST_COMMON)
+        for lead in range(leads):
+            largest[lead] = max(largest[lead], ranges[lead, n] / common)
+    return largest
 
 
 @compiled
