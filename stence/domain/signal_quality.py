@@ -15,7 +15,7 @@ class QualityLimits(BaseModel):
     """Limits of the quality check; the group ``quality`` of the settings.
 
     >>> QualityLimits().version, QualityLimits(max_wander_mv=3).version
-    ('2', '2+a3bd4c57')
+    ('2', '2+50380265')
     """
 
     model_config = ConfigDict(frozen=True)

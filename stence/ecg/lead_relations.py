@@ -88,16 +88,9 @@ def contradiction(products: Products) -> float:
 
 
 def explain(products: Products) -> tuple[str, ...]:
-    """Return the lead whose inversion, or the two whose exchange, ends a contradiction.
-
-    Empty if no single change does, or if several would.
-    """
-    found = [leads for leads, change in _changes() if _agree(change @ products @ change.T)]
-    return found[0] if len(found) == 1 else ()
-
-
-def _agree(products: Products) -> bool:
-    return contradiction(products) <= MAX_EXPLAINED
+    """Return the lead whose inversion, or the two whose exchange, best ends a contradiction; else nothing."""
+    left, leads = min((contradiction(change @ products @ change.T), leads) for leads, change in _changes())
+    return leads if left <= MAX_EXPLAINED else ()
 
 
 @lru_cache(maxsize=1)

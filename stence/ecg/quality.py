@@ -58,11 +58,11 @@ def check(recording: Recording, limits: QualityLimits = DEFAULT_QUALITY) -> list
     defects = list(_defects(measures, limits))
     artefacts = _artefacts(measures, limits, {finding.lead for finding in defects})
     copies = _check_copies(measures.copied)
-    if defects or any(finding.reason is not Reason.DISTURBED_LEAD for finding in artefacts):
-        return [*defects, *artefacts, *copies]  # a bad lead also hides beats, and contradicts the others
+    bad = [*defects, *(finding for finding in artefacts if finding.reason is not Reason.DISTURBED_LEAD)]
+    if bad := bad or _check_beats(measures.beats, seconds):
+        return [*bad, *copies]  # noise also contradicts between leads
     return [
         *artefacts,
-        *_check_beats(measures.beats, seconds),
         *_check_contradiction(measures.products, limits.max_contradiction),
         *_check_polarity(measures, limits.min_i_v6_correlation),
         *copies,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from stence.ecg import LEADS, POLICY, Action, Finding, Reason, Recording, check, read
-from support.artefacts import noisy, set_a, sound
+from support.artefacts import exchanged_arms, noisy, set_a, sound
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 BAD, GOOD = 1.5, 11.0
@@ -34,13 +34,6 @@ def share(outcomes: Iterable[bool]) -> str:
 
 def row(population: str, *cells: str) -> None:
     print(f"{population:<44}" + "".join(f"{cell:<32}" for cell in cells))
-
-
-def exchanged(recording: Recording) -> Recording:
-    """The same with the arm electrodes exchanged."""
-    signal = recording.signal[[0, 2, 1, 4, 3, *range(5, 12)]]
-    signal[0] *= -1
-    return Recording(signal, recording.sampling_rate)
 
 
 def artefacts(shared: Path, half: int, *levels: float) -> None:
@@ -80,7 +73,7 @@ def reversal(shared: Path) -> None:
     row("-- arm electrodes", "found where exchanged", "found as they are")
     for folder in ("ludb", "cinc2021"):
         ecgs = [read(header) for header in sorted((shared / "data" / folder).glob("*.hea"))]
-        row(folder, share(reversed_arms(exchanged(e)) for e in ecgs), share(map(reversed_arms, ecgs)))
+        row(folder, share(reversed_arms(exchanged_arms(e)) for e in ecgs), share(map(reversed_arms, ecgs)))
 
 
 def reversed_arms(recording: Recording) -> bool:

@@ -1,7 +1,7 @@
 """Real ECGs with real noise: artefacts of one record, added to another, in two halves that share no record.
 
 The noise of a lead is what is left of it without its mean beat. It is added per electrode: that of a chest
-electrode to one lead, that of the left arm or leg to the limb leads in the shares of Einthoven and Goldberger.
+electrode to one lead, that of the left arm or leg to limb leads in the shares of Einthoven and Goldberger.
 The ratio of signal to noise follows the noise stress test of MIT-BIH: a sine of the beat's height against the
 noise, in decibels (Moody, Muldrow and Mark 1984, `nst` of the WFDB tools).
 """
@@ -140,7 +140,7 @@ def _muscle(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def noisy(shared: Path, half: Half, decibels: float) -> Iterator[Noisy]:
-    """Each sound ECG of the half three times: noise in a chest electrode, a limb electrode, and all of them."""
+    """Each sound ECG of the half three times: noise in a chest electrode, in a limb electrode, in all."""
     rng = np.random.default_rng(SEED)
     for name, recording in sound(shared, half):
         height = _height(recording.signal)
@@ -174,3 +174,10 @@ def _noise(
     for lead in chest:
         noise[lead] = clip() * height[lead]
     return noise
+
+
+def exchanged_arms(recording: Recording) -> Recording:
+    """The same as if the arm electrodes were exchanged."""
+    signal = recording.signal[[0, 2, 1, 4, 3, *range(5, 12)]]
+    signal[0] *= -1
+    return Recording(signal, recording.sampling_rate)
