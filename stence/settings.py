@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, Field, SecretStr, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stence.domain.machine import usable_cores
@@ -270,13 +270,22 @@ class Settings(BaseSettings):
         return self.store_url or (self.data_dir / "store").as_uri()
 
 
-def variables() -> dict[str, FieldInfo]:
+class Variable(NamedTuple):
+    """One setting as a variable of the environment."""
+
+    default: Any
+    description: str | None
+    default_factory: Any = None
+
+
+def variables() -> dict[str, Variable]:
     """Return all settings by the names of their variables without ``PREFIX``, those of groups one by one."""
-    found: dict[str, FieldInfo] = {}
-    for name, field in Settings.model_fields.items():
-        if isinstance(field.default, BaseModel):
-            group = type(field.default).model_fields
-            found |= {f"{name}{NESTED}{part}".upper(): inner for part, inner in group.items()}
+    found: dict[str, Variable] = {}
+    for name, setting in Settings.model_fields.items():
+        if is_dataclass(setting.default):
+            for part in fields(setting.default):
+                variable = Variable(part.default, part.metadata["description"])
+                found[f"{name}{NESTED}{part.name}".upper()] = variable
         else:
-            found[name.upper()] = field
+            found[name.upper()] = Variable(setting.default, setting.description, setting.default_factory)
     return found

@@ -406,7 +406,7 @@ def test_an_artefact_is_found_in_its_lead(
 
 
 def nudged(signal: np.ndarray, *leads: str) -> list[Finding]:
-    """Findings of an ECG in which these leads move 2.4 to 2.7 times as far as in a beat, at different times."""
+    """Findings of an ECG in which leads move 2.4 to 2.7 times as far as in a beat, one after another."""
     for number, lead in enumerate(leads):
         values = signal[LEADS.index(lead)]
         values[1000 * number + 500 : 1000 * number + 1000] = 0
