@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,9 +16,12 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stence.domain.machine import usable_cores
+from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.errors import ConfigurationError
 
 PREFIX = "STENCE_"
+NESTED = "__"
+"""Between the name of a group of settings and the name of one of them."""
 OTHERS = ("HOME",)
 """Variables not for the library: the path of the repository, for workers of a Prefect work pool."""
 
@@ -28,7 +32,9 @@ class Settings(BaseSettings):
     Raises ConfigurationError for an unknown variable with this prefix.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=NESTED, env_file=".env", extra="ignore", frozen=True
+    )
 
     data_dir: Path = Field(
         Path(".stence"), description="Folder of the embedded Postgres and the local store."
@@ -143,6 +149,10 @@ class Settings(BaseSettings):
         512 * 2**20, ge=1, description="ECG files in memory at once, but for one that is larger."
     )
 
+    quality: QualityLimits = Field(
+        DEFAULT_QUALITY, description="Limits of the signal's quality check, one variable each."
+    )
+
     max_angiogram_bytes: int = Field(
         512 * 2**20, ge=1, description="A larger angiogram is quarantined, not read."
     )
@@ -190,7 +200,7 @@ class Settings(BaseSettings):
 
     def model_post_init(self, context: Any, /) -> None:
         """Refuse misspelt variables. Otherwise the default would apply without a warning."""
-        known = {name.upper() for name in type(self).model_fields} | set(OTHERS)
+        known = set(variables()) | set(OTHERS)
         for variable in sorted({*os.environ, *dotenv_values(str(self.model_config["env_file"]))}):
             name = variable.upper().removeprefix(PREFIX)
             if variable.upper().startswith(PREFIX) and name not in known:
@@ -265,3 +275,24 @@ class Settings(BaseSettings):
     def resolved_store_url(self) -> str:
         """URL of the store, or the default."""
         return self.store_url or (self.data_dir / "store").as_uri()
+
+
+class Variable(NamedTuple):
+    """One setting as a variable of the environment."""
+
+    default: Any
+    description: str | None
+    default_factory: Any = None
+
+
+def variables() -> dict[str, Variable]:
+    """Return all settings by the names of their variables without ``PREFIX``, those of groups one by one."""
+    found: dict[str, Variable] = {}
+    for name, setting in Settings.model_fields.items():
+        if is_dataclass(setting.default):
+            for part in fields(setting.default):
+                variable = Variable(part.default, part.metadata["description"])
+                found[f"{name}{NESTED}{part.name}".upper()] = variable
+        else:
+            found[name.upper()] = Variable(setting.default, setting.description, setting.default_factory)
+    return found

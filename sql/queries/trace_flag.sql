@@ -7,7 +7,7 @@ SELECT flags.id AS flag_id, risk.ecg_id, flags.state, flags.target, flags.probab
        risk.acquired_at, risk.site, risk.indication, risk.device, risk.warnings,
        risk.preprocessing_version, risk.scored_at, models.version AS model_version, models.state AS model_state,
        models.folder AS model_folder, models.sha256 AS model_sha256, runs.run_id, runs.started_at AS run_started_at,
-       runs.code_version, runs.host, runs.device AS run_device,
+       runs.gate_version, runs.code_version, runs.host, runs.device AS run_device,
        risk.lower[target.place] AS probability_lower, risk.upper[target.place] AS probability_upper,
        risk.novelty, risk.unlike
 FROM flags

@@ -16,6 +16,7 @@ SELECT runs.id AS run_id,
        100.0 * (runs.scored + runs.quarantined) / nullif(runs.indexed, 0) AS done_percent,
        100.0 * runs.quarantined / nullif(runs.scored + runs.quarantined, 0) AS quarantined_percent,
        runs.preprocessing_version,
+       runs.gate_version,
        runs.code_version,
        runs.device,
        runs.form,
@@ -44,6 +45,7 @@ COMMENT ON COLUMN scoring_runs.ecgs_per_second IS 'ECGs that this run scored or 
 COMMENT ON COLUMN scoring_runs.done_percent IS 'Share of the indexed ECGs that are scored or in quarantine.';
 COMMENT ON COLUMN scoring_runs.quarantined_percent IS 'Share of these that are in quarantine.';
 COMMENT ON COLUMN scoring_runs.preprocessing_version IS 'Version of the preprocessing.';
+COMMENT ON COLUMN scoring_runs.gate_version IS 'Version of the quality check, with a digest of limits that are not the defaults; empty: an earlier release.';
 COMMENT ON COLUMN scoring_runs.code_version IS 'Version of stence.';
 COMMENT ON COLUMN scoring_runs.device IS 'Device of the model: cpu or cuda.';
 COMMENT ON COLUMN scoring_runs.form IS 'Numeric form of the scores: fp32, or another that was measured against it.';

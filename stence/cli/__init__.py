@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from stence import __version__, private
 from stence.cli.trouble import in_words
 from stence.errors import ObjectError, StenceError
+from stence.settings import NESTED
 
 # Command -> module of stence.cli. Modules are imported on use, because torch and Prefect take seconds.
 COMMANDS = {
@@ -89,7 +90,7 @@ def _settings_message(error: ValidationError) -> str:
     """Name each wrong setting by its environment variable, without its value, which may be a secret."""
     if error.title != "Settings":
         return str(error)
-    lines = [f"STENCE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+    lines = [f"STENCE_{NESTED.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
     return "Settings are wrong. Correct them in the environment or in .env:\n  " + "\n  ".join(lines)
 
 

@@ -9,18 +9,23 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.domain.signal_quality import QualityLimits
+from stence.ecg.analysis import analyse
+from stence.ecg.arrays import LARGEST
+from stence.ecg.artefacts import Artefacts, measure_artefacts
+from stence.ecg.beats import LEVEL_SECONDS, QRS_SECONDS, Beats, qrs_extremes
 from stence.ecg.compiled import compiled
+from stence.ecg.lead_relations import Products, slope_products
 from stence.ecg.recording import LEADS, Recording
 
 MAINS_HZ = (50.0, 60.0)
-_LARGEST = np.float32(np.finfo(np.float32).max)
-_REVERSAL_LAG_SECONDS = 0.04
-"""Lag of the signal's slopes. It keeps QRS complex and T wave, and removes baseline wander."""
-_I, _V6 = LEADS.index("I"), LEADS.index("V6")
+_SPIKE_SECONDS = 0.01
+"""Longest pacing spike: a pulse lasts up to 2 ms, and a recorder's filter widens it."""
+_I_V6 = [LEADS.index("I"), LEADS.index("V6")]
 
 
 class Measures(NamedTuple):
-    """Measurements of one recording: an array (12,) per field, except for the last three fields.
+    """Measurements of one recording: an array (12,) per field, except for those of all leads together.
 
     Voltages are in millivolts. Shares are fractions of all samples.
     """
@@ -30,7 +35,7 @@ class Measures(NamedTuple):
     span: NDArray[np.float64]
     """Highest minus lowest sample."""
     amplitude: NDArray[np.float64]
-    """Largest distance from the mean."""
+    """Largest distance from the mean; spikes beyond the limit that are short enough for pacing count as 0."""
     frozen_seconds: NDArray[np.float64]
     """Length of the longest run of one repeated value; 0 if all runs are shorter than ``run``."""
     clipped_share: NDArray[np.float64]
@@ -39,28 +44,52 @@ class Measures(NamedTuple):
     """Range of the means over whole seconds."""
     mains: NDArray[np.float64]
     """Amplitude at the stronger of the frequencies ``MAINS_HZ``, mean over seconds."""
-    i_v6_correlation: float
-    """Correlation of the slopes of leads I and V6: -1 to 1."""
-    contradiction: float
-    """Largest disagreement of III, aVR, aVL and aVF with their values derived from I and II: RMS slope of the
-    difference, divided by the larger RMS slope of I and II."""
+    artefacts: Artefacts
+    """What the leads do besides repeating their beats."""
+    beats: int
+    """Number of beats found."""
+    upright: tuple[bool, bool]
+    """Of leads I and V6: the QRS complex is higher than deep."""
+    products: Products
+    """Products of the slopes of each two leads, for ``stence.ecg.lead_relations``."""
     copied: tuple[str, str] | None
     """First two leads that are equal in every sample and not flat, or None."""
 
 
-def measure(recording: Recording, run: float, rail: float) -> Measures:
-    """Measure a recording of at least one second. ``run`` is in seconds, ``rail`` in millivolts."""
+def measure(recording: Recording, limits: QualityLimits) -> Measures:
+    """Measure a recording of at least one second; measurements that count samples use the limits."""
     rate = recording.sampling_rate
     signal = np.ascontiguousarray(recording.signal)
-    lag = max(1, round(_REVERSAL_LAG_SECONDS * rate))
-    table, correlation, contradiction = _measure(
-        signal, round(rate), max(2, round(run * rate)), rail, lag, _mains_waves(rate)
+    clean, beats, noise = analyse(recording)
+    run, spike = max(2, round(limits.max_frozen_seconds * rate)), max(1, round(_SPIKE_SECONDS * rate))
+    table = _measure(
+        signal,
+        clean,
+        round(rate),
+        run,
+        spike,
+        limits.min_rail_mv,
+        limits.max_amplitude_mv,
+        _mains_waves(rate),
     )
     invalid, span, amplitude, frozen, clipped, wander, mains = table
     one, other = _copied(signal)
     copied = (LEADS[one], LEADS[other]) if other and span[one] > 0 else None
-    per_lead = (invalid, span, amplitude, frozen / rate, clipped, wander, mains)
-    return Measures(*per_lead, correlation, contradiction, copied)
+    artefacts = measure_artefacts(beats, noise, limits.min_resemblance, limits.min_deviation)
+    return Measures(
+        *(invalid, span, amplitude, frozen / rate, clipped, wander, mains),
+        artefacts,
+        len(beats.middles),
+        _upright(beats),
+        slope_products(clean, rate),
+        copied,
+    )
+
+
+def _upright(beats: Beats) -> tuple[bool, bool]:
+    reach, level = round(QRS_SECONDS * beats.rate), round(LEVEL_SECONDS * beats.rate)
+    highs, lows = qrs_extremes(beats.blocks[_I_V6], beats.positions, reach, level)
+    return bool(highs[0] > lows[0]), bool(highs[1] > lows[1])
 
 
 @lru_cache(maxsize=16)
@@ -75,27 +104,42 @@ def _mains_waves(rate: float) -> NDArray[np.float32]:
 
 @compiled
 def _measure(
-    signal: NDArray[np.float32], second: int, run: int, rail: float, lag: int, waves: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], float, float]:
+    signal: NDArray[np.float32],
+    clean: NDArray[np.float32],
+    second: int,
+    run: int,
+    spike: int,
+    rail: float,
+    largest: float,
+    waves: NDArray[np.float32],
+) -> NDArray[np.float64]:
     leads, samples = signal.shape
     table = np.zeros((7, leads))
-    clean = np.empty(signal.shape, dtype=np.float32)
     for lead in range(leads):
         values = signal[lead]
         invalid, mean, lowest, highest = _extent(values)
         table[0, lead] = invalid / samples
         table[1, lead] = highest - lowest
-        table[2, lead] = max(highest - mean, mean - lowest)
+        far = max(highest - mean, mean - lowest)
+        table[2, lead] = far if far <= largest or np.isinf(far) or _lasts(values, mean, largest, spike) else 0
         table[3, lead] = _longest_run(values, run)
         for level in (lowest, highest):
             if abs(level - mean) >= rail:
                 table[4, lead] = max(table[4, lead], _repeats(values, np.float32(level)) / samples)
-        centred, centre = clean[lead], np.float32(mean)
-        for i in range(samples):
-            centred[i] = values[i] - centre if abs(values[i]) <= _LARGEST else np.float32(0)
-        table[5, lead] = _wander(centred, second)
-        table[6, lead] = _mains(centred, waves)
-    return table, _slope_correlation(clean[_I], clean[_V6], lag), _contradiction(clean, lag)
+        table[5, lead] = _wander(clean[lead], second)
+        table[6, lead] = _mains(clean[lead], waves)
+    return table
+
+
+@compiled
+def _lasts(values: NDArray[np.float32], mean: float, distance: float, longest: int) -> bool:
+    """Return True if more than ``longest`` successive samples are further from the mean than ``distance``."""
+    count = 0
+    for i in range(len(values)):
+        count = count + 1 if abs(values[i] - mean) > distance else 0
+        if count > longest:
+            return True
+    return False
 
 
 @compiled
@@ -108,10 +152,10 @@ def _extent(values: NDArray[np.float32]) -> tuple[int, float, float, float]:
         lowest = value if value < lowest else lowest
         highest = value if value > highest else highest
     for i in range(len(values)):
-        total += values[i] if abs(values[i]) <= _LARGEST else np.float32(0)
+        total += values[i] if abs(values[i]) <= LARGEST else np.float32(0)
     for i in range(len(values)):
         invalid += np.isnan(values[i])
-        finite += abs(values[i]) <= _LARGEST
+        finite += abs(values[i]) <= LARGEST
     if invalid == len(values):
         return invalid, 0.0, 0.0, 0.0
     return invalid, float(total) / max(1, finite), float(lowest), float(highest)
@@ -136,9 +180,15 @@ def _longest_run(values: NDArray[np.float32], at_least: int) -> int:
 
 @compiled
 def _repeats(values: NDArray[np.float32], level: np.float32) -> int:
-    """Count samples at the level whose preceding sample is at the level too."""
+    """Count samples at the level whose preceding sample is at the level too.
+
+    A run at the end does not count: recorders fill up their last block with the last value.
+    """
+    end = len(values)
+    while end > 1 and values[end - 1] == values[end - 2]:
+        end -= 1
     count = 0
-    for i in range(1, len(values)):
+    for i in range(1, end):
         count += (values[i] == level) & (values[i - 1] == level)
     return count
 
@@ -172,38 +222,6 @@ def _mains(values: NDArray[np.float32], waves: NDArray[np.float32]) -> float:
             total += math.sqrt(cosine * cosine + sine * sine)
         strongest = max(strongest, 2 / second * total / seconds)
     return strongest
-
-
-@compiled
-def _slope_correlation(a: NDArray[np.float32], b: NDArray[np.float32], lag: int) -> float:
-    ab, aa, bb = np.float32(0), np.float32(0), np.float32(0)
-    later_a, later_b = a[lag:], b[lag:]
-    for i in range(len(later_a)):
-        slope_a, slope_b = later_a[i] - a[i], later_b[i] - b[i]
-        ab += slope_a * slope_b
-        aa += slope_a * slope_a
-        bb += slope_b * slope_b
-    return float(ab) / math.sqrt(aa * bb) if aa * bb > 0 else 0.0
-
-
-@compiled
-def _contradiction(leads: NDArray[np.float32], lag: int) -> float:
-    """Return the contradiction by Einthoven's law and Goldberger's definitions (``stence.ecg.leads``)."""
-    half = np.float32(0.5)
-    sums, off, previous = np.zeros(6), np.zeros(6, dtype=np.float32), np.zeros(6, dtype=np.float32)
-    for i in range(0, leads.shape[1], lag):
-        one, two = leads[0, i], leads[1, i]
-        off[0], off[1] = one, two
-        off[2] = leads[2, i] - two + one
-        off[3] = leads[3, i] + half * (one + two)
-        off[4] = leads[4, i] - one + half * two
-        off[5] = leads[5, i] - two + half * one
-        for row in range(6):
-            if i:
-                sums[row] += np.float64(off[row] - previous[row]) ** 2
-            previous[row] = off[row]
-    scale = max(sums[0], sums[1])
-    return math.sqrt(sums[2:].max() / scale) if scale > 0 else 0.0
 
 
 @compiled

@@ -53,6 +53,13 @@ class Reason(StrEnum):
     IMPLAUSIBLE_AMPLITUDE = auto()
     MAINS_NOISE = auto()
     BASELINE_WANDER = auto()
+    MUSCLE_NOISE = auto()
+    MOTION = auto()
+    UNLIKE_BEATS = auto()
+    NO_BEATS = auto()
+    DISTURBED_LEAD = auto()
+    LEADS_EXCHANGED = auto()
+    INVERTED_LEAD = auto()
     LIMB_LEAD_REVERSAL = auto()
     LIMB_LEADS_CONTRADICT = auto()
     COPIED_LEAD = auto()
@@ -69,7 +76,14 @@ class Action(StrEnum):
     WARN = auto()
 
 
-WARNINGS = frozenset({Reason.LIMB_LEAD_REVERSAL, Reason.LIMB_LEADS_CONTRADICT, Reason.COPIED_LEAD})
+WARNINGS = frozenset(
+    {
+        Reason.DISTURBED_LEAD,
+        Reason.LIMB_LEAD_REVERSAL,
+        Reason.LIMB_LEADS_CONTRADICT,
+        Reason.COPIED_LEAD,
+    }
+)
 
 POLICY: Mapping[Reason, Action] = MappingProxyType(
     {reason: Action.WARN if reason in WARNINGS else Action.QUARANTINE for reason in Reason}

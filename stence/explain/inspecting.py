@@ -34,4 +34,4 @@ def _page(name: str, load: Callable[[], Recording], settings: Settings) -> str:
         recording = load()
     except UnusableEcgError as error:
         return inspection_page(name, None, [error.finding], written_at)
-    return inspection_page(name, recording, check(recording), written_at)
+    return inspection_page(name, recording, check(recording, settings.quality), written_at)

@@ -224,7 +224,7 @@ def take_in(
     Raises UnusableEcgError with the first finding for which the policy demands quarantine.
     """
     recording = decode_object(key, files, rules)
-    findings = check(recording)
+    findings = check(recording, rules.quality)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:
         raise UnusableEcgError(_summed_up(refusing))

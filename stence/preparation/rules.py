@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
 from stence.ecg.formats.tables import Layout
 from stence.objects.store import ObjectStore
@@ -23,6 +24,8 @@ class Rules(NamedTuple):
     limits: Limits = DEFAULT_LIMITS
     layouts: tuple[Layout, ...] = ()
     """Layouts of tables that the store declares."""
+    quality: QualityLimits = DEFAULT_QUALITY
+    """Limits of the quality check."""
 
 
 def rules_of(settings: Settings, store: ObjectStore) -> Rules:
@@ -30,7 +33,7 @@ def rules_of(settings: Settings, store: ObjectStore) -> Rules:
     from stence.preparation.layouts import read_layouts  # noqa: PLC0415 - processes that prepare need no YAML
 
     zone, layouts = ZoneInfo(settings.timezone), read_layouts(store, settings)
-    return Rules(zone, settings.max_object_bytes, limits_of(settings), layouts)
+    return Rules(zone, settings.max_object_bytes, limits_of(settings), layouts, settings.quality)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -95,6 +95,7 @@ class Run:
             "state": "running",
             "model_version": self._scorer.model_version,
             "preprocessing_version": self._scorer.preprocessing_version,
+            "gate_version": self._settings.quality.version,
             "code_version": __version__,
             "device": self._scorer.device,
             "form": self._scorer.form,

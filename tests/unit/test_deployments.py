@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from stence.settings import Settings
+from stence.settings import Settings, variables
 
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
 ENTRIES = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-VARIABLES = {f"STENCE_{field.upper()}" for field in Settings.model_fields} | {"STENCE_HOME"}
+VARIABLES = {f"STENCE_{name}" for name in variables()} | {"STENCE_HOME"}
 
 
 def read(name: str) -> str:

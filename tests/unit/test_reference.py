@@ -24,7 +24,7 @@ from stence.ecg.recipes import PUBLISHED
 from stence.encoders import ENCODERS
 from stence.ingest.reports import StudyFault
 from stence.ingest.tables import FileFault, RowFault
-from stence.settings import PREFIX, Settings
+from stence.settings import PREFIX, variables
 from stence.weights import IMPORTABLES
 from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, named, names, parsed, read, rows, section
 
@@ -62,7 +62,7 @@ def test_the_settings_are_those_of_the_code_with_their_defaults() -> None:
         for name in names(cells[0]):
             assert name not in listed
             listed[name] = cells[1]
-    fields = {f"{PREFIX}{name.upper()}": field for name, field in Settings.model_fields.items()}
+    fields = {f"{PREFIX}{name}": field for name, field in variables().items()}
     assert listed.keys() == fields.keys()
     for name, field in fields.items():
         assert field.description

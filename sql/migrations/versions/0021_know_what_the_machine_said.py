@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 
 ECG_COLUMNS = (
     sa.Column("device_serial", sa.Text(), comment="Serial number of the electrocardiograph."),

@@ -195,6 +195,11 @@ runs = Table(
         comment="Model of the run. It stays the same to the end of the run.",
     ),
     Column("preprocessing_version", Text, nullable=False, comment="Version of the preprocessing."),
+    Column(
+        "gate_version",
+        Text,
+        comment="Version of the quality check, with a digest of limits that are not the defaults.",
+    ),
     Column("state", Text, nullable=False, comment="running, finished, interrupted, abandoned or failed."),
     Column("code_version", Text, nullable=False, comment="Version of stence."),
     Column("device", Text, nullable=False, comment="Device of the model: cpu or cuda."),
