@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from stence.ecg import LEADS, POLICY, Action, Finding, Reason, Recording, check, read
-from support.artefacts import exchanged_arms, noisy, set_a, sound
+from support.noisy_ecgs import exchanged_arms, noisy, set_a, sound
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 BAD, GOOD = 1.5, 11.0

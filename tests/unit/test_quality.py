@@ -14,7 +14,7 @@ from stence.domain.signal_quality import QualityLimits
 from stence.ecg import LEADS, POLICY, Action, Finding, Reason, Recording, check, read
 from stence.ecg.leads import complete
 from stence.ecg.profile import profile
-from support.artefacts import exchanged_arms, noisy, set_a, sound
+from support.noisy_ecgs import exchanged_arms, noisy, set_a, sound
 
 DATA = Path(__file__).parents[1] / "data" / "wfdb"
 STORED = read(DATA / "1.hea").signal
