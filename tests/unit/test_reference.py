@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from importlib import import_module
 from typing import Any
 
 import click
@@ -13,11 +14,14 @@ import yaml
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
+from stence import ecg
 from stence.angiography.reasons import Reason as AngiogramReason
 from stence.cli import COMMANDS, main
 from stence.database import queries
 from stence.database.tables.scoring import FLAG_STATES, MODEL_STATES
 from stence.domain.machine import usable_cores
+from stence.ecg import formats
+from stence.ecg.formats import _MODULES
 from stence.ecg.reasons import WARNINGS
 from stence.ecg.reasons import Reason as EcgReason
 from stence.ecg.recipes import PUBLISHED
@@ -27,6 +31,7 @@ from stence.ingest.tables import FileFault, RowFault
 from stence.settings import PREFIX, variables
 from stence.weights import IMPORTABLES
 from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, named, names, parsed, read, rows, section
+from support.samples import samples
 
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 UNSET = {"embedded", "local folder", "AWS", "boto3's own", "shipped", "none", "pseudonyms", "drawn once"}
@@ -128,6 +133,13 @@ def test_the_states_are_those_of_the_tables() -> None:
     assert sorted(by_kind["a model"]) == sorted(MODEL_STATES)
     assert sorted(by_kind["a flag"]) == sorted(FLAG_STATES)
     assert sorted(named(section("stence/registry/README.md", "## States"))) == sorted(MODEL_STATES)
+
+
+def test_the_formats_are_those_of_the_code_and_have_a_sample() -> None:
+    found = [names(cells[1])[0] for cells in rows(section("deployments/REFERENCE.md", "## ECG formats"))]
+    assert sorted(found) == sorted([*_MODULES, "wfdb", "tables", "archives"])
+    tried = {ecg.decode(sample.name, sample.files).format for sample in samples()}
+    assert tried == {"WFDB", *(import_module(f"{formats.__name__}.{name}").NAME for name in _MODULES)}
 
 
 def test_the_encoders_are_those_of_the_code_and_their_weights_can_be_imported() -> None:
