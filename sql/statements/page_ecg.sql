@@ -1,13 +1,18 @@
 -- A scored ECG by its number, with its score by a model, the model, and its flag for the target if there is one.
 SELECT ecgs.id AS ecg_id, ecgs.content_hash, ecgs.patient_id, coalesce(ecgs.acquired_at, ecgs.first_read_at) AS at,
        ecgs.acquired_at, ecgs.site, ecgs.device, ecgs.sex, ecgs.age, ecgs.indication, ecgs.warnings, ecgs.statements,
-       ecgs.measurements, ecgs.filters, objects.key,
+       ecgs.measurements, ecgs.filters, ecgs.fingerprint, objects.key,
        decisive.probability, scores.lower[decisive.place] AS lower,
        scores.upper[decisive.place] AS upper, scores.novelty, scores.unlike, scores.run_id, scores.scored_at,
        models.version AS model_version, models.sha256, models.manifest,
        flags.id AS flag_id, flags.state, flags.threshold, flags.raised_at
 FROM ecgs
-JOIN objects ON objects.id = ecgs.object_id
+JOIN LATERAL (
+    SELECT key FROM objects
+    WHERE objects.content_hash = ecgs.content_hash AND objects.kind = 'ecg'
+    ORDER BY objects.id <> ecgs.object_id, objects.id
+    LIMIT 1
+) AS objects ON true
 JOIN models ON models.version = :model_version
 JOIN scores ON scores.content_hash = ecgs.content_hash AND scores.model_version = models.version
            AND scores.preprocessing_version = models.preprocessing_version

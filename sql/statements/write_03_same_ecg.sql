@@ -28,3 +28,8 @@ UPDATE staged_results AS s
 SET content_hash = kept.content_hash
 FROM kept
 WHERE s.object_id = kept.object_id AND s.content_hash <> kept.content_hash
+  -- Of three in a row, of which the first and the third differ by more, the third stays by itself.
+  AND NOT EXISTS (
+      SELECT FROM kept AS middle JOIN staged ON staged.object_id = middle.object_id
+      WHERE staged.content_hash = kept.content_hash AND middle.content_hash <> staged.content_hash
+  )

@@ -14,4 +14,9 @@ ORDER BY s.content_hash, s.object_id
 ON CONFLICT (content_hash) DO UPDATE
     SET patient_id = EXCLUDED.patient_id, acquired_at = EXCLUDED.acquired_at,
         local_timezone = EXCLUDED.local_timezone, site = EXCLUDED.site, indication = EXCLUDED.indication,
+        -- An ECG of an earlier version gets what that version did not read.
+        device_serial = coalesce(e.device_serial, EXCLUDED.device_serial),
+        filters = coalesce(e.filters, EXCLUDED.filters),
+        measurements = CASE WHEN e.fingerprint IS NULL THEN EXCLUDED.measurements ELSE e.measurements END,
+        statements = CASE WHEN e.fingerprint IS NULL THEN EXCLUDED.statements ELSE e.statements END,
         fingerprint = coalesce(e.fingerprint, EXCLUDED.fingerprint)

@@ -63,6 +63,7 @@ class ScoredEcg:
     statements: Sequence[str]
     measurements: Mapping[str, float]
     filters: str | None
+    fingerprint: Sequence[int] | None
     key: str = field(repr=False)
     target: str
     probability: float

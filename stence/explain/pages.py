@@ -77,7 +77,7 @@ def explain_ecg(
     and StoreUnavailableError and DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     ecg = transact(engine, settings.outage_seconds, gather, ecg_id, scorer, settings.timezone)
-    recording = read_again(store, settings, ecg.key, ecg.content_hash)
+    recording = read_again(store, settings, ecg.key, ecg.content_hash, ecg.fingerprint)
     explanation = explain(scorer, recording, seed=int.from_bytes(ecg.content_hash[:8]))
     ask = partial(similar_studies, count=SIMILAR, leave_out_patient=ecg.patient_id)
     found = transact(engine, settings.outage_seconds, ask, scorer, scorer.prepare(recording))

@@ -25,12 +25,12 @@ def similar_to_ecg(
     be read any more.
     """
     ecg = transact(engine, settings.outage_seconds, _find, ecg_id)
-    recording = read_again(store, settings, ecg.key, ecg.content_hash)
+    recording = read_again(store, settings, ecg.key, ecg.content_hash, ecg.fingerprint)
     ask = partial(similar_studies, count=count, leave_out_patient=ecg.patient_id)
     return transact(engine, settings.outage_seconds, ask, scorer, scorer.prepare(recording))
 
 
-def _find(connection: Connection, ecg_id: int) -> Row[tuple[str, bytes, str]]:
+def _find(connection: Connection, ecg_id: int) -> Row[tuple[str, bytes, str, list[int] | None]]:
     found = connection.execute(queries.statement("similar_ecg"), {"ecg_id": ecg_id}).one_or_none()
     if found is None:
         raise StenceError(f"There is no ECG {ecg_id}: stence query flagged_patients shows the numbers.")

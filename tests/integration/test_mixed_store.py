@@ -26,8 +26,8 @@ LAYOUT = b"""
 TIME = "2026-03-01 08:30:00"
 ENDED = """
     SELECT objects.key, objects.format, ecgs.patient_id, ecgs.acquired_at, ecgs.device, ecgs.device_serial,
-           ecgs.sex, ecgs.age, ecgs.filters, ecgs.measurements, ecgs.statements, ecgs.sampling_rate, ecgs.seconds,
-           scores.stenosis_50, scores.stenosis_70, scores.lca_70, quarantine.reason
+           ecgs.sex, ecgs.age, ecgs.filters, ecgs.measurements, ecgs.statements, ecgs.sampling_rate,
+           ecgs.seconds, scores.stenosis_50, scores.stenosis_70, scores.lca_70, quarantine.reason
     FROM objects
     LEFT JOIN ecgs USING (content_hash)
     LEFT JOIN scores USING (content_hash)

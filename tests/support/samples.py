@@ -69,12 +69,12 @@ def _scp() -> bytes:
 
 
 def _mfer() -> bytes:
-    signal = MICROVOLTS.astype("<i2")
+    signal = heartbeats(4, SECONDS).astype("<i2")
     return mfer.Mfer(signal, MFER_CODES, block=500, resolution=(0, -6, 1)).encoded()
 
 
 def _edf() -> bytes:
-    millivolts = zip(LEADS, MICROVOLTS / 1000, strict=True)
+    millivolts = zip(LEADS, heartbeats(6, SECONDS) / 1000, strict=True)
     return edf.edf([edf.channel(f"ECG {lead}", samples) for lead, samples in millivolts])
 
 
@@ -87,7 +87,7 @@ WRITERS: Mapping[str, Callable[[], Mapping[str, bytes]]] = {
     "SCP": lambda: {"ecg.scp": _scp()},
     "MFER": lambda: {"ecg.mwf": _mfer()},
     "EDF": lambda: {"ecg.edf": _edf()},
-    "ISHNE": lambda: {"holter.ecg": ishne.ishne(MICROVOLTS.T, LEADS, resolution=1000)},
+    "ISHNE": lambda: {"holter.ecg": ishne.ishne(heartbeats(7, SECONDS).T, LEADS, resolution=1000)},
     "zip": lambda: {"wfdb.zip": archives.zipped(_wfdb())},
     "tar": lambda: {"muse.tar": archives.tarred({"muse.xml": _muse()})},
     "gzip": lambda: {"ecg.scp.gz": gzip.compress(_scp(), mtime=0)},

@@ -167,6 +167,7 @@ def page_of(explanation: Explanation, recording: Recording) -> str:
         statements=["<i>Normal</i> ECG"],
         measurements={"qrs_ms": 94.0},
         filters=None,
+        fingerprint=None,
         key="ecg/7.hea",
         target="stenosis_70",
         probability=0.4,
