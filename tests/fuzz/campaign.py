@@ -27,7 +27,11 @@ from typing import NoReturn
 import atheris
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-with atheris.instrument_imports(include=["stence.ecg.formats"]):
+COMPILED = ("xli", "aecg.sequences", "scp.huffman", "wfdb_samples", "dicom_index")
+"""Modules with loops for numba, which cannot compile what atheris has instrumented."""
+with atheris.instrument_imports(
+    include=["stence.ecg.formats"], exclude=[f"stence.ecg.formats.{name}" for name in COMPILED]
+):
     from stence.ecg.formats import _MODULES
     from support.decoding import FailureError, outcome
 
@@ -73,9 +77,7 @@ class Campaign:
     def mutate(self, content: bytes, max_bytes: int, seed: int) -> bytes:
         """Return libFuzzer's mutation, or one that knows the format; mostly with right checksums."""
         rng = random.Random(seed)
-        changed = (
-            atheris.Mutate(content, max_bytes) if rng.random() < 0.5 else mutated(content, str(seed))
-        )
+        changed = atheris.Mutate(content, max_bytes) if rng.random() < 0.5 else mutated(content, str(seed))
         return (repaired(changed) if rng.random() < 0.9 else changed)[:max_bytes]
 
     def _failure(self, content: bytes) -> tuple[str | None, str]:
@@ -98,7 +100,6 @@ class Campaign:
         return content
 
     def _kept(self, content: bytes) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{hashlib.sha256(content).hexdigest()[:12]}{Path(self._sample.name).suffix}"
         path.write_bytes(content)
         return path
@@ -135,7 +136,8 @@ def main() -> None:
         outcome(sample.name, sample.files)  # compiles, which takes longer than any file may
     campaign = Campaign(sample, CRASHES / folder, 60 * given.minutes)
     corpus = given.corpus / folder
-    corpus.mkdir(parents=True, exist_ok=True)
+    for each in (corpus, CRASHES / folder):
+        each.mkdir(parents=True, exist_ok=True)
     (corpus / "sample").write_bytes(sample.files[sample.name])
     limits = [f"-max_len={MAX_BYTES}", "-rss_limit_mb=4096", "-verbosity=0"]
     kept = [f"-timeout={HANG_SECONDS}", f"-artifact_prefix={CRASHES / folder}/", str(corpus)]
