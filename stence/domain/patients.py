@@ -11,6 +11,9 @@ import unicodedata
 MAX_PATIENT_ID_CHARACTERS = 64
 """Limit of DICOM's value representation LO (PS3.5 6.2)."""
 
+MAX_WRITTEN_CHARACTERS = 4 * MAX_PATIENT_ID_CHARACTERS
+"""Longest text that is brought into form NFC, which takes time by the square of a run of accents."""
+
 _PLACEHOLDERS = frozenset(
     {
         *("unknown", "unk", "unbekannt", "anonymous", "anonymized", "anonymised", "anon"),
@@ -38,13 +41,14 @@ def patient_id(text: str | None) -> str | None:
     >>> patient_id("0000000") is None
     True
     """
-    plain = unicodedata.normalize("NFC", (text or "").strip(_PADDING))
+    written = (text or "").strip(_PADDING)
+    if len(written) > MAX_WRITTEN_CHARACTERS:
+        raise _too_long(written)
+    plain = unicodedata.normalize("NFC", written)
     if not plain or _NOTHING_BUT_ZEROS.fullmatch(plain) or plain.casefold() in _PLACEHOLDERS:
         return None
     if len(plain) > MAX_PATIENT_ID_CHARACTERS:
-        raise PatientIdError(
-            f"the patient number has {len(plain)} characters; at most {MAX_PATIENT_ID_CHARACTERS} are read"
-        )
+        raise _too_long(plain)
     if _REPLACEMENT in plain:
         raise PatientIdError("the patient number is not in the character set that its source declares")
     if "\\" in plain:
@@ -52,3 +56,9 @@ def patient_id(text: str | None) -> str | None:
     if not plain.isprintable():
         raise PatientIdError("the patient number holds characters that cannot be printed")
     return plain
+
+
+def _too_long(text: str) -> PatientIdError:
+    return PatientIdError(
+        f"the patient number has {len(text)} characters; at most {MAX_PATIENT_ID_CHARACTERS} are read"
+    )

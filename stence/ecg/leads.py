@@ -44,7 +44,6 @@ _FROM_I_AND_II = np.array(
 )
 
 
-@lru_cache(1024)
 def lead_of_name(name: str) -> str | None:
     """Return the lead that a channel name means, or None. Case does not matter, usual aliases are known.
 
@@ -53,8 +52,11 @@ def lead_of_name(name: str) -> str | None:
     >>> lead_of_name("MDC_ECG_LEAD_AVR"), lead_of_name("v 1"), lead_of_name("MLII")
     ('aVR', 'V1', None)
     """
-    if len(name) > MAX_NAME_CHARACTERS:
-        return None
+    return _lead_of_name(name) if len(name) <= MAX_NAME_CHARACTERS else None
+
+
+@lru_cache(1024)  # of short names only: it keeps them
+def _lead_of_name(name: str) -> str | None:
     plain = name.strip(" \t_").upper()
     plain = plain[match.end() :] if (match := _PREFIX.match(plain)) else plain
     if remark := _REMARK.fullmatch(plain):

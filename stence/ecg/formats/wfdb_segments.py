@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ def read(master: Header, files: Mapping[str, bytes], limits: Limits) -> tuple[li
         raise refuse(Reason.BROKEN_HEADER, "the WFDB record has no segment with samples")
     channels = _parsed(first.header, files, limits).channels
     leads = list(find_leads([lead_of_name(channel.name) for channel in channels]))
+    _check_bytes(master, files, limits)
     signal = np.full((len(leads), samples), np.nan, dtype=np.float32)
     end = 0
     for segment in master.segments:
@@ -61,6 +63,18 @@ def _check_samples(master: Header, limits: Limits) -> int:
         raise refuse(Reason.BROKEN_HEADER, detail, value=samples)
     check_size(1, samples, limits)
     return samples
+
+
+def _check_bytes(master: Header, files: Mapping[str, bytes], limits: Limits) -> None:
+    """Refuse segments that together take in more bytes than a file may have, by the same large file again."""
+    total = 0
+    for segment in master.segments:
+        if segment.record != NO_FILE:
+            channels = _parsed(segment.header, files, limits).channels
+            total += sum(len(files.get(name, b"")) for name in {channel.file_name for channel in channels})
+    if total > limits.expanded_bytes:
+        detail = f"the segments of the WFDB record take in {total} bytes together"
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=total)
 
 
 def _parsed(name: str, files: Mapping[str, bytes], limits: Limits) -> Header:
@@ -95,8 +109,6 @@ def _read_segment(
     stored = _leads(header)
     rows = [row for row, lead in enumerate(leads) if lead in stored]
     if rows:
+        header = replace(header, samples=segment.samples)  # a file is not decoded beyond its segment
         samples = wfdb_samples.read(header, [stored[leads[row]] for row in rows], files, limits)
-        if samples.shape[1] < segment.samples:
-            detail = f"a segment holds {samples.shape[1]} of {segment.samples} samples"
-            raise refuse(Reason.TRUNCATED, detail, value=samples.shape[1])
-        signal[rows] = samples[:, : segment.samples]
+        signal[rows] = samples

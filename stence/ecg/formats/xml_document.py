@@ -8,6 +8,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from string import whitespace
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from xml.parsers.expat.errors import (
     XML_ERROR_NO_ELEMENTS,
@@ -31,6 +32,10 @@ _ENDS = frozenset(
     for error in (XML_ERROR_NO_ELEMENTS, XML_ERROR_UNCLOSED_TOKEN, XML_ERROR_UNCLOSED_CDATA_SECTION)
 )
 _BUFFER_BYTES = 2**16
+_MAX_TAG_BYTES = 2**20
+"""Longest tag or comment. The parser gathers all attributes of a tag before any limit can apply to them."""
+_MAX_NAMESPACE_CHARACTERS = 256
+"""Longest namespace. The parser writes it before each name, and keeps all different names."""
 _MAX_NUMBER_CHARACTERS = 32
 _DAYS_A_YEAR = 365.25
 
@@ -62,7 +67,7 @@ def parse(content: bytes, limits: Limits) -> Element:
     encoding = "utf-8" if _DECLARED.match(content) else None  # UTF-16 by name only: the bytes are ASCII
     parser = _Parser(limits, encoding)
     try:
-        parser.feed(content)
+        parser.read(content)
         return parser.close()
     except DefusedXmlException as error:
         detail = f"the XML document declares entities ({type(error).__name__}), which are not read"
@@ -86,8 +91,22 @@ class _Parser(DefusedXMLParser):
         self.parser.ordered_attributes = False
         self.parser.buffer_size = _BUFFER_BYTES
         self.parser.StartDoctypeDeclHandler = self._refuse_declarations
+        self.parser.StartNamespaceDeclHandler = self._check_namespace
         self.parser.StartElementHandler = self._begin
         self.parser.EndElementHandler = self._finish
+
+    def read(self, content: bytes) -> None:
+        """Feed the document in parts, so that a tag without end is seen before it is all taken in."""
+        view = memoryview(content)
+        for start in range(0, len(content), _MAX_TAG_BYTES):
+            self.feed(view[start : start + _MAX_TAG_BYTES])
+            if start - self.parser.CurrentByteIndex > _MAX_TAG_BYTES:
+                raise refuse(Reason.IMPLAUSIBLE_SIZE, f"a tag or comment of more than {_MAX_TAG_BYTES} bytes")
+
+    def _check_namespace(self, _prefix: str | None, name: str | None) -> None:
+        if name and len(name) > _MAX_NAMESPACE_CHARACTERS:
+            detail = f"a namespace of {len(name)} characters"
+            raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=len(name))
 
     def _refuse_declarations(
         self, _name: str, _system: str | None, _public: str | None, declares: bool
@@ -166,7 +185,8 @@ def whole(value: float, name: str) -> int:
 def binary(element: Element | None, path: str, lead: str | None = None) -> bytes:
     """Return the bytes of the Base64 text (RFC 4648) at ``path``. Raises UnusableEcgError if it is broken."""
     try:
-        return b64decode("".join(text(element, path).split()), validate=True)
+        written = text(element, path).encode("ascii")
+        return b64decode(written.translate(None, whitespace.encode()), validate=True)
     except (Base64Error, ValueError):
         raise refuse(Reason.BROKEN_SIGNAL, f"{path} is not in Base64", lead) from None
 

@@ -44,7 +44,11 @@ def recognises(content: bytes) -> bool:
 
 def files(content: bytes, budget: Budget) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the regular files. Raises UnusableEcgError as ``archives.members``."""
+    left = len(content)
     for entry in _directory(content, budget):
+        left -= entry.packed
+        if left < 0:
+            raise unsafe("members that overlap")  # each inflates the same bytes once more
         if not entry.path.endswith("/"):
             yield entry.path, _content(content, entry, budget)
 

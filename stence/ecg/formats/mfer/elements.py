@@ -13,6 +13,7 @@ from stence.ecg.reasons import Reason, refuse
 _PART = "the MFER file"
 _LONG = 0x80
 _MAX_LENGTH_BYTES = 8
+_MAX_NUMBER_BYTES = 8
 
 
 class Tag(IntEnum):
@@ -50,7 +51,12 @@ class Value(NamedTuple):
     order: ByteOrder
 
     def number(self, start: int = 0, stop: int | None = None, *, signed: bool = False) -> int:
-        """Return the integer in these bytes; 0 if there are none."""
+        """Return the integer in these bytes; 0 if there are none.
+
+        Raises UnusableEcgError for more than eight bytes: no number of the standard has as many.
+        """
+        if len(self.content[start:stop]) > _MAX_NUMBER_BYTES:
+            raise refuse(Reason.BROKEN_HEADER, f"{_PART} has a number of more than eight bytes")
         return int.from_bytes(self.content[start:stop], self.order, signed=signed)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stence.ecg.formats.limits import Limits
 from stence.ecg.formats.scp import blocks, huffman
 from stence.ecg.formats.scp.leads import Span
 from stence.ecg.formats.scp.sections import Section
@@ -48,10 +49,11 @@ class Reference(NamedTuple):
                 signal[first - span.first : stop - span.first] += reference[first - start : stop - start]
 
 
-def read(sections: Mapping[int, Section], leads: int, interval: int) -> Reference:
+def read(sections: Mapping[int, Section], leads: int, interval: int, limits: Limits) -> Reference:
     """Return the reference beat for a rhythm of ``interval`` microseconds per sample.
 
-    Raises UnusableEcgError if it is missing, or has another sampling rate.
+    Raises UnusableEcgError if it is missing, has another sampling rate, or was subtracted from more samples
+    than are read.
     """
     if 4 not in sections or 5 not in sections:
         raise refuse(Reason.BROKEN_HEADER, "the SCP-ECG file lacks the reference beat that was subtracted")
@@ -63,5 +65,8 @@ def read(sections: Mapping[int, Section], leads: int, interval: int) -> Referenc
     if count > MAX_BEATS:
         raise refuse(Reason.IMPLAUSIBLE_SIZE, f"{count} beats in an SCP-ECG file", value=count)
     beats = [Beat(*(cursor.number(size) for size in (2, 4, 4, 4))) for _ in range(count)]
+    if (total := sum(max(0, beat.last - beat.first + 1) for beat in beats)) > limits.samples:
+        detail = f"the beats of the SCP-ECG file overlap: they have {total} samples together"
+        raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=total)
     samples = round(milliseconds * 1000 / interval)
     return Reference(data, samples, fiducial, [beat for beat in beats if beat.type == _SUBTRACTED_TYPE])

@@ -28,7 +28,9 @@ def read(sections: Mapping[int, Section], limits: Limits) -> tuple[list[str], ND
     data = blocks.read(sections[6], len(layout.spans))
     _check_not_bimodal(sections[6], data)
     tables = huffman.read(sections[2]) if 2 in sections else None
-    reference = beats.read(sections, len(layout.spans), data.interval) if layout.is_subtracted else None
+    reference = None
+    if layout.is_subtracted:
+        reference = beats.read(sections, len(layout.spans), data.interval, limits)
     whole = layout.whole
     signal = np.full((len(layout.chosen), whole.samples), np.nan, np.float32)
     for row, lead in enumerate(layout.chosen.values()):
