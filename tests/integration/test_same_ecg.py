@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, text
 
 from stence import scoring
+from stence.database import queries
 from stence.database.tables import ecgs, scores
 from stence.ecg import LEADS
+from stence.errors import StenceError
 from stence.objects import ObjectStore
+from stence.preparation.reading import read_again
 from stence.scoring.writing import Writer
 from stence.settings import Settings
 from support.ecgs import SAMPLING_RATE, heartbeats, manifest
@@ -125,3 +128,21 @@ def test_two_scorers_that_write_both_exports_at_once_keep_one(
     counts = text("SELECT indexed, scored, pending FROM worklist_counts")
     with engine.connect() as connection:
         assert connection.execute(counts).all() == [(2, 2, 0)]
+
+
+def test_an_ecg_is_read_again_from_the_export_that_is_left(
+    engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll
+) -> None:
+    give(store, *two_exports(store, 1))
+    score_all()
+    for key in ("ecg/a1.hea", "ecg/a1.dat"):
+        store.delete(key)
+    score_all()
+    with engine.connect() as connection:
+        found = connection.execute(queries.statement("similar_ecg"), {"ecg_id": 1}).one()
+    assert found.key == "ecg/b1.hea"
+    again = read_again(store, settings, found.key, found.content_hash, found.fingerprint)
+    assert np.abs(again.signal * 1000 - heartbeats(1)).max() <= 5
+    export(store, "ecg/b1.hea", heartbeats(2))
+    with pytest.raises(StenceError, match="another one by now"):
+        read_again(store, settings, found.key, found.content_hash, found.fingerprint)

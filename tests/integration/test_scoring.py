@@ -184,13 +184,11 @@ def test_what_is_watched_is_written_with_the_score_and_once_an_ecg(
     assert {len(sketch) for _, sketch in sketches} == {32}
 
 
-def test_an_ecg_without_beats_is_scored_and_has_no_heart_rate(
-    engine: Engine, store: ObjectStore, score_all: ScoreAll
-) -> None:
-    noise = np.random.default_rng(1).normal(0, 60, (12, 5000)).astype(np.int16)
-    store_ecg(store, "ecg/a.hea", noise, comments=("<subject_id>: 7",))
-    assert score_all().scored == 1
-    assert all_rows(engine, ecg_measurements.c.heart_rate) == [(None,)]
+def test_an_ecg_without_beats_is_refused(engine: Engine, store: ObjectStore, score_all: ScoreAll) -> None:
+    tremor = 60 * np.sin(np.arange(5000) / 20) + np.random.default_rng(1).normal(0, 5, (12, 5000))
+    store_ecg(store, "ecg/a.hea", tremor.astype(np.int16), comments=("<subject_id>: 7",))
+    assert score_all().scored == 0
+    assert in_quarantine(engine) == {"ecg/a.hea": "no_beats"}
 
 
 def test_an_ecg_in_a_conflict_of_patients_keeps_no_embedding(

@@ -89,7 +89,8 @@ def scored(claim: Claim, **changed: Any) -> Scored:
         "content_hash": claim.object_id.to_bytes(32), "patient_id": f"p{claim.object_id}",
         "acquired_at": datetime(2026, 3, 1, 8, 30, tzinfo=UTC), "local_timezone": None,
         "device": "Cardiograph 1", "sex": "F", "age": 61.0, "sampling_rate": 500.0, "seconds": 10.0,
-        "warnings": [], "site": "A", "indication": None,
+        "warnings": [], "site": "A", "indication": None, "format": "WFDB", "device_serial": None,
+        "filters": None, "measurements": "{}", "statements": [], "fingerprint": [claim.object_id] * 64,
     }  # fmt: skip
     figures = array_text(np.ones(12))
     measured = Measured(72.0, figures, figures, figures)
