@@ -21,7 +21,7 @@ def _scp(content: bytearray) -> bytes:
     (length,) = struct.unpack_from("<I", content, 10)
     for at in range(_SECTION_ZERO, min(_SECTION_ZERO + 10 * 20, length, len(content) - 10), 10):
         _, size, index = struct.unpack_from("<HII", content, at)
-        if 7 < index and index + 1 <= len(content) and size >= 16:
+        if index > 7 and index + 1 <= len(content) and size >= 16:
             _put(content, index - 1, index - 1 + size)
     _put(content, 6, 6 + length)
     content[2:6] = struct.pack("<I", len(content))
