@@ -37,9 +37,9 @@ with atheris.instrument_imports(
 
     for module in _MODULES:  # these are imported on first use, which would be too late
         import_module(f"stence.ecg.formats.{module}")
-from support.checksums import repaired
-from support.mutations import mutated
-from support.samples import Sample, samples
+from support.checksums import repaired  # noqa: E402
+from support.mutations import mutated  # noqa: E402
+from support.samples import Sample, samples  # noqa: E402
 
 CRASHES = Path(__file__).parent / "crashes"
 MAX_BYTES = 2**18
