@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stence import ecg
-from stence.ecg import POLICY, Action, Reason, Recording, UnusableEcgError
+from stence.ecg import Reason, Recording, UnusableEcgError
 
 MAX_SECONDS = 1.0
 """Time of this thread for one file."""
@@ -26,7 +26,7 @@ class FailureError(AssertionError):
 
 
 def outcome(name: str, files: Mapping[str, bytes]) -> str:
-    """Decode, check and prepare an ECG within the limits. Return "read", or the reason to refuse it.
+    """Decode an ECG within the limits. Return "read", or the reason to refuse it.
 
     Raises FailureError for another exception than UnusableEcgError, too much time or memory, and an unsound
     recording.
@@ -56,11 +56,6 @@ def _outcome(name: str, files: Mapping[str, bytes]) -> str:
     except UnusableEcgError as error:
         return _refusal(error)
     _check_sound(recording)
-    findings = ecg.check(recording)
-    refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
-    if refusing:
-        return str(refusing[0].reason)
-    assert np.isfinite(ecg.preprocess(ecg.resample(recording.signal, recording.sampling_rate))).all()
     return "read"
 
 
