@@ -178,3 +178,11 @@ def test_a_heart_that_beats_so_many_times_as_fast_is_measured(
 ) -> None:
     expected = times * profile_of(signal).heart_rate  # type: ignore[operator]
     assert profile_of(signal, 500 * times).heart_rate == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("case", "rate"),
+    [("one-bad-lead-rate/2705121", 82), ("one-bad-lead-rate/2729748", 97), ("flutter-rate/103", 93)],
+)
+def test_neither_one_artefact_lead_nor_flutter_spoils_the_rate(shared: Path, case: str, rate: float) -> None:
+    assert profile(read(shared / f"findings/ecg/{case}.hea")).heart_rate == pytest.approx(rate, abs=2)
