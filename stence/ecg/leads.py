@@ -34,7 +34,8 @@ _REMARK = re.compile(r"([^()]*)\(([^()]*)\)")
 _JOINT = re.compile(r"(?<=[ADVC])[ _](?=[VRLFI1-6])")
 """Separator inside a lead name: "V 1", "aV_R", "D II". "I II" has none, so it does not become lead III."""
 
-_STANDARD_CODES = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
+STANDARD_CODES = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
+"""Leads by their number in MDC and SCPECG (PS3.16 CID 3001)."""
 _CODE = re.compile(r"(?:2:|5\.6\.3-9-)([0-9]{1,4})")
 _UNSPECIFIED = 0
 
@@ -76,7 +77,7 @@ def lead_of_code(code: str) -> str | None:
 
     Codes are MDC ``2:n`` or SCPECG ``5.6.3-9-n``.
     """
-    return _STANDARD_CODES.get(_code_number(code))
+    return STANDARD_CODES.get(_code_number(code))
 
 
 def _code_number(code: str) -> int:
