@@ -40,6 +40,7 @@ COMMANDS = {
     "ward-list": "explain",
     "flags": "flags",
     "export": "export",
+    "convert": "convert",
     "similar": "similar",
     "alerts": "alerts",
     "weights": "weights",

@@ -40,6 +40,11 @@ def patient_names(engine: Engine, settings: Settings) -> PatientNames:
     """Return the names that the settings ask for. Each key of pseudonyms has a system of its own."""
     if settings.patient_system is not None:
         return PatientNames(settings.patient_system, None)
+    return pseudonyms(engine, settings)
+
+
+def pseudonyms(engine: Engine, settings: Settings) -> PatientNames:
+    """Return pseudonyms by the key of the settings, else by the one that is kept in Postgres."""
     key = hashlib.blake2b(_key(engine, settings).encode(), digest_size=KEY_BYTES).digest()
     fingerprint = hashlib.sha256(b"system of pseudonyms " + key).hexdigest()
     return PatientNames(uuid.uuid5(NAMESPACE, fingerprint).urn, key)
