@@ -52,7 +52,12 @@ class Converted(NamedTuple):
 
 
 def convert(
-    engine: Engine, store: ObjectStore, settings: Settings, keys: Iterable[str], folder: Path, contents: Contents
+    engine: Engine,
+    store: ObjectStore,
+    settings: Settings,
+    keys: Iterable[str],
+    folder: Path,
+    contents: Contents,
 ) -> Iterator[Converted]:
     """Write ECGs of the store into ``folder``, and yield the outcome of each key.
 

@@ -54,7 +54,9 @@ def _check(recording: Recording) -> None:
         detail = f"a DICOM 12-lead ECG has 200 to 1000 Hz, not {rate:g}; convert it to WFDB"
         raise refuse(Reason.IMPLAUSIBLE_SAMPLING_RATE, detail, value=rate)
     if samples > MAX_SAMPLES:
-        detail = f"a DICOM 12-lead ECG has up to {MAX_SAMPLES} samples a lead, not {samples}; convert it to WFDB"
+        detail = (
+            f"a DICOM 12-lead ECG has up to {MAX_SAMPLES} samples a lead, not {samples}; convert it to WFDB"
+        )
         raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=samples)
 
 
