@@ -1,7 +1,7 @@
 """Export ECGs for research: files under pseudonyms, without what could identify a patient.
 
-Kept are the signal, sex and age; the time and the machine's statements on request. Device, serial number, site,
-indication and every other text stay here.
+Kept are the signal, sex and age; the time and the machine's statements on request. Device, serial number,
+site, indication and every other text stay here.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def convert(
 ) -> Iterator[Converted]:
     """Write ECGs of the store into ``folder``, and yield the outcome of each key.
 
-    Files are named by pseudonym and a running number. An ECG that cannot be scored is refused with its reason.
-    Raises StenceError if the folder has files, StoreUnavailableError and DatabaseUnavailableError after
+    Files are named by pseudonym and a running number. An ECG that cannot be scored is refused with
+    its reason. Raises StenceError if the folder has files, StoreUnavailableError and DatabaseUnavailableError after
     ``settings.outage_seconds``.
     """
     folder.mkdir(parents=True, exist_ok=True)
