@@ -46,23 +46,33 @@ def explain(ecg_id: int, output: Path | None) -> None:
 @click.command()
 @click.argument("place", metavar="FILE|KEY")
 @OUTPUT
-def inspect(place: str, output: Path | None) -> None:
-    """Write the page of an ECG without a score: FILE here, or else the KEY of an object in the store.
+@click.option("--open", "in_browser", is_flag=True, help="Open the page in the browser.")
+@click.option("--show-patient", is_flag=True, help="Show the patient's number, here and on the page.")
+def inspect(place: str, output: Path | None, in_browser: bool, show_patient: bool) -> None:
+    """Show what an ECG is without a score: FILE here, or else the KEY of an object in the store.
 
-    It shows the drawing, and what the quality check finds. Without --output the page goes into a file
-    named after the ECG.
+    It prints what was read and what the quality check finds, and writes a page with the drawing. Without
+    --output the page goes into a file named after the ECG.
     """
     from stence.explain import inspect_file, inspect_object
     from stence.objects import open_store
 
     settings, file = Settings(), Path(place)
     if file.exists() or file.with_name(f"{file.name}.hea").exists():
-        html = inspect_file(file, settings)
+        found = inspect_file(file, settings, show_patient=show_patient)
     else:
-        html = inspect_object(open_store(settings.resolved_store_url, settings), place, settings)
+        store = open_store(settings.resolved_store_url, settings)
+        found = inspect_object(store, place, settings, show_patient=show_patient)
+    for name, words in found.facts(show_patient=show_patient).items():
+        echo(f"{name}: {words}")
+    echo(found.verdict)
+    for finding in found.findings:
+        echo(f"  {finding.reason}: {finding.detail}")
     path = output or Path(f"{file.stem}.html")
-    path.write_text(html, encoding="utf-8")
+    path.write_text(found.html, encoding="utf-8")
     echo(f"The page is in {path}.")
+    if in_browser:
+        click.launch(str(path))
 
 
 @click.command()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from stence.explain.inspecting import inspect_file, inspect_object
+from stence.explain.inspecting import Inspection, inspect_file, inspect_object
 from stence.explain.pages import EcgPage, PageCounts, explain_ecg, write_pages
 from stence.explain.ward import WardList, ward_list, write_ward_list
 
 __all__ = [
     "EcgPage",
+    "Inspection",
     "PageCounts",
     "WardList",
     "explain_ecg",

@@ -71,13 +71,21 @@ def ecg_page(
 
 
 def inspection_page(
-    name: str, recording: Recording | None, findings: Sequence[Finding], written_at: datetime
+    name: str,
+    recording: Recording | None,
+    findings: Sequence[Finding],
+    written_at: datetime,
+    patient: str | None = None,
 ) -> str:
-    """Return the page of an ECG file without a score; ``recording`` is None if it cannot be read."""
+    """Return the page of an ECG file without a score; ``recording`` is None if it cannot be read.
+
+    ``patient`` is the number that the page shows, if any.
+    """
     refused = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     body = render(
         "inspection.html.j2",
         name=name,
+        patient=patient,
         recording=recording,
         drawing=draw(recording) if recording else None,
         refused=refused,

@@ -282,6 +282,26 @@ def test_inspect_draws_an_ecg_of_the_store_or_a_file_and_says_what_sends_it_to_q
     assert "object_missing" in (tmp_path / "nowhere.html").read_text()
 
 
+def test_inspect_prints_what_was_read_and_the_patient_only_on_request(
+    store: ObjectStore, stence: Callable[..., str], tmp_path: Path
+) -> None:
+    flat = heartbeats(5)
+    flat[7] = 0
+    store_ecg(store, "ecg/sound.hea", heartbeats(4), comments=("subject_id: MRN4711", "Device: Maker X"))
+    store_ecg(store, "ecg/flat.hea", flat)
+    said = stence("inspect", "ecg/sound.hea")
+    for line in ("format: WFDB", "sampling rate: 500 Hz", "length: 10.0 s", "device: Maker X"):
+        assert line in said.splitlines()
+    assert "This ECG can be scored" in said
+    assert "MRN4711" not in said + (tmp_path / "sound.html").read_text()
+    shown = stence("inspect", "ecg/sound.hea", "--show-patient")
+    assert "patient: MRN4711" in shown
+    assert "Patient MRN4711" in (tmp_path / "sound.html").read_text()
+    refused = stence("inspect", "ecg/flat.hea")
+    assert "would go to quarantine" in refused
+    assert "flat_lead: V2: flat" in refused
+
+
 def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_their_pages(
     engine: Engine, stence: Callable[..., str], write: Callable[..., PageCounts], tmp_path: Path
 ) -> None:
