@@ -62,8 +62,8 @@ def convert(
     """Write ECGs of the store into ``folder``, and yield the outcome of each key.
 
     Files are named by pseudonym and a running number. An ECG that cannot be scored is refused with
-    its reason. Raises StenceError if the folder has files, StoreUnavailableError and DatabaseUnavailableError after
-    ``settings.outage_seconds``.
+    its reason. Raises StenceError if the folder has files, StoreUnavailableError and
+    DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
