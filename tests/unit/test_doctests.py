@@ -17,7 +17,8 @@ WITH_EXAMPLES = {
     "thresholds urls windows",
     "ecg": "augmentation delineation fingerprint formats formats.aecg.particulars formats.archives "
     "formats.archives.paths formats.cursor formats.kinds formats.tables formats.xml_document leads machine "
-    "preprocessing profile quality reasons recipes recording reference_augmentation resampling",
+    "preprocessing profile quality reasons recipes recording reference_augmentation resampling "
+    "writing.quantised",
     "encoders": "base ecgfounder echoing_ecg otis ptacl xecg",
     "models": "angiographic angle_embedding calibration certainty clinical coherence final_blocks "
     "finetuned_teacher risk scorer segment_mil shared_space stence",

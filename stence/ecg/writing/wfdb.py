@@ -1,4 +1,4 @@
-"""WFDB records: a text header and a signal file of format 16 (WFDB Applications Guide, header(5), signal(5))."""
+"""WFDB records: a text header and a signal file of format 16 (WFDB guide, header(5), signal(5))."""
 
 from __future__ import annotations
 
