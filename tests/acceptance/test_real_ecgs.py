@@ -18,7 +18,18 @@ from support.database import forget_ecgs
 from support.ecgs import manifest
 from support.models import ShapeScorer, register
 
-FOLDERS = ("ludb", "cinc2021", "ptbxl", "reduced_leads")
+FOLDERS = (
+    *("ludb", "cinc2021", "ptb", "ptbxl", "reduced_leads", "set_a"),
+    *("muse", "sierra", "aecg", "scp"),
+)
+LAYOUTS = b"""
+- prefix: set_a/
+  suffix: .txt
+  columns: [-, I, II, III, aVR, aVF, aVL, V1, V2, V3, V4, V5, V6]
+  unit: 5 uV
+  sampling_rate: 500
+"""
+WITHOUT_LEADS = ("ptb/100", *(f"reduced_leads/{name}_JS20000" for name in ("six", "four", "three", "two")))
 TIME = "2026-03-01 08:30:00"
 
 
@@ -26,16 +37,18 @@ def real_files(shared: Path) -> dict[str, Path]:
     """Local files by key."""
     data = shared / "data"
     files = {f"ecg/{folder}/{path.name}": path for folder in FOLDERS for path in (data / folder).iterdir()}
-    files |= {f"ecg/ptb/{path.name}": path for path in (data / "ptb").glob("s0010_re.*")}
     return files | {"ecg/dicom/waveform_ecg.dcm": Path(str(get_testdata_file("waveform_ecg.dcm")))}
 
 
 def fill(store: ObjectStore, files: dict[str, Path]) -> None:
-    """Put the files into the store, with a manifest that gives every WFDB record a patient of its own."""
+    """Put the files into the store, with a manifest that names a patient of each file without one."""
     for key, path in files.items():
         store.put(key, path.read_bytes())
-    records = sorted(key.removeprefix("ecg/").removesuffix(".hea") for key in files if key.endswith(".hea"))
-    rows = [(f"p{number}", TIME, record) for number, record in enumerate(records)]
+    store.put("ecg/ecg_layouts.yaml", LAYOUTS)
+    nameless = [key for key in files if key.endswith((".hea", ".txt")) or "braveheart" in key]
+    records = sorted(key.removeprefix("ecg/").rpartition(".")[0] for key in nameless)
+    named = {"muse/muse-sinus": "081486213"}  # a WFDB conversion beside an XML file that names the patient
+    rows = [(named.get(record, f"p{number}"), TIME, record) for number, record in enumerate(records)]
     store.put("ecg/record_list.csv", manifest(rows))
 
 
@@ -71,12 +84,16 @@ def test_every_real_ecg_is_scored_or_refused_for_the_right_reason(
     ended = outcome(engine)
 
     assert summary.pending == 0
-    assert len(ended) == summary.indexed == 100 + 40 + 1 + 1 + 1 + 5
-    for name in ("bad-ecg", "six_JS20000", "four_JS20000", "three_JS20000", "two_JS20000"):
-        reason = ended[f"ecg/reduced_leads/{name}.hea"][0]
-        assert reason == ("flat_lead" if name == "bad-ecg" else "missing_leads")
-    for key in ("ecg/ptb/s0010_re.hea", "ecg/ptbxl/00001_lr.hea", "ecg/dicom/waveform_ecg.dcm"):
-        assert len(ended[key]) == 6, ended[key]
+    assert len(ended) == summary.indexed == 100 + 40 + 2 + 1 + 5 + 1 + 22 + 4 + 2 + 1 + 1
+    for record in WITHOUT_LEADS:
+        assert ended[f"ecg/{record}.hea"][0] == "missing_leads"
+    assert ended["ecg/reduced_leads/bad-ecg.hea"][0] == "flat_lead"
+    scored = [key for key, rest in ended.items() if len(rest) == 6]
+    by_folder = Counter(key.split("/")[1] for key in scored)
+    assert by_folder == {
+        **{"ludb": 100, "cinc2021": 38, "ptb": 1, "ptbxl": 1, "dicom": 1, "set_a": 9},
+        **{"muse": 4, "sierra": 2, "aecg": 1, "scp": 1},
+    }
     refused = Counter(rest[0] for key, rest in ended.items() if len(rest) == 2 and "reduced" not in key)
     print(f"\n{summary.text()}\nrefused: {dict(refused)}")
     for key, rest in sorted(ended.items()):
