@@ -7,6 +7,9 @@ from base64 import b64encode, encodebytes
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
+
+from stence.ecg import Reason, Recording, UnusableEcgError, decode
 
 Signals = Mapping[str, np.ndarray]
 STORED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -154,3 +157,15 @@ def lzw(data: bytes, bits: int = 10) -> bytes:
 
 def elements(fields: Mapping[str, object]) -> str:
     return "".join(f"<{name}>{value}</{name}>" for name, value in fields.items())
+
+
+def read(content: bytes) -> Recording:
+    """Decode an ECG."""
+    return decode("ecg.xml", {"ecg.xml": content})
+
+
+def refused(content: bytes) -> Reason:
+    """The reason for which an ECG is refused."""
+    with pytest.raises(UnusableEcgError) as error:
+        read(content)
+    return error.value.finding.reason

@@ -9,23 +9,12 @@ import numpy as np
 import pytest
 from defusedxml import ElementTree
 
-from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
-from stence.ecg.formats import decode
-from support.xml_ecgs import aecg, aecg_series, aecg_set, signals
+from stence.ecg import LEADS, Reason
+from support.xml_ecgs import aecg, aecg_series, aecg_set, read, refused, signals
 
 DATA = Path(__file__).parents[1] / "data" / "aecg" / "example_aecg.xml"
 ORDER = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6", "III", "aVR", "aVL", "aVF")
 RHYTHM, BEAT = signals(), signals(600, seed=4)
-
-
-def read(content: bytes) -> Recording:
-    return decode("ecg.xml", {"ecg.xml": content})
-
-
-def refused(content: bytes) -> Reason:
-    with pytest.raises(UnusableEcgError) as error:
-        read(content)
-    return error.value.finding.reason
 
 
 def file(**changed: object) -> bytes:

@@ -8,23 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stence.ecg import LEADS, Reason, Recording, UnusableEcgError
-from stence.ecg.formats import decode, wfdb_header
+from stence.ecg import LEADS, Reason
+from stence.ecg.formats import wfdb_header
 from stence.ecg.formats.limits import DEFAULT_LIMITS
-from support.xml_ecgs import elements, muse, muse_waveform, signals
+from support.xml_ecgs import elements, muse, muse_waveform, read, refused, signals
 
 STEP = 0.00488
 RHYTHM, MEDIAN = signals(), signals(600, seed=4)
-
-
-def read(content: bytes) -> Recording:
-    return decode("ecg.xml", {"ecg.xml": content})
-
-
-def refused(content: bytes) -> Reason:
-    with pytest.raises(UnusableEcgError) as error:
-        read(content)
-    return error.value.finding.reason
 
 
 def file(**lead: object) -> bytes:
