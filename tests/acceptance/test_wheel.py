@@ -16,7 +16,7 @@ from support.strangers import add_strangers
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PATIENTS = 1500  # of fewer, the gate rejects the model
-COMMAND = "import stence.flows; from stence.cli import main; print(stence.__file__, stence.flows.__file__); main()"
+COMMAND = "from stence import cli, flows; print(cli.__file__, flows.__file__); cli.main()"
 
 COUNTS = r"indexed (\d+) = scored (\d+) \+ quarantined (\d+) \+ pending (\d+)"
 
