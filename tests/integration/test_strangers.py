@@ -12,6 +12,7 @@ import pytest
 from support.documents import ROOT
 from support.strangers import add_strangers
 
+pytestmark = pytest.mark.slow
 COMMAND = """
 import sys
 from prefect.flows import load_flow_from_entrypoint
@@ -24,18 +25,31 @@ assert "flows" not in sys.modules
 """
 
 
-@pytest.fixture
-def hospital(tmp_path: Path) -> Path:
-    return add_strangers(tmp_path)
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which the wheel of this checkout is installed, without what it depends on."""
+    wheels, folder = (tmp_path_factory.mktemp(name) for name in ("wheels", "installed"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", wheels, ROOT], check=True)
+    (wheel,) = wheels.glob("stence-*.whl")
+    subprocess.run([*pip, "install", "--no-deps", "--target", folder, wheel], check=True)
+    return folder
 
 
-@pytest.mark.slow
-def test_packages_of_the_hospital_do_no_harm(hospital: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": f"{hospital}:{ROOT}"}
+def test_the_wheel_brings_one_package(installed: Path) -> None:
+    """None that could hide a hospital's own ``flows``; with types, and without our tests."""
+    assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"stence", "bin"}
+    assert (installed / "stence/py.typed").is_file()
+
+
+@pytest.mark.parametrize("place", ["clone", "wheel"])
+def test_packages_of_the_hospital_do_no_harm(place: str, installed: Path, tmp_path: Path) -> None:
+    """The deployments' entrypoints, as a worker loads them, and the resources are ours."""
+    ours, sql = (ROOT, ROOT / "sql") if place == "clone" else (installed, installed / "stence/sql")
+    environment = os.environ | {"PYTHONPATH": f"{add_strangers(tmp_path)}:{ours}"}
     command = [sys.executable, "-c", COMMAND]
     done = subprocess.run(
-        command, cwd=hospital, env=environment, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=200
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    said = done.stdout.split()
-    assert {"ingest", "score", "archive", "monitor", "retrain", str(ROOT / "sql")} <= set(said)
+    assert {"ingest", "score", "archive", "monitor", "retrain", str(sql)} <= set(done.stdout.split())
