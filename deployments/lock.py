@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = ROOT / "deployments/constraints.txt"
 PYTHONS = ("3.11", "3.12", "3.13")
 MACHINES = ("x86_64", "aarch64")
-GLIBC = (28, 27, 24, 17, 31, 34)
-"""Minor versions of glibc in the names of wheels, by preference: the last two only without others."""
+GLIBC = (*range(28, 16, -1), *range(29, 36))
+"""Minor versions of glibc in the names of wheels, by preference: those after 28 only without others."""
 TORCH = "torch"
 """The one with several builds of a version: +cpu of an index of its own, and PyPI's."""
 GPU_LIBRARIES = re.compile(r"(nvidia|cuda)-|triton$")
@@ -70,17 +70,17 @@ class Index:
         self._pins = pins
         self._known: dict[str, Release] = {}
 
-    def releases(self, names: Iterable[str]) -> dict[str, Release]:
-        """The releases of ``names`` in the pinned versions, the newest where none is pinned."""
-        names = set(names)
-        if wanted := names - self._known.keys():
+    def releases(self, wanted: dict[str, str]) -> dict[str, Release]:
+        """The releases of names in their pinned versions, or in the newest that their specifiers allow."""
+        new = {name: specifier for name, specifier in wanted.items() if name not in self._known}
+        if new:
             self._known |= self._ask(
-                f"{name}=={self._pins[name]}" if name in self._pins else name for name in wanted
+                f"{name}=={self._pins[name]}" if name in self._pins else f"{name}{new[name]}" for name in new
             )
-        if TORCH in wanted:
+        if TORCH in new:
             pypi = self._ask([f"{TORCH}==={self._pins[TORCH]}"])[TORCH]
             self._known[TORCH] = pypi._replace(hashes=pypi.hashes | self._known[TORCH].hashes)
-        return {name: self._known[name] for name in names}
+        return {name: self._known[name] for name in wanted}
 
     def _ask(self, wanted: Iterable[str]) -> dict[str, Release]:
         found = _ask_pip(self._target, sorted(wanted))
@@ -115,24 +115,28 @@ def closure(
     found: dict[str, Release] = {}
     seen: set[tuple[str, str]] = set()
     waiting = _parts(requirements, target, "")
-    while fresh := {each for each in waiting if each not in seen and not is_left_out(each[0])}:
+    while fresh := {part for part in waiting if part not in seen and not is_left_out(part[0])}:
         seen |= fresh
-        releases = index.releases(name for name, _ in fresh)
+        releases = index.releases({name: waiting[name, extra] for name, extra in fresh})
         found |= releases
-        waiting = {
-            part for name, extra in fresh for part in _parts(releases[name].requires, target, extra)
-        }  # fmt: skip
+        waiting = {}
+        for name, extra in fresh:
+            waiting |= _parts(releases[name].requires, target, extra)
     return found
 
 
-def _parts(requirements: list[Requirement], target: Target, extra: str) -> set[tuple[str, str]]:
-    """Names with each of their extras, and with none, that apply to a target."""
+def _parts(requirements: list[Requirement], target: Target, extra: str) -> dict[tuple[str, str], str]:
+    """Specifiers of names with each of their extras, and with none, that apply to a target."""
     applying = [
         each
         for each in requirements
         if each.marker is None or each.marker.evaluate(target.environment(extra))
     ]
-    return {(canonicalize_name(each.name), part) for each in applying for part in ("", *each.extras)}
+    return {
+        (canonicalize_name(each.name), part): str(each.specifier)
+        for each in applying
+        for part in ("", *each.extras)
+    }
 
 
 def lock() -> dict[str, str]:

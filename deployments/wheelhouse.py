@@ -24,8 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOYMENTS = ROOT / "deployments"
 CONSTRAINTS = DEPLOYMENTS / "constraints.txt"
-DOCUMENTS = ("*.md", ".images", "sql", "deployments")
-"""What of the clone's files goes along, as git names it."""
+FOLDERS = ("deployments", "sql", ".images")
+PAGES = ("README.md", "stence/**/README.md", "tests/**/README.md")
 EXTRAS = {False: ("training", "cpu"), True: ("training", "gpu")}
 """The locks beside requirements.lock, for a host without and with a GPU."""
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -51,8 +51,8 @@ BENCHMARK = (
     "typing-inspection",
 )
 """What the benchmark imports beside torch, numpy, scipy, numba and transformers, which GPU images have."""
-GLIBC = (17, 24, 27, 28, 31, 34)
-"""Minor versions of glibc in the names of wheels, oldest first; pip compares them exactly."""
+GLIBC = range(17, 36)
+"""Minor versions of glibc in the names of wheels; pip compares them exactly."""
 INSTALL = """#!/bin/sh
 # Installs stence into .venv beside this file, without a network. The SHA-256 of every wheel is checked.
 set -eu
@@ -133,12 +133,13 @@ def torch(folder: Path, gpu: bool) -> list[str]:
 
 
 def copy_documents(folder: Path) -> None:
-    """Copy the pages, sql/ and deployments/: what git knows, so that no ``.env`` goes along."""
-    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--", *DOCUMENTS]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
-    for name in filter(None, listed.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
+    """Copy FOLDERS, without the passwords of ``.env``, and PAGES."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".env", "__pycache__"))
+    for page in {path for pattern in PAGES for path in ROOT.glob(pattern)}:
+        place = folder / page.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(page, place)
 
 
 def pack_benchmark(folder: Path, python: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,18 +29,36 @@ assert "flows" not in sys.modules
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder into which the wheel of this checkout is installed, without what it depends on."""
-    wheels, folder = (tmp_path_factory.mktemp(name) for name in ("wheels", "installed"))
+    clone, wheels, folder = (tmp_path_factory.mktemp(name) for name in ("clone", "wheels", "installed"))
+    copy_code(clone)
+    (clone / "deployments/.env").write_text("POSTGRES_PASSWORD=planted\n")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", wheels, ROOT], check=True)
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", wheels, clone], check=True)
     (wheel,) = wheels.glob("stence-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--target", folder, wheel], check=True)
     return folder
+
+
+def copy_code(folder: Path) -> None:
+    """What a wheel is built of."""
+    for name in ("stence", "flows", "sql", "deployments"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy2(ROOT / name, folder / name)
 
 
 def test_the_wheel_brings_one_package(installed: Path) -> None:
     """None that could hide a hospital's own ``flows``; with types, and without our tests."""
     assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"stence", "bin"}
     assert (installed / "stence/py.typed").is_file()
+
+
+def test_the_wheel_brings_everything_but_passwords(installed: Path) -> None:
+    ours, theirs = (
+        {path.name for path in folder.iterdir()}
+        for folder in (ROOT / "deployments", installed / "stence/deployments")
+    )
+    assert ours - {".env", "__pycache__"} == theirs - {"__pycache__"}
 
 
 @pytest.mark.parametrize("place", ["clone", "wheel"])
