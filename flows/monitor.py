@@ -8,10 +8,10 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.alerts import check_runs, progress
-from flows.discretion import library_logs
-from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.database import queries
+from stence.flows.alerts import check_runs, progress
+from stence.flows.discretion import library_logs
+from stence.flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.monitoring.alerts import Settled
 from stence.monitoring.daily import Watch, complete_days, watch
 from stence.monitoring.report import ReportFile, write_report
