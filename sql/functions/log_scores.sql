@@ -1,12 +1,16 @@
 -- Scores by run: an entry at its end, whatever the end, with the number of its scores and their sum of digests. Scores that
 -- are written outside a running run, or deleted, make an entry at once.
-CREATE OR REPLACE FUNCTION audit.log_run(run runs) RETURNS void LANGUAGE sql AS $$
-    SELECT audit.record('scores.written', format('runs %s', run.id),
-                        coalesce(nullif(current_setting('stence.person', true), ''), session_user),
-                        'the run is ' || run.state,
-                        jsonb_build_object('model_version', run.model_version, 'scores', count(*),
-                                           'digest', coalesce(bit_xor(audit.digest(s)), 0)))
-    FROM scores AS s WHERE s.run_id = run.id
+-- The lock puts the entry in order with those of deletions: each counts what those before it left.
+CREATE OR REPLACE FUNCTION audit.log_run(run runs) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('audit of scores'));
+    PERFORM audit.record('scores.written', format('runs %s', run.id),
+                         coalesce(nullif(current_setting('stence.person', true), ''), session_user),
+                         'the run is ' || run.state,
+                         jsonb_build_object('model_version', run.model_version, 'scores', scores, 'digest', digest))
+    FROM (SELECT count(*) AS scores, coalesce(bit_xor(audit.digest(s)), 0) AS digest
+          FROM scores AS s WHERE s.run_id = run.id) AS of_run;
+END
 $$;
 COMMENT ON FUNCTION audit.log_run(runs) IS 'Writes the audit of all scores of a run.';
 
@@ -29,6 +33,7 @@ BEGIN
         PERFORM audit.log_run(r) FROM runs AS r
         WHERE r.id IN (SELECT run_id FROM added) AND r.state <> 'running';
     ELSE
+        PERFORM pg_advisory_xact_lock(hashtext('audit of scores'));
         PERFORM audit.log('scores.deleted', format('runs %s', run_id),
                           jsonb_build_object('scores', scores, 'digest', digest))
         FROM (SELECT run_id, count(*) AS scores, bit_xor(audit.digest(CAST(ROW(r.*) AS scores))) AS digest

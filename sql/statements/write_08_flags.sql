@@ -21,9 +21,8 @@ WITH due AS (
     SELECT content_hash, model_version, target, patient_id, probability, threshold, rule, 'open' FROM due
     ON CONFLICT (content_hash, model_version, target) DO NOTHING
 )
-SELECT reopen_flags(array_agg(f.id),
-                    '{withdrawn,replaced,patient_conflict,patient_unclear,model_retired,not_decisive}',
-                    'stence', 'its ECG was scored again')
+SELECT reopen_flags(array_agg(f.id), array_agg(DISTINCT coalesce(f.withdrawn_for, f.state)), 'stence',
+                    'its ECG was scored again')
 FROM due JOIN flags AS f USING (content_hash, model_version, target)
 WHERE f.state = 'withdrawn' AND f.withdrawn_for IS DISTINCT FROM 'by_person'
 HAVING count(*) > 0
