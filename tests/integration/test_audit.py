@@ -189,7 +189,7 @@ def test_scores_that_are_added_behind_a_run_are_told_at_once(hospital: Engine) -
     after = last(hospital)
     execute(
         hospital,
-        "INSERT INTO scores SELECT content_hash, model_version, 'again', 0, 0, 0, 0, 0, 0, run_id FROM scores",
+        "INSERT INTO scores SELECT content_hash, model_version, 'new', 0, 0, 0, 0, 0, 0, run_id FROM scores",
     )
     assert {entry.action for entry in entries(hospital, after)} == {"scores.written"}
     assert audit.verify(hospital).faults == []
