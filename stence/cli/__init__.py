@@ -47,7 +47,11 @@ COMMANDS = {
     "study": "study",
     "labels": "labels",
     "report": "report",
+<<<<<<< HEAD
     "about": "about",
+=======
+    "audit": "audit",
+>>>>>>> audit
 }
 
 

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
 
 from stence import database
 from stence.cohort import Split
@@ -26,25 +27,30 @@ from stence.settings import Settings
 from support.database import url_of
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
-COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+SCHEMAS = sorted({table.schema for table in metadata.tables.values() if table.schema})
+OURS = ", ".join(f"'{schema}'::regnamespace" for schema in ("public", *SCHEMAS))
+COLUMNS = f"""
+SELECT c.oid::regclass::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
        pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
-"""
-CONSTRAINTS = """
+WHERE c.relkind = 'r' AND c.relnamespace IN ({OURS}) AND c.relname <> 'alembic_version'
+"""  # noqa: S608
+CONSTRAINTS = f"""
 SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
 FROM pg_constraint
-WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
-"""
-INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-UNCOMMENTED = """
+WHERE connamespace IN ({OURS}) AND conrelid::regclass::text <> 'alembic_version' AND contype <> 't'
+"""  # noqa: S608
+INDEXES = f"""
+SELECT indexdef FROM pg_indexes
+WHERE schemaname::regnamespace IN ({OURS}) AND tablename <> 'alembic_version'
+"""  # noqa: S608
+UNCOMMENTED = f"""
 SELECT c.relname, a.attname
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+WHERE c.relkind IN ('r', 'v') AND c.relnamespace IN ({OURS}) AND c.relname <> 'alembic_version'
   AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)
-"""
+"""  # noqa: S608
 VIEWS = "SELECT relname, oid FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
 
 
@@ -59,6 +65,9 @@ def fresh(postgres: Engine) -> Iterator[Engine]:
     name = f"fresh_{uuid.uuid4().hex}"
     database.create_database(postgres, name)
     engine = create_engine(postgres.url.set(database=name))
+    with engine.begin() as connection:
+        for schema in SCHEMAS:
+            connection.execute(CreateSchema(schema))
     metadata.create_all(engine)
     yield engine
     engine.dispose()
@@ -88,7 +97,7 @@ def test_times_carry_their_zone(engine: Engine) -> None:
     query = (
         "SELECT table_name FROM information_schema.columns WHERE data_type = 'timestamp without time zone'"
     )
-    assert rows(engine, f"{query} AND table_schema = 'public'") == set()
+    assert rows(engine, f"{query} AND table_schema::regnamespace IN ({OURS})") == set()
 
 
 @pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions", "snoozes"])
@@ -133,13 +142,15 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
     for path in newer:
         shutil.move(path, sql / path.name)
-    shutil.move(sql / "views", sql / "newer views")
+    for folder in ("views", "functions"):
+        shutil.move(sql / folder, sql / f"newer {folder}")
     migrate.upgrade(old)
     with old.begin() as connection:
         connection.execute(text(OF_0002))
     for path in newer:
         shutil.move(sql / path.name, path)
-    shutil.move(sql / "newer views", sql / "views")
+    for folder in ("views", "functions"):
+        shutil.move(sql / f"newer {folder}", sql / folder)
 
     migrate.upgrade(old)
     assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}
@@ -187,6 +198,19 @@ def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
     )
     migrate.upgrade(engine)
     assert views(engine).keys() == before.keys() - {"ecg_risk"} | {"flags_by_state"}
+
+
+def test_functions_follow_their_files_and_keep_their_grants(engine: Engine, sql: Path) -> None:
+    role = f"nurse_{uuid.uuid4().hex}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
+    function = sql / "functions" / "review_ecg.sql"
+    function.write_text(function.read_text().replace("there is no ECG", "nobody knows ECG"))
+    migrate.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        with pytest.raises(DBAPIError, match="nobody knows ECG 1"):
+            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
 
 
 def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
