@@ -1,7 +1,8 @@
-"""Migrate the schema to this version: migrations by Alembic, then the views of ``sql/views``.
+"""Migrate the schema to this version: migrations by Alembic, views of ``sql/views``, rights of ``sql/grants``.
 
-Views are never altered. If a migration is due or a view's file has changed, all views are dropped and created
-again, in the order of their dependencies. ``schema_views`` holds the hash of each view's file.
+Views are never altered. If a migration is due or a file has changed, all views are dropped and created again, in
+the order of their dependencies, and the rights of all roles are granted again. ``schema_views`` and
+``schema_grants`` hold the hashes of the files. All this runs as the role that owns the schema.
 """
 
 from __future__ import annotations
@@ -15,17 +16,23 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from stence.database.outage import repeated
-from stence.database.tables import schema_views
-from stence.database.words import said
+from stence.database.roles import DENIED
+from stence.database.tables import schema_grants, schema_views
+from stence.database.words import said, state_of
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
 
 LOCK = int.from_bytes(hashlib.sha256(b"stence schema").digest()[:8], signed=True)
 """Number of the advisory lock that lets one process at a time change the schema."""
+ACT_AS_OWNER = text(
+    "SELECT set_config('role', pg_get_userbyid(relowner), true) "
+    "FROM pg_class WHERE oid = to_regclass('alembic_version')"
+)
+"""Act as the owner of the schema, if there is one: the login, before migration 0023."""
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -35,55 +42,75 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply missing migrations and views in one transaction; concurrent processes wait for the first.
+    """Apply missing migrations, views and grants in one transaction; concurrent processes wait for the first.
 
     Raises ConfigurationError if the schema cannot be migrated to this version.
     """
-    views = {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / "views").glob("*.sql")}
+    views, grants = _files("views"), _files("grants")
     with engine.connect() as connection:
-        if _is_current(connection, views):
+        if _is_current(connection, views, grants):
             return
     try:
-        repeated(lambda: _apply(engine, views))
+        repeated(lambda: _apply(engine, views, grants))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
     except DBAPIError as error:  # its text quotes statements and rows
+        denied = state_of(error) == DENIED
         raise ConfigurationError(
-            f"The database schema could not be brought up to date: {said(error)}."
+            f"The database schema could not be brought up to date: {said(error)}. "
+            + (_who_may(engine) if denied else "")
         ) from None
 
 
-def _apply(engine: Engine, views: dict[str, str]) -> None:
+def _who_may(engine: Engine) -> str:
+    return (
+        f"The login {engine.url.username} may not do this: run stence migrate with STENCE_OWNER_URL, and once, "
+        f"as a superuser in this database: psql -v login=LOGIN -f {sql_folder() / 'roles.sql'}"
+    )
+
+
+def _files(kind: str) -> dict[str, str]:
+    """Read the SQL files of a kind: name -> content."""
+    return {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / kind).glob("*.sql")}
+
+
+def _apply(engine: Engine, views: dict[str, str], grants: dict[str, str]) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        if not _is_current(connection, views):
+        if not _is_current(connection, views, grants):
+            connection.execute(ACT_AS_OWNER)
             _drop_views(connection)
             command.upgrade(_alembic(connection), "head")
             _create_views(connection, views)
+            _grant(connection, grants)
 
 
-def _is_current(connection: Connection, views: dict[str, str]) -> bool:
+def _is_current(connection: Connection, views: dict[str, str], grants: dict[str, str]) -> bool:
     head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
-    return _revision(connection) == head and _views(connection) == _hashes(views)
+    return (
+        _revision(connection) == head
+        and _present(connection, schema_views) == _hashes(views)
+        and _present(connection, schema_grants) == _hashes(grants)
+    )
 
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _views(connection: Connection) -> dict[str, str]:
-    """Read the present views: name -> hash of the file that created the view."""
-    if not inspect(connection).has_table(schema_views.name):
+def _present(connection: Connection, table: Table) -> dict[str, str]:
+    """Read what ``schema_views`` or ``schema_grants`` holds: name -> hash of the file."""
+    if not inspect(connection).has_table(table.name):
         return {}
-    return {name: sha256 for name, sha256 in connection.execute(select(schema_views))}
+    return {name: sha256 for name, sha256 in connection.execute(select(table))}
 
 
-def _hashes(views: dict[str, str]) -> dict[str, str]:
-    return {name: hashlib.sha256(definition.encode()).hexdigest() for name, definition in views.items()}
+def _hashes(files: dict[str, str]) -> dict[str, str]:
+    return {name: hashlib.sha256(definition.encode()).hexdigest() for name, definition in files.items()}
 
 
 def _drop_views(connection: Connection) -> None:
-    if names := _views(connection):
+    if names := _present(connection, schema_views):
         quote = connection.dialect.identifier_preparer.quote_identifier
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {', '.join(map(quote, names))}")
         connection.execute(delete(schema_views))
@@ -92,11 +119,21 @@ def _drop_views(connection: Connection) -> None:
 def _create_views(connection: Connection, views: dict[str, str]) -> None:
     for name in _in_order(views):
         connection.exec_driver_sql(views[name], execution_options={"no_parameters": True})
-    if views:
-        connection.execute(
-            insert(schema_views),
-            [{"name": name, "sha256": sha256} for name, sha256 in _hashes(views).items()],
-        )
+    _remember(connection, schema_views, views)
+
+
+def _grant(connection: Connection, grants: dict[str, str]) -> None:
+    """Grant the rights of all roles; each file begins by revoking what its role had."""
+    for name in sorted(grants):
+        connection.exec_driver_sql(grants[name], execution_options={"no_parameters": True})
+    connection.execute(delete(schema_grants))
+    _remember(connection, schema_grants, grants)
+
+
+def _remember(connection: Connection, table: Table, files: dict[str, str]) -> None:
+    rows = [{"name": name, "sha256": sha256} for name, sha256 in _hashes(files).items()]
+    if rows:
+        connection.execute(insert(table), rows)
 
 
 def _in_order(views: dict[str, str]) -> list[str]:

@@ -1,0 +1,302 @@
+"""Give each task a role of its own, and show a clinician the patients of their sites alone."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0023"
+down_revision = "0022"
+
+# Roles are the server's: another database of it may make them at the same moment, or a DBA made them before.
+ROLES = """
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['stence_owner', 'stence_writer', 'stence_reader', 'stence_clinician', 'stence_approver']
+    LOOP
+        CONTINUE WHEN to_regrole(role) IS NOT NULL;
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        END;
+    END LOOP;
+    FOREACH role IN ARRAY ARRAY['stence_owner', 'stence_writer', 'stence_approver']
+    LOOP
+        IF NOT pg_has_role(current_user, role, 'USAGE') THEN
+            EXECUTE format('GRANT %I TO %I', role, current_user);
+        END IF;
+        IF NOT has_schema_privilege(role, 'public', 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
+        END IF;
+        IF NOT has_database_privilege(role, current_database(), 'TEMPORARY') THEN
+            EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), role);
+        END IF;
+    END LOOP;
+    FOREACH role IN ARRAY ARRAY['stence_reader', 'stence_clinician']
+    LOOP
+        IF NOT has_schema_privilege(role, 'public', 'USAGE') THEN
+            EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
+        END IF;
+    END LOOP;
+    IF NOT has_schema_privilege('stence_owner', 'public', 'CREATE') THEN
+        GRANT CREATE ON SCHEMA public TO stence_owner;
+    END IF;
+    IF NOT has_database_privilege('stence_owner', current_database(), 'CREATE') THEN
+        EXECUTE format('GRANT CREATE ON DATABASE %I TO stence_owner', current_database());
+    END IF;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+END
+$$
+"""
+# What the login of earlier versions owned. Sequences of columns follow their table, members of extensions stay.
+OWNERSHIP = """
+DO $$
+DECLARE
+    former oid := (SELECT relowner FROM pg_class WHERE oid = 'alembic_version'::regclass);
+    command text;
+BEGIN
+    FOR command IN
+        SELECT format('ALTER TABLE %s OWNER TO stence_owner', c.oid::regclass)
+        FROM pg_class AS c
+        WHERE c.relkind IN ('r', 'S') AND c.relowner = former
+          AND c.relnamespace IN (to_regnamespace('public'), to_regnamespace('audit'))
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid
+                                                  AND deptype IN ('a', 'i', 'e'))
+        UNION ALL
+        SELECT format('ALTER ROUTINE %s OWNER TO stence_owner', p.oid::regprocedure)
+        FROM pg_proc AS p
+        WHERE p.proowner = former
+          AND p.pronamespace IN (to_regnamespace('public'), to_regnamespace('audit'))
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid
+                                                  AND deptype = 'e')
+    LOOP
+        EXECUTE command;
+    END LOOP;
+    ALTER SCHEMA audit OWNER TO stence_owner;
+END
+$$
+"""
+# plpgsql, because its plans are kept for the session. Each is called once a row: a subquery in a policy could be
+# planned as a hash of all patients.
+SIGHT = """
+CREATE FUNCTION sees_patient(patient text) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT
+                   FROM ecgs JOIN site_members USING (site)
+                   WHERE ecgs.patient_id = patient AND login = CAST(session_user AS text));
+END
+$$;
+COMMENT ON FUNCTION sees_patient(text) IS 'True if an ECG of the patient is of a site of the login.';
+CREATE FUNCTION sees_ecg(hash bytea) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN coalesce(sees_patient((SELECT patient_id FROM ecgs WHERE content_hash = hash)), false);
+END
+$$;
+COMMENT ON FUNCTION sees_ecg(bytea) IS 'True if the login sees the patient of the ECG with this content.';
+CREATE FUNCTION sees_ecg(number bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN coalesce(sees_patient((SELECT patient_id FROM ecgs WHERE id = number)), false);
+END
+$$;
+COMMENT ON FUNCTION sees_ecg(bigint) IS 'True if the login sees the patient of the ECG with this number.';
+CREATE FUNCTION sees_object(number bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN sees_ecg((SELECT content_hash FROM objects WHERE id = number));
+END
+$$;
+COMMENT ON FUNCTION sees_object(bigint) IS 'True if the login sees the patient of the ECG in the file.';
+CREATE FUNCTION sees_flag(number bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN coalesce(sees_patient((SELECT patient_id FROM flags WHERE id = number)), false);
+END
+$$;
+COMMENT ON FUNCTION sees_flag(bigint) IS 'True if the login sees the patient of the flag.';
+REVOKE ALL ON FUNCTION sees_patient(text), sees_ecg(bytea), sees_ecg(bigint), sees_object(bigint), sees_flag(bigint)
+    FROM PUBLIC;
+"""
+VISIBLE = {
+    "ecgs": "sees_patient(patient_id)",
+    "flags": "sees_patient(patient_id)",
+    "cath_studies": "sees_patient(patient_id)",
+    "patient_aliases": "sees_patient(present_id)",
+    "patient_merges": "sees_patient(present_id)",
+    "scores": "sees_ecg(content_hash)",
+    "objects": "sees_ecg(content_hash)",
+    "ecg_pages": "sees_ecg(content_hash)",
+    "reviews": "sees_ecg(ecg_id)",
+    "snoozes": "sees_ecg(ecg_id)",
+    "worklist": "sees_object(object_id)",
+    "flag_exports": "sees_flag(flag_id)",
+}
+"""Tables that a clinician reads, and the rows of it; the other roles see all that they are granted."""
+
+# These act with the owner's rights, which no policy limits. The answer is that of an ECG that does not exist.
+REVIEWS = """
+CREATE FUNCTION check_visible(ecg_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM ecgs WHERE id = check_visible.ecg_id)
+        OR NOT (pg_has_role(session_user, 'stence_writer', 'MEMBER') OR sees_ecg(check_visible.ecg_id)) THEN
+        RAISE no_data_found USING MESSAGE = format('there is no ECG %s', check_visible.ecg_id);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION check_visible(bigint) IS
+    'Refuse an ECG that does not exist, or that the login does not see and may not score either.';
+REVOKE ALL ON FUNCTION check_visible(bigint) FROM PUBLIC;
+CREATE OR REPLACE FUNCTION review_ecg(ecg_id bigint, outcome text, reviewed_by text, note text DEFAULT NULL)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    review bigint;
+BEGIN
+    IF review_ecg.outcome IS NULL OR review_ecg.outcome NOT IN ('confirmed', 'dismissed') THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'the outcome of a review is confirmed or dismissed';
+    END IF;
+    IF coalesce(btrim(review_ecg.reviewed_by), '') = '' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a review says who reviewed';
+    END IF;
+    PERFORM check_visible(review_ecg.ecg_id);
+    -- The flags first: of two reviews of one ECG the second waits, and the newest decides what they say.
+    UPDATE flags
+    SET state = review_ecg.outcome, reviewed_by = btrim(review_ecg.reviewed_by), reviewed_at = now(),
+        note = review_ecg.note
+    FROM ecgs
+    WHERE ecgs.id = review_ecg.ecg_id AND flags.content_hash = ecgs.content_hash AND state <> 'withdrawn';
+    IF NOT FOUND THEN
+        RAISE no_data_found USING MESSAGE = format('ECG %s has no flag to review', review_ecg.ecg_id);
+    END IF;
+    INSERT INTO reviews (ecg_id, outcome, reviewed_by, note, login)
+    VALUES (review_ecg.ecg_id, review_ecg.outcome, btrim(review_ecg.reviewed_by), review_ecg.note, session_user)
+    RETURNING id INTO review;
+    RETURN review;
+END
+$$;
+CREATE OR REPLACE FUNCTION snooze_patient(ecg_id bigint, until date, snoozed_by text, reason text)
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    snooze bigint;
+BEGIN
+    IF snooze_patient.until IS NULL OR NOT isfinite(snooze_patient.until) THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a snooze has a last day';
+    END IF;
+    IF coalesce(btrim(snooze_patient.snoozed_by), '') = ''
+        OR coalesce(btrim(snooze_patient.reason), '') = '' THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'a snooze says who decided, and why';
+    END IF;
+    PERFORM check_visible(snooze_patient.ecg_id);
+    INSERT INTO snoozes (ecg_id, until, snoozed_by, reason, login)
+    VALUES (snooze_patient.ecg_id, snooze_patient.until, btrim(snooze_patient.snoozed_by),
+            snooze_patient.reason, session_user)
+    RETURNING id INTO snooze;
+    RETURN snooze;
+END
+$$;
+"""
+# A version never changes but for its state, and the thresholds are in its manifest.
+APPROVAL = """
+CREATE FUNCTION require_approver() RETURNS void LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT pg_has_role(current_user, 'stence_approver', 'USAGE') THEN
+        RAISE insufficient_privilege USING MESSAGE =
+            'only stence_approver changes the champion, its numeric form, or the contents of a model version';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION require_approver() IS 'Refuse roles that do not approve.';
+CREATE FUNCTION protect_models() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NEW.state = 'champion' THEN
+        PERFORM require_approver();
+    ELSIF TG_OP = 'UPDATE' AND (OLD.state = 'champion'
+                                OR to_jsonb(OLD) - 'state' IS DISTINCT FROM to_jsonb(NEW) - 'state') THEN
+        PERFORM require_approver();
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION protect_models() IS 'Leaves the champion and the contents of versions to approvers.';
+CREATE TRIGGER models_protected BEFORE INSERT OR UPDATE ON models
+    FOR EACH ROW EXECUTE FUNCTION protect_models();
+CREATE FUNCTION protect_forms() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM models WHERE version = NEW.model_version AND state = 'champion') THEN
+        PERFORM require_approver();
+    END IF;
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION protect_forms() IS 'Leaves the numeric form of the champion to approvers.';
+CREATE TRIGGER model_forms_protected BEFORE INSERT ON model_forms
+    FOR EACH ROW EXECUTE FUNCTION protect_forms();
+"""
+# An index needs the owner, and the flows are not; the extension is trusted, so that its creator needs no superuser.
+SIMILAR = """
+CREATE FUNCTION index_similar_studies() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
+    CREATE INDEX IF NOT EXISTS study_embeddings_nearest_idx ON study_embeddings
+        USING hnsw ((CAST(embedding AS halfvec(256))) halfvec_cosine_ops);
+END
+$$;
+COMMENT ON FUNCTION index_similar_studies() IS 'Create pgvector and its index of training studies where they are missing.';
+REVOKE ALL ON FUNCTION index_similar_studies() FROM PUBLIC;
+"""
+LOGIN = "Login that Postgres checked; empty: an earlier version did not keep it."
+
+
+def upgrade() -> None:
+    op.execute(ROLES)
+    op.execute(OWNERSHIP)
+    op.execute("SET LOCAL ROLE stence_owner")
+    _create_tables()
+    for table in ("reviews", "snoozes"):
+        op.add_column(table, sa.Column("login", sa.Text(), comment=LOGIN))
+    for part in (SIGHT, REVIEWS, APPROVAL, SIMILAR):
+        op.execute(part)
+    for table, visible in VISIBLE.items():
+        _limit_rows(table, visible)
+
+
+def _create_tables() -> None:
+    op.create_table(
+        "site_members",
+        sa.Column("login", sa.Text(), nullable=False, comment="Login of a clinician."),
+        sa.Column("site", sa.Text(), nullable=False, comment="Site, as in ecgs."),
+        sa.Column("added_by", sa.Text(), nullable=False, comment="Person who gave access."),
+        sa.Column("why", sa.Text(), nullable=False, comment="Reason."),
+        sa.Column(
+            "added_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="When.",
+        ),
+        sa.PrimaryKeyConstraint("login", "site", name=op.f("site_members_pkey")),
+        comment="Sites whose patients a clinician sees. stence access changes this table.",
+    )
+    op.create_table(
+        "schema_grants",
+        sa.Column("name", sa.Text(), nullable=False, comment="Name of the role."),
+        sa.Column("sha256", sa.Text(), nullable=False, comment="SHA-256 of the role's file."),
+        sa.PrimaryKeyConstraint("name", name=op.f("schema_grants_pkey")),
+        comment="The roles of sql/grants as their rights were last granted.",
+    )
+
+
+def _limit_rows(table: str, visible: str) -> None:
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY all_rows ON {table} TO stence_writer, stence_reader, stence_approver USING (true)"
+    )
+    op.execute(f"CREATE POLICY own_sites ON {table} FOR SELECT TO stence_clinician USING ({visible})")
