@@ -19,7 +19,7 @@ from flows.ingest import index
 from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import explain, registry, scoring
 from stence.database.outage import retry_outages
-from stence.errors import StenceError
+from stence.errors import ConfigurationError, StenceError
 from stence.training import promotion
 from stence.training.promotion import Attempt
 
@@ -33,13 +33,20 @@ def load_champion(place: Workplace) -> registry.RiskScorer:
 
 @step("promote-due")
 def promote_due(place: Workplace) -> list[Attempt]:
-    """Promote the newest better shadow whose days are over and whose evidence passes; return all attempts."""
+    """Promote the newest better shadow whose days are over and whose evidence passes; return all attempts.
+
+    A login that may not promote leaves the shadows to people, and the run goes on.
+    """
 
     def action() -> list[Attempt]:
         with place.engine.begin() as connection:
             return promotion.promote_due(connection, place.settings.shadow_days)
 
-    return retry_outages(action, place.settings.outage_seconds)
+    try:
+        return retry_outages(action, place.settings.outage_seconds)
+    except ConfigurationError as error:
+        get_run_logger().warning("STENCE_AUTO_PROMOTE has no effect. %s", error)
+        return []
 
 
 @step("list-shadows")

@@ -7,8 +7,7 @@ GRANT SELECT ON
     ecg_files, ecg_risk, flagged_patients, flagged_patients_all, model_versions, model_events, patient_numbers, patient_risk,
     valid_scores
 TO stence_clinician;
-GRANT EXECUTE ON FUNCTION
-    sees_patient, sees_ecg(bytea), sees_ecg(bigint), sees_object, sees_flag, review_ecg, snooze_patient
-TO stence_clinician;
+GRANT SELECT ON access.patients, access.ecgs TO stence_clinician;
+GRANT EXECUTE ON FUNCTION review_ecg, snooze_patient TO stence_clinician;
 GRANT USAGE ON SCHEMA audit TO stence_clinician;
 GRANT EXECUTE ON FUNCTION audit.record TO stence_clinician;

@@ -19,6 +19,8 @@ from stence.settings import NESTED
 COMMANDS = {
     "practice": "practice",
     "doctor": "doctor",
+    "migrate": "access",
+    "access": "access",
     "up": "up",
     "ingest": "runs",
     "score": "runs",

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, exists, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stence.database import queries
+from stence.database.roles import APPROVER, acting_as
 from stence.database.tables import model_events, models, promotion_refusals
 from stence.domain.checks import Verdict
 from stence.errors import RegistryError
@@ -224,14 +225,15 @@ def _make_champion(
     connection: Connection, version: str, by: str, why: str, *, ungated: bool = False
 ) -> Succession:
     withdrawn = 0
-    if current := champion(connection):
-        _change(connection, current.version, "retired", by, why)
-        withdrawn = _move_flags(
-            connection, "withdraw_retired_flags", current.version, withdrawn_by=by, reason=why
-        )
-    _change(connection, version, "champion", by, why, ungated=ungated)
-    opened = _move_flags(connection, "reopen_flags", version)
-    opened += _move_flags(connection, "flag_held_back_scores", version)
+    with acting_as(connection, APPROVER):
+        if current := champion(connection):
+            _change(connection, current.version, "retired", by, why)
+            withdrawn = _move_flags(
+                connection, "withdraw_retired_flags", current.version, withdrawn_by=by, reason=why
+            )
+        _change(connection, version, "champion", by, why, ungated=ungated)
+        opened = _move_flags(connection, "reopen_flags", version)
+        opened += _move_flags(connection, "flag_held_back_scores", version)
     return Succession(version, withdrawn, opened)
 
 

@@ -73,7 +73,7 @@ class Routine:
             '{"thresholds": {"stenosis_70": {"value": 0.6, "rule": "r"}},'
             ' "training_config": {"threshold": {"alerts_per_1000": 100}}}'
         )
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             connection.execute(text("UPDATE models SET state = 'retired' WHERE state = 'champion'"))
             connection.execute(
                 text(
