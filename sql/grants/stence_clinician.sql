@@ -4,7 +4,7 @@ GRANT SELECT ON
     alembic_version, schema_grants, schema_views,
     cath_studies, ecg_pages, ecgs, flag_exports, flags, models, objects, patient_aliases, patient_merges, reviews,
     scores, snoozes, worklist,
-    ecg_files, ecg_risk, flagged_patients, flagged_patients_all, model_versions, model_events, patient_numbers, patient_risk,
+    ecg_files, ecg_risk, flagged_patients, flagged_patients_all, list_counts, model_versions, model_events, patient_numbers, patient_risk,
     valid_scores
 TO stence_clinician;
 GRANT SELECT ON access.patients, access.ecgs TO stence_clinician;

@@ -40,7 +40,9 @@ def grant(login: str, site: str, by: str, why: str) -> None:
 
     with database.connect_as_owner(Settings()) as engine, engine.begin() as connection:
         known = add_site(connection, login, site, by=by, why=why)
-    click.echo(f"{login} sees the patients of {site}." + ("" if known else " No ECG of this site is known yet."))
+    click.echo(
+        f"{login} sees the patients of {site}." + ("" if known else " No ECG of this site is known yet.")
+    )
 
 
 @access.command()

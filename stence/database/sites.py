@@ -12,7 +12,9 @@ from stence.database.tables import ecgs, site_members
 from stence.database.words import state_of
 from stence.errors import ConfigurationError
 
-MEMBERSHIP = text("SELECT pg_has_role(oid, :role, 'MEMBER') FROM pg_roles WHERE rolname = :login AND rolcanlogin")
+MEMBERSHIP = text(
+    "SELECT pg_has_role(oid, :role, 'MEMBER') FROM pg_roles WHERE rolname = :login AND rolcanlogin"
+)
 
 
 def add_site(connection: Connection, login: str, site: str, *, by: str, why: str) -> bool:

@@ -281,4 +281,6 @@ def _limit_rows(table: str, visible: str) -> None:
     op.execute(
         f"CREATE POLICY all_rows ON {table} TO stence_writer, stence_reader, stence_approver USING (true)"
     )
-    op.execute(f"CREATE POLICY own_sites ON {table} FOR SELECT TO stence_clinician USING (({visible}) IS NOT NULL)")
+    op.execute(
+        f"CREATE POLICY own_sites ON {table} FOR SELECT TO stence_clinician USING (({visible}) IS NOT NULL)"
+    )

@@ -45,4 +45,6 @@ def lease() -> Column[Any]:
 
 def login() -> Column[Any]:
     """The login that did it, beside the name that a person gives."""
-    return Column("login", Text, comment="Login that Postgres checked; empty: an earlier version did not keep it.")
+    return Column(
+        "login", Text, comment="Login that Postgres checked; empty: an earlier version did not keep it."
+    )
