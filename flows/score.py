@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 
 from stence import explain, registry, scoring
 from stence.database.outage import retry_outages
-from stence.errors import StenceError
+from stence.errors import ConfigurationError, StenceError
 from stence.flows import news
 from stence.flows.discretion import library_logs
 from stence.flows.export import export_if_wanted
@@ -33,13 +33,20 @@ def load_champion(place: Workplace) -> registry.RiskScorer:
 
 @step("promote-due")
 def promote_due(place: Workplace) -> list[Attempt]:
-    """Promote the newest better shadow whose days are over and whose evidence passes; return all attempts."""
+    """Promote the newest better shadow whose days are over and whose evidence passes; return all attempts.
+
+    A login that may not promote leaves the shadows to people, and the run goes on.
+    """
 
     def action() -> list[Attempt]:
         with place.engine.begin() as connection:
             return promotion.promote_due(connection, place.settings.shadow_days)
 
-    return retry_outages(action, place.settings.outage_seconds)
+    try:
+        return retry_outages(action, place.settings.outage_seconds)
+    except ConfigurationError as error:
+        get_run_logger().warning("STENCE_AUTO_PROMOTE has no effect. %s", error)
+        return []
 
 
 @step("list-shadows")

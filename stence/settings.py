@@ -43,6 +43,11 @@ class Settings(BaseSettings):
         None,
         description="postgresql://user:password@host/database; empty: the embedded Postgres in data_dir.",
     )
+    owner_url: SecretStr | None = Field(
+        None,
+        description="database_url with a login that is a member of stence_owner, for `stence migrate` and "
+        "`stence access`; empty: the login of database_url.",
+    )
     store_url: str | None = Field(
         None, description="s3://bucket/prefix or file:///folder; empty: the folder `store` in data_dir."
     )

@@ -14,10 +14,8 @@ BEGIN
     IF coalesce(btrim(review_ecg.reviewed_by), '') = '' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'a review says who reviewed';
     END IF;
+    PERFORM check_visible(review_ecg.ecg_id);
     SELECT content_hash INTO hash FROM ecgs WHERE id = review_ecg.ecg_id;
-    IF NOT FOUND THEN
-        RAISE no_data_found USING MESSAGE = format('there is no ECG %s', review_ecg.ecg_id);
-    END IF;
     PERFORM audit.act_for(review_ecg.reviewed_by, 'the ECG was reviewed');
     -- The flags first: of two reviews of one ECG the second waits, and the newest decides what they say.
     UPDATE flags
@@ -27,8 +25,8 @@ BEGIN
     IF NOT FOUND THEN
         RAISE no_data_found USING MESSAGE = format('ECG %s has no flag to review', review_ecg.ecg_id);
     END IF;
-    INSERT INTO reviews (ecg_id, outcome, reviewed_by, note)
-    VALUES (review_ecg.ecg_id, review_ecg.outcome, btrim(review_ecg.reviewed_by), review_ecg.note)
+    INSERT INTO reviews (ecg_id, outcome, reviewed_by, note, login)
+    VALUES (review_ecg.ecg_id, review_ecg.outcome, btrim(review_ecg.reviewed_by), review_ecg.note, session_user)
     RETURNING id INTO review;
     RETURN review;
 END

@@ -1,3 +1,2 @@
--- Index of the nearest studies (pgvector, HNSW): made as soon as the extension is there.
-CREATE INDEX IF NOT EXISTS study_embeddings_nearest_idx ON study_embeddings
-    USING hnsw ((embedding::halfvec(256)) halfvec_cosine_ops)
+-- pgvector and the index of the nearest studies (HNSW), made where they are missing with the owner's rights.
+SELECT index_similar_studies()

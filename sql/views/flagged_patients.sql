@@ -37,8 +37,12 @@ SELECT patient_id,
        warnings,
        statements,
        measurements,
-       object_key,
-       page_key,
+       (SELECT objects.key
+        FROM ecgs JOIN objects ON objects.id = ecgs.object_id
+        WHERE ecgs.id = listed.ecg_id) AS object_key,
+       (SELECT pages.object_key
+        FROM ecgs JOIN ecg_pages AS pages USING (content_hash)
+        WHERE ecgs.id = listed.ecg_id AND pages.model_version = listed.model_version) AS page_key,
        target,
        rule,
        model_version,
@@ -49,8 +53,8 @@ SELECT patient_id,
        state,
        raised_at,
        exported_at
-FROM flagged_patients_all
-WHERE listed;
+FROM flagged_patients_all AS listed
+WHERE listed.listed;
 
 COMMENT ON VIEW flagged_patients IS
     'The list: patients whose newest ECG has an open or confirmed flag, without known severe disease or a later cath study, not snoozed.';

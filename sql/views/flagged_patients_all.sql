@@ -1,6 +1,7 @@
 -- One row per patient with a flag that is open or confirmed: the newest flagged ECG, and why the patient is off the list.
 -- Without DISTINCT or GROUP BY, a query with ORDER BY probability DESC, flag_id DESC LIMIT n reads a few times n rows.
--- "listed" says in booleans what off_list says in words, since the planner takes IS NULL of a CASE for rare.
+-- "listed" says in booleans what off_list says in words, since the planner takes IS NULL of a CASE for rare. Names no file, so that readers of
+-- pseudonyms may ask it.
 CREATE VIEW flagged_patients_all WITH (security_invoker = true) AS
 SELECT flags.patient_id,
        flags.probability,
@@ -45,8 +46,6 @@ SELECT flags.patient_id,
        ecgs.warnings,
        ecgs.statements,
        ecgs.measurements,
-       objects.key AS object_key,
-       pages.object_key AS page_key,
        flags.target,
        flags.rule,
        flags.model_version,
@@ -64,7 +63,6 @@ SELECT flags.patient_id,
         WHERE e.flag_id = flags.id AND e.status <> 'entered-in-error') AS exported_at
 FROM flags
 JOIN ecgs ON ecgs.content_hash = flags.content_hash
-JOIN objects ON objects.id = ecgs.object_id
 JOIN models ON models.version = flags.model_version
 LEFT JOIN scores ON scores.content_hash = flags.content_hash
                 AND scores.model_version = flags.model_version
@@ -74,7 +72,6 @@ CROSS JOIN LATERAL (
 ) AS place (of_target)
 LEFT JOIN valid_scores AS score ON score.content_hash = flags.content_hash
                                AND score.model_version = flags.model_version
-LEFT JOIN ecg_pages AS pages ON pages.content_hash = flags.content_hash AND pages.model_version = flags.model_version
 CROSS JOIN LATERAL (
     SELECT coalesce(ecgs.acquired_at, ecgs.first_read_at) AS than,
            EXISTS (SELECT
@@ -199,8 +196,6 @@ COMMENT ON COLUMN flagged_patients_all.device IS 'Electrocardiograph of the ECG.
 COMMENT ON COLUMN flagged_patients_all.warnings IS 'Remarks on the ECG''s quality.';
 COMMENT ON COLUMN flagged_patients_all.statements IS 'Statements of the electrocardiograph; nobody has confirmed them.';
 COMMENT ON COLUMN flagged_patients_all.measurements IS 'Measurements of the electrocardiograph: heart_rate in 1/min, durations in ms, axes in degrees.';
-COMMENT ON COLUMN flagged_patients_all.object_key IS 'Key of the ECG''s file in the object store.';
-COMMENT ON COLUMN flagged_patients_all.page_key IS 'Key of the ECG''s page in the object store; empty until it is written.';
 COMMENT ON COLUMN flagged_patients_all.target IS 'Decisive target, for which the flag was raised.';
 COMMENT ON COLUMN flagged_patients_all.rule IS 'Method by which the threshold was chosen.';
 COMMENT ON COLUMN flagged_patients_all.model_version IS 'Model that raised the flag.';

@@ -19,6 +19,8 @@ from stence.settings import NESTED
 COMMANDS = {
     "practice": "practice",
     "doctor": "doctor",
+    "migrate": "access",
+    "access": "access",
     "up": "up",
     "ingest": "runs",
     "score": "runs",
@@ -47,11 +49,8 @@ COMMANDS = {
     "study": "study",
     "labels": "labels",
     "report": "report",
-<<<<<<< HEAD
     "about": "about",
-=======
     "audit": "audit",
->>>>>>> audit
 }
 
 

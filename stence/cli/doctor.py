@@ -51,6 +51,7 @@ def doctor() -> None:
             _check("device", lambda: device(settings)),
             _check("object store", lambda: object_store(settings)),
             _check("database", lambda: postgres(engine())),
+            _check("roles", lambda: roles(engine(), settings)),
             _check("listings", lambda: listings(engine(), settings)),
             _check("champion", lambda: champion(engine(), settings)),
             _check("score runs", lambda: score_runs(engine(), settings)),
@@ -147,6 +148,18 @@ def postgres(engine: Engine) -> str:
     if skew > CLOCK_LIMIT_SECONDS:
         raise Unwell(f"the server's clock differs from this machine's by {skew:.0f} s: set up NTP on both")
     return f"Postgres {row[0]}, schema {migrate.current_revision(engine)}{way}"
+
+
+def roles(engine: Engine, settings: Settings) -> str:
+    """As whom the flows act; warns of a login with more rights than they need on a hospital's server."""
+    from stence.database import queries
+
+    with engine.connect() as connection:
+        acts_as, login, excess = connection.execute(queries.statement("excess_rights")).one()
+    remark = f"the flows act as {acts_as}, with the login {login}"
+    if excess and settings.database_url is not None:
+        remark += f", which is {excess}: give them one that is a member of stence_writer alone"
+    return remark
 
 
 def listings(engine: Engine, settings: Settings) -> str:

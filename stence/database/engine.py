@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from pydantic import SecretStr
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from stence.database import migrate, queries
 from stence.database.embedded import Server
+from stence.database.roles import check_role
 from stence.database.server import check
 from stence.database.times import load_any_time
 from stence.database.words import keep_values_out, said
@@ -34,16 +36,45 @@ CONNECT_OPTIONS = {
 def connect(settings: Settings) -> Iterator[Engine]:
     """Open an engine on the migrated database; the embedded server runs during the context.
 
-    Raises DatabaseUnavailableError if Postgres does not answer, ConfigurationError if the URL or the
-    database is not usable.
+    Sessions act as ``stence_writer`` if the login may, else with the login's own rights. A schema of an earlier
+    version is migrated if the login may.
+    Raises DatabaseUnavailableError if Postgres does not answer, ConfigurationError if the URL, the database or
+    the login is not usable.
     """
-    if settings.database_url is not None:
-        with _opened(_external_url(settings.database_url.get_secret_value())) as engine:
+    with _place(settings.database_url, settings, "STENCE_DATABASE_URL") as (url, server):
+        with _opened(url, server) as administrator:
+            check(administrator)
+            migrate.upgrade(administrator)
+        with _opened(url, server) as engine:
+            event.listen(engine, "connect", _act_as_writer)
+            with engine.connect() as connection:
+                check_role(connection)
             yield engine
+
+
+@contextmanager
+def connect_as_owner(settings: Settings) -> Iterator[Engine]:
+    """Open an engine on the migrated database, for what the flows may not do: the schema, and who sees what.
+
+    The login is that of ``owner_url``, or of ``database_url`` without it. Raises the errors of ``connect``.
+    """
+    name = "STENCE_OWNER_URL" if settings.owner_url else "STENCE_DATABASE_URL"
+    with _place(settings.owner_url or settings.database_url, settings, name) as (url, server):
+        with _opened(url, server) as engine:
+            check(engine)
+            migrate.upgrade(engine)
+            yield engine
+
+
+@contextmanager
+def _place(given: SecretStr | None, settings: Settings, name: str) -> Iterator[tuple[URL, Server | None]]:
+    """The URL to connect to; without one that of the embedded server, which runs during the context."""
+    if given is not None:
+        yield _external_url(given.get_secret_value(), name), None
         return
     server = Server(settings.data_dir)
-    with server.in_use(), _opened(_embedded_url(server), server) as engine:
-        yield engine
+    with server.in_use():
+        yield _embedded_url(server), server
 
 
 def create_database(engine: Engine, name: str) -> str:
@@ -53,6 +84,8 @@ def create_database(engine: Engine, name: str) -> str:
     """
     quoted = engine.dialect.identifier_preparer.quote_identifier(name)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()  # closed at the end, since the flows' role has no right to this
+        connection.exec_driver_sql("RESET ROLE")
         if not _has_database(connection, name):
             try:
                 connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
@@ -74,21 +107,21 @@ def _asyncpg_url(url: URL) -> str:
     return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
 
 
-def _external_url(given: str) -> URL:
-    """Parse the hospital's URL; move user and password to the URL fields that SQLAlchemy hides."""
+def _external_url(given: str, name: str) -> URL:
+    """Parse the hospital's URL in the setting ``name``; SQLAlchemy hides the URL fields user and password."""
     try:
         url = make_url(given.strip())
     except (ArgumentError, ValueError):  # their texts may hold the password
         url = None
     if url is None or given.count("@") > 1 or url.drivername not in {"postgresql", "postgres", DRIVER}:
         raise ConfigurationError(
-            "STENCE_DATABASE_URL is not of the form postgresql://user:password@host:5432/database; "
+            f"{name} is not of the form postgresql://user:password@host:5432/database; "
             "characters such as @ : / in a password must be percent-encoded."
         ) from None
     query = dict(url.query)
     user, password = query.pop("user", url.username), query.pop("password", url.password)
     if not isinstance(user, str | None) or not isinstance(password, str | None):
-        raise ConfigurationError("STENCE_DATABASE_URL names a user or a password twice.")
+        raise ConfigurationError(f"{name} names a user or a password twice.")
     return URL.create(DRIVER, user, password, url.host, url.port, url.database, query)
 
 
@@ -111,8 +144,6 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
     if server is not None:
         _revive_on_connect(engine, server)
     try:
-        check(engine)
-        migrate.upgrade(engine)
         yield engine
     finally:
         engine.dispose()
@@ -123,6 +154,12 @@ def _set_up(connection: psycopg.Connection[Any], record: object) -> None:
     load_any_time(connection)
     connection.autocommit = True
     connection.execute(queries.statement("set_session").text)
+    connection.autocommit = False
+
+
+def _act_as_writer(connection: psycopg.Connection[Any], record: object) -> None:
+    connection.autocommit = True
+    connection.execute(queries.statement("act_as_writer").text)
     connection.autocommit = False
 
 

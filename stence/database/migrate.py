@@ -1,8 +1,9 @@
-"""Migrate the schema to this version: migrations by Alembic, then ``sql/functions``, then ``sql/views``.
+"""Migrate the schema to this version: migrations by Alembic, then ``sql/functions``, ``sql/views``, ``sql/grants``.
 
 If a migration is due or a file has changed, all views are dropped and created again, in the order of their
-dependencies. Functions, with their triggers, are replaced where they are, so that grants on them stay; a
-migration drops those that go. ``schema_views`` and ``schema_functions`` hold the hash of each file.
+dependencies. Functions, with their triggers, are replaced where they are; a migration drops those that go. Then
+the rights of all roles are granted again. ``schema_functions``, ``schema_views`` and ``schema_grants`` hold the
+hash of each file. All this runs as the role that owns the schema.
 """
 
 from __future__ import annotations
@@ -21,13 +22,19 @@ from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, selec
 from sqlalchemy.exc import DBAPIError
 
 from stence.database.outage import repeated
-from stence.database.tables import schema_functions, schema_views
-from stence.database.words import said
+from stence.database.roles import DENIED
+from stence.database.tables import schema_functions, schema_grants, schema_views
+from stence.database.words import said, state_of
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
 
 LOCK = int.from_bytes(hashlib.sha256(b"stence schema").digest()[:8], signed=True)
 """Number of the advisory lock that lets one process at a time change the schema."""
+ACT_AS_OWNER = text(
+    "SELECT set_config('role', pg_get_userbyid(relowner), true) "
+    "FROM pg_class WHERE oid = to_regclass('alembic_version')"
+)
+"""Act as the owner of the schema, if there is one: the login, before migration 0023."""
 
 
 class Files(NamedTuple):
@@ -35,6 +42,7 @@ class Files(NamedTuple):
 
     functions: dict[str, str]
     views: dict[str, str]
+    grants: dict[str, str]
 
 
 def current_revision(engine: Engine) -> str | None:
@@ -44,11 +52,11 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply missing migrations and views in one transaction; concurrent processes wait for the first.
+    """Apply missing migrations, views and grants in one transaction; concurrent processes wait for the first.
 
     Raises ConfigurationError if the schema cannot be migrated to this version.
     """
-    files = Files(_read("functions"), _read("views"))
+    files = Files(_read("functions"), _read("views"), _read("grants"))
     with engine.connect() as connection:
         if _is_current(connection, files):
             return
@@ -57,19 +65,30 @@ def upgrade(engine: Engine) -> None:
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
     except DBAPIError as error:  # its text quotes statements and rows
+        denied = state_of(error) == DENIED
         raise ConfigurationError(
-            f"The database schema could not be brought up to date: {said(error)}."
+            f"The database schema could not be brought up to date: {said(error)}. "
+            + (_who_may(engine) if denied else "")
         ) from None
+
+
+def _who_may(engine: Engine) -> str:
+    return (
+        f"The login {engine.url.username} may not do this: run stence migrate with STENCE_OWNER_URL, and once, "
+        f"as a superuser in this database: psql -v login=LOGIN -f {sql_folder() / 'roles.sql'}"
+    )
 
 
 def _apply(engine: Engine, files: Files) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         if not _is_current(connection, files):
+            connection.execute(ACT_AS_OWNER)
             _drop_views(connection)
             command.upgrade(_alembic(connection), "head")
             _replace_functions(connection, files.functions)
             _create_views(connection, files.views)
+            _grant(connection, files.grants)
 
 
 def _is_current(connection: Connection, files: Files) -> bool:
@@ -78,6 +97,7 @@ def _is_current(connection: Connection, files: Files) -> bool:
         _revision(connection) == head
         and _applied(connection, schema_functions) == _hashes(files.functions)
         and _applied(connection, schema_views) == _hashes(files.views)
+        and _applied(connection, schema_grants) == _hashes(files.grants)
     )
 
 
@@ -120,6 +140,14 @@ def _create_views(connection: Connection, views: dict[str, str]) -> None:
     for name in _in_order(views):
         connection.exec_driver_sql(views[name], execution_options={"no_parameters": True})
     _note(connection, schema_views, views)
+
+
+def _grant(connection: Connection, grants: dict[str, str]) -> None:
+    """Grant the rights of all roles; each file begins by revoking what its role had."""
+    for name in sorted(grants):
+        connection.exec_driver_sql(grants[name], execution_options={"no_parameters": True})
+    connection.execute(delete(schema_grants))
+    _note(connection, schema_grants, grants)
 
 
 def _note(connection: Connection, table: Table, files: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, exists, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stence.database import queries
+from stence.database.roles import APPROVER, acting_as
 from stence.database.tables import model_events, models, promotion_refusals
 from stence.domain.checks import Verdict
 from stence.errors import RegistryError
@@ -224,13 +225,14 @@ def _make_champion(
     connection: Connection, version: str, by: str, why: str, *, ungated: bool = False
 ) -> Succession:
     withdrawn = 0
-    if current := champion(connection):
-        _change(connection, current.version, "retired", by, why)
-        withdrawn = _change_flags(connection, "withdraw_retired_flags", current.version, by, why)
-    _change(connection, version, "champion", by, why, ungated=ungated)
-    opened = _change_flags(connection, "reopen_flags", version, by, why)
-    held_back = queries.statement("flag_held_back_scores")
-    opened += connection.execute(held_back, {"model_version": version}).rowcount
+    with acting_as(connection, APPROVER):
+        if current := champion(connection):
+            _change(connection, current.version, "retired", by, why)
+            withdrawn = _change_flags(connection, "withdraw_retired_flags", current.version, by, why)
+        _change(connection, version, "champion", by, why, ungated=ungated)
+        opened = _change_flags(connection, "reopen_flags", version, by, why)
+        held_back = queries.statement("flag_held_back_scores")
+        opened += connection.execute(held_back, {"model_version": version}).rowcount
     return Succession(version, withdrawn, opened)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause
 from sqlalchemy.exc import DBAPIError
 
 from stence.database import queries
@@ -24,7 +24,7 @@ def hindrance(connection: Connection) -> str | None:
         return f"the database server lacks pgvector; install it there, then run {COMMAND} as a role that may"
     if found.extversion is None:
         return (
-            "this database has no extension vector yet; a retraining with angiograms creates it if its role "
+            "this database has no extension vector yet; a retraining with angiograms creates it if stence_owner "
             f"may, else run {COMMAND} as a role that may"
         )
     if tuple(int(part) for part in found.extversion.split(".")[:2]) < OLDEST:
@@ -44,21 +44,19 @@ def hindrance(connection: Connection) -> str | None:
 def enable(connection: Connection) -> str | None:
     """Create extension and index where they are missing. Return the ``hindrance`` that is left, if any.
 
-    A role that may not create them changes nothing: the transaction of ``connection`` goes on.
+    A database that lacks the extension changes nothing: the transaction of ``connection`` goes on.
     """
-    if hindrance(connection):
-        _attempt(connection, f"{COMMAND} SCHEMA public")
+    _attempt(connection, queries.statement("similar_index"))
     if reason := hindrance(connection):
         log.warning("no similar studies: %s", reason)
         return reason
-    _attempt(connection, queries.statement("similar_index").text)
     return None
 
 
-def _attempt(connection: Connection, statement: str) -> None:
+def _attempt(connection: Connection, statement: TextClause) -> None:
     try:
         with connection.begin_nested():
-            connection.execute(text(statement))
+            connection.execute(statement)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise

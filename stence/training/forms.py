@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from stence import registry
 from stence.cohort import Cohort, Part, Split, gather, hold_out, plan_cohort
 from stence.database.outage import transact
+from stence.database.roles import APPROVER, acting_as
 from stence.device import device_of
 from stence.ecg.recipes import VERSIONS
 from stence.errors import FormError
@@ -87,6 +88,11 @@ def choose_at_publishing(
     return Artefact(manifest, artefact.weights), measured
 
 
+def _choose(connection: Connection, version: str, measured: list[MeasuredForm], *, by: str, why: str) -> None:
+    with acting_as(connection, APPROVER):
+        record_forms(connection, version, measured, by=by, why=why)
+
+
 def optimise(
     engine: Engine,
     store: ObjectStore,
@@ -114,7 +120,7 @@ def optimise(
         measured = measure_forms(scorer, cohort, config.forms, settings, [form] if form else None)
     if form:
         measured = [replace(each, chosen=each.form == form and not each.refused) for each in measured]
-    transact(engine, settings.outage_seconds, record_forms, version, measured, by=by, why=why)
+    transact(engine, settings.outage_seconds, _choose, version, measured, by=by, why=why)
     if form and not any(each.chosen for each in measured):
         raise FormError(f"{version} may not score in {form}: {measured[-1].refused}.")
     return measured

@@ -43,7 +43,7 @@ def _roomy() -> Path | None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Engine]:
     """An engine on the server's own database, for creating others; ``template`` is migrated."""
-    with server_folder() as folder, database.connect(Settings(data_dir=folder)) as engine:
+    with server_folder() as folder, database.connect_as_owner(Settings(data_dir=folder)) as engine:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             # Many small databases; none of them has to survive a power cut.
             connection.execute(text("ALTER SYSTEM SET fsync = off"))
@@ -74,9 +74,24 @@ def copied(postgres: Engine, template: str) -> Iterator[SecretStr]:
 
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
-    """An engine on the test's own database."""
+    """An engine on the test's own database, with the rights of the flows."""
     with database.connect(settings) as engine:
         yield engine
+
+
+@pytest.fixture
+def owner_engine(settings: Settings) -> Iterator[Engine]:
+    """An engine on the test's own database that may do everything."""
+    with database.connect_as_owner(settings) as engine:
+        yield engine
+
+
+@contextmanager
+def tampering(engine: Engine) -> Iterator[Connection]:
+    """A transaction with the rights of the login, for what the flows' role may not do."""
+    with engine.begin() as connection:
+        allow_changes(connection)
+        yield connection
 
 
 @pytest.fixture
@@ -103,5 +118,6 @@ def forget_ecgs(connection: Connection, *, with_files: bool = False) -> None:
 
 
 def allow_changes(connection: Connection) -> None:
-    """Let the connection's transaction change flags and scores by statements of its own, in a test's name."""
+    """Give a transaction the rights of the login, and let it change flags and scores by its own statements."""
+    connection.execute(text("SET LOCAL ROLE NONE"))
     connection.execute(text("SELECT audit.act_for('test', 'a test prepares its database')"))

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select, text
 
 from stence.database.tables import flags
 from support import synthetic
-from support.database import allow_changes
+from support.database import tampering
 
 FEW = 8
 
@@ -22,8 +22,7 @@ def few(engine: Engine) -> list[int]:
 
 def open_flags(engine: Engine, number: int, ecgs: int) -> list[int]:
     synthetic.load(engine, ecgs=ecgs, patients=ecgs // 4)
-    with engine.begin() as connection:
-        allow_changes(connection)
+    with tampering(engine) as connection:
         connection.execute(text("UPDATE flags SET state = 'dismissed'"))
         chosen = "UPDATE flags SET state = 'open' WHERE id IN (SELECT id FROM flags ORDER BY id LIMIT :n)"
         connection.execute(text(chosen), {"n": number})
@@ -34,8 +33,7 @@ def open_flags(engine: Engine, number: int, ecgs: int) -> list[int]:
 
 
 def change(engine: Engine, statement: str, **values: Any) -> None:
-    with engine.begin() as connection:
-        allow_changes(connection)
+    with tampering(engine) as connection:
         connection.execute(text(statement), values)
 
 

@@ -21,6 +21,7 @@ from stence.database.tables import ecgs, scores
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
+from support.database import tampering
 
 FIRST_DAY = date(2026, 3, 2)
 """A Monday."""
@@ -73,7 +74,7 @@ class Routine:
             '{"thresholds": {"stenosis_70": {"value": 0.6, "rule": "r"}},'
             ' "training_config": {"threshold": {"alerts_per_1000": 100}}}'
         )
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             connection.execute(text("UPDATE models SET state = 'retired' WHERE state = 'champion'"))
             connection.execute(
                 text(

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from support.database import tampering
+
 SCRIPT = Path(__file__).with_suffix(".sql")
 
 
 def load(engine: Engine, *, ecgs: int, patients: int) -> None:
     """Fill an empty, migrated database with so many scored ECGs and what belongs to them."""
     script = SCRIPT.read_text().replace(":ecgs", str(ecgs)).replace(":patients", str(patients))
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.exec_driver_sql(script, execution_options={"no_parameters": True})

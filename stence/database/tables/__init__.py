@@ -27,6 +27,7 @@ Who did what is in the schema ``audit``: ``entries``, and the chain of their has
 
 from __future__ import annotations
 
+from stence.database.tables.access import schema_grants, site_members
 from stence.database.tables.audit import audit_entries, audit_links
 from stence.database.tables.columns import metadata
 from stence.database.tables.exports import flag_exports
@@ -132,9 +133,11 @@ __all__ = [
     "reviews",
     "runs",
     "schema_functions",
+    "schema_grants",
     "schema_views",
     "scores",
     "segment_stenoses",
+    "site_members",
     "snoozes",
     "source_faults",
     "store_listings",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, DateTime, MetaData, func
+from sqlalchemy import CheckConstraint, Column, DateTime, MetaData, Text, func
 
 metadata = MetaData(
     naming_convention={
@@ -41,3 +41,10 @@ def lease() -> Column[Any]:
     """Until when a run is alive; see ``stence.database.leases``."""
     comment = "End of the lease, after which the run counts as dead; renewed during the run."
     return moment("lease_expires_at", comment)
+
+
+def login() -> Column[Any]:
+    """The login that did it, beside the name that a person gives."""
+    return Column(
+        "login", Text, comment="Login that Postgres checked; empty: an earlier version did not keep it."
+    )

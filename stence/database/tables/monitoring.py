@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from stence.database.tables.columns import lease, metadata, moment, now, one_of
+from stence.database.tables.columns import lease, login, metadata, moment, now, one_of
 
 REVIEW_OUTCOMES = ("confirmed", "dismissed")
 ALERT_STATES = ("open", "acknowledged", "resolved")
@@ -111,6 +111,7 @@ reviews = Table(
     Column("reviewed_by", Text, nullable=False, comment="Name of the reviewer."),
     now("reviewed_at", "When."),
     Column("note", Text, comment="Remark of the reviewer."),
+    login(),
     one_of("outcome", REVIEW_OUTCOMES),
     comment="Append-only history of verdicts on flagged ECGs. review_ecg() writes this table.",
 )

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 
-from stence.database.tables.columns import is_one_of, lease, metadata, moment, now, one_of
+from stence.database.tables.columns import is_one_of, lease, login, metadata, moment, now, one_of
 from stence.domain.targets import TARGET_NAMES
 
 OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
@@ -397,6 +397,7 @@ snoozes = Table(
     Column("snoozed_by", Text, nullable=False, comment="Name of the person who decided."),
     Column("reason", Text, nullable=False, comment="Reason."),
     now("snoozed_at", "When."),
+    login(),
     comment="Append-only: patients off the list until a day; the newest of a patient's ECGs holds.",
 )
 

@@ -1,0 +1,96 @@
+"""What row-level security costs: the list for a clinician with 3 of 40 wards, beside the whole hospital's list.
+
+python tests/benchmarks/clinician.py [ECGS]
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, text
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
+
+from stence import database
+from stence.database import queries
+from stence.database.sites import add_site
+from stence.settings import Settings
+from support.database import server_folder
+from support.synthetic import load
+
+ROUNDS = 20
+WARDS, OWN = 40, (7, 21, 33)
+# Nine in ten ECGs of a patient are of one ward.
+SITES = """
+UPDATE ecgs
+SET site = 'ward ' || CASE WHEN id % 10 = 0 THEN abs(hashint8(id)) ELSE abs(hashtext(patient_id)) END % :wards
+"""
+QUESTIONS = {
+    "flagged_patients": {},
+    "flagged_patients, 1,000 patients": {"limit": "1000"},
+    "flagged_patients, known ones too": {"include_known": "yes"},
+    "flagged_patients of a ward": {"site": f"ward {OWN[0]}"},
+    "flagged_patients of another's ward": {"site": "ward 1"},
+}
+
+
+def main() -> None:
+    ecgs = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with server_folder() as folder, database.connect_as_owner(Settings(data_dir=folder)) as engine:
+        fill(engine, ecgs)
+        clinician = create_engine(engine.url.set(username="ana"))
+        print(f"\n{'median ms of ' + str(ROUNDS):<40}{'everybody':>12}{'clinician':>12}{'rows':>8}")
+        for name, params in QUESTIONS.items():
+            everybody, own, rows = compare(engine, clinician, params)
+            print(f"{name:<40}{everybody:>12.1f}{own:>12.1f}{rows:>8}")
+        if "--plan" in sys.argv:
+            print(plan(clinician))
+        clinician.dispose()
+
+
+def fill(engine: Engine, ecgs: int) -> None:
+    """A hospital with 40 wards, and a clinician of three."""
+    load(engine, ecgs=ecgs, patients=ecgs // 5)
+    with engine.begin() as connection:
+        connection.execute(text(SITES), {"wards": WARDS})
+        connection.execute(text("CREATE ROLE ana LOGIN"))
+        for ward in OWN:
+            add_site(connection, "ana", f"ward {ward}", by="benchmark", why="benchmark")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM FULL ecgs")
+        connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def compare(engine: Engine, clinician: Engine, params: dict[str, str]) -> tuple[float, float, int]:
+    """Median milliseconds of both, asked in turn, and the rows that the clinician got."""
+    everybody, own = [], []
+    for _ in range(ROUNDS):
+        everybody.append(ask(engine, params)[0])
+        took, rows = ask(clinician, params)
+        own.append(took)
+    return statistics.median(everybody), statistics.median(own), rows
+
+
+def ask(engine: Engine, params: dict[str, str]) -> tuple[float, int]:
+    with engine.connect() as connection:
+        start = time.perf_counter()
+        _, rows = queries.run(connection, "flagged_patients", params)
+        return 1000 * (time.perf_counter() - start), len(rows)
+
+
+def plan(engine: Engine) -> str:
+    """The plan of the list for the clinician."""
+    with engine.connect() as connection:
+        found = connection.execute(
+            text(
+                "EXPLAIN (ANALYZE, BUFFERS OFF) SELECT * FROM flagged_patients ORDER BY probability DESC, flag_id DESC LIMIT 50"
+            )
+        )
+        return "\n".join(found.scalars())
+
+
+if __name__ == "__main__":
+    main()
