@@ -2,7 +2,7 @@
 -- reviewer needs no right to the tables; nobody may call it until they are let.
 CREATE OR REPLACE FUNCTION review_ecg(ecg_id bigint, outcome text, reviewed_by text, note text DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET stence.person = '' SET stence.reason = '' AS $$
+SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     hash bytea;
@@ -28,6 +28,7 @@ BEGIN
     INSERT INTO reviews (ecg_id, outcome, reviewed_by, note, login)
     VALUES (review_ecg.ecg_id, review_ecg.outcome, btrim(review_ecg.reviewed_by), review_ecg.note, session_user)
     RETURNING id INTO review;
+    PERFORM audit.acted();
     RETURN review;
 END
 $$;

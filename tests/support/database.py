@@ -118,6 +118,6 @@ def forget_ecgs(connection: Connection, *, with_files: bool = False) -> None:
 
 
 def allow_changes(connection: Connection) -> None:
-    """Give a transaction the rights of the login, and let it change flags and scores by its own statements."""
+    """Give a transaction the rights of the login, and let it change flags and scores by statements."""
     connection.execute(text("SET LOCAL ROLE NONE"))
     connection.execute(text("SELECT audit.act_for('test', 'a test prepares its database')"))
