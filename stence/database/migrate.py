@@ -1,7 +1,7 @@
-"""Migrate the schema to this version: migrations by Alembic, views of ``sql/views``, rights of ``sql/grants``.
+"""Migrate the schema to this version: migrations by Alembic, then ``sql/views`` and ``sql/grants``.
 
-Views are never altered. If a migration is due or a file has changed, all views are dropped and created again, in
-the order of their dependencies, and the rights of all roles are granted again. ``schema_views`` and
+Views are never altered. If a migration is due or a file has changed, all views are dropped and created again,
+in the order of their dependencies, and the rights of all roles are granted again. ``schema_views`` and
 ``schema_grants`` hold the hashes of the files. All this runs as the role that owns the schema.
 """
 
@@ -64,8 +64,8 @@ def upgrade(engine: Engine) -> None:
 
 def _who_may(engine: Engine) -> str:
     return (
-        f"The login {engine.url.username} may not do this: run stence migrate with STENCE_OWNER_URL, and once, "
-        f"as a superuser in this database: psql -v login=LOGIN -f {sql_folder() / 'roles.sql'}"
+        f"The login {engine.url.username} may not do this: run stence migrate with STENCE_OWNER_URL. "
+        f"A superuser gives its login the rights once: psql -v login=LOGIN -f {sql_folder() / 'roles.sql'}"
     )
 
 

@@ -24,7 +24,7 @@ from stence.errors import ConfigurationError
 from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
-from support.database import url_of
+from support.database import tampering, url_of
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
 SCHEMAS = sorted({table.schema for table in metadata.tables.values() if table.schema})
@@ -221,14 +221,14 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql:
 
 
 def test_a_database_of_a_newer_version_is_refused_in_words(engine: Engine, settings: Settings) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="9999"), database.connect(settings):
         pass
 
 
 def test_a_view_of_somebody_else_is_not_dropped(engine: Engine, sql: Path) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("CREATE VIEW theirs AS SELECT * FROM ecg_risk"))
     (sql / "views" / "ecg_risk.sql").unlink()
     with pytest.raises(ConfigurationError, match="theirs"):
