@@ -25,6 +25,7 @@ from stence.objects import ObjectStore
 from stence.scoring.work import Worklist
 from stence.settings import Settings
 from stence.training.journal import entered
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
 from support.processes import start_scorer
