@@ -36,10 +36,9 @@ CONNECT_OPTIONS = {
 def connect(settings: Settings) -> Iterator[Engine]:
     """Open an engine on the migrated database; the embedded server runs during the context.
 
-    Sessions act as ``stence_writer`` if the login may, else with the login's own rights. A schema of an earlier
-    version is migrated if the login may.
-    Raises DatabaseUnavailableError if Postgres does not answer, ConfigurationError if the URL, the database or
-    the login is not usable.
+    Sessions act as ``stence_writer`` if the login may, else with the login's own rights. A schema of an
+    earlier version is migrated if the login may. Raises DatabaseUnavailableError if Postgres does not answer,
+    ConfigurationError if the URL, the database or the login is not usable.
     """
     with _place(settings.database_url, settings, "STENCE_DATABASE_URL") as (url, server):
         with _opened(url, server) as administrator:
@@ -59,11 +58,11 @@ def connect_as_owner(settings: Settings) -> Iterator[Engine]:
     The login is that of ``owner_url``, or of ``database_url`` without it. Raises the errors of ``connect``.
     """
     name = "STENCE_OWNER_URL" if settings.owner_url else "STENCE_DATABASE_URL"
-    with _place(settings.owner_url or settings.database_url, settings, name) as (url, server):
-        with _opened(url, server) as engine:
-            check(engine)
-            migrate.upgrade(engine)
-            yield engine
+    given = settings.owner_url or settings.database_url
+    with _place(given, settings, name) as (url, server), _opened(url, server) as engine:
+        check(engine)
+        migrate.upgrade(engine)
+        yield engine
 
 
 @contextmanager

@@ -74,8 +74,8 @@ def upgrade(engine: Engine) -> None:
 
 def _who_may(engine: Engine) -> str:
     return (
-        f"The login {engine.url.username} may not do this: run stence migrate with STENCE_OWNER_URL, and once, "
-        f"as a superuser in this database: psql -v login=LOGIN -f {sql_folder() / 'roles.sql'}"
+        f"The login {engine.url.username} may not do this: run stence migrate with STENCE_OWNER_URL. "
+        f"A superuser gives its login the rights once: psql -v login=LOGIN -f {sql_folder() / 'roles.sql'}"
     )
 
 

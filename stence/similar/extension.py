@@ -24,8 +24,8 @@ def hindrance(connection: Connection) -> str | None:
         return f"the database server lacks pgvector; install it there, then run {COMMAND} as a role that may"
     if found.extversion is None:
         return (
-            "this database has no extension vector yet; a retraining with angiograms creates it if stence_owner "
-            f"may, else run {COMMAND} as a role that may"
+            "this database has no extension vector yet; a retraining with angiograms creates it if "
+            f"stence_owner may, else run {COMMAND} as a role that may"
         )
     if tuple(int(part) for part in found.extversion.split(".")[:2]) < OLDEST:
         wanted = ".".join(map(str, OLDEST))

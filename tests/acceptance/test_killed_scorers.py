@@ -13,7 +13,7 @@ from stence import scoring
 from stence.database.tables import objects, quarantine, scores, worklist
 from stence.objects import open_store
 from stence.settings import Settings
-from support.database import forget_ecgs
+from support.database import forget_ecgs, tampering
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.models import ShapeScorer, register
 from support.processes import start_scorer
@@ -64,7 +64,7 @@ def test_twenty_kills_of_two_scorers_change_nothing(engine: Engine, settings: Se
     write_archive(settings)
     undisturbed = score_in_peace(engine, settings)
     expected = outcome(engine)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         forget_ecgs(connection)
 
     chance = random.Random(20)

@@ -14,7 +14,7 @@ from stence import scoring
 from stence.database.tables import objects, quarantine, scores
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
-from support.database import forget_ecgs
+from support.database import forget_ecgs, tampering
 from support.ecgs import manifest
 from support.models import ShapeScorer, register
 
@@ -112,7 +112,7 @@ def test_the_same_files_on_s3_give_the_same_rows(
         fill(open_store(place.resolved_store_url, place), files)
     score_all(engine, settings)
     expected = outcome(engine)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         forget_ecgs(connection, with_files=True)
     score_all(engine, on_s3)
     assert outcome(engine) == expected

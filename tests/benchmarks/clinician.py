@@ -1,4 +1,4 @@
-"""What row-level security costs: the list for a clinician with 3 of 40 wards, beside the whole hospital's list.
+"""Cost of row-level security: the list for a clinician with 3 of 40 wards, beside that of the hospital.
 
 python tests/benchmarks/clinician.py [ECGS]
 """
@@ -27,6 +27,10 @@ WARDS, OWN = 40, (7, 21, 33)
 SITES = """
 UPDATE ecgs
 SET site = 'ward ' || CASE WHEN id % 10 = 0 THEN abs(hashint8(id)) ELSE abs(hashtext(patient_id)) END % :wards
+"""
+EXPLAIN = """
+EXPLAIN (ANALYZE, BUFFERS OFF)
+SELECT * FROM flagged_patients ORDER BY probability DESC, flag_id DESC LIMIT 50
 """
 QUESTIONS = {
     "flagged_patients": {},
@@ -84,11 +88,7 @@ def ask(engine: Engine, params: dict[str, str]) -> tuple[float, int]:
 def plan(engine: Engine) -> str:
     """The plan of the list for the clinician."""
     with engine.connect() as connection:
-        found = connection.execute(
-            text(
-                "EXPLAIN (ANALYZE, BUFFERS OFF) SELECT * FROM flagged_patients ORDER BY probability DESC, flag_id DESC LIMIT 50"
-            )
-        )
+        found = connection.execute(text(EXPLAIN))
         return "\n".join(found.scalars())
 
 

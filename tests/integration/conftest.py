@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.database import engine, postgres, settings, store
+from support.database import engine, owner_engine, postgres, settings, store
 from support.environment import stence_models
 from support.exporting import few
 from support.fhir import fhir_server
@@ -14,6 +14,7 @@ __all__ = [
     "engine",
     "few",
     "fhir_server",
+    "owner_engine",
     "postgres",
     "prefect_database",
     "score_all",

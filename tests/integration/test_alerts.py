@@ -26,6 +26,7 @@ from stence.monitoring import daily
 from stence.monitoring.alerts import Cause, Finding, Settled
 from stence.monitoring.metrics import Metric
 from stence.settings import Settings
+from support.database import tampering
 from support.environment import set_environment
 from support.routine import FIRST_DAY, Routine, sound
 
@@ -139,7 +140,7 @@ def test_an_acknowledged_alert_is_not_raised_again_and_resolves_itself(engine: E
 
 def test_what_a_person_resolved_comes_back_only_by_a_day_that_began_later(engine: Engine) -> None:
     (alert,) = settle(engine, 1, found(True)).opened
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         library.resolve(connection, alert.id, by="B. Engineer")
         text_of_time = text("UPDATE alerts SET resolved_at = :at")
         connection.execute(text_of_time, {"at": day(2) - timedelta(hours=9)})
@@ -227,7 +228,7 @@ def hospital(engine: Engine) -> Routine:
     """Four weeks and three days, sound, scored by the champion in a run late each evening."""
     routine = Routine(engine)
     routine.crown("model-1")
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         whole = models.c.manifest.op("||")(cast({"thresholds": THRESHOLDS}, JSONB))
         connection.execute(update(models).values(manifest=whole))
         connection.execute(text(RUNS), {"first": datetime.combine(FIRST_DAY, time(23, 30), UTC)})
@@ -238,7 +239,7 @@ def hospital(engine: Engine) -> Routine:
 
 def end_worklist(engine: Engine) -> None:
     """Nothing waits for its score."""
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text(SCORED))
 
 

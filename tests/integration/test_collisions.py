@@ -21,7 +21,7 @@ from stence.database import copy_rows, retry_outages
 from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.objects import open_store
 from stence.settings import Settings
-from support.database import server_folder
+from support.database import server_folder, tampering
 from support.environment import set_environment
 
 PATIENT = "p1234567"
@@ -30,7 +30,7 @@ PATIENT = "p1234567"
 @pytest.fixture
 def counters(engine: Engine) -> Engine:
     """An engine with a table of two counters at 0."""
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(
             text("CREATE TABLE counters AS SELECT id, 0 AS count FROM generate_series(1, 2) id")
         )
@@ -117,7 +117,7 @@ def test_a_collision_without_end_is_told_in_words(engine: Engine) -> None:
 def test_a_full_disk_is_told_in_words() -> None:
     """A table whose file is /dev/full: every write to it meets a full disk."""
     with server_folder() as folder, database.connect(Settings(data_dir=folder)) as engine:
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(text("CREATE TABLE full_table (value text)"))
             path = connection.scalar(text("SELECT pg_relation_filepath('full_table')"))
         file = folder / "postgres" / str(path)
@@ -125,7 +125,7 @@ def test_a_full_disk_is_told_in_words() -> None:
         file.symlink_to("/dev/full")
 
         def write() -> None:
-            with engine.begin() as connection:
+            with tampering(engine) as connection:
                 connection.execute(text("INSERT INTO full_table VALUES (:patient)"), {"patient": PATIENT})
 
         engine.dispose()
@@ -168,7 +168,7 @@ def test_a_store_that_has_no_room_is_told_in_words(tmp_path: Path) -> None:
 
 
 def test_what_postgres_refuses_a_command_is_told_in_words(engine: Engine, command_line: None) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("ALTER TABLE reviews ADD CHECK (note <> 'p1234567')"))
         connection.execute(
             text("INSERT INTO objects (key, record_key, etag, size_bytes) VALUES ('a', 'a', '', 1)")
@@ -201,7 +201,7 @@ def test_what_postgres_refuses_a_command_is_told_in_words(engine: Engine, comman
     ],
 )
 def test_no_value_is_in_the_text_of_an_error(engine: Engine, statement: str) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("CREATE TABLE named (name text PRIMARY KEY CHECK (name <> 'nobody'))"))
     with pytest.raises(DBAPIError) as caught, engine.begin() as connection:
         connection.exec_driver_sql(statement)
@@ -227,7 +227,7 @@ def test_no_value_is_in_the_text_of_a_failed_copy(
 
 
 def test_the_name_of_what_was_violated_stays(engine: Engine) -> None:
-    with pytest.raises(IntegrityError, match="models_state_check"), engine.begin() as connection:
+    with pytest.raises(IntegrityError, match="models_state_check"), tampering(engine) as connection:
         connection.execute(
             text("INSERT INTO models VALUES ('m', 'no state', 'f', 's', 'p', '{}')"),
         )

@@ -19,7 +19,7 @@ from stence import database
 from stence.database import copy_rows, retry_outages
 from stence.errors import ConfigurationError, DatabaseUnavailableError
 from stence.settings import Settings
-from support.database import url_of
+from support.database import tampering, url_of
 from support.ports import free_port
 
 
@@ -127,7 +127,7 @@ def test_a_lost_connection_is_tried_again(engine: Engine) -> None:
     attempts = []
 
     def action() -> int | None:
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             attempts.append(connection.scalar(text("SELECT pg_backend_pid()")))
             if len(attempts) < 3:
                 with engine.connect() as other:

@@ -18,6 +18,7 @@ from stence.objects import ObjectStore
 from stence.registry.artefact import WEIGHTS
 from stence.settings import Settings
 from support.champion import crown
+from support.database import tampering
 from support.environment import set_environment
 
 PARTS = [
@@ -80,7 +81,7 @@ def test_an_altered_model_is_named(champion: str, store: ObjectStore) -> None:
 
 
 def test_score_runs_that_do_not_come_are_told(champion: str, engine: Engine) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("UPDATE models SET created_at = now() - interval '5 hours'"))
     _, unwell = diagnose()
     assert unwell.keys() == {"score runs"}
@@ -169,7 +170,7 @@ def test_an_overdue_full_listing_is_unwell(engine: Engine, settings: Settings, h
     by_day = settings.model_copy(update={"listing": "days"})
     ended = datetime.now(UTC) - timedelta(hours=hours)
     row = {"extent": "full", "prefix": "ecg/", "started_at": ended, "finished_at": ended}
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(insert(store_listings).values(row | {"ecgs": 0, "new": 0, "changed": 0}))
     if hours == 20:
         assert listings(engine, by_day) == "days; the last full one ended 20.0 h ago"

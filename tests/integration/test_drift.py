@@ -17,7 +17,7 @@ from stence.monitoring import embeddings, inputs, labels, operations, scores, wo
 from stence.monitoring.metrics import Metric
 from stence.monitoring.reference import reference
 from stence.settings import Settings
-from support.database import copied
+from support.database import copied, tampering
 from support.routine import Change, Ecg, Routine, day, sound
 
 MODULES = (operations, workload, inputs, embeddings, scores, labels)
@@ -298,7 +298,7 @@ def test_ten_cath_reports_of_a_day_are_compared(
     asked = settings.model_copy(update={"reference_days": 8})
     kept = "SELECT study_id FROM cath_studies WHERE performed_at >= :start ORDER BY study_id LIMIT :most"
     values = {"start": today.start, "most": studies, "of_day": "sp8-%"}
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         for table in ("segment_stenoses", "cath_studies"):
             others = f"DELETE FROM {table} WHERE study_id LIKE :of_day AND study_id NOT IN ({kept})"  # noqa: S608
             connection.execute(text(others), values)

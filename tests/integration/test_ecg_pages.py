@@ -18,7 +18,7 @@ from stence.explain import PageCounts, write_pages, write_ward_list
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.champion import crown
-from support.database import allow_changes
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.scoring import all_rows, give_patients
@@ -104,8 +104,7 @@ def test_a_page_shows_the_ecg_the_score_and_where_it_comes_from(
 ) -> None:
     number = ids(engine)[PATIENTS[1]]
     stence("review", str(number), "--outcome", "confirmed", "--by", "Dr Heart", "--note", "ST & T")
-    with engine.begin() as connection:
-        allow_changes(connection)
+    with tampering(engine) as connection:
         connection.execute(update(flags).where(flags.c.state == "confirmed").values(state="open"))
         connection.execute(update(ecgs).values(warnings=["I runs against V6"]))
     write()
@@ -194,9 +193,8 @@ def test_only_open_flags_of_the_champions_decisive_target_get_pages(
     engine: Engine, write: Callable[..., PageCounts]
 ) -> None:
     dismissed, other, *left = ids(engine).values()
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         of = flags.c.content_hash == ecgs.c.content_hash
-        allow_changes(connection)
         closing = update(flags).where(of, ecgs.c.id == dismissed).values(state="dismissed")
         connection.execute(closing)
         connection.execute(delete(flags).where(of, ecgs.c.id == other, flags.c.target == "stenosis_70"))
@@ -209,7 +207,7 @@ def test_a_page_that_names_the_wrong_patient_is_removed_and_written_anew(
 ) -> None:
     write()
     number = ids(engine)[PATIENTS[0]]
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(update(ecgs).where(ecgs.c.id == number).values(patient_id="40009999"))
     assert write() == PageCounts(written=1, failed=0, waiting=0, removed=1)
     page = page_of(store, keys(engine)[number])
@@ -223,9 +221,8 @@ def test_a_page_whose_patient_became_unclear_is_removed(
     write()
     number = ids(engine)[PATIENTS[0]]
     key = keys(engine)[number]
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         of = flags.c.content_hash == ecgs.c.content_hash
-        allow_changes(connection)
         unclear = {"state": "withdrawn", "withdrawn_for": "patient_unclear"}
         connection.execute(update(flags).where(of, ecgs.c.id == number).values(unclear))
     assert write() == PageCounts(written=0, failed=0, waiting=0, removed=1)
@@ -309,7 +306,7 @@ def test_inspect_prints_what_was_read_and_the_patient_only_on_request(
 def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_their_pages(
     engine: Engine, stence: Callable[..., str], write: Callable[..., PageCounts], tmp_path: Path
 ) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(update(ecgs).values(site="ward 3"))
         connection.execute(update(ecgs).where(ecgs.c.patient_id == PATIENTS[3]).values(site="<b>clinic</b>"))
     write(pages_per_run=3)

@@ -17,7 +17,7 @@ from stence import database
 from stence.database import account, migrate
 from stence.errors import DatabaseUnavailableError
 from stence.settings import Settings
-from support.database import server_folder
+from support.database import server_folder, tampering
 
 USER = """
 import sys
@@ -111,7 +111,7 @@ def test_a_leaving_process_leaves_the_server_to_the_others(
 def test_what_was_committed_survives_when_everything_is_killed(
     own: Settings, users: list[subprocess.Popen[str]]
 ) -> None:
-    with database.connect(own) as engine, engine.begin() as connection:
+    with database.connect(own) as engine, tampering(engine) as connection:
         connection.execute(text("CREATE TABLE kept AS SELECT 7 AS value"))
     for pid in [*(user.pid for user in users), server_pid(own)]:
         kill(pid)

@@ -23,6 +23,7 @@ from stence.errors import ConfigurationError, ReceiverUnavailableError
 from stence.export import Sent, send_fhir
 from stence.objects import ObjectStore
 from stence.settings import Settings
+from support.database import tampering
 from support.environment import set_environment
 from support.exporting import FEW, change, open_flags, withdraw
 from support.fhir import FhirServer, validate
@@ -293,7 +294,7 @@ def test_nothing_personal_leaves_but_a_pseudonym(
 def test_pseudonyms_stay_and_depend_on_the_key(engine: Engine, store: ObjectStore, export: Export) -> None:
     seen = []
     for key in (None, None, SecretStr("one"), SecretStr("two")):
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(delete(flag_exports))
         export(fhir_url=None, pseudonym_key=key)
         newest = max(store.list("export/fhir/"), key=lambda each: each.key)

@@ -18,6 +18,7 @@ from stence.objects import ObjectStore, open_store
 from stence.scoring.work import Claim, Worklist
 from stence.settings import Settings
 from support.champion import crown, enshadow
+from support.database import tampering
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
 from support.fhir import FhirServer
@@ -262,7 +263,7 @@ def test_an_ingest_run_tells_that_score_runs_do_not_come(
     from stence.flows.ingest import ingest
 
     crown(engine, store, settings, "model-7")
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(update(models).values(created_at=func.now() - timedelta(hours=5)))
     assert ingest()["new"] == 8
     assert "alert 1 opened, critical: no_run" in everything_prefect_holds(prefect_database)

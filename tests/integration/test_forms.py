@@ -19,6 +19,7 @@ from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
 from stence.training.forms import optimise
 from support.champion import crown
+from support.database import tampering
 from support.scoring import all_rows
 from support.toy_hospital import LENIENT, ToyHospital
 
@@ -171,5 +172,5 @@ def test_the_history_of_forms_cannot_be_changed(
 ) -> None:
     crown(engine, store, settings)
     choose(engine, "tiny-1", FAST)
-    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+    with pytest.raises(DBAPIError, match="append-only"), tampering(engine) as connection:
         connection.execute(update(model_forms).values(chosen=False))

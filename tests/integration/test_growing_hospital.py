@@ -20,6 +20,7 @@ from stence.objects import open_store
 from stence.progress import silent
 from stence.settings import Settings
 from support.angiograms import Blocks, run
+from support.database import tampering
 from support.ecgs import heartbeats, manifest, store_ecg
 
 OPENED = datetime(2026, 1, 5, 10)
@@ -70,7 +71,7 @@ class Hospital:
     def train(self) -> None:
         """As if a training had finished that saw all there is."""
         row = {"id": uuid.uuid4(), "preset": "small", "state": "finished", "config": {}}
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             connection.execute(insert(training_runs).values(row | {"data_as_of": func.now()}))
 
     def new_pairs(self) -> int:

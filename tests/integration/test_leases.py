@@ -25,6 +25,7 @@ from stence.objects import ObjectStore
 from stence.scoring.work import Worklist
 from stence.settings import Settings
 from stence.training.journal import entered
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
 from support.processes import start_scorer
@@ -39,6 +40,7 @@ import sys
 from stence import database
 from stence.settings import Settings
 from stence.training.journal import entered
+from support.database import tampering
 
 settings = Settings()
 with database.connect(settings) as engine, entered(engine, "small", {}, settings) as journal:
@@ -80,7 +82,7 @@ def worklists(engine: Engine, store: ObjectStore, settings: Settings) -> list[Wo
 
 def let_run_out(engine: Engine) -> None:
     """End every lease of the worklist now."""
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(
             update(worklist).where(worklist.c.state == "leased").values(lease_expires_at=lease_end(-1))
         )
@@ -131,7 +133,7 @@ def test_the_next_monitoring_closes_the_row_of_a_killed_one(
 ) -> None:
     dead = {"id": uuid.uuid4(), "state": "running", "days": 1, "lease_expires_at": text(lease)}
     alive = {"id": uuid.uuid4(), "state": "running", "days": 1, "lease_expires_at": lease_end(60)}
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         for row in (dead, alive):
             connection.execute(insert(monitor_runs).values(row))
     with pytest.raises(MonitoringError, match="No model is champion"):
@@ -153,12 +155,12 @@ def test_leases_are_renewed_after_any_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with scoring.open_run(engine, store, settings, ShapeScorer()):
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(text("ALTER TABLE worklist RENAME TO mislaid"))
         wait_until(lambda: "has run out: others may take its work over" in caplog.text)
         assert 'could not be renewed, trying again: relation "worklist" does not exist' in caplog.text
         assert are_over(engine, runs)
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(text("ALTER TABLE mislaid RENAME TO worklist"))
         wait_until(lambda: not are_over(engine, runs))
 
@@ -193,7 +195,7 @@ class RobbedScorer(ShapeScorer):
                 "attempt": worklist.c.attempt + 1,
                 "lease_expires_at": lease_end(60),
             }
-            with self._engine.begin() as connection:
+            with tampering(self._engine) as connection:
                 connection.execute(update(worklist).where(worklist.c.state == "leased").values(theirs))
         self.scored += len(ecgs)
         return super().score(ecgs)
@@ -355,9 +357,9 @@ def test_a_retraining_that_was_cut_off_finds_its_place_taken_and_ends(
 def test_a_retraining_whose_row_was_closed_writes_nothing_more(engine: Engine, settings: Settings) -> None:
     def publish_late() -> None:
         with entered(engine, "small", {}, settings) as journal:
-            with engine.begin() as connection:
+            with tampering(engine) as connection:
                 connection.execute(update(training_runs).values(state="abandoned", error=WITHOUT_A_WORD))
-            with engine.begin() as connection:
+            with tampering(engine) as connection:
                 connection.execute(update(models).values(state="shadow"))
                 journal.note_in(connection, state="finished", finished_at=func.now())
 

@@ -12,6 +12,7 @@ from stence.errors import ConfigurationError
 from stence.monitoring import daily, liveness
 from stence.monitoring.alerts import Settled
 from stence.settings import Settings
+from support.database import tampering
 from support.routine import Routine
 
 RUN = """
@@ -25,13 +26,13 @@ VALUES (gen_random_uuid(), 'model-1', 'p1', :state, '0', 'cpu', 'here', now() - 
 def crowned(engine: Engine) -> Engine:
     """A database whose champion came ten days ago."""
     Routine(engine).crown("model-1")
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("UPDATE models SET created_at = now() - interval '10 days'"))
     return engine
 
 
 def run_ended(engine: Engine, ago: timedelta, state: str = "finished") -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text(RUN), {"ago": ago, "state": state})
 
 

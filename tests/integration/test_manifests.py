@@ -17,6 +17,7 @@ from stence.database.tables import (
 )
 from stence.objects import LocalStore, ObjectStore
 from stence.settings import Settings
+from support.database import tampering
 from support.identity import HEADER, TIME, listed, patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer
 from support.scoring import ScoreAll, all_rows, in_quarantine
@@ -232,7 +233,7 @@ def test_manifests_that_are_read_again_after_an_upgrade_send_no_ecg_back(
     put_ecgs(store, "1", "2")
     put_manifest(store, ("P1", "1"), ("P2", "2"))
     score()
-    with engine.begin() as connection:  # as migration 0005 leaves what was there before it
+    with tampering(engine) as connection:  # as migration 0005 leaves what was there before it
         connection.execute(text("UPDATE manifest_rows SET line = line + 10, local_timezone = NULL"))
         connection.execute(text("UPDATE manifest_records SET local_timezone = NULL, study_id = '1'"))
         connection.execute(text("UPDATE ecgs SET local_timezone = NULL"))

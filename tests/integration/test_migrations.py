@@ -24,7 +24,8 @@ from stence.errors import ConfigurationError
 from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
-from support.database import url_of
+from support.database import tampering, url_of
+from support.roles import logged_in
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
 SCHEMAS = sorted({table.schema for table in metadata.tables.values() if table.schema})
@@ -103,7 +104,7 @@ def test_times_carry_their_zone(engine: Engine) -> None:
 @pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions", "snoozes"])
 @pytest.mark.parametrize("change", ["UPDATE {} SET id = DEFAULT", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_a_history_cannot_be_changed(engine: Engine, history: str, change: str) -> None:
-    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+    with pytest.raises(DBAPIError, match="append-only"), tampering(engine) as connection:
         connection.execute(text(change.format(history)))
 
 
@@ -142,15 +143,15 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
     for path in newer:
         shutil.move(path, sql / path.name)
-    for folder in ("views", "functions"):
-        shutil.move(sql / folder, sql / f"newer {folder}")
+    for kind in ("views", "functions", "grants"):
+        shutil.move(sql / kind, sql / f"newer {kind}")
     migrate.upgrade(old)
     with old.begin() as connection:
         connection.execute(text(OF_0002))
     for path in newer:
         shutil.move(sql / path.name, path)
-    for folder in ("views", "functions"):
-        shutil.move(sql / f"newer {folder}", sql / folder)
+    for kind in ("views", "functions", "grants"):
+        shutil.move(sql / f"newer {kind}", sql / kind)
 
     migrate.upgrade(old)
     assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}
@@ -182,104 +183,96 @@ def views(engine: Engine) -> dict[str, int]:
     return dict(rows(engine, VIEWS))
 
 
-def test_nothing_is_done_when_nothing_changed(engine: Engine) -> None:
-    before = views(engine)
+def test_nothing_is_done_when_nothing_changed(owner_engine: Engine) -> None:
+    before = views(owner_engine)
     assert before.keys() == {path.stem for path in (sql_folder() / "views").glob("*.sql")}
-    migrate.upgrade(engine)
-    assert views(engine) == before
+    migrate.upgrade(owner_engine)
+    assert views(owner_engine) == before
 
 
-def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
-    before = views(engine)
-    (sql / "views" / "ecg_risk.sql").unlink()
+def test_views_follow_their_files(owner_engine: Engine, sql: Path) -> None:
+    before = views(owner_engine)
+    (sql / "views" / "new_categories.sql").rename(sql / "gone.sql")
+    reader = sql / "grants" / "stence_reader.sql"
+    reader.write_text(reader.read_text().replace(" new_categories,", ""))
     (sql / "views" / "flags_by_state.sql").write_text(
         "CREATE VIEW flags_by_state AS SELECT state, count(*) FROM flags GROUP BY state;"
         "COMMENT ON VIEW flags_by_state IS '100 %';"
     )
-    migrate.upgrade(engine)
-    assert views(engine).keys() == before.keys() - {"ecg_risk"} | {"flags_by_state"}
+    migrate.upgrade(owner_engine)
+    assert views(owner_engine).keys() == before.keys() - {"new_categories"} | {"flags_by_state"}
 
 
-def test_functions_follow_their_files_and_keep_their_grants(engine: Engine, sql: Path) -> None:
+def test_functions_follow_their_files_and_keep_their_grants(owner_engine: Engine, sql: Path) -> None:
     role = f"nurse_{uuid.uuid4().hex}"
-    with engine.begin() as connection:
+    with owner_engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
-    function = sql / "functions" / "review_ecg.sql"
+    function = sql / "functions" / "check_visible.sql"
     function.write_text(function.read_text().replace("there is no ECG", "nobody knows ECG"))
-    migrate.upgrade(engine)
-    with engine.connect() as connection:
+    migrate.upgrade(owner_engine)
+    with owner_engine.connect() as connection:
         connection.exec_driver_sql(f"SET ROLE {role}")
         with pytest.raises(DBAPIError, match="nobody knows ECG 1"):
             connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
 
 
-def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
+def test_a_new_migration_may_change_what_views_show(owner_engine: Engine, sql: Path) -> None:
     (sql / "migrations" / "versions" / "9999_rename.py").write_text(
         f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
     )
-    migrate.upgrade(engine)
-    assert migrate.current_revision(engine) == "9999"
-    assert "flagged_patients" in views(engine)
+    migrate.upgrade(owner_engine)
+    assert migrate.current_revision(owner_engine) == "9999"
+    assert "flagged_patients" in views(owner_engine)
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql: Path) -> None:
-    before = views(engine)
+def test_a_migration_that_fails_leaves_everything_as_it_was(owner_engine: Engine, sql: Path) -> None:
+    before = views(owner_engine)
     (sql / "migrations" / "versions" / "9999_wrong.py").write_text(
         f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
     )
     with pytest.raises(ConfigurationError, match="division by zero"):
-        migrate.upgrade(engine)
-    assert views(engine) == before
-    assert migrate.current_revision(engine) == HEAD
+        migrate.upgrade(owner_engine)
+    assert views(owner_engine) == before
+    assert migrate.current_revision(owner_engine) == HEAD
 
 
 def test_a_database_of_a_newer_version_is_refused_in_words(engine: Engine, settings: Settings) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="9999"), database.connect(settings):
         pass
 
 
-def test_a_view_of_somebody_else_is_not_dropped(engine: Engine, sql: Path) -> None:
-    with engine.begin() as connection:
+def test_a_view_of_somebody_else_is_not_dropped(owner_engine: Engine, sql: Path) -> None:
+    with tampering(owner_engine) as connection:
         connection.execute(text("CREATE VIEW theirs AS SELECT * FROM ecg_risk"))
     (sql / "views" / "ecg_risk.sql").unlink()
     with pytest.raises(ConfigurationError, match="theirs"):
-        migrate.upgrade(engine)
-    assert "theirs" in views(engine)
+        migrate.upgrade(owner_engine)
+    assert "theirs" in views(owner_engine)
 
 
-def test_the_role_of_the_readme_reads_everything_and_writes_nothing(
-    engine: Engine, settings: Settings, sql: Path
-) -> None:
-    [block] = re.findall(r"```sql\n(.*?)```", (sql / "README.md").read_text(), re.DOTALL)
-    role = f"reader_{uuid.uuid4().hex}"
-    with engine.begin() as connection:
-        connection.exec_driver_sql(block.replace("ward_reader", role))
-    (sql / "views" / "ecg_risk.sql").open("a").write("-- changed\n")
-    migrate.upgrade(engine)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"SET ROLE {role}")
-        for view in views(engine):
-            connection.exec_driver_sql(f"SELECT * FROM {view}").all()  # noqa: S608
-        with pytest.raises(DBAPIError, match="permission denied"):
-            connection.exec_driver_sql("DELETE FROM flags")
-        connection.rollback()
-        connection.exec_driver_sql(f"SET ROLE {role}")
-        with pytest.raises(DBAPIError, match="permission denied for function review_ecg"):
-            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
-        connection.rollback()
-        connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
-        connection.exec_driver_sql(f"SET ROLE {role}")
-        with pytest.raises(DBAPIError, match="there is no ECG 1"):
-            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
-        connection.rollback()
-        connection.exec_driver_sql(f"REVOKE SELECT ON flags FROM {role}")  # noqa: S608
-        connection.exec_driver_sql(f"SET ROLE {role}")
-        with pytest.raises(DBAPIError, match="permission denied for table flags"):
-            connection.exec_driver_sql("SELECT * FROM flagged_patients")
+def test_rights_follow_their_files(engine: Engine, owner_engine: Engine, sql: Path) -> None:
+    (sql / "grants" / "stence_reader.sql").open("a").write("GRANT SELECT ON site_members TO stence_reader;")
+    migrate.upgrade(owner_engine)
+    granted = "SELECT has_table_privilege('stence_reader', 'site_members', 'SELECT')"
+    assert rows(engine, granted) == {(True,)}
+    shutil.copy(sql_folder() / "grants" / "stence_reader.sql", sql / "grants")
+    migrate.upgrade(owner_engine)
+    assert rows(engine, granted) == {(False,)}
+
+
+def test_the_reader_of_the_readme_sees_figures_and_no_keys(settings: Settings, owner_engine: Engine) -> None:
+    [block] = re.findall(r"```sql\n(.*?)```", (sql_folder() / "README.md").read_text(), re.DOTALL)
+    login = f"reader_{uuid.uuid4().hex}"
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql(block.replace("grafana", login))
+    with logged_in(settings, login) as connection:
+        connection.exec_driver_sql("SELECT * FROM monitoring_daily").all()
+        with pytest.raises(DBAPIError, match="permission denied for table objects"):
+            connection.exec_driver_sql("SELECT key FROM objects")
 
 
 def test_databases_of_one_server_do_not_wait_for_each_other(postgres: Engine) -> None:

@@ -10,6 +10,7 @@ from stence.monitoring.alerts import Finding
 from stence.monitoring.metrics import Metric
 from stence.monitoring.rules import find, load_rules
 from stence.settings import Settings
+from support.database import tampering
 from support.routine import Routine, day
 
 TODAY = 28
@@ -27,7 +28,7 @@ def hospital(engine: Engine) -> Routine:
 
 def remove(hospital: Routine, field: str, where: str = "true", *, from_day: int = TODAY) -> None:
     """Take a field out of the ECGs of a day and those after it."""
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         taken = f"UPDATE ecgs SET {field} = NULL WHERE acquired_at >= :day AND {where}"  # noqa: S608
         connection.execute(text(taken), {"day": day(from_day).start})
 

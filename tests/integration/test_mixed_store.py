@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
-from support.database import forget_ecgs
+from support.database import forget_ecgs, tampering
 from support.ecgs import heartbeats, manifest
 from support.models import ShapeScorer
 from support.samples import samples
@@ -53,7 +53,7 @@ def ended(engine: Engine, settings: Settings) -> list[tuple[Any, ...]]:
     store = open_store(settings.resolved_store_url, settings)
     fill(store)
     run_scorer(engine, store, settings, ShapeScorer())
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         rows = [tuple(row) for row in connection.execute(text(ENDED))]
         forget_ecgs(connection, with_files=True)
     return rows

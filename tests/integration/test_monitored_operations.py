@@ -14,6 +14,7 @@ from stence.monitoring import operations, workload
 from stence.monitoring.metrics import Metric
 from stence.monitoring.samples import load
 from stence.settings import Settings
+from support.database import tampering
 from support.routine import Routine, day
 
 
@@ -63,7 +64,7 @@ def test_arrivals_are_counted_by_the_hospitals_clock(hospital: Routine, settings
 
 def test_quarantine_rate(hospital: Routine, settings: Settings) -> None:
     """Files that came in that day and cannot be used; neither those that could be later, nor angiograms."""
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         for number, (reason, state, kind) in enumerate(
             [
                 ("flat_lead", "open", "ecg"),
@@ -86,7 +87,7 @@ def test_quarantine_rate(hospital: Routine, settings: Settings) -> None:
 def test_backlog_is_that_of_the_days_end(hospital: Routine, settings: Settings) -> None:
     """What is scored on a later day was waiting still; what came later was not there yet."""
     end = day(0).end
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         connection.execute(update(objects).values(changed_at=end - timedelta(hours=20)))
         everything = text(
             "INSERT INTO worklist (object_id, model_version, etag, state, changed_at)"
@@ -110,7 +111,7 @@ def test_backlog_is_that_of_the_days_end(hospital: Routine, settings: Settings) 
 def test_latency_and_runs(hospital: Routine, settings: Settings) -> None:
     """From the taking of an ECG to its score; runs that ended on the day, and when the last one did."""
     start = day(0).start
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         ended = {
             "started_at": start + timedelta(hours=2),
             "finished_at": start + timedelta(hours=2, seconds=50),
@@ -186,7 +187,7 @@ def test_workload_where_sensitivity_was_asked_for(hospital: Routine, settings: S
 
 def test_a_patient_counts_once_a_day(hospital: Routine, settings: Settings) -> None:
     """A series of ECGs of one heart is one observation for drift: the first of the day."""
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         connection.execute(text("UPDATE ecgs SET patient_id = 'p' WHERE site = 'clinic'"))
         first = connection.scalar(
             text("SELECT age FROM ecgs WHERE site = 'clinic' ORDER BY acquired_at LIMIT 1")

@@ -20,7 +20,7 @@ from stence.monitoring.report import ReportFile, write_report
 from stence.objects import LocalStore
 from stence.progress import silent
 from stence.settings import Settings
-from support.database import copied
+from support.database import copied, tampering
 from support.monitored import load_monitored
 from support.pages import Page, Table
 from support.psql import as_read, in_psql
@@ -53,7 +53,7 @@ def hospital(postgres: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
         with database.connect(settings) as engine:
             load_monitored(engine, YESTERDAY, days=30)
             write_report(engine, store, settings, silent, YESTERDAY)
-            with engine.begin() as connection:
+            with tampering(engine) as connection:
                 for statement in BETWEEN:
                     connection.execute(text(statement))
             report = write_report(engine, store, settings, silent, TODAY)

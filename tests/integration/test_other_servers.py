@@ -17,7 +17,7 @@ from stence.cli import main
 from stence.errors import ConfigurationError, StenceError
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from support.database import url_of
+from support.database import tampering, url_of
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
@@ -232,7 +232,7 @@ def test_one_bad_stored_time_ends_no_query_of_everybody(
     for number in (1, 2):
         store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: pat{number}",))
     run_scorer(engine, store, settings, ShapeScorer(threshold=0))
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(
             text("UPDATE ecgs SET acquired_at = CAST(:time AS timestamptz) WHERE patient_id = 'pat1'"),
             {"time": time},

@@ -33,6 +33,7 @@ from stence.evaluation.watched import Watched
 from stence.monitoring import estimation, outcomes
 from stence.monitoring.verification import propose
 from stence.settings import Settings
+from support.database import tampering
 
 MODEL = Watched(
     "m1", "champion", "p1", {"thresholds": {name: {"value": 0.5, "rule": "half"} for name in TARGET_NAMES}}
@@ -56,7 +57,7 @@ class Hospital:
         }
         event = {"version": "m1", "to_state": "champion", "changed_by": "x", "reason": "y"}
         run = {"id": RUN, "model_version": "m1", "preprocessing_version": "p1", "state": "finished"}
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(insert(models).values(model | {"manifest": MODEL.manifest}))
             connection.execute(insert(model_events).values(event))
             about = {"code_version": "0", "device": "cpu", "host": "here"}
@@ -90,7 +91,7 @@ class Hospital:
             "preprocessing_version": "p1",
             "run_id": RUN,
         }
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             number = connection.scalar(insert(objects).values(file).returning(objects.c.id))
             row["object_id"] = number
             connection.execute(insert(ecgs).values(row | fixed | about))
@@ -111,7 +112,7 @@ class Hospital:
         study = {"study_id": f"s{next(self._numbers)}", "patient_id": patient, "performed_at": at}
         about = {"split": "train", "max_degree": degree, "report_key": "r", "fingerprint": "f"}
         known = {"first_seen_at": at + timedelta(days=known_after)}
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             connection.execute(insert(cath_studies).values(study | about | known))
             if degree:
                 narrowed = {"study_id": study["study_id"], "segment": 6, "degree": degree}
@@ -276,7 +277,7 @@ def test_a_share_of_those_without_a_flag_is_drawn_and_the_same_again(hospital: H
     assert 12 < len(first) < 50
     assert not {f"p{number}" for number in range(20)} & set(first)
     assert propose(hospital.engine, some) == 0
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         connection.execute(delete(verification_sample))
         connection.execute(delete(verification_draws))
     propose(hospital.engine, some)
@@ -287,7 +288,7 @@ def test_who_is_drawn_enters_with_the_probability_of_the_draw(hospital: Hospital
     for patient, probability in (("a drawn", 0.3), ("b not drawn", 0.3), ("c flagged", 0.6)):
         hospital.ecg(patient, 10, probability)
     hospital.ecg("a drawn", 11)
-    with hospital.engine.begin() as connection:
+    with tampering(hospital.engine) as connection:
         about = {"model_version": "m1", "share": 0.05, "eligible": 2, "drawn": 1}
         times = {"scored_from": START, "scored_until": START + timedelta(days=20)}
         draw = insert(verification_draws).values(about | times).returning(verification_draws.c.id)

@@ -16,7 +16,7 @@ from stence.database.tables import model_events, models, promotion_refusals
 from stence.domain.checks import Result
 from stence.settings import Settings
 from stence.training.promotion import evidence, promote_due
-from support.database import allow_changes
+from support.database import tampering
 from support.environment import set_environment
 from support.routine import Routine
 
@@ -38,7 +38,7 @@ def hospital(engine: Engine, draw: Callable[[Any], Any]) -> None:
     routine = Routine(engine)
     routine.crown("old")
     routine.write(0)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         for statement in (
             "INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest)"
             " VALUES ('new', 'shadow', 'f', 's', 'p1', :manifest)",
@@ -97,8 +97,7 @@ def test_a_refusal_is_kept_and_told_and_a_repeated_one_moves_its_last_time(
     assert last["reason"].startswith("rank correlation of the risks of ")
     assert first["first_at"] == last["first_at"] == first["last_at"] < last["last_at"]
 
-    with engine.begin() as connection:
-        allow_changes(connection)
+    with tampering(engine) as connection:
         connection.execute(text("DELETE FROM scores WHERE model_version = 'new'"))
         promote_due(connection, 0)
     with engine.connect() as connection:
@@ -148,8 +147,7 @@ def test_a_person_sees_the_evidence_and_it_is_kept_with_the_reason(
 
 def test_a_candidate_that_never_scored_has_no_evidence(engine: Engine) -> None:
     hospital(engine, like)
-    with engine.begin() as connection:
-        allow_changes(connection)
+    with tampering(engine) as connection:
         connection.execute(text("DELETE FROM scores WHERE model_version = 'new'"))
         found = evidence(connection, "new")
         assert found.result is Result.CANNOT_TELL

@@ -20,7 +20,7 @@ from stence.export import ledger
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
 from stence.settings import Settings
-from support.database import allow_changes
+from support.database import tampering
 from support.psql import as_read, in_psql
 from support.synthetic import load
 
@@ -87,7 +87,7 @@ def hospital(engine: Engine) -> Engine:
     findings = [
         Finding(cause, True, "critical", "input_ks", 0.6, "It is high; check it.") for cause in causes
     ]
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         alerts.settle(connection, findings, datetime(2020, 1, 3, tzinfo=UTC), [])
         for why in ("leads swapped", "wrong patient"):
             row = {"decision": "withdrawn", "decided_by": "Dr A", "reason": why, "flags": 0}
@@ -249,7 +249,7 @@ def test_the_command_line_lists_runs_and_exports_queries(hospital: Engine, stenc
 
 def test_keys_and_details_steer_neither_terminal_nor_spreadsheet(hospital: Engine, stence: Any) -> None:
     hostile = "=cmd|' /C calc'!A0\x1b]0;owned\x07\x1b[2J\u202e"
-    with hospital.begin() as connection:
+    with tampering(hospital) as connection:
         row = connection.scalar(text("SELECT min(id) FROM quarantine WHERE state = 'open'"))
         values = {"row": row, "hostile": hostile}
         connection.execute(text("UPDATE quarantine SET detail = :hostile WHERE id = :row"), values)

@@ -21,7 +21,7 @@ from stence.export import Sent, send_fhir
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support import synthetic
-from support.database import allow_changes
+from support.database import tampering
 from support.ports import free_port
 from support.scoring import all_rows
 
@@ -66,7 +66,7 @@ def test_a_real_server_has_each_flag_once_and_its_withdrawal(
     number = sum(state == "open" for _, state in all_rows(engine, flags.c.id, flags.c.state))
 
     assert send_fhir(engine, store, settings) == Sent(number, 0, 0, 0)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.exec_driver_sql("DELETE FROM flag_exports")  # nobody remembers the first time
     assert send_fhir(engine, store, settings) == Sent(number, 0, 0, 0)
     risks = resources(url, "RiskAssessment")
@@ -77,8 +77,7 @@ def test_a_real_server_has_each_flag_once_and_its_withdrawal(
         for reference in (risk["performer"], *risk["basis"]):
             assert httpx.get(f"{url}/{reference['reference']}").status_code == 200
 
-    with engine.begin() as connection:
-        allow_changes(connection)
+    with tampering(engine) as connection:
         # It has flags of its own, which are not what this is about.
         connection.exec_driver_sql("DELETE FROM scores WHERE model_version = 'synthetic-1'")
         registry.rollback(connection, by="ada", why="worse")

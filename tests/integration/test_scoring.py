@@ -25,6 +25,7 @@ from stence.ecg import Recording
 from stence.ecg.profile import profile
 from stence.objects import ObjectStore
 from stence.settings import Settings
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
 from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine, run_scorer
@@ -96,7 +97,7 @@ def test_flags_are_raised_at_the_threshold_and_keep_a_persons_judgement(
     assert probability >= 0.5
     assert raised == {"stenosis_70": (probability, "chosen by the test")}
 
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         ecg_id = connection.scalar(select(ecgs.c.id))
         scoring.reviews.review(connection, ecg_id, outcome="confirmed", by="cardiologist")
         connection.execute(update(worklist).values(state="pending"))
@@ -117,7 +118,7 @@ def test_the_flags_of_an_ecg_follow_its_newest_review_and_all_reviews_are_kept(
     for number in (1, 2):
         store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: {number}",))
     score_all(ShapeScorer(threshold=0))
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text(WITHDRAWN))
         ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == "1"))
     for outcome, by in (("dismissed", "Dr A"), ("confirmed", " Dr B ")):
@@ -237,7 +238,7 @@ def test_a_late_writer_that_lost_its_lease_changes_nothing(
         """While it infers, another scorer takes its ECGs over."""
 
         def score(self, ecgs: Any) -> Any:
-            with engine.begin() as connection:
+            with tampering(engine) as connection:
                 connection.execute(update(worklist).values(state="pending", attempt=worklist.c.attempt + 1))
             return np.zeros((len(ecgs), 6))
 

@@ -15,6 +15,7 @@ from stence.database.tables import flags, models, scores
 from stence.models import TARGET_NAMES
 from stence.objects import ObjectStore
 from stence.settings import Settings
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, promote, register
 from support.scoring import ScoreAll, all_rows
@@ -97,7 +98,7 @@ def test_promotion_raises_the_flags_of_the_decisive_target_alone(
     score_all(shadow)
     manifest: dict[str, Any] = {"thresholds": {name: {"value": 0, "rule": "r"} for name in TARGET_NAMES}}
     manifest |= {"decisive": decisive} if decisive else {}
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         kept = models.c.manifest.op("||")(cast(manifest, JSONB))
         connection.execute(update(models).values(manifest=kept))
     assert promote(engine, shadow).opened == 2

@@ -19,6 +19,7 @@ from stence.registry.artefact import Artefact, scorer
 from stence.settings import Settings
 from stence.similar import html, similar_studies, store_studies
 from support.artefacts import INFORMATIVE, make_artefact
+from support.database import tampering
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
@@ -213,7 +214,7 @@ def test_the_command_shows_them_without_identifiers(
     run_scorer(engine, store, settings, ShapeScorer())
     artefact = make_artefact(shared=SHARED)
     folder = registry.publish(store, settings.model_prefix, artefact)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text(STUDIES.partition("INSERT INTO objects")[0]))
         registry.register(connection, folder, artefact, by="test", why="test")
         keep(connection, scorer(artefact, "cpu"))

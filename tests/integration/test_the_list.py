@@ -21,7 +21,7 @@ from stence.cli import main
 from stence.database import queries
 from stence.scoring.reviews import ReviewError
 from stence.settings import Settings
-from support.database import allow_changes
+from support.database import tampering
 from support.synthetic import load
 
 ECGS = """
@@ -52,7 +52,7 @@ class Reading(NamedTuple):
 def hospital(engine: Engine) -> Engine:
     """An engine on a database with 2,000 scored ECGs of 300 patients."""
     load(engine, ecgs=2000, patients=300)
-    with engine.begin() as connection:  # of what the other tests are not about
+    with tampering(engine) as connection:  # of what the other tests are not about
         connection.execute(text("ALTER TABLE snoozes DISABLE TRIGGER snoozes_append_only"))
         connection.execute(text("DELETE FROM snoozes"))
         connection.execute(text("DELETE FROM cath_studies"))
@@ -249,8 +249,7 @@ def test_the_last_review_of_the_patient_stands_beside_the_flag(hospital: Engine)
     ecgs = next(
         ecgs for ecgs in readings(hospital).values() if ecgs[-1].state == "open" and ecgs[0].flag is not None
     )
-    with hospital.begin() as connection:
-        allow_changes(connection)
+    with tampering(hospital) as connection:
         connection.execute(text("UPDATE flags SET state = 'open' WHERE id = :flag"), {"flag": ecgs[0].flag})
         scoring.reviews.review(connection, ecgs[0].ecg, outcome="dismissed", by="Dr A")
     assert the_list(hospital)[ecgs[0].patient]["last_review"] == "dismissed"

@@ -24,6 +24,7 @@ from stence.preparation.reading import EcgFacts
 from stence.scoring.work import Claim, Worklist
 from stence.scoring.writing import Refused, Result, Scored, Writer
 from stence.settings import Settings
+from support.database import tampering
 from support.models import ShapeScorer, register
 from support.scoring import all_rows
 
@@ -58,7 +59,7 @@ class Work:
             "preprocessing_version": scorer.preprocessing_version, "code_version": "0", "device": "cpu",
             "host": "here", "lease_expires_at": lease_end(60),
         }  # fmt: skip
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(insert(runs).values(run))
         self.worklist = Worklist(engine, settings, scorer.model_version, run["id"])
         self.worklist.enqueue()
@@ -131,7 +132,7 @@ def test_many_culprits_are_all_found(work: Work) -> None:
 
 def test_what_another_scorer_has_taken_over_is_not_quarantined_either(work: Work) -> None:
     bad, taken = work.claims[3], work.claims[3:5]
-    with work.engine.begin() as connection:
+    with tampering(work.engine) as connection:
         theirs = update(worklist).where(worklist.c.object_id.in_([claim.object_id for claim in taken]))
         connection.execute(theirs.values(attempt=worklist.c.attempt + 1, run_id=uuid.uuid4()))
     work.writer.write([scored(claim, **POISONS["nobody"] if claim is bad else {}) for claim in work.claims])
@@ -159,7 +160,7 @@ def test_a_batch_that_is_written_again_changes_nothing(work: Work) -> None:
 
 
 def test_a_fault_of_the_database_quarantines_nobody(work: Work) -> None:
-    with work.engine.begin() as connection:
+    with tampering(work.engine) as connection:
         connection.exec_driver_sql("ALTER TABLE scores RENAME TO mislaid")
     with pytest.raises(ProgrammingError):
         work.writer.write([scored(claim) for claim in work.claims])
@@ -188,7 +189,7 @@ VALUES = st.fixed_dictionaries(
 @effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, min_size=1, max_size=BATCH))
 def test_whatever_a_file_holds_ends_scored_or_in_quarantine(work: Work, values: list[dict[str, Any]]) -> None:
-    with work.engine.begin() as connection:
+    with tampering(work.engine) as connection:
         for table in (flags, scores, quarantine):
             connection.execute(table.delete())
         connection.execute(update(worklist).values(state="pending", run_id=None))

@@ -24,6 +24,7 @@ from stence.settings import Settings
 from stence.validation import Validation, ValidationConfig, validate
 from stence.validation.report import ITEMS
 from stence.validation.words import figure
+from support.database import tampering
 from support.environment import set_environment
 from support.toy_hospital import toy_ecg
 from support.validated import MADE, NEW, OLD, Hospital, register
@@ -179,7 +180,7 @@ def test_reports_that_were_known_at_the_training_count_as_seen_whatever_their_da
     version = register(engine, store, settings, by="stence train")
     tested = sum(split_of(f"new{number}") is Split.TEST for number in range(12))
     assert flow(validated(engine, store, settings, version), "patients")["used"] == 12
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text("UPDATE cath_studies SET first_seen_at = '2026-03-30 00:00+00'"))
     assert flow(validated(engine, store, settings, version), "patients")["used"] == tested > 0
     with pytest.raises(StenceError, match="was trained in this database"):

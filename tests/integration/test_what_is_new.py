@@ -25,6 +25,7 @@ from stence.objects import ObjectStore
 from stence.scoring import work
 from stence.scoring.work import Worklist
 from stence.settings import Settings
+from support.database import tampering
 from support.identity import patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer, register
 from support.scoring import all_rows, in_quarantine, run_scorer
@@ -44,20 +45,20 @@ def keys(engine: Engine) -> set[str]:
 
 
 def a_day_passes(engine: Engine) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         ended = store_listings.c.finished_at
         connection.execute(update(store_listings).values(finished_at=ended - timedelta(days=1, minutes=1)))
 
 
 def announce(engine: Engine, *names: str) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(insert(announced_objects), [{"key": name} for name in names])
 
 
 def worklist_of(engine: Engine, settings: Settings, model: str = "shape-1") -> Worklist:
     run = uuid.uuid4()
     row = {"id": run, "model_version": model, "preprocessing_version": "p", "state": "running"}
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(insert(runs).values(**row, code_version="0", device="cpu", host="here"))
     return Worklist(engine, settings, model, run)
 
@@ -290,11 +291,11 @@ def test_the_tally_is_exact_whatever_happens_at_once(
         run = worklist_of(engine, settings)
         for turn in range(8):
             claims = run.claim(4)
-            with engine.begin() as connection:
+            with tampering(engine) as connection:
                 done = update(worklist).where(worklist.c.object_id.in_([c.object_id for c in claims[:2]]))
                 connection.execute(done.values(state=("scored", "quarantined")[turn % 2]))
             run.release()
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             connection.execute(delete(worklist).where(worklist.c.object_id % 20 == number))
 
     adding = threading.Thread(target=add_up)

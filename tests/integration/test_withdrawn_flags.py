@@ -14,6 +14,7 @@ from stence.cli import main
 from stence.database.tables import ecgs, flag_decisions, flags
 from stence.objects import ObjectStore
 from stence.settings import Settings
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.identity import put_manifest
@@ -218,7 +219,7 @@ ON CONFLICT DO NOTHING
 @pytest.mark.usefixtures("scored")
 def test_more_flags_are_withdrawn_than_a_statement_has_parameters(engine: Engine, stence: Stence) -> None:
     """A model may be wrong for years: Postgres takes 65,535 parameters."""
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(text(MORE_ECGS))
         connection.execute(text(MORE_FLAGS))
     assert "stence flags restore 1" in stence("flags", "withdraw", "--model", "old", *WHO, "--yes")

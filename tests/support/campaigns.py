@@ -12,7 +12,7 @@ from sqlalchemy import Engine, literal, select
 from stence import scoring
 from stence.database.tables import objects, quarantine, scores
 from stence.settings import Settings
-from support.database import forget_ecgs
+from support.database import forget_ecgs, tampering
 from support.models import ShapeScorer, register
 from support.mutated_store import MutatedStore
 from support.preparing import preparing_children
@@ -51,7 +51,7 @@ def score_mutated(engine: Engine, settings: Settings, files: int) -> Outcomes:
         store = MutatedStore(Path(settings.data_dir, "store"))
         store.first, store.count = first, min(ROUND, files - first)
         _score(engine, store, settings, outcomes)
-        with engine.begin() as connection:
+        with tampering(engine) as connection:
             forget_ecgs(connection, with_files=True)
     return outcomes
 

@@ -13,6 +13,7 @@ from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.ecg import LEADS
 from stence.monitoring.metrics import Metric, write
+from support.database import tampering
 from support.synthetic import load
 
 MODEL = "synthetic-2"
@@ -54,7 +55,7 @@ def load_monitored(engine: Engine, until: date, *, days: int = 60, ecgs: int = 2
     """Fill an empty, migrated database: scored ECGs up to ``until``, and ``days`` days of figures."""
     load(engine, ecgs=ecgs, patients=max(ecgs // 5, 1))
     rng = np.random.default_rng(5)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(
             text(
                 "UPDATE ecgs "

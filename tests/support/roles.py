@@ -21,13 +21,14 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <>
 ORDER BY 1
 """
 FUNCTIONS = """
-SELECT n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+SELECT n.nspname || '.' || p.proname || '()',
        ARRAY(SELECT role FROM unnest(CAST(:roles AS text[])) AS role
              WHERE has_schema_privilege('stence_' || role, n.oid, 'USAGE')
                AND has_function_privilege('stence_' || role, p.oid, 'EXECUTE'))
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND p.prorettype <> 'trigger'::regtype
-  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_depend
+                  WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
 ORDER BY 1
 """
 TRIALS = {

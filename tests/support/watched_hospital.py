@@ -38,7 +38,7 @@ from stence.simulation import (
 )
 from stence.simulation.ledger import Table
 from stence.training import load_preset, train
-from support.database import url_of
+from support.database import tampering, url_of
 from support.toy_hospital import LENIENT
 
 SHUFFLED, TURNED = "shuffled-weights", "turned-answer"
@@ -202,7 +202,7 @@ def crown(
 ) -> None:
     """Publish, register and promote a model; it need not score again what was taken before ``only_after``."""
     folder = registry.publish(store, settings.model_prefix, artefact)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         registry.register(connection, folder, artefact, by="test", why="test")
         registry.promote(connection, artefact.manifest.model_version, by="test", why="test")
         if only_after:

@@ -14,7 +14,8 @@ DO $$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['stence_owner', 'stence_writer', 'stence_reader', 'stence_clinician', 'stence_approver']
+    FOREACH role IN ARRAY ARRAY['stence_owner', 'stence_writer', 'stence_reader', 'stence_clinician',
+                                'stence_approver']
     LOOP
         CONTINUE WHEN to_regrole(role) IS NOT NULL;
         BEGIN
@@ -51,7 +52,7 @@ BEGIN
 END
 $$
 """
-# What the login of earlier versions owned. Sequences of columns follow their table, members of extensions stay.
+# What the login of earlier versions owned. Sequences of columns follow their table; extensions stay.
 OWNERSHIP = """
 DO $$
 DECLARE
@@ -84,10 +85,10 @@ SIGHT = """
 CREATE SCHEMA access;
 COMMENT ON SCHEMA access IS 'Which rows a clinician sees.';
 CREATE VIEW access.patients WITH (security_barrier = true) AS
-SELECT ecgs.patient_id
-FROM public.ecgs JOIN public.site_members AS members USING (site)
-WHERE members.login = CAST(session_user AS text);
-COMMENT ON VIEW access.patients IS 'Patients with an ECG of a site of the login; as often as they have one there.';
+SELECT patient_id
+FROM public.ecgs
+WHERE site = ANY (ARRAY(SELECT site FROM public.site_members WHERE login = CAST(session_user AS text)));
+COMMENT ON VIEW access.patients IS 'Patients with an ECG of a site of the login, once for each.';
 COMMENT ON COLUMN access.patients.patient_id IS 'Patient, as in ecgs.';
 CREATE VIEW access.ecgs WITH (security_barrier = true) AS
 SELECT ecgs.id, ecgs.content_hash
@@ -116,12 +117,14 @@ VISIBLE = {
 }
 """Tables that a clinician reads, and a subquery that finds something for the rows of it that they see.
 
-Other roles see all that they are granted. The subquery stands in ``IS NOT NULL``, not in ``EXISTS``: that may be
-planned as a hash of all patients, and as a condition that few rows meet, so that the list would not be read in order.
+Other roles see all that they are granted. The subquery stands in ``IS NOT NULL``, not in ``EXISTS``:
+Postgres may plan that as a hash of all patients, and takes it for a condition that few rows meet, so that it
+would not read the list in order.
 """
 # A version never changes but for its state, and the thresholds are in its manifest.
 APPROVAL = """
-CREATE FUNCTION require_approver() RETURNS void LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
+CREATE FUNCTION require_approver() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = public, pg_temp AS $$
 BEGIN
     IF NOT pg_has_role(current_user, 'stence_approver', 'USAGE') THEN
         RAISE insufficient_privilege USING MESSAGE =
@@ -156,7 +159,7 @@ COMMENT ON FUNCTION protect_forms() IS 'Leaves the numeric form of the champion 
 CREATE TRIGGER model_forms_protected BEFORE INSERT ON model_forms
     FOR EACH ROW EXECUTE FUNCTION protect_forms();
 """
-# An index needs the owner, and the flows are not; the extension is trusted, so that its creator needs no superuser.
+# Only an owner makes an index. The extension is trusted: its creator need not be a superuser.
 SIMILAR = """
 CREATE FUNCTION index_similar_studies() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -166,7 +169,8 @@ BEGIN
         USING hnsw ((CAST(embedding AS halfvec(256))) halfvec_cosine_ops);
 END
 $$;
-COMMENT ON FUNCTION index_similar_studies() IS 'Create pgvector and its index of training studies where they are missing.';
+COMMENT ON FUNCTION index_similar_studies() IS
+    'Create pgvector and its index of training studies where they are missing.';
 REVOKE ALL ON FUNCTION index_similar_studies() FROM PUBLIC;
 """
 LOGIN = "Login that Postgres checked; empty: an earlier version did not keep it."
@@ -181,6 +185,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("login", sa.Text(), comment=LOGIN))
     for part in (SIGHT, APPROVAL, SIMILAR):
         op.execute(part)
+    _include_sites()
     for table, visible in VISIBLE.items():
         _limit_rows(table, visible)
 
@@ -208,6 +213,17 @@ def _create_tables() -> None:
         sa.Column("sha256", sa.Text(), nullable=False, comment="SHA-256 of the role's file."),
         sa.PrimaryKeyConstraint("name", name=op.f("schema_grants_pkey")),
         comment="The roles of sql/grants as their rights were last granted.",
+    )
+
+
+def _include_sites() -> None:
+    """Whose patient it is, is looked up for every row that a clinician might see: without the table itself."""
+    op.drop_index("ecgs_patient_time_idx", "ecgs")
+    op.create_index(
+        "ecgs_patient_time_idx",
+        "ecgs",
+        ["patient_id", sa.text("coalesce(acquired_at, first_read_at)"), "id"],
+        postgresql_include=["site"],
     )
 
 

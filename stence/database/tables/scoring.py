@@ -265,7 +265,13 @@ ecgs = Table(
         comment="Means over 20 ms in microvolts at 64 places of the signal; empty: read before.",
     ),
     Index("ecgs_time_idx", text("coalesce(acquired_at, first_read_at)")),
-    Index("ecgs_patient_time_idx", "patient_id", text("coalesce(acquired_at, first_read_at)"), "id"),
+    Index(
+        "ecgs_patient_time_idx",
+        "patient_id",
+        text("coalesce(acquired_at, first_read_at)"),
+        "id",
+        postgresql_include=["site"],
+    ),
     comment="ECGs by content: a recording that was sent twice has one row.",
 )
 
