@@ -1,5 +1,5 @@
--- Name the person and the reason of the changes that follow. A function that changes flags or scores begins with it and
--- ends with acted(); an error between the two undoes both. (SET in the function's head would need a superuser.)
+-- Name the person and the reason of the changes that follow. A function that changes flags or scores begins with act_for()
+-- and ends with end_act(); an error ends both with its transaction. (A function's own SET of them would take a superuser.)
 CREATE OR REPLACE FUNCTION audit.act_for(person text, reason text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF coalesce(btrim(person), '') = '' OR coalesce(btrim(reason), '') = '' THEN
@@ -11,11 +11,13 @@ $$;
 REVOKE ALL ON FUNCTION audit.act_for(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION audit.act_for(text, text) IS 'Name the person and the reason of the changes of a function.';
 
-CREATE OR REPLACE FUNCTION audit.acted() RETURNS void LANGUAGE sql AS $$
-    SELECT set_config('stence.person', '', true), set_config('stence.reason', '', true)
+CREATE OR REPLACE FUNCTION audit.end_act() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('stence.person', '', true), set_config('stence.reason', '', true);
+END
 $$;
-REVOKE ALL ON FUNCTION audit.acted() FROM PUBLIC;
-COMMENT ON FUNCTION audit.acted() IS 'End the changes of a function.';
+REVOKE ALL ON FUNCTION audit.end_act() FROM PUBLIC;
+COMMENT ON FUNCTION audit.end_act() IS 'End what act_for() began.';
 
 CREATE OR REPLACE FUNCTION audit.log(action text, subject text, detail jsonb) RETURNS bigint LANGUAGE sql AS $$
     SELECT audit.record(log.action, log.subject,
