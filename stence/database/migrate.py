@@ -47,10 +47,10 @@ def upgrade(engine: Engine) -> None:
     Raises ConfigurationError if the schema cannot be migrated to this version.
     """
     views, grants = _files("views"), _files("grants")
-    with engine.connect() as connection:
-        if _is_current(connection, views, grants):
-            return
     try:
+        with engine.connect() as connection:
+            if _is_current(connection, views, grants):
+                return
         repeated(lambda: _apply(engine, views, grants))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error

@@ -40,7 +40,7 @@ PATIENTS = {
     **{name: OF_ITS_NUMBER.format(name) for name in ("reviews", "snoozes")},
     **{name: OF_A_MERGE.format(name) for name in ("patient_aliases", "patient_merges", "patient_numbers")},
     "worklist": OF_AN_ECG.format("worklist JOIN objects ON objects.id = worklist.object_id"),
-    "ecg_files": "SELECT patient_id FROM ecg_files",
+    "ecg_files": OF_ITS_NUMBER.format("ecg_files"),
     "access.patients": "SELECT patient_id FROM access.patients",
     "access.ecgs": "SELECT patient_id FROM access.ecgs LEFT JOIN ecgs USING (id)",
 }
@@ -239,8 +239,8 @@ def test_nobody_changes_what_holds_the_rules(hospital: Settings, login: str) -> 
         """UPDATE models SET manifest = '{"thresholds": {}}' WHERE version = 'c'""",
         "INSERT INTO models (version, state, folder, sha256, preprocessing_version, manifest)"
         " VALUES ('x', 'champion', '', '', 'p', '{}')",
-        "INSERT INTO model_forms (model_version, device, form, library, hardware, figures, chosen, decided_by,"
-        " reason) VALUES ('m', 'cpu', 'int8', '', '', '{}', true, 'me', 'faster')",
+        "INSERT INTO model_forms (model_version, device, form, library, hardware, figures, chosen,"
+        " decided_by, reason) VALUES ('m', 'cpu', 'int8', '', '', '{}', true, 'me', 'faster')",
     ],
 )
 def test_the_flows_do_not_approve(hospital: Settings, change: str) -> None:
