@@ -45,9 +45,8 @@ def main() -> None:
     with server_folder() as folder, database.connect_as_owner(Settings(data_dir=folder)) as engine:
         fill(engine, ecgs)
         clinician = create_engine(engine.url.set(username="ana"))
-        print(
-            f"\n{'median ms of ' + str(ROUNDS) + ' (mean of CPU)':<40}{'everybody':>16}{'clinician':>16}{'rows':>6}"
-        )
+        title = f"median ms of {ROUNDS} (mean of CPU)"
+        print(f"\n{title:<40}{'everybody':>16}{'clinician':>16}{'rows':>6}")
         for name, params in QUESTIONS.items():
             everybody, own, rows = compare(engine, clinician, params)
             print(f"{name:<40}{everybody:>16}{own:>16}{rows:>6}", flush=True)

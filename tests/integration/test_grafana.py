@@ -1,4 +1,4 @@
-"""Every panel of the dashboard in ``deployments/grafana`` gets rows from the views, as ``stence_reader`` asks."""
+"""Every panel of the dashboard in ``deployments/grafana`` gets rows as ``stence_reader``."""
 
 from __future__ import annotations
 
