@@ -57,10 +57,10 @@ def upgrade(engine: Engine) -> None:
     Raises ConfigurationError if the schema cannot be migrated to this version.
     """
     files = Files(_read("functions"), _read("views"), _read("grants"))
-    with engine.connect() as connection:
-        if _is_current(connection, files):
-            return
     try:
+        with engine.connect() as connection:
+            if _is_current(connection, files):
+                return
         repeated(lambda: _apply(engine, files))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error

@@ -176,7 +176,7 @@ def test_monitors_at_the_same_time_raise_one_alert(engine: Engine) -> None:
 def test_the_history_cannot_be_changed(engine: Engine) -> None:
     settle(engine, 1, found(True))
     for statement in ("UPDATE alert_events SET by_whom = 'x'", "DELETE FROM alert_events"):
-        with pytest.raises(DBAPIError), engine.begin() as connection:
+        with pytest.raises(DBAPIError), tampering(engine) as connection:
             connection.execute(text(statement))
 
 

@@ -33,6 +33,12 @@ WHERE id > :after ORDER BY position
 TABLES = ("audit.entries", "audit.links", "flags", "scores")
 
 
+@pytest.fixture
+def engine(owner_engine: Engine) -> Engine:
+    """The owner's: what is refused to them is refused to everybody. The other roles: test_roles.py."""
+    return owner_engine
+
+
 def entries(engine: Engine, after: int = 0) -> list[Any]:
     with engine.connect() as connection:
         return list(connection.execute(text(ENTRIES), {"after": after}))

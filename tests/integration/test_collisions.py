@@ -34,6 +34,7 @@ def counters(engine: Engine) -> Engine:
         connection.execute(
             text("CREATE TABLE counters AS SELECT id, 0 AS count FROM generate_series(1, 2) id")
         )
+        connection.execute(text("GRANT ALL ON counters TO PUBLIC"))
         connection.execute(
             text("ALTER DATABASE " + str(engine.url.database) + " SET deadlock_timeout = '50ms'")
         )

@@ -27,6 +27,7 @@ PARTS = [
     "device",
     "object store",
     "database",
+    "roles",
     "listings",
     "champion",
     "score runs",
@@ -100,7 +101,7 @@ def test_score_runs_that_do_not_come_are_told(champion: str, engine: Engine) -> 
 def test_a_database_that_is_not_there(monkeypatch: pytest.MonkeyPatch, url: str, advice: str) -> None:
     monkeypatch.setenv("STENCE_DATABASE_URL", url)
     well, unwell = diagnose()
-    assert unwell.keys() == {"database", "listings", "champion", "score runs", "similar studies"}
+    assert unwell.keys() == {"database", "roles", "listings", "champion", "score runs", "similar studies"}
     assert "object store" in well
     assert advice in unwell["database"]
     assert "geheim" not in str(unwell)

@@ -193,7 +193,7 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     assert flagged_by(engine) == {"model-7"}
     monkeypatch.setenv("STENCE_AUTO_PROMOTE", "true")
     better = text("UPDATE models SET manifest = jsonb_set(manifest, '{gate}', '{\"better\": true}')")
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(better)
     score()
     assert flagged_by(engine) == {"model-7"}, "seven ECGs are no evidence"

@@ -1,4 +1,4 @@
-"""Every panel of the dashboard in ``deployments/grafana`` gets rows from the views, as Grafana would ask."""
+"""Every panel of the dashboard in ``deployments/grafana`` gets rows as ``stence_reader``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from stence.resources import deployments_folder
 from support.monitored import load_monitored
@@ -34,6 +34,7 @@ def test_every_panel_and_variable_gets_rows(engine: Engine) -> None:
     load_monitored(engine, LAST, days=10)
     variables: dict[str, str] = {}
     with engine.connect() as connection:
+        connection.execute(text("SET ROLE NONE; SET ROLE stence_reader"))
         for variable in DASHBOARD["templating"]["list"]:
             if variable["type"] == "query":
                 found = connection.exec_driver_sql(variable["query"]).scalars().all()

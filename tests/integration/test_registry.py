@@ -16,6 +16,7 @@ from stence.errors import RegistryError
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.artefacts import register_candidates
+from support.database import tampering
 
 
 def promote(engine: Engine, version: str) -> None:
@@ -70,7 +71,7 @@ def test_a_change_that_is_not_committed_leaves_no_trace(engine: Engine) -> None:
 def test_the_database_refuses_a_second_champion(engine: Engine) -> None:
     register_candidates(engine, "a", "b")
     promote(engine, "a")
-    with pytest.raises(IntegrityError, match="models_one_champion"), engine.begin() as connection:
+    with pytest.raises(IntegrityError, match="models_one_champion"), tampering(engine) as connection:
         connection.execute(models.update().values(state="champion").where(models.c.version == "b"))
 
 
@@ -155,7 +156,7 @@ def call_better(engine: Engine, *versions: str) -> None:
     better = text(
         "UPDATE models SET manifest = jsonb_set(manifest, '{gate}', :gate) WHERE version = :version"
     )
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         for version in versions:
             connection.execute(better, {"gate": '{"better": true, "checks": []}', "version": version})
 
@@ -199,7 +200,7 @@ def test_a_look_is_a_verdict_of_the_gate(engine: Engine) -> None:
     long_ago = text(
         "UPDATE models SET created_at = created_at - CAST(:age AS interval) WHERE version = :version"
     )
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(long_ago, {"age": "30 days", "version": "a"})
     assert days() == pytest.approx(30, abs=0.1)
     call_better(engine, "b")
@@ -219,7 +220,7 @@ def test_a_shadow_judged_against_an_earlier_champion_is_not_promoted_by_itself(e
 def test_the_history_cannot_be_rewritten(engine: Engine) -> None:
     register_candidates(engine, "a")
     for change in ("UPDATE model_events SET reason = 'x'", "DELETE FROM model_events"):
-        with pytest.raises(DBAPIError, match="append"), engine.begin() as connection:
+        with pytest.raises(DBAPIError, match="append"), tampering(engine) as connection:
             connection.execute(text(change))
 
 
@@ -276,7 +277,7 @@ def test_without_a_champion_it_is_said_what_to_do(
 def forget_verdict(engine: Engine, version: str) -> None:
     """As before every training was judged."""
     without = text("UPDATE models SET manifest = manifest - 'gate' WHERE version = :version")
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(without, {"version": version})
 
 

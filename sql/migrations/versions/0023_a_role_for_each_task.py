@@ -59,6 +59,7 @@ DECLARE
     former oid := (SELECT relowner FROM pg_class WHERE oid = 'alembic_version'::regclass);
     command text;
 BEGIN
+    ALTER SCHEMA audit OWNER TO stence_owner;
     FOR command IN
         SELECT format('ALTER TABLE %s OWNER TO stence_owner', c.oid::regclass)
         FROM pg_class AS c
@@ -76,7 +77,6 @@ BEGIN
     LOOP
         EXECUTE command;
     END LOOP;
-    ALTER SCHEMA audit OWNER TO stence_owner;
 END
 $$
 """
@@ -217,7 +217,7 @@ def _create_tables() -> None:
 
 
 def _include_sites() -> None:
-    """Whose patient it is, is looked up for every row that a clinician might see: without the table itself."""
+    """Answer from the index alone whose patient a row is: asked for every row for a clinician."""
     op.drop_index("ecgs_patient_time_idx", "ecgs")
     op.create_index(
         "ecgs_patient_time_idx",

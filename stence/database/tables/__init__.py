@@ -22,7 +22,9 @@ What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
 monitor, which draws ``verification_sample`` too. ``ecg_pages`` are the pages of flagged ECGs in the store.
 
-Who did what is in the schema ``audit``: ``entries``, and the chain of their hashes, ``links``.
+``site_members`` are the sites of clinicians, ``schema_views`` and ``schema_grants`` the views and rights as
+they were last made. Who did what is in the schema ``audit``: ``entries``, and the chain of their hashes,
+``links``.
 """
 
 from __future__ import annotations
