@@ -18,7 +18,9 @@ from stence.concurrency import in_order
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.domain.opt_outs import OptOuts
 from stence.errors import StoreUnavailableError
+from stence.ingest.patients import load_opt_outs
 from stence.objects import ObjectStore
 from stence.progress import Progress
 from stence.retry import retry
@@ -79,11 +81,20 @@ def _unread(connection: Connection, after: int) -> list[Unread]:
 
 
 def _write(connection: Connection, outcomes: Sequence[Head | Refusal]) -> None:
+    opted_out = load_opt_outs(connection)
+    outcomes = [_unless_opted_out(outcome, opted_out) for outcome in outcomes]
     connection.execute(queries.statement("stage_angiogram_heads"))
     heads = [outcome for outcome in outcomes if isinstance(outcome, Head)]
     copy_rows(connection, "staged_angiogram_heads", Head._fields, heads)
     connection.execute(queries.statement("take_angiogram_heads"))
     refusals.write(connection, [outcome for outcome in outcomes if isinstance(outcome, Refusal)])
+
+
+def _unless_opted_out(outcome: Head | Refusal, opted_out: OptOuts) -> Head | Refusal:
+    if isinstance(outcome, Refusal) or outcome.patient_id not in opted_out:
+        return outcome
+    refused = refuse(Reason.OPTED_OUT, "its patient has opted out")
+    return Refusal(outcome.object_id, outcome.etag, refused.reason, refused.detail)
 
 
 class _Reader:

@@ -21,9 +21,11 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.domain.opt_outs import OPTED_OUT, OptOuts
 from stence.domain.text import plain_text
 from stence.errors import ObjectError, StoreUnavailableError
 from stence.ingest.faults import Fault, SourceKind, log_faults, write_faults
+from stence.ingest.patients import load_opt_outs
 from stence.ingest.records import update_records
 from stence.ingest.tables import (
     Cells,
@@ -50,16 +52,16 @@ ROW_STEPS = ("manifest_02_touched", "manifest_03_withdraw", "manifest_04_rows")
 
 
 class ManifestRow(NamedTuple):
-    """A usable row of a manifest; the header is ``line`` 1."""
+    """A usable row of a manifest; the header is ``line`` 1. Of an opted-out patient only the ECG is kept."""
 
     line: int
     record_key: str
     patient_id: str
-    study_id: str | None
-    acquired_at: datetime | None
-    local_timezone: str | None
-    site: str | None
-    indication: str | None
+    study_id: str | None = None
+    acquired_at: datetime | None = None
+    local_timezone: str | None = None
+    site: str | None = None
+    indication: str | None = None
 
 
 class Taken(NamedTuple):
@@ -128,7 +130,7 @@ def _known_below(connection: Connection, prefix: str) -> list[str]:
 
 
 def _import(connection: Connection, store: ObjectStore, manifest: StoredObject, reader: _Reader) -> Taken:
-    reader.start()
+    reader.start(load_opt_outs(connection))
     connection.execute(queries.statement("stage_manifest_rows"))
     rows = reader.rows(store)
     copy_rows(connection, "staged_manifest_rows", ManifestRow._fields, rows)
@@ -193,8 +195,9 @@ class _Reader:
         self._zone = zone
         self.start()
 
-    def start(self) -> None:
+    def start(self, opted_out: OptOuts = OptOuts()) -> None:  # noqa: B008 - it never changes
         """Reset the counts and faults, because a transaction may be retried."""
+        self._opted_out = opted_out
         self.rows_seen = self.refused = 0
         self.faults: list[Fault] = []
         self.reasons: Counter[str] = Counter()
@@ -223,6 +226,8 @@ class _Reader:
         if isinstance(cells, RowError):
             raise cells
         patient, key = named_patient(cells["subject_id"]), self._record_key(cells["path"])
+        if patient in self._opted_out:
+            return ManifestRow(line, key, OPTED_OUT)
         time = self._time(cells.get("ecg_time", ""), line)
         local = self._zone.key if time is not None and time.tzinfo is self._zone else None
         study, site, indication = (

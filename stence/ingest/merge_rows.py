@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from stence.domain.opt_outs import OptOuts
 from stence.errors import ObjectError, PatientMergeError
 from stence.ingest.faults import Fault
 from stence.ingest.tables import (
@@ -95,6 +96,21 @@ def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[li
             faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_CIRCULAR))
         else:
             kept.append(merge)
+    return kept, faults
+
+
+def without_opted_out(merges: Iterable[Merge], opted_out: OptOuts) -> tuple[list[Merge], list[Fault]]:
+    """Select the merges of patients of whom something may be kept; add faults.
+
+    A merge with two opted-out numbers is dropped; one is a fault, because the other number is not opted out.
+    """
+    kept, faults = [], []
+    for merge in merges:
+        match (merge.former_id in opted_out, merge.present_id in opted_out):
+            case (False, False):
+                kept.append(merge)
+            case (True, False) | (False, True):
+                faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_OPTED_OUT))
     return kept, faults
 
 

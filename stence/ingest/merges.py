@@ -21,7 +21,15 @@ from stence.domain.patients import PatientIdError, patient_id
 from stence.domain.splits import Split, split_of
 from stence.errors import PatientMergeError, StoreUnavailableError
 from stence.ingest.faults import SourceKind, log_faults, write_faults
-from stence.ingest.merge_rows import Merge, MergeTables, consistent, present_numbers, read_merges
+from stence.ingest.merge_rows import (
+    Merge,
+    MergeTables,
+    consistent,
+    present_numbers,
+    read_merges,
+    without_opted_out,
+)
+from stence.ingest.patients import load_opt_outs
 from stence.ingest.records import update_records
 from stence.objects import ObjectStore
 from stence.retry import retry
@@ -67,7 +75,12 @@ def merge(connection: Connection, former: str, present: str, *, by: str, why: st
     merge is circular.
     """
     former_id, present_id = _usable(former), _usable(present)
+    opted_out = load_opt_outs(connection)
     _lock(connection)
+    if former_id in opted_out or present_id in opted_out:
+        raise PatientMergeError(
+            "The patient with one of these numbers has opted out: opt out the other number as well."
+        )
     standing = _active(connection)
     if former_id in standing:
         raise PatientMergeError("This number is merged already; stence patients show names the other one.")
@@ -123,11 +136,13 @@ def _lock(connection: Connection) -> None:
 
 def _mirror(connection: Connection, tables: MergeTables) -> int:
     """Replace the active merges from files by those in the tables. Return the number of changed numbers."""
+    opted_out = load_opt_outs(connection)
     _lock(connection)
     by_command = _active(connection, source="command")
     kept_files = _active(connection, source="file", below=tuple(tables.not_read))
-    kept, contradictions = consistent(tables.merges, by_command | kept_files)
-    faults = [*tables.faults, *contradictions]
+    allowed, opted_out_faults = without_opted_out(tables.merges, opted_out)
+    kept, contradictions = consistent(allowed, by_command | kept_files)
+    faults = [*tables.faults, *opted_out_faults, *contradictions]
     wanted = {merge.former_id: merge for merge in kept if merge.former_id not in by_command}
     standing = _active(connection, source="file")
     gone = [

@@ -1,17 +1,31 @@
-"""Load the snapshot of merged patient numbers and decided splits from the database."""
+"""Load the snapshot of merged patient numbers, decided splits and opt-outs from the database."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from stence.database.tables import patient_aliases, patient_splits
+from stence.database import queries
+from stence.database.tables import installation, opted_out, patient_aliases, patient_splits
 from stence.domain.merged_patients import Patients
+from stence.domain.opt_outs import OptOuts
 from stence.domain.splits import Split
 
 
 def load_patients(connection: Connection) -> Patients:
-    """Load the merged patients from the database."""
+    """Load the merged patients and the opt-outs from the database."""
     aliases = connection.execute(select(patient_aliases.c.patient_id, patient_aliases.c.present_id))
     numbers = {former: present for former, present in aliases}
     decided = connection.execute(select(patient_splits.c.patient_id, patient_splits.c.split))
-    return Patients(numbers, {patient: Split(split) for patient, split in decided})
+    splits = {patient: Split(split) for patient, split in decided}
+    return Patients(numbers, splits, load_opt_outs(connection))
+
+
+def load_opt_outs(connection: Connection) -> OptOuts:
+    """Load the opt-out list; nobody opts out until this transaction ends.
+
+    Whoever writes what names a patient calls it first, in the same transaction.
+    """
+    connection.execute(queries.statement("opt_outs_hold"))
+    key = connection.scalar(select(installation.c.value).filter_by(name="opt_out_key"))
+    digests = connection.scalars(select(opted_out.c.digest))
+    return OptOuts(bytes.fromhex(key or ""), frozenset(digests))

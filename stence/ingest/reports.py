@@ -81,7 +81,7 @@ def read_reports(
 ) -> Reports:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
 
-    Patients have their present numbers. Unusable rows and files are counted; the log has counts only.
+    Patients have their present numbers; those who have opted out are left out. Unusable rows and files are counted; the log has counts only.
     Raises StoreUnavailableError.
     """
     gathering = _Gathering(timezone, patients)
@@ -182,7 +182,7 @@ class _Gathering:
         studies = tuple(
             Study(study, r.patient_id, r.performed_at, r.worst(), r.key, r.intervention_at)
             for study, r in newest.items()
-            if study not in spoilt
+            if study not in spoilt and r.patient_id not in self._patients.opted_out
         )
         counts = Counter(fault.reason for fault in self._faults) + Counter(map(str, spoilt.values()))
         del counts[FileFault.TIMES_OF_DAY_EQUAL]  # a warning only: no study is left out

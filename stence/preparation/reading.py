@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from stence.settings import Settings
 
 
+OPTED_OUT_DETAIL = "its patient has opted out; nothing to do"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Patient, time, site and indication of an ECG, from the manifests.
@@ -224,9 +227,11 @@ def take_in(
 ) -> UsableEcg:
     """Decode and check an ECG, and determine its patient.
 
-    Raises UnusableEcgError with the first finding for which the policy demands quarantine.
+    Raises UnusableEcgError with the first finding for which the policy demands quarantine. Of a patient who
+    has opted out nothing else is found.
     """
     recording = decode_object(key, files, rules)
+    _check_opt_out(recording, given, patients)
     findings = check(recording, rules.quality)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:
@@ -242,6 +247,12 @@ def take_in(
         recording.site or given.site,
         recording.indication or given.indication,
     )
+
+
+def _check_opt_out(recording: Recording, given: Identity, patients: Patients) -> None:
+    named = (recording.patient_id, given.patient_id, given.otherwise)
+    if any(number in patients.opted_out for number in named if number is not None):
+        raise refuse(Reason.OPTED_OUT, OPTED_OUT_DETAIL)
 
 
 def _summed_up(findings: list[Finding]) -> Finding:

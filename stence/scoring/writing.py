@@ -15,13 +15,15 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import transact
+from stence.domain.opt_outs import OptOuts
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ecg.fingerprint import TOLERANCE_UV
 from stence.ingest.grouping import record_key
+from stence.ingest.patients import load_opt_outs
 from stence.models import UNLIKE_PERCENT
 from stence.preparation.job import Measured, array_text
-from stence.preparation.reading import EcgFacts
+from stence.preparation.reading import OPTED_OUT_DETAIL, EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
 from stence.settings import Settings
@@ -143,6 +145,8 @@ class Writer:
         transact(self._engine, self._outage_seconds, self._write, [refused])
 
     def _write(self, connection: Connection, results: Sequence[Result]) -> None:
+        opted_out = load_opt_outs(connection)  # somebody may have since the run began
+        results = [_unless_opted_out(result, opted_out) for result in results]
         connection.execute(queries.statement("stage_results"))
         copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
         copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
@@ -159,6 +163,12 @@ class Writer:
         statement = queries.statement(step)
         values = {name: self._values[name] for name in statement.compile().params}
         return connection.execute(statement, values).rowcount
+
+
+def _unless_opted_out(result: Result, opted_out: OptOuts) -> Result:
+    if isinstance(result, Refused) or result.facts.patient_id not in opted_out:
+        return result
+    return Refused(result.claim, Finding(Reason.OPTED_OUT, OPTED_OUT_DETAIL), result.signals)
 
 
 def _advice(error: Exception) -> str:

@@ -8,7 +8,7 @@ flags that people withdrew and restored, ``snoozes`` the patients whom they took
 ``flag_exports`` messages to other systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
-``patient_merges`` which numbers are one patient's.
+``patient_merges`` which numbers are one patient's, ``opted_out`` of whom nothing is taken up.
 
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
@@ -32,6 +32,7 @@ from stence.database.tables.identity import (
     manifest_records,
     manifest_rows,
     manifests,
+    opted_out,
     patient_aliases,
     patient_merges,
     patient_splits,
@@ -116,6 +117,7 @@ __all__ = [
     "monitor_runs",
     "monitoring_metrics",
     "objects",
+    "opted_out",
     "patient_aliases",
     "patient_merges",
     "patient_splits",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, Table, Text, text
 
 from stence.database.tables.columns import metadata, moment, now, one_of
 
@@ -16,7 +16,7 @@ installation = Table(
     "installation",
     metadata,
     Column(
-        "name", Text, primary_key=True, comment="timezone, practice, verification_seed, or pseudonym_key."
+        "name", Text, primary_key=True, comment="timezone, practice, verification_seed, pseudonym_key or opt_out_key."
     ),
     Column("value", Text, nullable=False, comment="Value of the setting."),
     now("set_at", "Time of the last change."),
@@ -124,4 +124,12 @@ patient_splits = Table(
     now("decided_at", "When."),
     one_of("split", SPLITS),
     comment="Splits of patients whose merged numbers had different splits, decided at the merge.",
+)
+
+opted_out = Table(
+    "opted_out",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="Keyed hash of a patient number."),
+    now("opted_out_at", "When."),
+    comment="Patients of whom nothing is taken up, by keyed hashes of all their numbers.",
 )

@@ -37,6 +37,7 @@ WITHDRAWALS = (
     "model_retired",
     "by_person",
     "not_decisive",
+    "opted_out",
 )
 FLAG_STATES = ("open", "dismissed", "confirmed", "withdrawn")
 LISTED_FLAG_STATES = ("open", "confirmed")
