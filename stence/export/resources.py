@@ -40,6 +40,7 @@ WITHDRAWALS = {
     "patient_unclear": "the patient of the ECG is not certain",
     "model_retired": "the model is not in use any more",
     "by_person": "a person withdrew it",
+    "opted_out": "the patient has opted out",
 }
 
 

@@ -99,17 +99,23 @@ def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[li
     return kept, faults
 
 
-def without_opted_out(merges: Iterable[Merge], opted_out: OptOuts) -> tuple[list[Merge], list[Fault]]:
+def without_opted_out(
+    merges: Iterable[Merge], standing: Mapping[str, str], opted_out: OptOuts
+) -> tuple[list[Merge], list[Fault]]:
     """Select the merges of patients of whom something may be kept; add faults.
 
-    A merge with two opted-out numbers is dropped; one is a fault, because the other number is not opted out.
+    A merge with two opted-out numbers is kept only where it is ``standing`` (former -> present number). With
+    one it is a fault, because a person must opt out the other number as well.
     """
     kept, faults = [], []
     for merge in merges:
         match (merge.former_id in opted_out, merge.present_id in opted_out):
             case (False, False):
                 kept.append(merge)
-            case (True, False) | (False, True):
+            case (True, True):
+                if standing.get(merge.former_id) == merge.present_id:
+                    kept.append(merge)
+            case _:
                 faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_OPTED_OUT))
     return kept, faults
 

@@ -140,11 +140,11 @@ def _mirror(connection: Connection, tables: MergeTables) -> int:
     _lock(connection)
     by_command = _active(connection, source="command")
     kept_files = _active(connection, source="file", below=tuple(tables.not_read))
-    allowed, opted_out_faults = without_opted_out(tables.merges, opted_out)
+    standing = _active(connection, source="file")
+    allowed, opted_out_faults = without_opted_out(tables.merges, standing, opted_out)
     kept, contradictions = consistent(allowed, by_command | kept_files)
     faults = [*tables.faults, *opted_out_faults, *contradictions]
     wanted = {merge.former_id: merge for merge in kept if merge.former_id not in by_command}
-    standing = _active(connection, source="file")
     gone = [
         former
         for former, present in standing.items()
