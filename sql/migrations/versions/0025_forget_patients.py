@@ -6,19 +6,19 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0025"
-down_revision = "0021"
+down_revision = "0022"
 
 WITHDRAWALS = (
     "'replaced', 'patient_conflict', 'patient_unclear', 'model_retired', 'by_person', 'not_decisive', "
     "'opted_out'"
 )
-# Two random UUIDs have 244 random bits. Whoever has the key and a number can tell if its patient is on the list.
+# Two random UUIDs have 244 random bits. With key and number one can tell whether the patient is on the list.
 OPT_OUT_KEY = """
 INSERT INTO installation (name, value)
 VALUES ('opt_out_key', replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''))
 """
-# SECURITY DEFINER: only the owner of the histories can open them, and no role needs the right to delete rows. The
-# triggers are away for this transaction only, and ALTER TABLE keeps other writers of the two tables out meanwhile.
+# SECURITY DEFINER: only the owner of the histories can open them, and no role needs the right to delete rows.
+# The triggers are away in this transaction only; ALTER TABLE keeps other writers of the two tables out.
 FORGET_ECGS = """
 CREATE FUNCTION forget_ecgs(hashes bytea[])
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -58,15 +58,17 @@ REVOKE ALL ON FUNCTION forget_ecgs(bytea[]) FROM PUBLIC;
 COMMENT ON FUNCTION forget_ecgs(bytea[]) IS
     'Remove ECGs with all that was made of them, reviews too. Returns the number of rows by table.';
 """
-# A manifest row stays without its patient: a second row that names another patient is still a contradiction. A file of
-# another patient with the same ECG is read again, unless a person had dismissed it.
+# A manifest row stays without its patient: a second row that names another patient is still a contradiction.
+# A file of another patient with the same ECG is read again, unless a person had dismissed it.
 FORGET_PATIENT = r"""
-CREATE FUNCTION forget_patient(patient_ids text[])
+CREATE FUNCTION forget_patient(patient_ids text[], subject text, person text, reason text, detail jsonb)
 RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     counts jsonb;
     hashes bytea[] = ARRAY(SELECT content_hash FROM ecgs WHERE patient_id = ANY (patient_ids));
-    records text[] = ARRAY(SELECT DISTINCT record_key FROM manifest_rows WHERE patient_id = ANY (patient_ids));
+    records text[] = ARRAY(
+        SELECT DISTINCT record_key FROM manifest_rows WHERE patient_id = ANY (patient_ids)
+    );
     angiograms bigint[] = ARRAY(SELECT object_id FROM angiogram_views WHERE patient_id = ANY (patient_ids));
     files bigint[];
     ambiguous bytea[];
@@ -128,12 +130,15 @@ BEGIN
     END LOOP;
     DELETE FROM patient_merges WHERE former_id = ANY (patient_ids) OR present_id = ANY (patient_ids);
     GET DIAGNOSTICS gone = ROW_COUNT;
-    RETURN counts || jsonb_build_object('patient_merges', gone);
+    counts = counts || jsonb_build_object('patient_merges', gone);
+    detail = detail || jsonb_build_object('rows', counts);
+    PERFORM audit.record('patient forgotten', subject, person, reason, detail);
+    RETURN counts;
 END
 $$;
-REVOKE ALL ON FUNCTION forget_patient(text[]) FROM PUBLIC;
-COMMENT ON FUNCTION forget_patient(text[]) IS
-    'Remove all rows about the patient with these numbers. Returns the number of rows by table.';
+REVOKE ALL ON FUNCTION forget_patient(text[], text, text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION forget_patient(text[], text, text, text, jsonb) IS
+    'Remove all rows about the patient with these numbers, and record it. Returns their count by table.';
 """
 
 

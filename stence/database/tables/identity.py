@@ -16,7 +16,10 @@ installation = Table(
     "installation",
     metadata,
     Column(
-        "name", Text, primary_key=True, comment="timezone, practice, verification_seed, pseudonym_key or opt_out_key."
+        "name",
+        Text,
+        primary_key=True,
+        comment="timezone, practice, verification_seed, pseudonym_key or opt_out_key.",
     ),
     Column("value", Text, nullable=False, comment="Value of the setting."),
     now("set_at", "Time of the last change."),

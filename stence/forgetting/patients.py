@@ -1,0 +1,114 @@
+"""Forget a patient: tell receivers of exports, remove files and caches, and then all rows in one transaction.
+
+A killed or failed call is repeated: what it had removed is gone, and the rows that name the rest are still
+there. From the first step on the patient is on the opt-out list, so that nothing comes back meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from stence.database import queries
+from stence.database.outage import transact
+from stence.export import SENDERS, receiver_of
+from stence.forgetting import caches, opting_out, traces
+from stence.forgetting.files import Files
+from stence.forgetting.traces import Learned, Traces
+from stence.ingest.patients import load_opt_outs
+from stence.objects import ObjectStore
+from stence.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What is forgotten of a patient, or would be: ``rows`` and ``files`` by kind.
+
+    ``receivers`` are those of exported flags, with the number of flags. ``untold`` are receivers that the
+    settings do not name any more, or that refused the message. ``kept_files`` tell receivers that flags are
+    void. ``busy`` are folders in which a training works. ``models`` may have learned from the patient.
+    """
+
+    rows: Mapping[str, int]
+    files: Mapping[str, int]
+    receivers: Mapping[str, int]
+    models: Sequence[Learned]
+    untold: Sequence[str] = ()
+    kept_files: Sequence[str] = ()
+    busy: Sequence[Path] = ()
+
+
+def try_forgetting(engine: Engine, settings: Settings, number: str) -> Forgotten:
+    """Return what ``forget`` would remove: its transaction is carried out and taken back.
+
+    Raises ForgettingError if it is not a patient number.
+    """
+    with engine.connect() as connection, connection.begin() as transaction:
+        numbers = opting_out.numbers_of(connection, number)
+        found = traces.find(connection, settings, numbers)
+        rows = _forget_rows(connection, numbers, found, by="stence", why="dry run")
+        transaction.rollback()
+    folders = caches.holding(settings, found.hashes, found.angiograms)
+    files = {"pages": len(found.pages), "angiograms with features": len(found.feature_folders)}
+    return Forgotten(rows, files | {"working folders": len(folders)}, _counts(found), found.models)
+
+
+def forget(
+    engine: Engine, store: ObjectStore, settings: Settings, number: str, *, by: str, why: str
+) -> Forgotten:
+    """Forget a patient by any of the patient's numbers. The hospital's files stay, and are not read again.
+
+    Raises ForgettingError if it is not a patient number, ReceiverUnavailableError, StoreUnavailableError or
+    DatabaseUnavailableError after an outage; then repeat the call.
+    """
+    seconds = settings.outage_seconds
+    numbers, found = transact(engine, seconds, _begin, settings, number, by)
+    untold = _tell_receivers(engine, store, settings, found)
+    told = transact(engine, seconds, traces.find, settings, numbers)
+    files = Files(store, settings)
+    kept = files.take_out_of_exports(told.messages)
+    removed = files.remove(found, numbers)
+    folders = caches.holding(settings, found.hashes, found.angiograms)
+    busy = [folder for folder in folders if not caches.remove(folder)]
+    rows = transact(engine, seconds, _forget_rows, numbers, found, by=by, why=why)
+    counts = {"files in the store": removed, "working folders": len(folders) - len(busy)}
+    return Forgotten(rows, counts, _counts(found), found.models, untold, kept, busy)
+
+
+def _begin(connection: Connection, settings: Settings, number: str, by: str) -> tuple[list[str], Traces]:
+    numbers = opting_out.numbers_of(connection, number)
+    opting_out.add(connection, numbers, by=by)
+    return numbers, traces.find(connection, settings, numbers)
+
+
+def _tell_receivers(engine: Engine, store: ObjectStore, settings: Settings, found: Traces) -> list[str]:
+    """Send entered-in-error for the flags that receivers hold. Return the receivers that were not told."""
+    untold = []
+    for (format, destination), flags in found.held.items():
+        known = receiver_of(format, store, settings).destination == destination
+        if not known or SENDERS[format](engine, store, settings, flags).refused:
+            untold.append(destination)
+    return untold
+
+
+def _forget_rows(
+    connection: Connection, numbers: Sequence[str], found: Traces, *, by: str, why: str
+) -> dict[str, int]:
+    """Remove the rows. The audit keeps that it happened: counts and models, and the patient's keyed hash."""
+    subject = load_opt_outs(connection).digest(numbers[0]).hex()
+    detail = {"receivers": _counts(found), "models": [learned._asdict() for learned in found.models]}
+    values = {"patient_ids": numbers, "subject": subject, "by": by, "why": why, "detail": json.dumps(detail)}
+    return dict(connection.execute(queries.statement("forget_patient"), values).scalar_one())
+
+
+def _counts(found: Traces) -> Mapping[str, int]:
+    """Count the flags that each receiver holds."""
+    counts: Counter[str] = Counter()
+    for (_, destination), flags in found.held.items():
+        counts[destination] += len(flags)
+    return counts
