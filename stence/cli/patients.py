@@ -89,9 +89,6 @@ def forget(number: str, by: str, why: str, yes: bool) -> None:
         else:
             done = forgetting.try_forgetting(engine, settings, number)
     _print(done)
-    if done.busy:
-        folders = ", ".join(map(str, done.busy))
-        raise click.ClickException(f"A training works in {folders}: repeat the command after its end.")
     click.echo("Forgotten." if yes else "Nothing has changed: repeat the command with --yes to forget.")
 
 

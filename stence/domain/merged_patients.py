@@ -18,7 +18,7 @@ class Patients:
 
     present_numbers: Mapping[str, str] = field(default_factory=dict, repr=False)
     splits: Mapping[str, Split] = field(default_factory=dict, repr=False)
-    opted_out: OptOuts = OptOuts()
+    opted_out: OptOuts = field(default_factory=OptOuts, repr=False)
 
     def present(self, patient_id: str) -> str:
         """Return the patient's present number."""

@@ -45,8 +45,9 @@ def send_fhir(
 ) -> Sent:
     """Send new and changed flags as FHIR bundles, to the server of the settings or to files in the store.
 
-    ``flags``: only changes of these, which the receiver was told about. Raises ReceiverUnavailableError or StoreUnavailableError after an outage, ConfigurationError if the server
-    is no FHIR server or does not accept the token. What was not sent waits for the next export.
+    ``flags``: only changes of these, which the receiver was told about. Raises ReceiverUnavailableError or
+    StoreUnavailableError after an outage, ConfigurationError if the server is no FHIR server or does not
+    accept the token. What was not sent waits for the next export.
     """
     names, seconds = patient_names(engine, settings), settings.outage_seconds
     if settings.fhir_url is None:

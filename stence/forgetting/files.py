@@ -36,7 +36,8 @@ class Files:
 
         Return the keys of the files that stay, because they tell their receiver that the flags are void.
         """
-        told, earlier = [], []
+        told: list[Message] = []
+        earlier: list[Message] = []
         for message in messages:
             if message.resource and message.destination == self._folder(message.format):
                 (told if message.status == TOLD else earlier).append(message)
@@ -63,7 +64,7 @@ class Files:
             yield from self._retry(partial(self._keys, folder))
 
     def _lists(self, numbers: Collection[str]) -> Iterator[str]:
-        """Yield the lists of patients to review that name the patient; the next score run writes a new one."""
+        """Yield the lists of patients that name the patient; the next score run writes a new one."""
         named = [f"<b>{html.escape(number)}</b>".encode() for number in numbers]
         prefix = f"{self._settings.page_prefix}ward-list"
         for key in self._retry(partial(self._keys, prefix)):

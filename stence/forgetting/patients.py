@@ -10,12 +10,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
 from stence.database import queries
 from stence.database.outage import transact
+from stence.errors import ForgettingError
 from stence.export import SENDERS, receiver_of
 from stence.forgetting import caches, opting_out, traces
 from stence.forgetting.files import Files
@@ -31,7 +31,7 @@ class Forgotten:
 
     ``receivers`` are those of exported flags, with the number of flags. ``untold`` are receivers that the
     settings do not name any more, or that refused the message. ``kept_files`` tell receivers that flags are
-    void. ``busy`` are folders in which a training works. ``models`` may have learned from the patient.
+    void. ``models`` may have learned from the patient.
     """
 
     rows: Mapping[str, int]
@@ -40,7 +40,6 @@ class Forgotten:
     models: Sequence[Learned]
     untold: Sequence[str] = ()
     kept_files: Sequence[str] = ()
-    busy: Sequence[Path] = ()
 
 
 def try_forgetting(engine: Engine, settings: Settings, number: str) -> Forgotten:
@@ -63,27 +62,38 @@ def forget(
 ) -> Forgotten:
     """Forget a patient by any of the patient's numbers. The hospital's files stay, and are not read again.
 
-    Raises ForgettingError if it is not a patient number, ReceiverUnavailableError, StoreUnavailableError or
-    DatabaseUnavailableError after an outage; then repeat the call.
+    Raises ForgettingError if it is not a patient number, or if a training works with the patient's ECGs;
+    ReceiverUnavailableError, StoreUnavailableError or DatabaseUnavailableError after an outage. Then repeat
+    the call.
     """
     seconds = settings.outage_seconds
     numbers, found = transact(engine, seconds, _begin, settings, number, by)
+    folders = _remove_caches(settings, found)
     untold = _tell_receivers(engine, store, settings, found)
     told = transact(engine, seconds, traces.find, settings, numbers)
     files = Files(store, settings)
     kept = files.take_out_of_exports(told.messages)
     removed = files.remove(found, numbers)
-    folders = caches.holding(settings, found.hashes, found.angiograms)
-    busy = [folder for folder in folders if not caches.remove(folder)]
     rows = transact(engine, seconds, _forget_rows, numbers, found, by=by, why=why)
-    counts = {"files in the store": removed, "working folders": len(folders) - len(busy)}
-    return Forgotten(rows, counts, _counts(found), found.models, untold, kept, busy)
+    counts = {"files in the store": removed, "working folders": folders}
+    return Forgotten(rows, counts, _counts(found), found.models, untold, kept)
 
 
 def _begin(connection: Connection, settings: Settings, number: str, by: str) -> tuple[list[str], Traces]:
     numbers = opting_out.numbers_of(connection, number)
     opting_out.add(connection, numbers, by=by)
     return numbers, traces.find(connection, settings, numbers)
+
+
+def _remove_caches(settings: Settings, found: Traces) -> int:
+    """Remove the folders that hold the patient's ECGs or angiograms; return their number."""
+    folders = caches.holding(settings, found.hashes, found.angiograms)
+    if busy := [str(folder) for folder in folders if not caches.remove(folder)]:
+        raise ForgettingError(
+            f"A training works with ECGs of this patient in {', '.join(busy)}: the patient has opted out, "
+            "and is forgotten when the command is repeated after its end."
+        )
+    return len(folders)
 
 
 def _tell_receivers(engine: Engine, store: ObjectStore, settings: Settings, found: Traces) -> list[str]:

@@ -81,7 +81,8 @@ def read_reports(
 ) -> Reports:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
 
-    Patients have their present numbers; those who have opted out are left out. Unusable rows and files are counted; the log has counts only.
+    Patients have their present numbers; those who have opted out are left out. Unusable rows and files are
+    counted; the log has counts only.
     Raises StoreUnavailableError.
     """
     gathering = _Gathering(timezone, patients)
