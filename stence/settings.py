@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         "otherwise a person decides.",
     )
 
+    two_person_approval: bool = Field(
+        False,
+        description="A promotion needs a request and the approval of another person; a shadow that is better "
+        "than the champion is requested, not promoted.",
+    )
+
     monitor_days: int = Field(
         3, ge=1, le=366, description="Complete days that monitoring recomputes: ECGs may arrive late."
     )

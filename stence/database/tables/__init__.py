@@ -16,7 +16,8 @@ or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``
 with ECGs, ``validations`` how a frozen model did on patients that it did not learn from.
 
 ``models`` are the trained ones, ``model_events`` every change of their states, ``model_forms`` their numeric
-forms, and ``promotion_refusals`` why a shadow did not become champion by itself.
+forms, ``promotion_requests`` who asked for a promotion and who approved it, and ``promotion_refusals`` why
+a shadow did not become champion by itself.
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
@@ -66,6 +67,7 @@ from stence.database.tables.scoring import (
     models,
     objects,
     promotion_refusals,
+    promotion_requests,
     quarantine,
     record_parts,
     runs,
@@ -127,6 +129,7 @@ __all__ = [
     "patient_merges",
     "patient_splits",
     "promotion_refusals",
+    "promotion_requests",
     "quarantine",
     "record_parts",
     "reference_profiles",

@@ -29,6 +29,7 @@ from stence.domain.targets import TARGET_NAMES
 OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 REFUSALS = ("failed", "cannot tell")
+PROMOTION_EVENTS = ("requested", "approved", "refused", "promoted")
 RUN_STATES = ("running", "finished", "interrupted", "abandoned", "failed")
 WITHDRAWALS = (
     "replaced",
@@ -91,6 +92,21 @@ promotion_refusals = Table(
     now("last_at", "Time of the last look with this result."),
     one_of("result", REFUSALS),
     comment="Shadows that were due and not promoted by themselves; a repeated result is one row.",
+)
+
+promotion_requests = Table(
+    "promotion_requests",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the events."),
+    Column("version", Text, ForeignKey("models.version"), nullable=False, comment="Model version."),
+    Column("event", Text, nullable=False, comment="requested, then approved or refused, then promoted."),
+    Column("person", Text, nullable=False, comment="Name of the person, or stence."),
+    Column("login", Text, nullable=False, comment="Login that Postgres checked."),
+    Column("reason", Text, nullable=False, comment="Reason."),
+    now("made_at", "When."),
+    one_of("event", PROMOTION_EVENTS),
+    Index("promotion_requests_version_id_idx", "version", "id"),
+    comment="Append-only history of requests to promote a model, and of their answers.",
 )
 
 model_forms = Table(
