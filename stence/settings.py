@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stence.domain.machine import usable_cores
+from stence.domain.retention import KEEP_ALL, Retention
 from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.errors import ConfigurationError
 
@@ -152,6 +153,8 @@ class Settings(BaseSettings):
     quality: QualityLimits = Field(
         DEFAULT_QUALITY, description="Limits of the signal's quality check, one variable each."
     )
+
+    retention: Retention = Field(KEEP_ALL, description="Days that rows are kept, one variable a kind.")
 
     max_angiogram_bytes: int = Field(
         512 * 2**20, ge=1, description="A larger angiogram is quarantined, not read."

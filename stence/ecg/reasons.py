@@ -44,6 +44,8 @@ class Reason(StrEnum):
     PATIENT_MISMATCH = auto()
     PATIENT_CONFLICT = auto()
     OPTED_OUT = auto()
+    # the age
+    PAST_RETENTION = auto()
     # the signal
     IMPLAUSIBLE_SAMPLING_RATE = auto()
     TOO_SHORT = auto()

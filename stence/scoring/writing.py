@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,6 +110,7 @@ class Writer:
     def __init__(self, engine: Engine, settings: Settings, scorer: Scorer, run_id: uuid.UUID) -> None:
         self._engine = engine
         self._outage_seconds = settings.outage_seconds
+        self._keep_days = settings.retention.scores_days
         thresholds = scorer.thresholds.items()
         self._values: dict[str, Any] = {
             "run_id": run_id,
@@ -146,7 +148,7 @@ class Writer:
 
     def _write(self, connection: Connection, results: Sequence[Result]) -> None:
         opted_out = load_opt_outs(connection)  # somebody may have since the run began
-        results = [_unless_opted_out(result, opted_out) for result in results]
+        results = [self._allowed(result, opted_out) for result in results]
         connection.execute(queries.statement("stage_results"))
         copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
         copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
@@ -158,6 +160,17 @@ class Writer:
         for step in (*(PARTS_STEPS if has_parts else ()), *STEPS):
             self._execute(connection, step)
 
+    def _allowed(self, result: Result, opted_out: OptOuts) -> Result:
+        """Refuse an ECG that may not be kept, although it could be scored."""
+        if isinstance(result, Refused):
+            return result
+        if result.facts.patient_id in opted_out:
+            return Refused(result.claim, Finding(Reason.OPTED_OUT, OPTED_OUT_DETAIL), result.signals)
+        if _too_old(result, self._keep_days):
+            detail = f"it is older than {self._keep_days} days, STENCE_RETENTION__SCORES_DAYS; nothing to do"
+            return Refused(result.claim, Finding(Reason.PAST_RETENTION, detail), result.signals)
+        return result
+
     def _execute(self, connection: Connection, step: str) -> int:
         """Execute a statement of ``sql/statements``, and return the number of changed rows."""
         statement = queries.statement(step)
@@ -165,10 +178,9 @@ class Writer:
         return connection.execute(statement, values).rowcount
 
 
-def _unless_opted_out(result: Result, opted_out: OptOuts) -> Result:
-    if isinstance(result, Refused) or result.facts.patient_id not in opted_out:
-        return result
-    return Refused(result.claim, Finding(Reason.OPTED_OUT, OPTED_OUT_DETAIL), result.signals)
+def _too_old(result: Scored, keep_days: int) -> bool:
+    taken = result.facts.acquired_at
+    return bool(keep_days and taken) and taken < datetime.now(UTC) - timedelta(days=keep_days)
 
 
 def _advice(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -195,12 +195,14 @@ def suspended_run(client: Any) -> UUID:
 
 def carried_out(client: Any, run_id: UUID) -> Any:
     """The run, after a process has worked on it as a runner does."""
+    from prefect.exceptions import Pause
     from prefect.flow_engine import run_flow
 
     from flows.promote import promote
 
     run = client.read_flow_run(run_id)
-    run_flow(promote, flow_run=run, parameters=run.parameters, return_type="state")
+    with suppress(Pause):
+        run_flow(promote, flow_run=run, parameters=run.parameters, return_type="state")
     return client.read_flow_run(run_id)
 
 

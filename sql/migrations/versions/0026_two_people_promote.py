@@ -19,15 +19,18 @@ RETURNS void LANGUAGE sql SET search_path = public, pg_temp AS $$
     INSERT INTO promotion_requests (version, event, person, login, reason)
     VALUES (note_promotion.version, note_promotion.event, btrim(note_promotion.person), session_user,
             note_promotion.reason);
-    SELECT audit.record('promotion ' || note_promotion.event, note_promotion.version, btrim(note_promotion.person),
-                        note_promotion.reason);
+    SELECT audit.record('promotion ' || note_promotion.event, note_promotion.version,
+                        btrim(note_promotion.person), note_promotion.reason);
 $$;
-COMMENT ON FUNCTION note_promotion(text, text, text, text) IS 'Adds an event of a request; for its functions alone.';
+COMMENT ON FUNCTION note_promotion(text, text, text, text) IS
+    'Adds an event of a request; for the functions of requests alone.';
 CREATE FUNCTION last_promotion_event(version text) RETURNS promotion_requests
 LANGUAGE sql SET search_path = public, pg_temp AS $$
-    SELECT * FROM promotion_requests AS p WHERE p.version = last_promotion_event.version ORDER BY id DESC LIMIT 1
+    SELECT * FROM promotion_requests AS p
+    WHERE p.version = last_promotion_event.version ORDER BY id DESC LIMIT 1
 $$;
-COMMENT ON FUNCTION last_promotion_event(text) IS 'The last event of a model''s requests; for its functions alone.';
+COMMENT ON FUNCTION last_promotion_event(text) IS
+    'The last event of a model''s requests; for the functions of requests alone.';
 
 CREATE FUNCTION request_promotion(version text, person text, reason text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -53,7 +56,8 @@ BEGIN
     LOCK TABLE promotion_requests IN SHARE ROW EXCLUSIVE MODE;
     request = last_promotion_event(version);
     IF request.event IS DISTINCT FROM 'requested' THEN
-        RAISE no_data_found USING MESSAGE = 'No request waits for an answer: stence models request comes first.';
+        RAISE no_data_found USING
+            MESSAGE = 'No request waits for an answer: stence models request comes first.';
     END IF;
     IF coalesce(btrim(person), '') = '' OR coalesce(btrim(reason), '') = '' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'An answer says who answers, and why.';
