@@ -19,9 +19,6 @@ def retention(yes: bool) -> None:
     settings = Settings()
     store = open_store(settings.resolved_store_url, settings)
     with database.connect(settings) as engine, progress_bars() as progress:
-        if yes:
-            counts = apply(engine, store, settings, progress)
-        else:
-            counts = past_retention(engine, settings)
+        counts = apply(engine, store, settings, progress) if yes else past_retention(engine, settings)
     print_table("Rows past their retention", ("kind", "rows"), list(counts.items()))
     click.echo("Removed." if yes else "Nothing has changed: repeat the command with --yes to remove them.")

@@ -180,7 +180,9 @@ class Writer:
 
 def _too_old(result: Scored, keep_days: int) -> bool:
     taken = result.facts.acquired_at
-    return bool(keep_days and taken) and taken < datetime.now(UTC) - timedelta(days=keep_days)
+    if not keep_days or taken is None:
+        return False
+    return taken < datetime.now(UTC) - timedelta(days=keep_days)
 
 
 def _advice(error: Exception) -> str:
