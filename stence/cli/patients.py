@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stence.cli.terminal import print_table
+from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
 
 BY = click.option("--by", required=True, help="Name of the person who decides.")
@@ -28,8 +29,9 @@ def merge(former: str, present: str, by: str, why: str) -> None:
     from stence import database
     from stence.ingest import merges
 
-    with database.connect(Settings()) as engine, engine.begin() as connection:
-        split = merges.merge(connection, former, present, by=by, why=why)
+    settings = Settings()
+    with database.connect(settings) as engine, engine.begin() as connection:
+        split = merges.merge(connection, load_pseudonyms(settings), former, present, by=by, why=why)
     click.echo(f"Merged. {split}")
 
 
@@ -44,8 +46,9 @@ def separate(former: str, by: str) -> None:
     from stence import database
     from stence.ingest import merges
 
-    with database.connect(Settings()) as engine, engine.begin() as connection:
-        merges.unmerge(connection, former, by=by)
+    settings = Settings()
+    with database.connect(settings) as engine, engine.begin() as connection:
+        merges.unmerge(connection, load_pseudonyms(settings), former, by=by)
     click.echo("Separated. The next runs assign ECGs and cath studies to each number.")
 
 

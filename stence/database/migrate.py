@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from graphlib import TopologicalSorter
 
 from alembic import command
@@ -18,11 +19,13 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from stence.database.identity import settle_key
 from stence.database.outage import repeated
 from stence.database.tables import schema_views
 from stence.database.words import said
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
+from stence.settings import Settings
 
 LOCK = int.from_bytes(hashlib.sha256(b"stence schema").digest()[:8], signed=True)
 """Number of the advisory lock that lets one process at a time change the schema."""
@@ -34,17 +37,18 @@ def current_revision(engine: Engine) -> str | None:
         return _revision(connection)
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, settings: Settings) -> None:
     """Apply missing migrations and views in one transaction; concurrent processes wait for the first.
 
-    Raises ConfigurationError if the schema cannot be migrated to this version.
+    The settings give the key of pseudonyms to the migration that needs it. Raises ConfigurationError if the
+    schema cannot be migrated to this version.
     """
     views = {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / "views").glob("*.sql")}
     with engine.connect() as connection:
         if _is_current(connection, views):
             return
     try:
-        repeated(lambda: _apply(engine, views))
+        repeated(lambda: _apply(engine, views, settings))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
     except DBAPIError as error:  # its text quotes statements and rows
@@ -53,12 +57,14 @@ def upgrade(engine: Engine) -> None:
         ) from None
 
 
-def _apply(engine: Engine, views: dict[str, str]) -> None:
+def _apply(engine: Engine, views: dict[str, str], settings: Settings) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         if not _is_current(connection, views):
             _drop_views(connection)
-            command.upgrade(_alembic(connection), "head")
+            config = _alembic(connection)
+            config.attributes["pseudonyms"] = partial(settle_key, settings=settings)
+            command.upgrade(config, "head")
             _create_views(connection, views)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.text import plain_text
 from stence.errors import ObjectError, StoreUnavailableError
 from stence.ingest.faults import Fault, SourceKind, log_faults, write_faults
@@ -37,6 +38,7 @@ from stence.ingest.tables import (
 )
 from stence.objects import ObjectStore, StoredObject
 from stence.objects.store import is_portable
+from stence.pseudonym_key import load_pseudonyms
 from stence.retry import retry
 from stence.settings import Settings
 
@@ -50,11 +52,12 @@ ROW_STEPS = ("manifest_02_touched", "manifest_03_withdraw", "manifest_04_rows")
 
 
 class ManifestRow(NamedTuple):
-    """A usable row of a manifest; the header is ``line`` 1."""
+    """A usable row of a manifest; the header is ``line`` 1. ``number`` is for the map of patients alone."""
 
     line: int
     record_key: str
     patient_id: str
+    number: str
     study_id: str | None
     acquired_at: datetime | None
     local_timezone: str | None
@@ -78,7 +81,7 @@ def import_manifests(engine: Engine, store: ObjectStore, settings: Settings, man
     """
     if transact(engine, settings.outage_seconds, _known_etag, manifest.key) == manifest.etag:
         return Taken()
-    reader = _Reader(manifest.key, ZoneInfo(settings.timezone))
+    reader = _Reader(manifest.key, ZoneInfo(settings.timezone), load_pseudonyms(settings))
 
     def action() -> Taken:
         return transact(engine, settings.outage_seconds, _import, store, manifest, reader)
@@ -132,6 +135,7 @@ def _import(connection: Connection, store: ObjectStore, manifest: StoredObject, 
     connection.execute(queries.statement("stage_manifest_rows"))
     rows = reader.rows(store)
     copy_rows(connection, "staged_manifest_rows", ManifestRow._fields, rows)
+    connection.execute(queries.statement("remember_manifest_rows"))
     contradicted = _replace_rows(connection, manifest.key)
     write_faults(connection, SourceKind.MANIFEST, reader.faults, manifest.key)
     taken = Taken(reader.rows_seen - reader.refused - contradicted, reader.refused + contradicted)
@@ -187,8 +191,9 @@ def _is_there(store: ObjectStore, key: str) -> bool:
 class _Reader:
     """Parses the lines of one manifest into rows, and counts refused lines."""
 
-    def __init__(self, key: str, zone: ZoneInfo) -> None:
+    def __init__(self, key: str, zone: ZoneInfo, pseudonyms: Pseudonyms) -> None:
         self.key = key
+        self._pseudonyms = pseudonyms
         self._folder = posixpath.dirname(key)
         self._zone = zone
         self.start()
@@ -222,7 +227,7 @@ class _Reader:
     def _row(self, line: int, cells: Cells | RowError) -> ManifestRow:
         if isinstance(cells, RowError):
             raise cells
-        patient, key = named_patient(cells["subject_id"]), self._record_key(cells["path"])
+        number, key = named_patient(cells["subject_id"]), self._record_key(cells["path"])
         time = self._time(cells.get("ecg_time", ""), line)
         local = self._zone.key if time is not None and time.tzinfo is self._zone else None
         study, site, indication = (
@@ -231,7 +236,8 @@ class _Reader:
         return ManifestRow(
             line=line,
             record_key=key,
-            patient_id=patient,
+            patient_id=self._pseudonyms.of(number),
+            number=number,
             study_id=study,
             acquired_at=time,
             local_timezone=local,

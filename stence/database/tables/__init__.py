@@ -8,7 +8,8 @@ flags that people withdrew and restored, ``snoozes`` the patients whom they took
 ``flag_exports`` messages to other systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
-``patient_merges`` which numbers are one patient's.
+``patient_merges`` which numbers are one patient's. Every ``patient_id`` is a pseudonym; ``identity.patients``
+alone has the numbers.
 
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
@@ -35,6 +36,7 @@ from stence.database.tables.identity import (
     patient_aliases,
     patient_merges,
     patient_splits,
+    patients,
     source_faults,
 )
 from stence.database.tables.monitoring import (
@@ -119,6 +121,7 @@ __all__ = [
     "patient_aliases",
     "patient_merges",
     "patient_splits",
+    "patients",
     "promotion_refusals",
     "quarantine",
     "record_parts",

@@ -1,0 +1,237 @@
+"""Patients under pseudonyms in every table; their numbers in one map, whose reads are recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from alembic import context, op
+
+from stence.domain.pseudonyms import Pseudonyms
+from stence.domain.splits import split_of
+
+revision = "0024"
+down_revision = "0021"
+
+COLUMNS = (
+    ("objects", "patient_id"),
+    ("ecgs", "patient_id"),
+    ("flags", "patient_id"),
+    ("flag_exports", "patient_id"),
+    ("manifest_rows", "patient_id"),
+    ("manifest_records", "patient_id"),
+    ("patient_aliases", "patient_id"),
+    ("patient_aliases", "present_id"),
+    ("patient_merges", "former_id"),
+    ("patient_merges", "present_id"),
+    ("patient_splits", "patient_id"),
+    ("cath_studies", "patient_id"),
+    ("angiogram_views", "patient_id"),
+    ("ecg_study_pairs", "patient_id"),
+)
+"""Tables and columns that held patient numbers."""
+COMMENTS = (
+    ("objects", "patient_id", "Pseudonym of this ECG's patient at that time."),
+    ("ecgs", "patient_id", "Pseudonym of the patient."),
+    ("manifest_rows", "patient_id", "Pseudonym of the row's subject_id."),
+    ("manifest_records", "patient_id", "Patient by present number; empty if rows contradict each other."),
+    ("patient_aliases", "patient_id", "Pseudonym of the former number."),
+    ("patient_aliases", "present_id", "Pseudonym of the patient's present number."),
+    ("patient_merges", "former_id", "Pseudonym of the former number."),
+    ("patient_merges", "present_id", "Pseudonym of the number that replaces the former number."),
+    ("patient_splits", "patient_id", "Pseudonym of the patient, or of a former number."),
+    ("cath_studies", "patient_id", "Pseudonym of the patient."),
+    ("angiogram_views", "patient_id", "Pseudonym of the patient in the file."),
+    ("ecg_study_pairs", "patient_id", "Pseudonym of the patient."),
+    ("ecg_moments", "moment", "Hash of pseudonym and second."),
+    ("ecg_pages", "patient_id", "Patient whom the page names."),
+    ("installation", "name", "timezone, practice, verification_seed, or pseudonym_fingerprint."),
+)
+TABLE_COMMENTS = (
+    (
+        "patient_splits",
+        "Splits of patients for whom the hash of the pseudonym does not decide: their merged numbers had "
+        "different splits, or they had theirs before a change of the key.",
+    ),
+)
+BATCH = 50_000
+
+FUNCTIONS = """
+CREATE FUNCTION identity.remember(patient_ids text[], numbers text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Sorted, so that two writers with the same new patients wait for each other in one order.
+    INSERT INTO identity.patients (patient_id, number)
+    SELECT DISTINCT new.patient_id, new.number
+    FROM unnest(remember.patient_ids, remember.numbers) AS new (patient_id, number)
+    WHERE NOT EXISTS (SELECT FROM identity.patients AS old WHERE old.patient_id = new.patient_id)
+    ORDER BY 1
+    ON CONFLICT DO NOTHING;
+    IF EXISTS (SELECT FROM unnest(remember.patient_ids, remember.numbers) AS new (patient_id, number)
+               JOIN identity.patients AS old ON old.number = new.number
+               WHERE old.patient_id <> new.patient_id) THEN
+        RAISE EXCEPTION 'a patient has a pseudonym by another key already';
+    END IF;
+END $$;
+COMMENT ON FUNCTION identity.remember(text[], text[]) IS
+    'Keep which number each pseudonym stands for. Writers add to the map, and cannot read it.';
+CREATE FUNCTION identity.note_read(patient_ids text[], why text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF why !~ '[^[:space:]]' OR why IS NULL THEN
+        RAISE EXCEPTION 'a reason is needed to see patient numbers';
+    END IF;
+    PERFORM audit.record('patient numbers read', 'identity.patients', session_user::text, why,
+                         jsonb_build_object('count', cardinality(patient_ids), 'patients', patient_ids));
+    -- The server's log keeps it too where the reader rolls the transaction back.
+    RAISE LOG 'stence: % reads % patient numbers', session_user, cardinality(patient_ids);
+END $$;
+COMMENT ON FUNCTION identity.note_read(text[], text) IS 'Record a read of the map; for its functions alone.';
+CREATE FUNCTION identity.numbers_of(patient_ids text[], why text)
+RETURNS TABLE (patient_id text, number text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen text[] := ARRAY(SELECT DISTINCT p.patient_id FROM identity.visible AS p
+                         WHERE p.patient_id = ANY (numbers_of.patient_ids) ORDER BY 1);
+BEGIN
+    PERFORM identity.note_read(seen, why);
+    RETURN QUERY SELECT p.patient_id, p.number FROM identity.patients AS p WHERE p.patient_id = ANY (seen);
+END $$;
+COMMENT ON FUNCTION identity.numbers_of(text[], text) IS
+    'Patient numbers behind pseudonyms, of the patients whom the caller may see; recorded in the audit.';
+CREATE FUNCTION identity.find(number text, why text)
+RETURNS TABLE (patient_id text, present_id text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen text[] := ARRAY(SELECT p.patient_id FROM identity.visible AS p WHERE p.number = find.number);
+BEGIN
+    PERFORM identity.note_read(seen, why);
+    RETURN QUERY
+    SELECT named, coalesce(a.present_id, named)
+    FROM unnest(seen) AS named LEFT JOIN public.patient_aliases AS a ON a.patient_id = named;
+END $$;
+COMMENT ON FUNCTION identity.find(text, text) IS
+    'Pseudonym of a patient number, and of the number that replaces it; recorded in the audit.';
+CREATE FUNCTION identity.flagged_patients(why text)
+RETURNS TABLE (number text, patient_id text, probability double precision, ecg_id bigint, acquired_at timestamptz,
+               site text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen text[] := ARRAY(SELECT DISTINCT p.patient_id FROM public.flagged_patients AS f
+                         JOIN identity.visible AS p ON p.patient_id = f.patient_id ORDER BY 1);
+BEGIN
+    PERFORM identity.note_read(seen, why);
+    RETURN QUERY
+    SELECT p.number, f.patient_id, f.probability, f.ecg_id, f.acquired_at, f.site
+    FROM public.flagged_patients AS f JOIN identity.patients AS p ON p.patient_id = f.patient_id
+    WHERE f.patient_id = ANY (seen)
+    ORDER BY f.probability DESC;
+END $$;
+COMMENT ON FUNCTION identity.flagged_patients(text) IS
+    'The list of flagged patients with their numbers, highest probability first; recorded in the audit.';
+REVOKE ALL ON FUNCTION identity.remember(text[], text[]), identity.note_read(text[], text),
+    identity.numbers_of(text[], text), identity.find(text, text), identity.flagged_patients(text) FROM PUBLIC;
+"""
+VISIBLE = """
+CREATE VIEW identity.visible AS SELECT patient_id, number FROM identity.patients;
+COMMENT ON VIEW identity.visible IS 'Patients whom the functions of this schema show to the caller.';
+COMMENT ON COLUMN identity.visible.patient_id IS 'Pseudonym.';
+COMMENT ON COLUMN identity.visible.number IS 'Number by the hospital.';
+REVOKE ALL ON identity.patients, identity.visible FROM PUBLIC
+"""
+
+log = logging.getLogger("alembic.runtime.migration")
+
+
+def upgrade() -> None:
+    """Create the map, fill it, and replace every number by its pseudonym, all in one transaction."""
+    op.execute("CREATE SCHEMA identity")
+    op.execute("COMMENT ON SCHEMA identity IS 'The patient numbers, which no other schema holds.'")
+    _create_map()
+    op.execute(VISIBLE)
+    op.execute(FUNCTIONS)
+    _fill_map()
+    for table, column in COLUMNS:
+        _replace(table, column)
+    _remove_traces()
+    for table, column, comment in COMMENTS:
+        op.alter_column(table, column, comment=comment)
+    for table, comment in TABLE_COMMENTS:
+        op.create_table_comment(table, comment)
+
+
+def _create_map() -> None:
+    op.create_table(
+        "patients",
+        sa.Column("patient_id", sa.Text(), nullable=False, comment="Pseudonym, as in all other tables."),
+        sa.Column("number", sa.Text(), nullable=False, comment="Number by the hospital."),
+        sa.Column(
+            "added_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="Time at which the number was first read.",
+        ),
+        sa.PrimaryKeyConstraint("patient_id", name=op.f("patients_pkey")),
+        sa.UniqueConstraint("number", name=op.f("patients_number_key")),
+        schema="identity",
+        comment="Which number each pseudonym stands for; every read is recorded.",
+    )
+
+
+def _fill_map() -> None:
+    """Add all numbers of all tables. Patients whose split would change keep theirs explicitly."""
+    connection = op.get_bind()
+    numbers = " UNION ".join(f"SELECT {column} AS number FROM {table}" for table, column in COLUMNS)  # noqa: S608 - constants
+    op.execute(f"CREATE TEMP TABLE old_numbers ON COMMIT DROP AS {numbers}")
+    op.execute("DELETE FROM old_numbers WHERE number IS NULL")
+    op.execute("CREATE UNIQUE INDEX ON old_numbers (number)")
+    op.execute("CREATE TEMP TABLE old_splits (number text, split text) ON COMMIT DROP")
+    if not connection.scalar(sa.text("SELECT count(*) FROM old_numbers")):
+        return
+    pseudonyms = context.config.attributes["pseudonyms"](connection)
+    done = 0
+    for batch in _batches(connection):
+        _add(connection, batch, pseudonyms)
+        done += len(batch)
+        log.info("pseudonyms: %d patients", done)
+    op.execute("INSERT INTO patient_splits SELECT number, split FROM old_splits ON CONFLICT DO NOTHING")
+    op.execute("ANALYZE identity.patients")
+
+
+def _batches(connection: sa.Connection) -> Iterator[list[str]]:
+    query = sa.text("SELECT number FROM old_numbers WHERE number > :after ORDER BY number LIMIT :limit")
+    after = ""
+    while batch := list(connection.scalars(query, {"after": after, "limit": BATCH})):
+        yield batch
+        after = batch[-1]
+
+
+def _add(connection: sa.Connection, numbers: list[str], pseudonyms: Pseudonyms) -> None:
+    named = [(pseudonyms.of(number), number) for number in numbers]
+    add = sa.text("SELECT identity.remember(:patient_ids, :numbers)")
+    connection.execute(add, {"patient_ids": [patient for patient, _ in named], "numbers": numbers})
+    kept = {number: split_of(number) for patient, number in named if split_of(patient) != split_of(number)}
+    keep = sa.text("INSERT INTO old_splits SELECT * FROM unnest(CAST(:n AS text[]), CAST(:s AS text[]))")
+    connection.execute(keep, {"n": list(kept), "s": [str(split) for split in kept.values()]})
+
+
+def _replace(table: str, column: str) -> None:
+    changed = op.get_bind().execute(
+        sa.text(
+            f"UPDATE {table} AS t SET {column} = p.patient_id "  # noqa: S608 - constants
+            f"FROM identity.patients AS p WHERE t.{column} = p.number"
+        )
+    )
+    log.info("pseudonyms: %d rows of %s", changed.rowcount, table)
+
+
+def _remove_traces() -> None:
+    """Remove what is derived from numbers without a key.
+
+    Pages that name a number belong to nobody from now on, so that the next score run replaces them.
+    """
+    op.execute("TRUNCATE ecg_moments")
+    op.execute("UPDATE cath_studies SET fingerprint = ''")
+    op.execute("UPDATE ecg_pages SET patient_id = ''")

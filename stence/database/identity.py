@@ -1,0 +1,83 @@
+"""The map of patients in the schema ``identity``, and the key of its pseudonyms.
+
+Postgres holds a fingerprint of the key, never the key. A host with another key is refused before it writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, Engine, delete, select
+
+from stence.database import queries
+from stence.database.tables import installation
+from stence.domain.pseudonyms import Pseudonyms
+from stence.errors import ConfigurationError
+from stence.pseudonym_key import draw_key, find_key, keep_key, key_file
+from stence.settings import Settings
+
+FINGERPRINT, KEPT_KEY = "pseudonym_fingerprint", "pseudonym_key"
+"""Names in ``installation``; the second is of earlier releases."""
+LOCK = int.from_bytes(hashlib.sha256(b"stence pseudonym key").digest()[:8], signed=True)
+
+
+def check_key(engine: Engine, settings: Settings) -> None:
+    """Check that this host has the database's key of pseudonyms; the first host may draw it.
+
+    Raises ConfigurationError if the key is missing here, or is another one.
+    """
+    with engine.connect() as connection:
+        known, key = fingerprint(connection), find_key(settings)
+    if known is None or key is None or Pseudonyms.by(key).fingerprint != known:
+        with engine.begin() as connection:
+            settle_key(connection, settings)
+
+
+def settle_key(connection: Connection, settings: Settings) -> Pseudonyms:
+    """Return the database's pseudonyms, and keep the fingerprint of their key.
+
+    A key that an earlier release kept in Postgres moves to the file. Raises ConfigurationError as
+    ``check_key`` does.
+    """
+    connection.execute(queries.statement("pseudonym_key_01_lock"), {"lock": LOCK})
+    known = fingerprint(connection)
+    found = _key(connection, settings, known)
+    pseudonyms = Pseudonyms.by(found)
+    if known is not None and pseudonyms.fingerprint != known:
+        raise ConfigurationError(_refusal(settings, "is another one"))
+    values = {"fingerprint": pseudonyms.fingerprint}
+    connection.execute(queries.statement("pseudonym_key_02_fingerprint"), values)
+    return pseudonyms
+
+
+def fingerprint(connection: Connection) -> str | None:
+    """Return the fingerprint of the key by which this database's pseudonyms were made."""
+    return connection.scalar(select(installation.c.value).filter_by(name=FINGERPRINT))
+
+
+def remember(connection: Connection, numbers: Mapping[str, str]) -> None:
+    """Keep the number of each pseudonym, in the transaction that writes rows of these patients."""
+    values = {"patient_ids": list(numbers), "numbers": list(numbers.values())}
+    connection.execute(queries.statement("remember_patients"), values)
+
+
+def _key(connection: Connection, settings: Settings, known: str | None) -> str:
+    kept = connection.scalar(delete(installation).filter_by(name=KEPT_KEY).returning(installation.c.value))
+    if settings.pseudonym_key is not None:
+        return settings.pseudonym_key.get_secret_value()
+    if kept is not None and keep_key(settings, kept) != kept:
+        raise ConfigurationError(_refusal(settings, "is another one"))
+    key = find_key(settings)
+    if key is None and known is not None:
+        raise ConfigurationError(_refusal(settings, "is missing"))
+    return key or keep_key(settings, draw_key())
+
+
+def _refusal(settings: Settings, fault: str) -> str:
+    where = "STENCE_PSEUDONYM_KEY" if settings.pseudonym_key is not None else key_file(settings)
+    return (
+        f"The key of pseudonyms in {where} {fault}: patients of this database would become other patients. "
+        "Nothing was written. Copy the key from a host that has worked on this database "
+        "(pseudonym.key in its STENCE_DATA_DIR, or its STENCE_PSEUDONYM_KEY)."
+    )
