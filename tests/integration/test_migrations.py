@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
 
 from stence import database
 from stence.cohort import Split
@@ -26,25 +27,30 @@ from stence.settings import Settings
 from support.database import url_of
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
-COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+SCHEMAS = sorted({table.schema for table in metadata.tables.values() if table.schema})
+OURS = ", ".join(f"'{schema}'::regnamespace" for schema in ("public", *SCHEMAS))
+COLUMNS = f"""
+SELECT c.oid::regclass::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
        pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
-"""
-CONSTRAINTS = """
+WHERE c.relkind = 'r' AND c.relnamespace IN ({OURS}) AND c.relname <> 'alembic_version'
+"""  # noqa: S608
+CONSTRAINTS = f"""
 SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
 FROM pg_constraint
-WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
-"""
-INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-UNCOMMENTED = """
+WHERE connamespace IN ({OURS}) AND conrelid::regclass::text <> 'alembic_version' AND contype <> 't'
+"""  # noqa: S608
+INDEXES = f"""
+SELECT indexdef FROM pg_indexes
+WHERE schemaname::regnamespace IN ({OURS}) AND tablename <> 'alembic_version'
+"""  # noqa: S608
+UNCOMMENTED = f"""
 SELECT c.relname, a.attname
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+WHERE c.relkind IN ('r', 'v') AND c.relnamespace IN ({OURS}) AND c.relname <> 'alembic_version'
   AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)
-"""
+"""  # noqa: S608
 VIEWS = "SELECT relname, oid FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
 
 
@@ -59,6 +65,9 @@ def fresh(postgres: Engine) -> Iterator[Engine]:
     name = f"fresh_{uuid.uuid4().hex}"
     database.create_database(postgres, name)
     engine = create_engine(postgres.url.set(database=name))
+    with engine.begin() as connection:
+        for schema in SCHEMAS:
+            connection.execute(CreateSchema(schema))
     metadata.create_all(engine)
     yield engine
     engine.dispose()
@@ -88,7 +97,7 @@ def test_times_carry_their_zone(engine: Engine) -> None:
     query = (
         "SELECT table_name FROM information_schema.columns WHERE data_type = 'timestamp without time zone'"
     )
-    assert rows(engine, f"{query} AND table_schema = 'public'") == set()
+    assert rows(engine, f"{query} AND table_schema::regnamespace IN ({OURS})") == set()
 
 
 @pytest.mark.parametrize("history", ["model_events", "reviews", "alert_events", "flag_decisions", "snoozes"])

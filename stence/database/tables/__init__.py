@@ -22,10 +22,13 @@ forms, and ``promotion_refusals`` why a shadow did not become champion by itself
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
 monitor, which draws ``verification_sample`` too. ``ecg_pages`` are the pages of flagged ECGs in the store.
+
+Who did what is in the schema ``audit``: ``entries``, and the chain of their hashes, ``links``.
 """
 
 from __future__ import annotations
 
+from stence.database.tables.audit import audit_entries, audit_links
 from stence.database.tables.columns import metadata
 from stence.database.tables.exports import flag_exports
 from stence.database.tables.identity import (
@@ -96,6 +99,8 @@ __all__ = [
     "angiogram_features",
     "angiogram_views",
     "announced_objects",
+    "audit_entries",
+    "audit_links",
     "cath_studies",
     "ecg_embeddings",
     "ecg_measurements",
