@@ -15,7 +15,7 @@ from stence.export.fhir_files import FhirFiles
 from stence.export.fhir_server import FhirServer
 from stence.export.ledger import Receipt, Receiver
 from stence.export.messages import Message
-from stence.export.patients import patient_names
+from stence.export.patients import PatientNames, patient_names, with_numbers
 from stence.export.tables import CsvFiles
 from stence.objects import ObjectStore
 from stence.settings import Settings
@@ -46,14 +46,14 @@ def send_fhir(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
     Raises ReceiverUnavailableError or StoreUnavailableError after an outage, ConfigurationError if the server
     is no FHIR server or does not accept the token. What was not sent waits for the next export.
     """
-    names, seconds = patient_names(engine, settings), settings.outage_seconds
+    names, seconds = patient_names(settings), settings.outage_seconds
     if settings.fhir_url is None:
         prefix = f"{settings.export_prefix}fhir/"
         files = FhirFiles(store, prefix, names, seconds)
-        return _send(engine, settings, Receiver("fhir", f"{store.url}/{prefix}"), files)
+        return _send(engine, settings, Receiver("fhir", f"{store.url}/{prefix}"), files, names)
     receiver = Receiver("fhir", without_secrets(settings.fhir_url))
     with FhirServer(settings.fhir_url, settings.fhir_token, store.url, names, seconds) as server:
-        return _send(engine, settings, receiver, server)
+        return _send(engine, settings, receiver, server, names)
 
 
 def send_csv(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
@@ -62,17 +62,20 @@ def send_csv(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
     Raises StoreUnavailableError after an outage; what was not written waits for the next export.
     """
     prefix = f"{settings.export_prefix}csv/"
-    files = CsvFiles(store, prefix, patient_names(engine, settings), settings.outage_seconds)
-    return _send(engine, settings, Receiver("csv", f"{store.url}/{prefix}"), files)
+    names = patient_names(settings)
+    files = CsvFiles(store, prefix, names, settings.outage_seconds)
+    return _send(engine, settings, Receiver("csv", f"{store.url}/{prefix}"), files, names)
 
 
 SENDERS: Mapping[str, Callable[[Engine, ObjectStore, Settings], Sent]] = {"fhir": send_fhir, "csv": send_csv}
 """The function of each format."""
 
 
-def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Channel) -> Sent:
+def _send(
+    engine: Engine, settings: Settings, receiver: Receiver, channel: Channel, names: PatientNames
+) -> Sent:
     transact(engine, settings.outage_seconds, ledger.plan, receiver)
-    sending = _Sending(engine, receiver, channel)
+    sending = _Sending(engine, receiver, channel, names)
     while retry_outages(sending.send_batch, settings.outage_seconds):
         pass
     counts = sending.counts
@@ -82,8 +85,8 @@ def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Chann
 class _Sending:
     """Goes through the messages that wait, once, in batches."""
 
-    def __init__(self, engine: Engine, receiver: Receiver, channel: Channel) -> None:
-        self._engine, self._receiver, self._channel = engine, receiver, channel
+    def __init__(self, engine: Engine, receiver: Receiver, channel: Channel, names: PatientNames) -> None:
+        self._engine, self._receiver, self._channel, self._names = engine, receiver, channel, names
         self._after = 0
         self.counts: Counter[str] = Counter()
 
@@ -91,12 +94,19 @@ class _Sending:
         """Send the next batch; return False if nothing waits. After an outage it goes on where it was."""
         with self._engine.begin() as turn:
             ledger.take_turn(turn, self._receiver)
-            messages = ledger.waiting(turn, self._receiver, self._after)
+            messages = self._named(ledger.waiting(turn, self._receiver, self._after))
             for receipts in self._channel.deliver(messages):
                 with self._engine.begin() as connection:
                     ledger.record(connection, receipts)
                 self._count(receipts)
         return bool(messages)
+
+    def _named(self, messages: list[Message]) -> list[Message]:
+        """Give the messages the names that the receiver gets. A read of the map is recorded before it sends."""
+        if not messages or not self._names.by_number:
+            return messages
+        with self._engine.begin() as connection:
+            return with_numbers(connection, messages)
 
     def _count(self, receipts: Sequence[Receipt]) -> None:
         self._after = receipts[-1].message.id

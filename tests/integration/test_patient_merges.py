@@ -24,6 +24,7 @@ from stence.settings import Settings
 from support.environment import set_environment
 from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer
+from support.pseudonyms import PSEUDONYMS, pseudonym
 from support.scoring import ScoreAll, all_rows, in_quarantine
 from support.waiting import wait_until
 
@@ -49,17 +50,17 @@ def put_merges(store: ObjectStore, *rows: tuple[str, str], key: str = "patients/
 
 def of_split(split: Split, prefix: str) -> str:
     """A number of a patient in that split."""
-    return next(f"{prefix}{n}" for n in range(1000) if split_of(f"{prefix}{n}") is split)
+    return next(f"{prefix}{n}" for n in range(1000) if split_of(pseudonym(f"{prefix}{n}")) is split)
 
 
 def merge(engine: Engine, former: str, present: str) -> str:
     with engine.begin() as connection:
-        return merges.merge(connection, former, present, by="archivist", why="one person")
+        return merges.merge(connection, PSEUDONYMS, former, present, by="archivist", why="one person")
 
 
 def separate(engine: Engine, former: str) -> None:
     with engine.begin() as connection:
-        merges.unmerge(connection, former, by="archivist")
+        merges.unmerge(connection, PSEUDONYMS, former, by="archivist")
 
 
 def test_ecgs_flags_reviews_and_studies_follow_a_merge_at_once_and_again_when_it_ends(
@@ -74,29 +75,29 @@ def test_ecgs_flags_reviews_and_studies_follow_a_merge_at_once_and_again_when_it
     score("shape-2")
     cohort.index_reports(engine, store, settings)
     with engine.begin() as connection:
-        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == "OLD").limit(1))
+        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == pseudonym("OLD")).limit(1))
         scoring.reviews.review(connection, ecg_id, outcome="confirmed", by="Dr A")
 
     merge(engine, "OLD", "NEW")
     assert set(patients_by_key(engine).values()) == {"NEW"}
     assert listed(engine) == {"NEW"}
-    assert all_rows(engine, cath_studies.c.patient_id) == [("NEW",)]
+    assert all_rows(engine, cath_studies.c.patient_id) == [(pseudonym("NEW"),)]
     with engine.connect() as connection:
-        _, history = queries.run(connection, "patient_history", {"patient": "OLD"})
+        _, history = queries.run(connection, "patient_history", {"patient": pseudonym("OLD")})
         assert len(history) == 6  # three ECGs and two models, asked by the former number
         columns, reviews = queries.run(connection, "reviews", {})
-        assert [row[list(columns).index("patient_id")] for row in reviews] == ["NEW"]
+        assert [row[list(columns).index("patient_id")] for row in reviews] == [pseudonym("NEW")]
     score("shape-2")
     cohort.index_reports(engine, store, settings)
     assert listed(engine) == {"NEW"}
-    assert all_rows(engine, cath_studies.c.patient_id) == [("NEW",)]
+    assert all_rows(engine, cath_studies.c.patient_id) == [(pseudonym("NEW"),)]
 
     separate(engine, "OLD")
     score("shape-2")
     cohort.index_reports(engine, store, settings)
     assert patients_by_key(engine) == {"ecg/1.hea": "OLD", "ecg/2.hea": "OLD", "ecg/3.hea": "NEW"}
     assert listed(engine) == {"OLD", "NEW"}
-    assert all_rows(engine, cath_studies.c.patient_id) == [("OLD",)]
+    assert all_rows(engine, cath_studies.c.patient_id) == [(pseudonym("OLD"),)]
     assert all_rows(engine, patient_merges.c.state, patient_merges.c.ended_by) == [("ended", "archivist")]
 
 
@@ -273,7 +274,7 @@ def test_a_table_that_is_read_while_somebody_merges_the_other_way_makes_no_circl
 
     with ThreadPoolExecutor(1) as pool:
         with engine.begin() as connection:
-            merges.merge(connection, "X", "Y", by="archivist", why="one person")
+            merges.merge(connection, PSEUDONYMS, "X", "Y", by="archivist", why="one person")
             imported = pool.submit(merges.import_merges, engine, store, settings)
             wait_until(lambda: somebody_waits() or imported.done())
         imported.result()

@@ -25,6 +25,7 @@ from stence.ingest.faults import Fault
 from stence.objects import LocalStore
 from stence.progress import silent
 from support.cath import NOON, degrees, study
+from support.pseudonyms import PSEUDONYMS, pseudonym
 
 HEADER = "study_id,patient_id,performed_at,segment,degree\n"
 
@@ -39,7 +40,7 @@ class Folder:
         self.store.put(f"reports/{name}", (header + "".join(row + "\n" for row in rows)).encode())
 
     def read(self) -> Reports:
-        return read_reports(self.store, "reports/", UTC, silent)
+        return read_reports(self.store, "reports/", UTC, silent, PSEUDONYMS)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_a_superseded_report_cannot_contradict(reports: Folder) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,90", "S1,P2,2026-03-01T12:00:00,6,90")
     reports.put("b.csv", "S1,P2,2026-03-01T12:00:00,6,90,2026-03-05T09:00:00", header=REPORTED)
     found = reports.read()
-    assert [each.patient_id for each in found.studies] == ["P2"]
+    assert [each.patient_id for each in found.studies] == [pseudonym("P2")]
     assert not found.faults
 
 
@@ -340,8 +341,8 @@ def test_where_a_stream_is_cut_makes_no_difference(size: int) -> None:
         def __init__(self) -> None:
             self.url = "file:///"
 
-    found = read_reports(Store(), "reports/", UTC, silent)  # type: ignore[arg-type]
-    assert [(study.study_id, study.patient_id) for study in found.studies] == [("S1", "Zoë"), ("S2", "P2")]
+    found = read_reports(Store(), "reports/", UTC, silent, PSEUDONYMS)  # type: ignore[arg-type]
+    assert [(study.study_id, study.patient_id) for study in found.studies] == [("S1", pseudonym("Zoë")), ("S2", pseudonym("P2"))]
     assert not found.left_out
 
 

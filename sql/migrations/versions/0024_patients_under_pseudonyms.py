@@ -12,7 +12,7 @@ from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.splits import split_of
 
 revision = "0024"
-down_revision = "0021"
+down_revision = "0022"
 
 COLUMNS = (
     ("objects", "patient_id"),
@@ -100,6 +100,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION identity.numbers_of(text[], text) IS
     'Patient numbers behind pseudonyms, of the patients whom the caller may see; recorded in the audit.';
+CREATE FUNCTION identity.numbers_to_send(message_ids bigint[])
+RETURNS TABLE (patient_id text, number text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen text[] := ARRAY(SELECT DISTINCT e.patient_id FROM public.flag_exports AS e
+                         WHERE e.id = ANY (message_ids) AND e.sent_at IS NULL ORDER BY 1);
+BEGIN
+    PERFORM identity.note_read(seen, 'export of flags');
+    RETURN QUERY SELECT p.patient_id, p.number FROM identity.patients AS p WHERE p.patient_id = ANY (seen);
+END $$;
+COMMENT ON FUNCTION identity.numbers_to_send(bigint[]) IS
+    'Patient numbers for messages that wait to be sent, of no other patients; recorded in the audit.';
 CREATE FUNCTION identity.find(number text, why text)
 RETURNS TABLE (patient_id text, present_id text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -131,7 +143,8 @@ END $$;
 COMMENT ON FUNCTION identity.flagged_patients(text) IS
     'The list of flagged patients with their numbers, highest probability first; recorded in the audit.';
 REVOKE ALL ON FUNCTION identity.remember(text[], text[]), identity.note_read(text[], text),
-    identity.numbers_of(text[], text), identity.find(text, text), identity.flagged_patients(text) FROM PUBLIC;
+    identity.numbers_of(text[], text), identity.numbers_to_send(bigint[]), identity.find(text, text),
+    identity.flagged_patients(text) FROM PUBLIC;
 """
 VISIBLE = """
 CREATE VIEW identity.visible AS SELECT patient_id, number FROM identity.patients;

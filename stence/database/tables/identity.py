@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, Column, Identity, Index, Table, Text, event, text
+from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, text
 
 from stence.database.tables.columns import metadata, moment, now, one_of
 
@@ -35,7 +35,6 @@ patients = Table(
     schema="identity",
     comment="Which number each pseudonym stands for; every read is recorded.",
 )
-event.listen(metadata, "before_create", DDL("CREATE SCHEMA IF NOT EXISTS identity"))
 
 manifests = Table(
     "manifests",
