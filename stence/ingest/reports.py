@@ -75,7 +75,7 @@ class Reports:
     left_out: Mapping[str, int]
     faults: tuple[Fault, ...]
     interventions: Mapping[str, datetime]
-    numbers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    numbers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Number of each pseudonym in the reports, for the map of patients alone."""
 
 

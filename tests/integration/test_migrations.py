@@ -25,6 +25,7 @@ from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
 from support.database import url_of
+from support.pseudonyms import pseudonym
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
 SCHEMAS = sorted({table.schema for table in metadata.tables.values() if table.schema})
@@ -153,15 +154,15 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     migrate.upgrade(old, Settings())
     assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}
     assert rows(old, JUDGED) == {
-        ("p1", "confirmed", "Dr A", "2026-03-01 08:00:00"),
-        ("p2", "dismissed", "Dr B", "2026-03-01 08:00:00"),
+        (pseudonym("p1"), "confirmed", "Dr A", "2026-03-01 08:00:00"),
+        (pseudonym("p2"), "dismissed", "Dr B", "2026-03-01 08:00:00"),
     }
     assert rows(old, "SELECT model_version, patient_id, state, withdrawn_for FROM flags") >= {
-        ("m", "p4", "open", None),
-        ("r", "p5", "withdrawn", "model_retired"),
-        ("r", "p6", "confirmed", None),
-        ("m", "p7", "withdrawn", "not_decisive"),
-        ("m", "p1", "confirmed", None),
+        ("m", pseudonym("p4"), "open", None),
+        ("r", pseudonym("p5"), "withdrawn", "model_retired"),
+        ("r", pseudonym("p6"), "confirmed", None),
+        ("m", pseudonym("p7"), "withdrawn", "not_decisive"),
+        ("m", pseudonym("p1"), "confirmed", None),
     }
     assert rows(old, "SELECT state FROM runs") == {("abandoned",)}
     old.dispose()

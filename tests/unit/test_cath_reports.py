@@ -50,7 +50,7 @@ def reports(tmp_path: Path) -> Folder:
 
 def test_a_study_gathers_its_rows_and_unlisted_segments_are_open(reports: Folder) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,70", "S1,P1,2026-03-01T12:00:00,1,35.5")
-    assert reports.read().studies == (study("S1", "P1", degrees(s1=35.5, s6=70)),)
+    assert reports.read().studies == (study("S1", pseudonym("P1"), degrees(s1=35.5, s6=70)),)
 
 
 def test_a_study_without_narrowing_has_an_empty_segment(reports: Folder) -> None:
@@ -64,7 +64,7 @@ def test_the_worst_of_several_narrowings_of_a_segment_counts_however_often_it_is
     twice = ("S1,P1,2026-03-01T12:00:00,6,70", "S1,P1,2026-03-01T13:00:00+01:00,6,50")
     reports.put("a.csv", *twice)
     reports.put("sent/again.csv", *reversed(twice), "S1,P1,2026-03-01T12:00:00,1,20")
-    whole = study("S1", "P1", degrees(s1=20, s6=70), "sent/again.csv")
+    whole = study("S1", pseudonym("P1"), degrees(s1=20, s6=70), "sent/again.csv")
     assert reports.read() == Reports(2, (whole,), {}, (), {})
 
 
@@ -86,7 +86,7 @@ def test_a_report_that_says_when_it_was_made_supersedes_the_one_before(reports: 
     reports.put("a-later.csv", f"S1,P1,2026-03-01T12:00:00,1,40,{later}", header=REPORTED)
     reports.put("c-undated.csv", "S1,P8,2026-03-01T12:00:00,2,100,", header=REPORTED)
     found = reports.read()
-    assert found.studies == (study("S1", "P1", degrees(s1=40), "a-later.csv"),)
+    assert found.studies == (study("S1", pseudonym("P1"), degrees(s1=40), "a-later.csv"),)
     assert not found.faults
 
 
@@ -104,7 +104,7 @@ def test_columns_may_come_in_any_order_with_others_between(reports: Folder) -> N
         '6,"x, y",P1,70,S1,2026-03-01T12:00:00',
         header="segment,note,patient_id,degree,study_id,performed_at\n",
     )
-    assert reports.read().studies == (study("S1", "P1", degrees(s6=70)),)
+    assert reports.read().studies == (study("S1", pseudonym("P1"), degrees(s6=70)),)
 
 
 @pytest.mark.parametrize(
