@@ -67,8 +67,8 @@ def keep_key(settings: Settings, key: str) -> str:
     return read_key(key_file(settings)) or key
 
 
-def write_key(path: Path, key: str) -> None:
-    """Write a private file of the key whole, unless there is one."""
+def write_key(path: Path, key: str, *, replace: bool = False) -> None:
+    """Write a private file of the key whole, unless there is one that may not be replaced."""
     private.make_folder(path.parent)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, private.FILE_MODE)
@@ -76,6 +76,9 @@ def write_key(path: Path, key: str) -> None:
         file.write(f"{key}\n")
         file.flush()
         os.fsync(file.fileno())
+    if replace:
+        unfinished.replace(path)
+        return
     with suppress(FileExistsError):
         os.link(unfinished, path)  # fails where the file exists, unlike a rename
     unfinished.unlink()

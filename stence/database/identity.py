@@ -6,19 +6,20 @@ Postgres holds a fingerprint of the key, never the key. A host with another key 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select, update
 
 from stence.database import queries
 from stence.database.tables import installation
 from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import ConfigurationError
-from stence.pseudonym_key import draw_key, find_key, keep_key, key_file
+from stence.pseudonym_key import draw_key, find_key, keep_key, key_file, write_key
 from stence.settings import Settings
 
 FINGERPRINT, KEPT_KEY = "pseudonym_fingerprint", "pseudonym_key"
 """Names in ``installation``; the second is of earlier releases."""
+PRACTICE_KEY = "key of the practice hospital"
 LOCK = int.from_bytes(hashlib.sha256(b"stence pseudonym key").digest()[:8], signed=True)
 
 
@@ -62,6 +63,31 @@ def remember(connection: Connection, numbers: Mapping[str, str]) -> None:
     connection.execute(queries.statement("remember_patients"), values)
 
 
+def numbers_of(connection: Connection, patients: Collection[str], *, why: str) -> dict[str, str]:
+    """Return the numbers of those patients whom the login may see. The audit records the read."""
+    values = {"patient_ids": list(patients), "why": why}
+    found = connection.execute(queries.statement("identity_numbers"), values)
+    return {patient: number for patient, number in found}
+
+
+def find(connection: Connection, number: str, *, why: str) -> tuple[str, str] | None:
+    """Return the pseudonyms of a patient number and of the patient's present number; None: unknown.
+
+    The audit records the search.
+    """
+    found = connection.execute(queries.statement("identity_find"), {"number": number, "why": why})
+    row = found.one_or_none()
+    return None if row is None else (row.patient_id, row.present_id)
+
+
+def use_practice_key(engine: Engine, settings: Settings) -> None:
+    """Give a practice database that is empty yet the key that makes practice reproducible, and public."""
+    write_key(key_file(settings), PRACTICE_KEY, replace=True)
+    values = {"value": Pseudonyms.by(PRACTICE_KEY).fingerprint}
+    with engine.begin() as connection:
+        connection.execute(update(installation).filter_by(name=FINGERPRINT).values(values))
+
+
 def _key(connection: Connection, settings: Settings, known: str | None) -> str:
     kept = connection.scalar(delete(installation).filter_by(name=KEPT_KEY).returning(installation.c.value))
     if settings.pseudonym_key is not None:
@@ -71,6 +97,11 @@ def _key(connection: Connection, settings: Settings, known: str | None) -> str:
     key = find_key(settings)
     if key is None and known is not None:
         raise ConfigurationError(_refusal(settings, "is missing"))
+    if key == PRACTICE_KEY and known is None:
+        raise ConfigurationError(
+            f"{key_file(settings)} holds the public key of the practice hospital, which protects nobody: remove "
+            "it, and a new key is drawn; or name another STENCE_DATA_DIR."
+        )
     return key or keep_key(settings, draw_key())
 
 

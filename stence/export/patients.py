@@ -40,5 +40,7 @@ def with_numbers(connection: Connection, messages: Sequence[Message]) -> list[Me
     found = connection.execute(queries.statement("export_04_numbers"), values)
     numbers = {patient: number for patient, number in found}
     if any(message.patient_id not in numbers for message in messages):
-        raise ConfigurationError("The map of patients lacks the number of a patient whose flag is to be sent.")
+        raise ConfigurationError(
+            "The map of patients lacks the number of a patient whose flag is to be sent."
+        )
     return [replace(message, patient_id=numbers[message.patient_id]) for message in messages]

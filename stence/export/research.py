@@ -23,7 +23,7 @@ from stence.ecg.writing import WRITERS, Particulars
 from stence.errors import StenceError, StoreUnavailableError
 from stence.files import write_whole
 from stence.ingest.grouping import record_key
-from stence.ingest.patients import load_patients
+from stence.ingest.patients import load_merged
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, UsableEcg, fetch, take_in
 from stence.preparation.rules import Rules, rules_of
@@ -67,7 +67,7 @@ def convert(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise StenceError(f"{folder} is not empty: name a new folder, so that exports do not mix.")
-    reader = _Reader(engine, store, settings, transact(engine, settings.outage_seconds, load_patients))
+    reader = _Reader(engine, store, settings, transact(engine, settings.outage_seconds, load_merged))
     rules, number = rules_of(settings, store), 1
     for key in keys:
         try:

@@ -1,6 +1,8 @@
-"""Load the snapshot of merged patient numbers and decided splits from the database."""
+"""Load the snapshot of merged patients and decided splits from the database."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
@@ -9,9 +11,14 @@ from stence.domain.merged_patients import Patients
 from stence.domain.splits import Split
 
 
-def load_patients(connection: Connection) -> Patients:
-    """Load the merged patients from the database."""
+def load_merged(connection: Connection) -> Patients:
+    """Load the merged patients, without splits."""
     aliases = connection.execute(select(patient_aliases.c.patient_id, patient_aliases.c.present_id))
-    numbers = {former: present for former, present in aliases}
+    return Patients({former: present for former, present in aliases})
+
+
+def load_patients(connection: Connection) -> Patients:
+    """Load the merged patients and the decided splits, which after a change of the key are many."""
     decided = connection.execute(select(patient_splits.c.patient_id, patient_splits.c.split))
-    return Patients(numbers, {patient: Split(split) for patient, split in decided})
+    splits = {patient: Split(split) for patient, split in decided}
+    return replace(load_merged(connection), splits=splits)

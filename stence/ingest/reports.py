@@ -198,9 +198,7 @@ class _Gathering:
         counts = Counter(fault.reason for fault in self._faults) + Counter(map(str, spoilt.values()))
         del counts[FileFault.TIMES_OF_DAY_EQUAL]  # a warning only: no study is left out
         interventions = _first_interventions(newest)
-        return Reports(
-            self.files, studies, dict(counts), tuple(sorted(faults)), interventions, self._numbers
-        )
+        return Reports(self.files, studies, dict(counts), tuple(sorted(faults)), interventions, self._numbers)
 
     def _refuse_file(self, rows: _FileRows, fault: FileFault) -> None:
         """Record the fault, and mark all studies read from the file: their worst rows may be missing."""

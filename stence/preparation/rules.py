@@ -38,9 +38,7 @@ def rules_of(settings: Settings, store: ObjectStore) -> Rules:
 
     zone, layouts = ZoneInfo(settings.timezone), read_layouts(store, settings)
     pseudonyms = load_pseudonyms(settings)
-    return Rules(
-        zone, settings.max_object_bytes, pseudonyms, limits_of(settings), layouts, settings.quality
-    )
+    return Rules(zone, settings.max_object_bytes, pseudonyms, limits_of(settings), layouts, settings.quality)
 
 
 def limits_of(settings: Settings) -> Limits:

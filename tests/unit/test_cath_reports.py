@@ -322,7 +322,7 @@ def test_the_first_intervention_is_kept_also_of_a_study_that_cannot_be_used(repo
     treated = NOON + timedelta(minutes=30)
     again = NOON.replace(month=5, hour=14)
     assert [each.intervention_at for each in found.studies] == [treated, again]
-    assert found.interventions == {"P1": treated, "P2": NOON}
+    assert found.interventions == {pseudonym("P1"): treated, pseudonym("P2"): NOON}
 
 
 @given(st.integers(1, 60))
@@ -342,7 +342,10 @@ def test_where_a_stream_is_cut_makes_no_difference(size: int) -> None:
             self.url = "file:///"
 
     found = read_reports(Store(), "reports/", UTC, silent, PSEUDONYMS)  # type: ignore[arg-type]
-    assert [(study.study_id, study.patient_id) for study in found.studies] == [("S1", pseudonym("Zoë")), ("S2", pseudonym("P2"))]
+    assert [(study.study_id, study.patient_id) for study in found.studies] == [
+        ("S1", pseudonym("Zoë")),
+        ("S2", pseudonym("P2")),
+    ]
     assert not found.left_out
 
 

@@ -55,7 +55,18 @@ class ClosedStore(LocalStore):
 
 def prepared(store: ObjectStore, *names: str, max_bytes: int = 2**30) -> list[Answer]:
     file = windows.create(SHAPE)
-    work = Job(store, STENCE, SHAPE, Rules(ZoneInfo("UTC"), 2**26, PSEUDONYMS), NOT_MERGED, max_bytes, 2, 0, 60, 2**32)
+    work = Job(
+        store,
+        STENCE,
+        SHAPE,
+        Rules(ZoneInfo("UTC"), 2**26, PSEUDONYMS),
+        NOT_MERGED,
+        max_bytes,
+        2,
+        0,
+        60,
+        2**32,
+    )
     preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
     requests = [Request(row, f"ecg/{name}.hea", Identity("7")) for row, name in enumerate(names)]
     try:
@@ -116,7 +127,9 @@ def test_files_without_room_are_read_by_one_process_at_a_time(tmp_path: Path) ->
     store = LocalStore(tmp_path)
     store_ecg(store, "ecg/a.hea", heartbeats(1))
     file = windows.create(SHAPE)
-    work = Job(store, STENCE, SHAPE, Rules(ZoneInfo("UTC"), 2**26, PSEUDONYMS), NOT_MERGED, 1, 2, 0, 60, 2**32)
+    work = Job(
+        store, STENCE, SHAPE, Rules(ZoneInfo("UTC"), 2**26, PSEUDONYMS), NOT_MERGED, 1, 2, 0, 60, 2**32
+    )
     preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(file)],

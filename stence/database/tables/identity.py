@@ -53,9 +53,7 @@ manifest_rows = Table(
     Column("manifest_key", Text, primary_key=True, comment="Object key of the record_list.csv."),
     Column("line", BigInteger, primary_key=True, comment="Line of the row."),
     Column("record_key", Text, nullable=False, index=True, comment="Object key of the ECG, no extension."),
-    Column(
-        "patient_id", Text, nullable=False, index=True, comment="Pseudonym of the row's subject_id."
-    ),
+    Column("patient_id", Text, nullable=False, index=True, comment="Pseudonym of the row's subject_id."),
     Column("study_id", Text, comment="study_id of the row."),
     moment("acquired_at", "ecg_time of the row."),
     Column(
@@ -146,9 +144,7 @@ patient_aliases = Table(
 patient_splits = Table(
     "patient_splits",
     metadata,
-    Column(
-        "patient_id", Text, primary_key=True, comment="Pseudonym of the patient, or of a former number."
-    ),
+    Column("patient_id", Text, primary_key=True, comment="Pseudonym of the patient, or of a former number."),
     Column("split", Text, nullable=False, comment="train, validation, calibration or test."),
     now("decided_at", "When."),
     one_of("split", SPLITS),
