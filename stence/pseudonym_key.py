@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,15 +71,14 @@ def keep_key(settings: Settings, key: str) -> str:
 def write_key(path: Path, key: str, *, replace: bool = False) -> None:
     """Write a private file of the key whole, unless there is one that may not be replaced."""
     private.make_folder(path.parent)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, private.FILE_MODE)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # for this account alone
     with os.fdopen(descriptor, "w") as file:
         file.write(f"{key}\n")
         file.flush()
         os.fsync(file.fileno())
     if replace:
-        unfinished.replace(path)
+        os.replace(name, path)
         return
     with suppress(FileExistsError):
-        os.link(unfinished, path)  # fails where the file exists, unlike a rename
-    unfinished.unlink()
+        os.link(name, path)  # fails where the file exists, unlike a rename
+    os.unlink(name)

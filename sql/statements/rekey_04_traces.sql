@@ -2,5 +2,4 @@
 TRUNCATE ecg_moments;
 UPDATE cath_studies SET fingerprint = '';
 UPDATE ecg_pages SET patient_id = '';
-UPDATE flag_exports SET patient_id = '';
-UPDATE installation SET value = :fingerprint, set_at = now() WHERE name = 'pseudonym_fingerprint'
+UPDATE flag_exports SET patient_id = ''

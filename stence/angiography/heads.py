@@ -39,7 +39,7 @@ class Unread(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Header data of an angiogram, a row of ``angiogram_views``; ``number`` is for the map of patients alone."""
+    """Header data of an angiogram, a row of ``angiogram_views``; ``number`` is for the map alone."""
 
     object_id: int
     etag: str

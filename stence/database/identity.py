@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from stence.database import queries
 from stence.database.tables import installation
@@ -83,9 +83,14 @@ def find(connection: Connection, number: str, *, why: str) -> tuple[str, str] | 
 def use_practice_key(engine: Engine, settings: Settings) -> None:
     """Give a practice database that is empty yet the key that makes practice reproducible, and public."""
     write_key(key_file(settings), PRACTICE_KEY, replace=True)
-    values = {"value": Pseudonyms.by(PRACTICE_KEY).fingerprint}
     with engine.begin() as connection:
-        connection.execute(update(installation).filter_by(name=FINGERPRINT).values(values))
+        replace_fingerprint(connection, Pseudonyms.by(PRACTICE_KEY))
+
+
+def replace_fingerprint(connection: Connection, pseudonyms: Pseudonyms) -> None:
+    """Keep that the database has the pseudonyms of another key from now on."""
+    values = {"value": pseudonyms.fingerprint, "set_at": func.now()}
+    connection.execute(update(installation).where(installation.c.name == FINGERPRINT).values(values))
 
 
 def _key(connection: Connection, settings: Settings, known: str | None) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, column, select, table, update
 
 from stence.database import audit, queries
 from stence.database.copy import copy_rows
-from stence.database.identity import settle_key
+from stence.database.identity import replace_fingerprint, settle_key
 from stence.database.tables import ecg_pages, flag_exports, metadata
 from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.splits import split_of
@@ -44,7 +44,8 @@ def rekey(
         copy_rows(connection, "rekeyed", ("old", "new", "split"), (_row(*pair, new) for pair in pairs))
     connection.execute(queries.statement("rekey_03_splits"))
     changed = {str(each.table): _replace(connection, each) for each in _columns()}
-    connection.execute(queries.statement("rekey_04_traces"), {"fingerprint": new.fingerprint})
+    connection.execute(queries.statement("rekey_04_traces"))
+    replace_fingerprint(connection, new)
     audit.record(connection, "pseudonyms rekeyed", "identity.patients", by=by, why=why, rows=changed)
     return changed
 

@@ -29,7 +29,8 @@ class Pseudonyms:
 
     def of(self, number: str) -> str:
         """Return the pseudonym of a patient number (see ``patients.patient_id``): 32 hexadecimal digits."""
-        return hashlib.blake2b(number.encode(), key=self.key, digest_size=16).hexdigest()
+        text = number.encode(errors="surrogatepass")
+        return hashlib.blake2b(text, key=self.key, digest_size=16).hexdigest()
 
     @property
     def fingerprint(self) -> str:

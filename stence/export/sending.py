@@ -102,7 +102,7 @@ class _Sending:
         return bool(messages)
 
     def _named(self, messages: list[Message]) -> list[Message]:
-        """Give the messages the names that the receiver gets. A read of the map is recorded before it sends."""
+        """Give the messages the names that the receiver gets; a read of the map is recorded first."""
         if not messages or not self._names.by_number:
             return messages
         with self._engine.begin() as connection:

@@ -126,8 +126,8 @@ END $$;
 COMMENT ON FUNCTION identity.find(text, text) IS
     'Pseudonym of a patient number, and of the number that replaces it; recorded in the audit.';
 CREATE FUNCTION identity.flagged_patients(why text)
-RETURNS TABLE (number text, patient_id text, probability double precision, ecg_id bigint, acquired_at timestamptz,
-               site text)
+RETURNS TABLE (number text, patient_id text, probability double precision, ecg_id bigint,
+               acquired_at timestamptz, site text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     seen text[] := ARRAY(SELECT DISTINCT p.patient_id FROM public.flagged_patients AS f
