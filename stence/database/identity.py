@@ -104,8 +104,8 @@ def _key(connection: Connection, settings: Settings, known: str | None) -> str:
         raise ConfigurationError(_refusal(settings, "is missing"))
     if key == PRACTICE_KEY and known is None:
         raise ConfigurationError(
-            f"{key_file(settings)} holds the public key of the practice hospital, which protects nobody: remove "
-            "it, and a new key is drawn; or name another STENCE_DATA_DIR."
+            f"{key_file(settings)} holds the public key of the practice hospital, which protects nobody: "
+            "remove it, and a new key is drawn; or name another STENCE_DATA_DIR."
         )
     return key or keep_key(settings, draw_key())
 

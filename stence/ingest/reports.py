@@ -89,8 +89,8 @@ def read_reports(
 ) -> Reports:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
 
-    Patients have the pseudonyms of their present numbers. Unusable rows and files are counted; the log has counts only.
-    Raises StoreUnavailableError.
+    Patients have the pseudonyms of their present numbers. Unusable rows and files are counted; the log has
+    counts only. Raises StoreUnavailableError.
     """
     gathering = _Gathering(timezone, pseudonyms, patients)
     for found in store.list(prefix, gathering.skip):

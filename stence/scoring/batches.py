@@ -114,7 +114,7 @@ class Batches:
                 yield Refused(claim, answer.finding, answer.signals)
 
     def _verified(self, facts: EcgFacts) -> EcgFacts:
-        """Drop a number that is not the pseudonym's: a child under control of a file may not spoil the map."""
+        """Drop a number that is not the pseudonym's: a child that a file controls may not spoil the map."""
         is_own = facts.number is not None and self._job.rules.pseudonyms.of(facts.number) == facts.patient_id
         return facts if is_own else facts._replace(number=None)
 

@@ -86,11 +86,10 @@ def places_of(engine: Engine, planted: str) -> dict[str, int]:
     return found
 
 
-def reads(engine: Engine) -> list[tuple[str, list[str]]]:
+def reads(engine: Engine) -> list[tuple[Any, ...]]:
     """Reason and patients of every recorded read of the map."""
-    query = "SELECT reason, detail -> 'patients' FROM audit.entries WHERE action = 'patient numbers read' ORDER BY id"
-    with engine.connect() as connection:
-        return [(reason, seen) for reason, seen in connection.execute(text(query))]
+    read = "FROM audit.entries WHERE action = 'patient numbers read' ORDER BY id"
+    return answers(engine, f"SELECT reason, detail -> 'patients' {read}")  # noqa: S608
 
 
 def answers(engine: Engine, query: str) -> list[tuple[Any, ...]]:
@@ -268,7 +267,7 @@ def test_a_new_key_changes_every_pseudonym_and_nothing_else(
     with hospital.connect() as connection:
         old = load_patients(connection)
     known, on_list = numbers(hospital), listed(hospital)
-    send_csv(hospital, store, settings)
+    sent = send_csv(hospital, store, settings).raised
     command = ("patients", "rekey", str(tmp_path / "new.key"), "--by", "Dr A", "--why", "yearly")
     dry = stence(*command)
     assert "Nothing was changed" in dry.output
@@ -295,7 +294,7 @@ def test_a_new_key_changes_every_pseudonym_and_nothing_else(
                 pass
         assert run.summary().scored_by_run == 0
         assert listed(engine) == on_list
-        assert send_csv(engine, store, renewed).corrected == 2  # receivers learn the new pseudonyms
+        assert send_csv(engine, store, renewed).corrected == sent  # receivers learn the new pseudonyms
 
 
 def test_a_living_run_has_the_old_key_and_is_waited_for(
@@ -358,7 +357,8 @@ def test_a_database_of_an_earlier_release_has_the_same_list_and_splits_under_pse
     new = Pseudonyms.by("kept key of exports")
     assert (settings.data_dir / FILE_NAME).read_text().strip() == "kept key of exports"
     known = numbers(engine)
-    assert known == {new.of(f"p{number}"): f"p{number}" for number in range(100)}
+    assert set(known.values()) >= {f"p{number}" for number in range(100)}
+    assert set(known) == {new.of(number) for number in known.values()}
     assert {(known[patient], probability) for patient, probability in answers(engine, LIST)} == set(before)
     with engine.connect() as connection:
         patients = load_patients(connection)

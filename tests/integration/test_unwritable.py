@@ -27,7 +27,7 @@ from stence.settings import Settings
 from support.models import ShapeScorer, register
 from support.scoring import all_rows
 
-BATCH = 12
+BATCH = 13
 LONG = "".join(f"{number:x}" for number in range(9000))
 POISONS: dict[str, dict[str, Any]] = {
     "NUL in a patient": {"patient_id": "p\0"},

@@ -11,7 +11,7 @@ from stence.database.tables import flags
 from support import synthetic
 
 FEW = 8
-NUMBERED = "INSERT INTO identity.patients SELECT DISTINCT patient_id, 'number ' || patient_id FROM ecgs"
+NUMBERED = "INSERT INTO identity.patients SELECT DISTINCT patient_id, 'MRN-' || patient_id FROM ecgs"
 
 
 @pytest.fixture
