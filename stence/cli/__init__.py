@@ -47,6 +47,7 @@ COMMANDS = {
     "study": "study",
     "labels": "labels",
     "report": "report",
+    "audit": "audit",
 }
 
 

@@ -65,6 +65,7 @@ def remember(connection: Connection, numbers: Mapping[str, str]) -> None:
 
 def numbers_of(connection: Connection, patients: Collection[str], *, why: str) -> dict[str, str]:
     """Return the numbers of those patients whom the login may see. The audit records the read."""
+    connection.execute(queries.statement("act_as_login"))
     values = {"patient_ids": list(patients), "why": why}
     found = connection.execute(queries.statement("identity_numbers"), values)
     return {patient: number for patient, number in found}
@@ -75,6 +76,7 @@ def find(connection: Connection, number: str, *, why: str) -> tuple[str, str] | 
 
     The audit records the search.
     """
+    connection.execute(queries.statement("act_as_login"))
     found = connection.execute(queries.statement("identity_find"), {"number": number, "why": why})
     row = found.one_or_none()
     return None if row is None else (row.patient_id, row.present_id)
@@ -94,7 +96,9 @@ def replace_fingerprint(connection: Connection, pseudonyms: Pseudonyms) -> None:
 
 
 def _key(connection: Connection, settings: Settings, known: str | None) -> str:
-    kept = connection.scalar(delete(installation).filter_by(name=KEPT_KEY).returning(installation.c.value))
+    kept = connection.scalar(select(installation.c.value).filter_by(name=KEPT_KEY))
+    if kept is not None:
+        connection.execute(delete(installation).where(installation.c.name == KEPT_KEY))
     if settings.pseudonym_key is not None:
         return settings.pseudonym_key.get_secret_value()
     if kept is not None and keep_key(settings, kept) != kept:

@@ -32,6 +32,8 @@ def rekey(
     All of it is in the connection's transaction. Raises StenceError while a run is alive, ConfigurationError
     if this host lacks the present key.
     """
+    connection.execute(queries.statement("act_as_login"))
+    connection.execute(queries.statement("rekey_00_decider"), {"person": by, "reason": why})
     old = settle_key(connection, settings)
     if old == new:
         raise StenceError("This is the present key of pseudonyms.")
@@ -46,7 +48,7 @@ def rekey(
     changed = {str(each.table): _replace(connection, each) for each in _columns()}
     connection.execute(queries.statement("rekey_04_traces"))
     replace_fingerprint(connection, new)
-    audit.record(connection, "pseudonyms rekeyed", "identity.patients", by=by, why=why, rows=changed)
+    audit.record(connection, "patients.rekeyed", "identity.patients", by=by, why=why, rows=changed)
     return changed
 
 

@@ -310,9 +310,9 @@ def test_a_patient_is_known_by_the_pseudonym_of_the_tables_in_a_system_of_the_ke
 
 def reads(engine: Engine) -> list[tuple[str, int]]:
     """Reason and number of patients of every read of the map."""
-    read = "FROM audit.entries WHERE action = 'patient numbers read' ORDER BY id"
+    read = "FROM audit.entries WHERE action = 'patients.identified' ORDER BY id"
     with engine.connect() as connection:
-        found = connection.execute(text(f"SELECT reason, CAST(detail ->> 'count' AS int) {read}"))  # noqa: S608
+        found = connection.execute(text(f"SELECT reason, CAST(detail ->> 'count' AS int) {read}"))
         return [(reason, count) for reason, count in found]
 
 

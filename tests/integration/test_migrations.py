@@ -143,13 +143,15 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
     for path in newer:
         shutil.move(path, sql / path.name)
-    shutil.move(sql / "views", sql / "newer views")
+    for folder in ("views", "functions"):
+        shutil.move(sql / folder, sql / f"newer {folder}")
     migrate.upgrade(old, Settings())
     with old.begin() as connection:
         connection.execute(text(OF_0002))
     for path in newer:
         shutil.move(sql / path.name, path)
-    shutil.move(sql / "newer views", sql / "views")
+    for folder in ("views", "functions"):
+        shutil.move(sql / f"newer {folder}", sql / folder)
 
     migrate.upgrade(old, Settings())
     assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}

@@ -88,8 +88,8 @@ def places_of(engine: Engine, planted: str) -> dict[str, int]:
 
 def reads(engine: Engine) -> list[tuple[Any, ...]]:
     """Reason and patients of every recorded read of the map."""
-    read = "FROM audit.entries WHERE action = 'patient numbers read' ORDER BY id"
-    return answers(engine, f"SELECT reason, detail -> 'patients' {read}")  # noqa: S608
+    read = "FROM audit.entries WHERE action = 'patients.identified' ORDER BY id"
+    return answers(engine, f"SELECT reason, detail -> 'patients' {read}")
 
 
 def answers(engine: Engine, query: str) -> list[tuple[Any, ...]]:
@@ -172,7 +172,7 @@ def test_the_list_shows_numbers_to_whoever_gives_a_reason(
 @pytest.mark.parametrize("why", ["NULL", "''", "' '"])
 @pytest.mark.parametrize("read", ["numbers_of(ARRAY['a'], {})", "find('a', {})", "flagged_patients({})"])
 def test_nobody_reads_the_map_without_a_reason(engine: Engine, read: str, why: str) -> None:
-    with pytest.raises(DBAPIError, match="a reason is needed"):
+    with pytest.raises(DBAPIError, match="says why"):
         answers(engine, f"SELECT * FROM identity.{read.format(why)}")  # noqa: S608
 
 
@@ -182,7 +182,11 @@ def test_who_may_add_to_the_map_cannot_read_it(engine: Engine) -> None:
         connection.execute(text(f"CREATE ROLE adds; {grants}; SET LOCAL ROLE adds"))
         connection.execute(text("SELECT identity.remember(ARRAY['p', 'p'], ARRAY['n', 'n'])"))
         connection.execute(text("SELECT identity.remember(ARRAY['p'], ARRAY['n'])"))
-        for read in ("identity.patients", "identity.visible", "identity.numbers_of(ARRAY['p'], 'curious')"):
+        for read in (
+            "identity.patients",
+            "identity.visible(ARRAY['p'])",
+            "identity.numbers_of(ARRAY['p'], 'curious')",
+        ):
             with pytest.raises(DBAPIError, match="permission denied"), connection.begin_nested():
                 connection.execute(text(f"SELECT * FROM {read}"))  # noqa: S608
         connection.execute(text("RESET ROLE; DROP OWNED BY adds; DROP ROLE adds"))

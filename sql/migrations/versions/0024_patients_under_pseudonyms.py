@@ -57,103 +57,13 @@ TABLE_COMMENTS = (
 )
 BATCH = 50_000
 
-FUNCTIONS = """
-CREATE FUNCTION identity.remember(patient_ids text[], numbers text[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- Sorted, so that two writers with the same new patients wait for each other in one order.
-    INSERT INTO identity.patients (patient_id, number)
-    SELECT DISTINCT new.patient_id, new.number
-    FROM unnest(remember.patient_ids, remember.numbers) AS new (patient_id, number)
-    WHERE NOT EXISTS (SELECT FROM identity.patients AS old WHERE old.patient_id = new.patient_id)
-    ORDER BY 1
-    ON CONFLICT DO NOTHING;
-    IF EXISTS (SELECT FROM unnest(remember.patient_ids, remember.numbers) AS new (patient_id, number)
-               JOIN identity.patients AS old ON old.number = new.number
-               WHERE old.patient_id <> new.patient_id) THEN
-        RAISE EXCEPTION 'a patient has a pseudonym by another key already';
-    END IF;
-END $$;
-COMMENT ON FUNCTION identity.remember(text[], text[]) IS
-    'Keep which number each pseudonym stands for. Writers add to the map, and cannot read it.';
-CREATE FUNCTION identity.note_read(patient_ids text[], why text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF why !~ '[^[:space:]]' OR why IS NULL THEN
-        RAISE EXCEPTION 'a reason is needed to see patient numbers';
-    END IF;
-    PERFORM audit.record('patient numbers read', 'identity.patients', session_user::text, why,
-                         jsonb_build_object('count', cardinality(patient_ids), 'patients', patient_ids));
-    -- The server's log keeps it too where the reader rolls the transaction back.
-    RAISE LOG 'stence: % reads % patient numbers', session_user, cardinality(patient_ids);
-END $$;
-COMMENT ON FUNCTION identity.note_read(text[], text) IS 'Record a read of the map; for its functions alone.';
-CREATE FUNCTION identity.numbers_of(patient_ids text[], why text)
-RETURNS TABLE (patient_id text, number text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    seen text[] := ARRAY(SELECT DISTINCT p.patient_id FROM identity.visible AS p
-                         WHERE p.patient_id = ANY (numbers_of.patient_ids) ORDER BY 1);
-BEGIN
-    PERFORM identity.note_read(seen, why);
-    RETURN QUERY SELECT p.patient_id, p.number FROM identity.patients AS p WHERE p.patient_id = ANY (seen);
-END $$;
-COMMENT ON FUNCTION identity.numbers_of(text[], text) IS
-    'Patient numbers behind pseudonyms, of the patients whom the caller may see; recorded in the audit.';
-CREATE FUNCTION identity.numbers_to_send(message_ids bigint[])
-RETURNS TABLE (patient_id text, number text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    seen text[] := ARRAY(SELECT DISTINCT e.patient_id FROM public.flag_exports AS e
-                         WHERE e.id = ANY (message_ids) AND e.sent_at IS NULL ORDER BY 1);
-BEGIN
-    PERFORM identity.note_read(seen, 'export of flags');
-    RETURN QUERY SELECT p.patient_id, p.number FROM identity.patients AS p WHERE p.patient_id = ANY (seen);
-END $$;
-COMMENT ON FUNCTION identity.numbers_to_send(bigint[]) IS
-    'Patient numbers for messages that wait to be sent, of no other patients; recorded in the audit.';
-CREATE FUNCTION identity.find(number text, why text)
-RETURNS TABLE (patient_id text, present_id text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    seen text[] := ARRAY(SELECT p.patient_id FROM identity.visible AS p WHERE p.number = find.number);
-BEGIN
-    PERFORM identity.note_read(seen, why);
-    RETURN QUERY
-    SELECT named, coalesce(a.present_id, named)
-    FROM unnest(seen) AS named LEFT JOIN public.patient_aliases AS a ON a.patient_id = named;
-END $$;
-COMMENT ON FUNCTION identity.find(text, text) IS
-    'Pseudonym of a patient number, and of the number that replaces it; recorded in the audit.';
-CREATE FUNCTION identity.flagged_patients(why text)
-RETURNS TABLE (number text, patient_id text, probability double precision, ecg_id bigint,
-               acquired_at timestamptz, site text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    seen text[] := ARRAY(SELECT DISTINCT p.patient_id FROM public.flagged_patients AS f
-                         JOIN identity.visible AS p ON p.patient_id = f.patient_id ORDER BY 1);
-BEGIN
-    PERFORM identity.note_read(seen, why);
-    RETURN QUERY
-    SELECT p.number, f.patient_id, f.probability, f.ecg_id, f.acquired_at, f.site
-    FROM public.flagged_patients AS f JOIN identity.patients AS p ON p.patient_id = f.patient_id
-    WHERE f.patient_id = ANY (seen)
-    ORDER BY f.probability DESC;
-END $$;
-COMMENT ON FUNCTION identity.flagged_patients(text) IS
-    'The list of flagged patients with their numbers, highest probability first; recorded in the audit.';
-REVOKE ALL ON FUNCTION identity.remember(text[], text[]), identity.note_read(text[], text),
-    identity.numbers_of(text[], text), identity.numbers_to_send(bigint[]), identity.find(text, text),
-    identity.flagged_patients(text) FROM PUBLIC;
+IN_USE = """
+SELECT EXISTS (SELECT FROM old_numbers) OR EXISTS (SELECT FROM installation WHERE name = 'pseudonym_key')
 """
-VISIBLE = """
-CREATE VIEW identity.visible AS SELECT patient_id, number FROM identity.patients;
-COMMENT ON VIEW identity.visible IS 'Patients whom the functions of this schema show to the caller.';
-COMMENT ON COLUMN identity.visible.patient_id IS 'Pseudonym.';
-COMMENT ON COLUMN identity.visible.number IS 'Number by the hospital.';
-REVOKE ALL ON identity.patients, identity.visible FROM PUBLIC
+DECIDER = """
+SELECT set_config('stence.person', 'stence', true), set_config('stence.reason', 'patients under pseudonyms', true)
 """
-
+"""Who changes flags, where their changes are recorded already."""
 log = logging.getLogger("alembic.runtime.migration")
 
 
@@ -162,8 +72,8 @@ def upgrade() -> None:
     op.execute("CREATE SCHEMA identity")
     op.execute("COMMENT ON SCHEMA identity IS 'The patient numbers, which no other schema holds.'")
     _create_map()
-    op.execute(VISIBLE)
-    op.execute(FUNCTIONS)
+    op.execute("REVOKE ALL ON identity.patients FROM PUBLIC")
+    op.execute(DECIDER)
     _fill_map()
     for table, column in COLUMNS:
         _replace(table, column)
@@ -201,7 +111,7 @@ def _fill_map() -> None:
     op.execute("DELETE FROM old_numbers WHERE number IS NULL")
     op.execute("CREATE UNIQUE INDEX ON old_numbers (number)")
     op.execute("CREATE TEMP TABLE old_splits (number text, split text) ON COMMIT DROP")
-    if not connection.scalar(sa.text("SELECT count(*) FROM old_numbers")):
+    if not connection.scalar(sa.text(IN_USE)):
         return
     pseudonyms = context.config.attributes["pseudonyms"](connection)
     done = 0
@@ -223,8 +133,10 @@ def _batches(connection: sa.Connection) -> Iterator[list[str]]:
 
 def _add(connection: sa.Connection, numbers: list[str], pseudonyms: Pseudonyms) -> None:
     named = [(pseudonyms.of(number), number) for number in numbers]
-    add = sa.text("SELECT identity.remember(:patient_ids, :numbers)")
-    connection.execute(add, {"patient_ids": [patient for patient, _ in named], "numbers": numbers})
+    add = sa.text(
+        "INSERT INTO identity.patients SELECT * FROM unnest(CAST(:p AS text[]), CAST(:n AS text[]))"
+    )
+    connection.execute(add, {"p": [patient for patient, _ in named], "n": numbers})
     kept = {number: split_of(number) for patient, number in named if split_of(patient) != split_of(number)}
     keep = sa.text("INSERT INTO old_splits SELECT * FROM unnest(CAST(:n AS text[]), CAST(:s AS text[]))")
     connection.execute(keep, {"n": list(kept), "s": [str(split) for split in kept.values()]})
