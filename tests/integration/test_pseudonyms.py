@@ -321,6 +321,7 @@ def earlier(
     folder = shutil.copytree(sql_folder(), tmp_path / "sql")
     monkeypatch.setattr(migrate, "sql_folder", lambda: folder)
     newer = [path for path in (folder / "migrations" / "versions").glob("*.py") if path.name >= "0024"]
+    newer += (folder / "functions").glob("identity_*.sql")
     for path in newer:
         shutil.move(path, folder / path.name)
     database.create_database(postgres, name := f"earlier_{uuid.uuid4().hex}")

@@ -61,7 +61,8 @@ IN_USE = """
 SELECT EXISTS (SELECT FROM old_numbers) OR EXISTS (SELECT FROM installation WHERE name = 'pseudonym_key')
 """
 DECIDER = """
-SELECT set_config('stence.person', 'stence', true), set_config('stence.reason', 'patients under pseudonyms', true)
+SELECT set_config('stence.person', 'stence', true),
+       set_config('stence.reason', 'patients under pseudonyms', true)
 """
 """Who changes flags, where their changes are recorded already."""
 log = logging.getLogger("alembic.runtime.migration")
