@@ -26,6 +26,7 @@ from stence.errors import ConfigurationError
 from stence.export.sending import send_csv, send_fhir
 from stence.ingest.patients import load_patients
 from stence.objects import ObjectStore
+from stence.preparation import job
 from stence.pseudonym_key import FILE_NAME
 from stence.resources import sql_folder
 from stence.settings import Settings
@@ -132,6 +133,34 @@ def test_a_message_holds_the_number_where_settings_say_so_and_the_audit_that_it_
     patients = sorted(pseudonym(f"{PLANTED}-{number}") for number in (2, 6))
     assert reads(hospital) == [("export of flags", patients)]
     assert places_of(hospital, PLANTED) == {"identity.patients": 6}
+
+
+def test_the_flows_read_numbers_of_waiting_messages_alone(
+    hospital: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    send_csv(hospital, store, settings)
+    everything = "SELECT number FROM identity.numbers_to_send(ARRAY(SELECT id FROM flag_exports))"
+    assert answers(hospital, everything) == []
+    with hospital.begin() as connection:
+        connection.execute(text("UPDATE flag_exports SET sent_at = NULL WHERE id = 1"))
+    assert len(answers(hospital, everything)) == 1
+
+
+def test_a_child_that_a_file_controls_does_not_spoil_the_map(
+    engine: Engine, score_all: ScoreAll, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if a child answered with the number of another patient: its answers come through ``decode``."""
+    honest = job.decode
+
+    def lying(message: dict[str, Any]) -> job.Reply:
+        reply = honest(message)
+        answers = [answer._replace(facts=answer.facts._replace(number="victim")) for answer in reply.answers]  # type: ignore[union-attr]
+        return reply._replace(answers=answers)
+
+    monkeypatch.setattr(job, "decode", lying)
+    put_named(store, "1", "attacker", 1)
+    assert score_all(ShapeScorer(threshold=0)).scored_by_run == 1
+    assert numbers(engine) == {}
 
 
 # --- reading the map
