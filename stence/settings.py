@@ -99,7 +99,10 @@ class Settings(BaseSettings):
         None, description="System URL of the hospital's patient numbers in exports; empty: pseudonyms."
     )
     pseudonym_key: SecretStr | None = Field(
-        None, description="Key of pseudonyms in exports; empty: one that stence draws and keeps in Postgres."
+        None, description="Key of the patients' pseudonyms in tables and exports; empty: the one in its file."
+    )
+    pseudonym_key_file: Path | None = Field(
+        None, description="File of that key; empty: `pseudonym.key` in data_dir, drawn at first use."
     )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")

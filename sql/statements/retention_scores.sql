@@ -6,4 +6,5 @@ WITH old AS MATERIALIZED (
     ORDER BY coalesce(acquired_at, first_read_at)
     LIMIT :limit
 )
-SELECT count(*), forget_ecgs(array_agg(content_hash)) FROM old
+SELECT count(*), forget_ecgs(array_agg(content_hash), 'stence', 'STENCE_RETENTION__SCORES_DAYS')
+FROM old

@@ -48,6 +48,7 @@ COMMANDS = {
     "study": "study",
     "labels": "labels",
     "report": "report",
+    "audit": "audit",
 }
 
 

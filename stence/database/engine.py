@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from stence.database import migrate, queries
 from stence.database.embedded import Server
+from stence.database.identity import check_key
 from stence.database.server import check
 from stence.database.times import load_any_time
 from stence.database.words import keep_values_out, said
@@ -35,14 +36,14 @@ def connect(settings: Settings) -> Iterator[Engine]:
     """Open an engine on the migrated database; the embedded server runs during the context.
 
     Raises DatabaseUnavailableError if Postgres does not answer, ConfigurationError if the URL or the
-    database is not usable.
+    database is not usable, or if this host has another key of pseudonyms than the database.
     """
     if settings.database_url is not None:
-        with _opened(_external_url(settings.database_url.get_secret_value())) as engine:
+        with _opened(_external_url(settings.database_url.get_secret_value()), settings) as engine:
             yield engine
         return
     server = Server(settings.data_dir)
-    with server.in_use(), _opened(_embedded_url(server), server) as engine:
+    with server.in_use(), _opened(_embedded_url(server), settings, server) as engine:
         yield engine
 
 
@@ -97,7 +98,7 @@ def _embedded_url(server: Server) -> URL:
 
 
 @contextmanager
-def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
+def _opened(url: URL, settings: Settings, server: Server | None = None) -> Iterator[Engine]:
     defaults = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
     engine = create_engine(
         url,
@@ -112,7 +113,8 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
         _revive_on_connect(engine, server)
     try:
         check(engine)
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, settings)
+        check_key(engine, settings)
         yield engine
     finally:
         engine.dispose()

@@ -46,9 +46,9 @@ WITHDRAWALS = {
 
 def subject(message: Message, names: PatientNames) -> Resource:
     """Return the reference to the patient. A server resolves the hospital's own number to its Patient."""
-    number = names.of(message.patient_id)
+    number = message.patient_id
     reference: Resource = {"type": "Patient", "identifier": {"system": names.system, "value": number}}
-    if names.key is None:
+    if names.by_number:
         reference["reference"] = "Patient?" + urlencode({"identifier": f"{names.system}|{number}"})
     return reference
 

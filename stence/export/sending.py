@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from stence.database import audit
 from stence.database.outage import retry_outages, transact
 from stence.domain.urls import without_secrets
 from stence.export import ledger
@@ -15,7 +16,7 @@ from stence.export.fhir_files import FhirFiles
 from stence.export.fhir_server import FhirServer
 from stence.export.ledger import Receipt, Receiver
 from stence.export.messages import Message
-from stence.export.patients import patient_names
+from stence.export.patients import PatientNames, patient_names, with_numbers
 from stence.export.tables import CsvFiles
 from stence.objects import ObjectStore
 from stence.settings import Settings
@@ -49,12 +50,12 @@ def send_fhir(
     StoreUnavailableError after an outage, ConfigurationError if the server is no FHIR server or does not
     accept the token. What was not sent waits for the next export.
     """
-    names, seconds = patient_names(engine, settings), settings.outage_seconds
+    names, seconds = patient_names(settings), settings.outage_seconds
     if settings.fhir_url is None:
         files = FhirFiles(store, f"{settings.export_prefix}fhir/", names, seconds)
-        return _send(engine, settings, receiver_of("fhir", store, settings), files, flags)
+        return _send(engine, settings, receiver_of("fhir", store, settings), files, names, flags)
     with FhirServer(settings.fhir_url, settings.fhir_token, store.url, names, seconds) as server:
-        return _send(engine, settings, receiver_of("fhir", store, settings), server, flags)
+        return _send(engine, settings, receiver_of("fhir", store, settings), server, names, flags)
 
 
 def send_csv(
@@ -65,8 +66,9 @@ def send_csv(
     Raises StoreUnavailableError after an outage; what was not written waits for the next export.
     """
     prefix = f"{settings.export_prefix}csv/"
-    files = CsvFiles(store, prefix, patient_names(engine, settings), settings.outage_seconds)
-    return _send(engine, settings, receiver_of("csv", store, settings), files, flags)
+    names = patient_names(settings)
+    files = CsvFiles(store, prefix, names, settings.outage_seconds)
+    return _send(engine, settings, receiver_of("csv", store, settings), files, names, flags)
 
 
 def receiver_of(format: str, store: ObjectStore, settings: Settings) -> Receiver:
@@ -81,12 +83,20 @@ SENDERS: Mapping[str, Callable[..., Sent]] = {"fhir": send_fhir, "csv": send_csv
 
 
 def _send(
-    engine: Engine, settings: Settings, receiver: Receiver, channel: Channel, flags: Sequence[int] | None
+    engine: Engine,
+    settings: Settings,
+    receiver: Receiver,
+    channel: Channel,
+    names: PatientNames,
+    flags: Sequence[int] | None,
 ) -> Sent:
     transact(engine, settings.outage_seconds, ledger.plan, receiver, flags)
-    sending = _Sending(engine, receiver, channel, flags)
-    while retry_outages(sending.send_batch, settings.outage_seconds):
-        pass
+    sending = _Sending(engine, receiver, channel, names, flags)
+    try:
+        while retry_outages(sending.send_batch, settings.outage_seconds):
+            pass
+    finally:  # also of what an outage left incomplete
+        transact(engine, settings.outage_seconds, sending.record)
     counts = sending.counts
     return Sent(counts["final"], counts["corrected"], counts["entered-in-error"], counts["refused"])
 
@@ -95,9 +105,15 @@ class _Sending:
     """Goes through the messages that wait, once, in batches."""
 
     def __init__(
-        self, engine: Engine, receiver: Receiver, channel: Channel, flags: Sequence[int] | None
+        self,
+        engine: Engine,
+        receiver: Receiver,
+        channel: Channel,
+        names: PatientNames,
+        flags: Sequence[int] | None,
     ) -> None:
-        self._engine, self._receiver, self._channel, self._flags = engine, receiver, channel, flags
+        self._engine, self._receiver, self._channel = engine, receiver, channel
+        self._names, self._flags = names, flags
         self._after = 0
         self.counts: Counter[str] = Counter()
 
@@ -105,12 +121,25 @@ class _Sending:
         """Send the next batch; return False if nothing waits. After an outage it goes on where it was."""
         with self._engine.begin() as turn:
             ledger.take_turn(turn, self._receiver)
-            messages = ledger.waiting(turn, self._receiver, self._after, self._flags)
+            messages = self._named(ledger.waiting(turn, self._receiver, self._after, self._flags))
             for receipts in self._channel.deliver(messages):
                 with self._engine.begin() as connection:
                     ledger.record(connection, receipts)
                 self._count(receipts)
         return bool(messages)
+
+    def _named(self, messages: list[Message]) -> list[Message]:
+        """Give the messages the names that the receiver gets; a read of the map is recorded first."""
+        if not messages or not self._names.by_number:
+            return messages
+        with self._engine.begin() as connection:
+            return with_numbers(connection, messages)
+
+    def record(self, connection: Connection) -> None:
+        """Write the audit, if anything was sent."""
+        if self.counts:
+            about = f"{self._receiver.format} {self._receiver.destination}"
+            audit.record(connection, "export.sent", about, by="stence", why=None, **self.counts)
 
     def _count(self, receipts: Sequence[Receipt]) -> None:
         self._after = receipts[-1].message.id

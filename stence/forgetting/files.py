@@ -24,9 +24,9 @@ class Files:
     def __init__(self, store: ObjectStore, settings: Settings) -> None:
         self._store, self._settings = store, settings
 
-    def remove(self, traces: Traces, numbers: Collection[str]) -> int:
+    def remove(self, traces: Traces, patients: Collection[str]) -> int:
         """Remove pages, features and lists of the patient. Return the number of files."""
-        keys = [*traces.pages, *self._features(traces.feature_folders), *self._lists(numbers)]
+        keys = [*traces.pages, *self._features(traces.feature_folders), *self._lists(patients)]
         for key in keys:
             self._retry(partial(self._store.delete, key))
         return len(keys)
@@ -63,9 +63,9 @@ class Files:
         for folder in folders:
             yield from self._retry(partial(self._keys, folder))
 
-    def _lists(self, numbers: Collection[str]) -> Iterator[str]:
+    def _lists(self, patients: Collection[str]) -> Iterator[str]:
         """Yield the lists of patients that name the patient; the next score run writes a new one."""
-        named = [f"<b>{html.escape(number)}</b>".encode() for number in numbers]
+        named = [f"<b>{html.escape(number)}</b>".encode() for number in patients]
         prefix = f"{self._settings.page_prefix}ward-list"
         for key in self._retry(partial(self._keys, prefix)):
             content = self._retry(partial(self._store.get, key))

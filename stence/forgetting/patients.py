@@ -22,6 +22,7 @@ from stence.forgetting.files import Files
 from stence.forgetting.traces import Learned, Traces
 from stence.ingest.patients import load_opt_outs
 from stence.objects import ObjectStore
+from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
 
 
@@ -48,9 +49,9 @@ def try_forgetting(engine: Engine, settings: Settings, number: str) -> Forgotten
     Raises ForgettingError if it is not a patient number.
     """
     with engine.connect() as connection, connection.begin() as transaction:
-        numbers = opting_out.numbers_of(connection, number)
-        found = traces.find(connection, settings, numbers)
-        rows = _forget_rows(connection, numbers, found, by="stence", why="dry run")
+        patients = opting_out.pseudonyms_of(connection, load_pseudonyms(settings), number)
+        found = traces.find(connection, settings, patients)
+        rows = _forget_rows(connection, patients, found, by="stence", why="dry run")
         transaction.rollback()
     folders = caches.holding(settings, found.hashes, found.angiograms)
     files = {"pages": len(found.pages), "angiograms with features": len(found.feature_folders)}
@@ -67,22 +68,22 @@ def forget(
     the call.
     """
     seconds = settings.outage_seconds
-    numbers, found = transact(engine, seconds, _begin, settings, number, by)
+    patients, found = transact(engine, seconds, _begin, settings, number, by)
     folders = _remove_caches(settings, found)
     untold = _tell_receivers(engine, store, settings, found)
-    told = transact(engine, seconds, traces.find, settings, numbers)
+    told = transact(engine, seconds, traces.find, settings, patients)
     files = Files(store, settings)
     kept = files.take_out_of_exports(told.messages)
-    removed = files.remove(found, numbers)
-    rows = transact(engine, seconds, _forget_rows, numbers, found, by=by, why=why)
+    removed = files.remove(found, patients)
+    rows = transact(engine, seconds, _forget_rows, patients, found, by=by, why=why)
     counts = {"files in the store": removed, "working folders": folders}
     return Forgotten(rows, counts, _counts(found), found.models, untold, kept)
 
 
 def _begin(connection: Connection, settings: Settings, number: str, by: str) -> tuple[list[str], Traces]:
-    numbers = opting_out.numbers_of(connection, number)
-    opting_out.add(connection, numbers, by=by)
-    return numbers, traces.find(connection, settings, numbers)
+    patients = opting_out.pseudonyms_of(connection, load_pseudonyms(settings), number)
+    opting_out.add(connection, patients, by=by)
+    return patients, traces.find(connection, settings, patients)
 
 
 def _remove_caches(settings: Settings, found: Traces) -> int:
@@ -107,12 +108,12 @@ def _tell_receivers(engine: Engine, store: ObjectStore, settings: Settings, foun
 
 
 def _forget_rows(
-    connection: Connection, numbers: Sequence[str], found: Traces, *, by: str, why: str
+    connection: Connection, patients: Sequence[str], found: Traces, *, by: str, why: str
 ) -> dict[str, int]:
     """Remove the rows. The audit keeps that it happened: counts and models, and the patient's keyed hash."""
-    subject = load_opt_outs(connection).digest(numbers[0]).hex()
+    subject = load_opt_outs(connection).digest(patients[0]).hex()
     detail = {"receivers": _counts(found), "models": [learned._asdict() for learned in found.models]}
-    values = {"patient_ids": numbers, "subject": subject, "by": by, "why": why, "detail": json.dumps(detail)}
+    values = {"patient_ids": patients, "subject": subject, "by": by, "why": why, "detail": json.dumps(detail)}
     return dict(connection.execute(queries.statement("forget_patient"), values).scalar_one())
 
 

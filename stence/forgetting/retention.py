@@ -85,5 +85,5 @@ def _remove_page(store: ObjectStore, settings: Settings, connection: Connection,
 def _record(connection: Connection, kind: str, removed: int) -> int:
     if removed:
         why = f"STENCE_RETENTION__{kind.upper()}_DAYS"
-        audit.record(connection, "rows past retention removed", kind, by="stence", why=why, rows=removed)
+        audit.record(connection, "rows.past_retention", kind, by="stence", why=why, rows=removed)
     return removed

@@ -65,9 +65,9 @@ class Traces(NamedTuple):
         return dict(found)
 
 
-def find(connection: Connection, settings: Settings, numbers: Sequence[str]) -> Traces:
-    """Find the traces of the patient with these numbers."""
-    who = {"patient_ids": list(numbers)}
+def find(connection: Connection, settings: Settings, patients: Sequence[str]) -> Traces:
+    """Find the traces of the patient with these pseudonyms."""
+    who = {"patient_ids": list(patients)}
     hashes, angiograms = connection.execute(queries.statement("forget_contents"), who).one()
     return Traces(
         pages=list(connection.scalars(queries.statement("forget_pages"), who)),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from stence.domain.opt_outs import OptOuts
+from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import ObjectError, PatientMergeError
 from stence.ingest.faults import Fault
 from stence.ingest.tables import (
@@ -25,7 +26,7 @@ COLUMNS = ("former_id", "present_id")
 
 
 class Merge(NamedTuple):
-    """A patient's former number, and the number that replaces it."""
+    """Pseudonyms of a patient's former number, and of the number that replaces it."""
 
     former_id: str
     present_id: str
@@ -40,16 +41,18 @@ class MergeTables(NamedTuple):
     merges: list[Merge]
     faults: list[Fault]
     not_read: list[str]
+    numbers: dict[str, str]
+    """Number of each pseudonym in the tables, for the map of patients alone."""
 
 
-def read_merges(store: ObjectStore, prefix: str) -> MergeTables:
+def read_merges(store: ObjectStore, prefix: str, pseudonyms: Pseudonyms) -> MergeTables:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``. Raises StoreUnavailableError."""
-    found, files = MergeTables(0, [], [], []), 0
+    found, files = MergeTables(0, [], [], [], {}), 0
     for item in store.list(prefix, partial(_not_read, found)):
         if is_table(item.key):
             files += 1
             try:
-                _take_rows(item.key, store, found)
+                _take_rows(item.key, store, found, pseudonyms)
             except FileError as error:
                 _not_read(found, item.key, error.fault)
             except ObjectError:
@@ -62,13 +65,15 @@ def _not_read(found: MergeTables, prefix: str, fault: FileFault = FileFault.NOT_
     found.faults.append(Fault(prefix, 0, fault))
 
 
-def _take_rows(key: str, store: ObjectStore, found: MergeTables) -> None:
+def _take_rows(key: str, store: ObjectStore, found: MergeTables, pseudonyms: Pseudonyms) -> None:
     for line, cells in read_rows(key, store.stream(key), COLUMNS):
         try:
-            former, present = _parsed(cells)
+            numbers = _parsed(cells)
         except RowError as error:
             found.faults.append(Fault(key, line, error.fault))
         else:
+            former, present = map(pseudonyms.of, numbers)
+            found.numbers.update(zip((former, present), numbers, strict=True))
             found.merges.append(Merge(former, present, key, line))
 
 

@@ -1,6 +1,8 @@
-"""Load the snapshot of merged patient numbers, decided splits and opt-outs from the database."""
+"""Load the snapshot of merged patients, decided splits and opt-outs from the database."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
@@ -11,13 +13,18 @@ from stence.domain.opt_outs import OptOuts
 from stence.domain.splits import Split
 
 
-def load_patients(connection: Connection) -> Patients:
-    """Load the merged patients and the opt-outs from the database."""
+def load_merged(connection: Connection) -> Patients:
+    """Load the merged patients and the opt-outs, without splits."""
     aliases = connection.execute(select(patient_aliases.c.patient_id, patient_aliases.c.present_id))
     numbers = {former: present for former, present in aliases}
+    return Patients(numbers, opted_out=load_opt_outs(connection))
+
+
+def load_patients(connection: Connection) -> Patients:
+    """Load the merged patients and the decided splits, which after a change of the key are many."""
     decided = connection.execute(select(patient_splits.c.patient_id, patient_splits.c.split))
     splits = {patient: Split(split) for patient, split in decided}
-    return Patients(numbers, splits, load_opt_outs(connection))
+    return replace(load_merged(connection), splits=splits)
 
 
 def load_opt_outs(connection: Connection) -> OptOuts:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
+from stence.database.identity import remember
 from stence.database.outage import transact
 from stence.domain.merged_patients import Patients
 from stence.ingest.faults import SourceKind, write_faults
@@ -22,6 +23,7 @@ from stence.ingest.reports import Reports, Study, read_reports
 from stence.ingest.tables import FileFault
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
+from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ def import_reports(
 def _import(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, patients: Patients
 ) -> tuple[Reports, int, int]:
-    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), progress, patients)
+    zone, pseudonyms = ZoneInfo(settings.timezone), load_pseudonyms(settings)
+    reports = read_reports(store, settings.report_prefix, zone, progress, pseudonyms, patients)
     if not reports.files:  # an unmounted prefix is more likely than a hospital without studies
         return reports, 0, 0
     return reports, *transact(engine, settings.outage_seconds, _write, reports, patients)
@@ -92,6 +95,7 @@ def _write(connection: Connection, reports: Reports, patients: Patients) -> tupl
     """Write the studies. Return the numbers of new and of changed studies."""
     opted_out = load_opt_outs(connection)  # somebody may have since the reports were read
     connection.execute(queries.statement("reports_00_lock"))
+    remember(connection, opted_out.allowed(reports.numbers))
     connection.execute(queries.statement("stage_reports"))
     studies = [study for study in reports.studies if study.patient_id not in opted_out]
     rows = (_study_row(study, patients) for study in studies)

@@ -152,6 +152,7 @@ class Writer:
         connection.execute(queries.statement("stage_results"))
         copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
         copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
+        self._execute(connection, "remember_results")
         self._execute(connection, "hold_champion")
         self._execute(connection, "write_01_lock")
         if lost := self._execute(connection, "write_02_fence"):

@@ -65,7 +65,7 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
 
 def _facts(patient: str, now: datetime) -> EcgFacts:
     about = ("Cardiograph 1", "F", 61.0, 500.0, 10.0)
-    return EcgFacts(os.urandom(32), patient, now, None, *about, [], None, None)
+    return EcgFacts(os.urandom(32), patient, None, now, None, *about, [], None, None)
 
 
 def plain_rows(results: list[Scored], run_id: uuid.UUID) -> list[dict[str, object]]:
@@ -97,6 +97,7 @@ def main() -> None:
         rows = plain_rows(results, run_id)
         for way in (by_copy, by_executemany):
             with engine.begin() as connection:
+                connection.execute(text("SELECT audit.act_for('test', 'the next way begins anew')"))
                 connection.execute(text("DELETE FROM scores WHERE model_version = 'plain'"))
             start = time.perf_counter()
             way(engine, rows)

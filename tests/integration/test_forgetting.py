@@ -40,6 +40,7 @@ from support.environment import set_environment
 from support.fhir import FhirServer
 from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer
+from support.pseudonyms import PSEUDONYMS, pseudonym
 from support.scoring import ScoreAll, all_rows, in_quarantine
 
 REPORT = """study_id,patient_id,performed_at,segment,degree
@@ -47,6 +48,7 @@ S1,{0},{2},6,90
 S2,{1},2026-03-10T12:00:00,6,90
 """
 PATIENT, FORMER, OTHER = "PT-4711", "PT-0815", "PT-9999"
+NAMES = [PATIENT, FORMER, pseudonym(PATIENT), pseudonym(FORMER)]
 TABLES = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname NOT LIKE 'pg_temp%'
@@ -138,7 +140,7 @@ def test_nothing_is_left_of_a_patient_but_the_audits_line(
 ) -> None:
     hashes = hashes_of(engine, PATIENT)
     assert len(hashes) == 3
-    everything = [PATIENT, FORMER, *hashes]
+    everything = [*NAMES, *hashes]
     assert all_rows(engine, angiogram_views.c.state) == [("ready",)]
     assert len(list(store.list("features/"))) == 1
     with engine.begin() as connection:
@@ -154,8 +156,8 @@ def test_nothing_is_left_of_a_patient_but_the_audits_line(
         }
         connection.execute(insert(ecg_pages).values(page | {"content_hash": bytes.fromhex(hashes[0])}))
     store.put(f"pages/shape-1/{number}.html", f"<b>{PATIENT}</b>".encode())
-    store.put("pages/ward-list-2026-03-02.html", f"<b>{PATIENT}</b>".encode())
-    store.put("pages/ward-list-2026-03-01.html", f"<b>{OTHER}</b>".encode())
+    store.put("pages/ward-list-2026-03-02.html", f"<b>{pseudonym(PATIENT)}</b>".encode())
+    store.put("pages/ward-list-2026-03-01.html", f"<b>{pseudonym(OTHER)}</b>".encode())
     send_csv(engine, store, settings)
     theirs, others = folder_with(settings, "a", hashes), folder_with(settings, "b", ["00" * 32])
 
@@ -171,11 +173,9 @@ def test_nothing_is_left_of_a_patient_but_the_audits_line(
     assert found_in_files([*own, settings.data_dir / "training"], everything) == []
     assert [item.key for item in store.list("pages/")] == ["pages/ward-list-2026-03-01.html"]
     assert (theirs.exists(), others.exists()) == (False, True)
-    entries = all_audit(engine)
-    assert [(entry.action, entry.person, entry.reason) for entry in entries] == [
-        ("patient forgotten", "Dr A", "asked by letter")
-    ]
-    assert entries[0].detail["rows"]["scores"] == 3
+    entry = all_audit(engine, "patient.")[-1]
+    assert (entry.action, entry.person, entry.reason) == ("patient.forgotten", "Dr A", "asked by letter")
+    assert entry.detail["rows"]["scores"] == 3
 
 
 def folder_with(settings: Settings, name: str, hashes: list[str]) -> Path:
@@ -189,15 +189,16 @@ def folder_with(settings: Settings, name: str, hashes: list[str]) -> Path:
     return folder
 
 
-def all_audit(engine: Engine) -> list[Any]:
+def all_audit(engine: Engine, action: str) -> list[Any]:
+    entries = text("SELECT * FROM audit.entries WHERE starts_with(action, :action) ORDER BY id")
     with engine.connect() as connection:
-        return list(connection.execute(text("SELECT * FROM audit.entries ORDER BY id")))
+        return list(connection.execute(entries, {"action": action}))
 
 
 def test_nothing_comes_back_and_the_counts_add_up(
     hospital: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
 ) -> None:
-    needles = [PATIENT, FORMER, *hashes_of(engine, PATIENT)]
+    needles = [*NAMES, *hashes_of(engine, PATIENT)]
     forget(engine, store, settings)
     files = ("angio/1.dcm", *(f"ecg/{n}.hea" for n in "123"))
     assert in_quarantine(engine) == dict.fromkeys(files, "opted_out")
@@ -265,7 +266,7 @@ def test_a_run_that_has_read_the_ecgs_already_does_not_write_them(
     summary = score_all(Retold(lambda: forget(engine, store, settings)))
     assert (summary.scored, summary.quarantined, summary.pending) == (1, 1, 0)
     assert patients_by_key(engine) == {"ecg/2.hea": OTHER}
-    assert found_in_tables(engine, [PATIENT]) == []
+    assert found_in_tables(engine, NAMES) == []
 
 
 def test_an_opted_out_patient_comes_back_whole(
@@ -291,7 +292,10 @@ def test_an_opted_out_patient_comes_back_whole(
     assert listed(engine) == {PATIENT, OTHER}
     assert {found for (found,) in all_rows(engine, cath_studies.c.patient_id)} == {PATIENT, OTHER}
     assert stence("patients", "opt-in", *about).exit_code == 1
-    assert [entry.action for entry in all_audit(engine)] == ["patient opted out", "patient opted in"]
+    assert [entry.action for entry in all_audit(engine, "patient.")] == [
+        "patient.opted_out",
+        "patient.opted_in",
+    ]
 
 
 def test_a_forgotten_patient_may_opt_in_again(
@@ -301,7 +305,7 @@ def test_a_forgotten_patient_may_opt_in_again(
     forget(engine, store, settings)
     with engine.begin() as connection:
         for number in (PATIENT, FORMER):
-            forgetting.opt_in(connection, number, by="Dr A", why="changed their mind")
+            forgetting.opt_in(connection, PSEUDONYMS, number, by="Dr A", why="changed their mind")
     score()
     ingest(engine, store, settings)
     assert patients_by_key(engine) == before
@@ -318,7 +322,7 @@ def test_a_row_of_another_patient_for_the_same_ecg_stays_a_contradiction(
     put_manifest(store, (PATIENT, "1"), (OTHER, "1"), (OTHER, "2"))
     score()
     assert in_quarantine(engine) == {"ecg/1.hea": "patient_mismatch"}
-    assert found_in_tables(engine, [PATIENT]) == []
+    assert found_in_tables(engine, NAMES) == []
 
 
 def test_an_ecg_that_lay_under_two_patients_is_the_others_now(
@@ -349,7 +353,7 @@ def test_a_file_that_was_dismissed_stays_dismissed(
     forget(engine, store, settings)
     score()
     assert patients_by_key(engine) == {}
-    assert found_in_tables(engine, [PATIENT, *hashes]) == []
+    assert found_in_tables(engine, [*NAMES, *hashes]) == []
 
 
 def all_rows_of_quarantine(engine: Engine) -> list[tuple[int, str]]:
@@ -369,7 +373,7 @@ def test_a_number_is_not_merged_with_one_that_has_opted_out(
         columns, rows = queries.run(connection, "unusable_rows", {})
     assert "row_merge_opted_out" in {row[list(columns).index("reason")] for row in rows}
     with pytest.raises(PatientMergeError, match="opted out"), engine.begin() as connection:
-        merges.merge(connection, PATIENT, OTHER, by="archivist", why="one person")
+        merges.merge(connection, PSEUDONYMS, PATIENT, OTHER, by="archivist", why="one person")
 
 
 @pytest.mark.parametrize("number", ["", "UNKNOWN", "a\\b"])
@@ -429,7 +433,7 @@ def test_the_receiver_is_told_first(
     done = forget(engine, store, with_server)
     assert told.statuses == ["entered-in-error"] * 3 + ["final"] * 2
     assert (done.untold, list(done.receivers.values())) == ([], [3])
-    assert found_in_tables(engine, [PATIENT, FORMER]) == []
+    assert found_in_tables(engine, NAMES) == []
 
 
 def test_exported_files_lose_the_patient_and_tell_their_receiver(
@@ -469,7 +473,7 @@ def test_models_that_learned_from_the_patient_are_named(
     output = stence("patients", "forget", PATIENT, "--by", "Dr A", "--why", "letter", "--yes").output
     assert "shape-1" in output
     assert "cannot unlearn" in output
-    detail = all_audit(engine)[-1].detail
+    detail = all_audit(engine, "patient.")[-1].detail
     assert [each["model_version"] for each in detail["models"]] == ["shape-1"]
 
 

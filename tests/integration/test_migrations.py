@@ -25,6 +25,7 @@ from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
 from support.database import url_of
+from support.pseudonyms import pseudonym
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
 SCHEMAS = sorted({table.schema for table in metadata.tables.values() if table.schema})
@@ -142,26 +143,28 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
     for path in newer:
         shutil.move(path, sql / path.name)
-    shutil.move(sql / "views", sql / "newer views")
-    migrate.upgrade(old)
+    for folder in ("views", "functions"):
+        shutil.move(sql / folder, sql / f"newer {folder}")
+    migrate.upgrade(old, Settings())
     with old.begin() as connection:
         connection.execute(text(OF_0002))
     for path in newer:
         shutil.move(sql / path.name, path)
-    shutil.move(sql / "newer views", sql / "views")
+    for folder in ("views", "functions"):
+        shutil.move(sql / f"newer {folder}", sql / folder)
 
-    migrate.upgrade(old)
+    migrate.upgrade(old, Settings())
     assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}
     assert rows(old, JUDGED) == {
-        ("p1", "confirmed", "Dr A", "2026-03-01 08:00:00"),
-        ("p2", "dismissed", "Dr B", "2026-03-01 08:00:00"),
+        (pseudonym("p1"), "confirmed", "Dr A", "2026-03-01 08:00:00"),
+        (pseudonym("p2"), "dismissed", "Dr B", "2026-03-01 08:00:00"),
     }
     assert rows(old, "SELECT model_version, patient_id, state, withdrawn_for FROM flags") >= {
-        ("m", "p4", "open", None),
-        ("r", "p5", "withdrawn", "model_retired"),
-        ("r", "p6", "confirmed", None),
-        ("m", "p7", "withdrawn", "not_decisive"),
-        ("m", "p1", "confirmed", None),
+        ("m", pseudonym("p4"), "open", None),
+        ("r", pseudonym("p5"), "withdrawn", "model_retired"),
+        ("r", pseudonym("p6"), "confirmed", None),
+        ("m", pseudonym("p7"), "withdrawn", "not_decisive"),
+        ("m", pseudonym("p1"), "confirmed", None),
     }
     assert rows(old, "SELECT state FROM runs") == {("abandoned",)}
     old.dispose()
@@ -183,7 +186,7 @@ def views(engine: Engine) -> dict[str, int]:
 def test_nothing_is_done_when_nothing_changed(engine: Engine) -> None:
     before = views(engine)
     assert before.keys() == {path.stem for path in (sql_folder() / "views").glob("*.sql")}
-    migrate.upgrade(engine)
+    migrate.upgrade(engine, Settings())
     assert views(engine) == before
 
 
@@ -194,7 +197,7 @@ def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
         "CREATE VIEW flags_by_state AS SELECT state, count(*) FROM flags GROUP BY state;"
         "COMMENT ON VIEW flags_by_state IS '100 %';"
     )
-    migrate.upgrade(engine)
+    migrate.upgrade(engine, Settings())
     assert views(engine).keys() == before.keys() - {"ecg_risk"} | {"flags_by_state"}
 
 
@@ -203,7 +206,7 @@ def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -
         f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
     )
-    migrate.upgrade(engine)
+    migrate.upgrade(engine, Settings())
     assert migrate.current_revision(engine) == "9999"
     assert "flagged_patients" in views(engine)
 
@@ -215,7 +218,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(engine: Engine, sql:
         "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
     )
     with pytest.raises(ConfigurationError, match="division by zero"):
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, Settings())
     assert views(engine) == before
     assert migrate.current_revision(engine) == HEAD
 
@@ -232,7 +235,7 @@ def test_a_view_of_somebody_else_is_not_dropped(engine: Engine, sql: Path) -> No
         connection.execute(text("CREATE VIEW theirs AS SELECT * FROM ecg_risk"))
     (sql / "views" / "ecg_risk.sql").unlink()
     with pytest.raises(ConfigurationError, match="theirs"):
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, Settings())
     assert "theirs" in views(engine)
 
 
@@ -244,7 +247,7 @@ def test_the_role_of_the_readme_reads_everything_and_writes_nothing(
     with engine.begin() as connection:
         connection.exec_driver_sql(block.replace("ward_reader", role))
     (sql / "views" / "ecg_risk.sql").open("a").write("-- changed\n")
-    migrate.upgrade(engine)
+    migrate.upgrade(engine, Settings())
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SET ROLE {role}")
         for view in views(engine):

@@ -16,6 +16,7 @@ from stence.database.tables import model_events, models, promotion_refusals
 from stence.domain.checks import Result
 from stence.settings import Settings
 from stence.training.promotion import evidence, promote_due
+from support.database import allow_changes
 from support.environment import set_environment
 from support.routine import Routine
 
@@ -97,6 +98,7 @@ def test_a_refusal_is_kept_and_told_and_a_repeated_one_moves_its_last_time(
     assert first["first_at"] == last["first_at"] == first["last_at"] < last["last_at"]
 
     with engine.begin() as connection:
+        allow_changes(connection)
         connection.execute(text("DELETE FROM scores WHERE model_version = 'new'"))
         promote_due(connection, 0)
     with engine.connect() as connection:
@@ -147,6 +149,7 @@ def test_a_person_sees_the_evidence_and_it_is_kept_with_the_reason(
 def test_a_candidate_that_never_scored_has_no_evidence(engine: Engine) -> None:
     hospital(engine, like)
     with engine.begin() as connection:
+        allow_changes(connection)
         connection.execute(text("DELETE FROM scores WHERE model_version = 'new'"))
         found = evidence(connection, "new")
         assert found.result is Result.CANNOT_TELL

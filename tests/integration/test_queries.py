@@ -20,6 +20,7 @@ from stence.export import ledger
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
 from stence.settings import Settings
+from support.database import allow_changes
 from support.psql import as_read, in_psql
 from support.synthetic import load
 
@@ -120,6 +121,7 @@ def test_every_ready_query_is_tried_and_says_what_it_answers() -> None:
 def test_a_patient_leaves_the_list_when_the_last_flag_is_dismissed(hospital: Engine) -> None:
     [first, *_] = ask(hospital, "flagged_patients")
     with hospital.begin() as connection:
+        allow_changes(connection)
         dismiss = flags.update().values(state="dismissed").where(flags.c.patient_id == first["patient_id"])
         connection.execute(dismiss)
     assert first["patient_id"] not in {row["patient_id"] for row in ask(hospital, "flagged_patients")}

@@ -21,6 +21,7 @@ from stence.export import Sent, send_fhir
 from stence.objects import ObjectStore
 from stence.settings import Settings
 from support import synthetic
+from support.database import allow_changes
 from support.ports import free_port
 from support.scoring import all_rows
 
@@ -77,6 +78,7 @@ def test_a_real_server_has_each_flag_once_and_its_withdrawal(
             assert httpx.get(f"{url}/{reference['reference']}").status_code == 200
 
     with engine.begin() as connection:
+        allow_changes(connection)
         # It has flags of its own, which are not what this is about.
         connection.exec_driver_sql("DELETE FROM scores WHERE model_version = 'synthetic-1'")
         registry.rollback(connection, by="ada", why="worse")

@@ -30,6 +30,7 @@ from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
+from support.pseudonyms import numbers
 from support.scoring import ScoreAll, all_rows, in_quarantine
 
 OLD, NEW = "OLD", "NEW"
@@ -47,7 +48,7 @@ def hospital(engine: Engine, store: ObjectStore, score_all: ScoreAll) -> None:
             select(ecgs.c.id, ecgs.c.content_hash, ecgs.c.patient_id)
         ).all():
             review(connection, ecg_id, outcome="confirmed", by="Dr A")
-            key = f"pages/{patient}.html"
+            key = f"pages/{numbers(engine)[patient]}.html"
             row = {"content_hash": content_hash, "model_version": "shape-1", "object_key": key}
             connection.execute(insert(ecg_pages).values(row | {"patient_id": patient}))
             store.put(key, b"page")
@@ -98,7 +99,7 @@ def test_old_scores_go_with_all_that_was_made_of_them(
 def audited(engine: Engine) -> dict[str, int]:
     with engine.connect() as connection:
         entries = connection.execute(
-            text("SELECT subject, detail FROM audit.entries WHERE action = 'rows past retention removed'")
+            text("SELECT subject, detail FROM audit.entries WHERE action = 'rows.past_retention'")
         )
         return {subject: detail["rows"] for subject, detail in entries}
 
@@ -121,7 +122,9 @@ def test_pages_go_by_the_day_they_were_written(
 ) -> None:
     with engine.begin() as connection:
         connection.execute(
-            text("UPDATE ecg_pages SET written_at = now() - interval '9 days' WHERE patient_id = 'NEW'")
+            text(
+                "UPDATE ecg_pages SET written_at = now() - interval '9 days' WHERE object_key = 'pages/NEW.html'"
+            )
         )
     assert retention.apply(engine, store, keeping(settings, pages_days=8))["pages"] == 1
     assert [item.key for item in store.list("pages/")] == ["pages/OLD.html"]

@@ -21,6 +21,7 @@ from stence.cli import main
 from stence.database import queries
 from stence.scoring.reviews import ReviewError
 from stence.settings import Settings
+from support.database import allow_changes
 from support.synthetic import load
 
 ECGS = """
@@ -88,6 +89,7 @@ def readings(engine: Engine) -> dict[str, list[Reading]]:
 
 def change(engine: Engine, statement: str, **values: Any) -> None:
     with engine.begin() as connection:
+        allow_changes(connection)
         assert connection.execute(text(statement), values).rowcount
 
 
@@ -248,6 +250,7 @@ def test_the_last_review_of_the_patient_stands_beside_the_flag(hospital: Engine)
         ecgs for ecgs in readings(hospital).values() if ecgs[-1].state == "open" and ecgs[0].flag is not None
     )
     with hospital.begin() as connection:
+        allow_changes(connection)
         connection.execute(text("UPDATE flags SET state = 'open' WHERE id = :flag"), {"flag": ecgs[0].flag})
         scoring.reviews.review(connection, ecgs[0].ecg, outcome="dismissed", by="Dr A")
     assert the_list(hospital)[ecgs[0].patient]["last_review"] == "dismissed"

@@ -107,8 +107,8 @@ def test_two_people_with_two_logins_promote(
         entries = connection.execute(
             text("SELECT action, person, login FROM audit.entries ORDER BY id")
         ).all()
-    told = [tuple(entry) for entry in entries if entry.action.startswith("promotion ")]
-    assert told[1] == ("promotion approved", "Bob", LOGIN)
+    told = [tuple(entry) for entry in entries if entry.action.startswith("promotion.")]
+    assert told[1] == ("promotion.approved", "Bob", LOGIN)
 
 
 def test_an_approval_holds_once_and_a_refusal_ends_a_request(

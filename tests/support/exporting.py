@@ -9,8 +9,10 @@ from sqlalchemy import Engine, select, text
 
 from stence.database.tables import flags
 from support import synthetic
+from support.database import allow_changes
 
 FEW = 8
+NUMBERED = "INSERT INTO identity.patients SELECT DISTINCT patient_id, 'MRN-' || patient_id FROM ecgs"
 
 
 @pytest.fixture
@@ -22,6 +24,8 @@ def few(engine: Engine) -> list[int]:
 def open_flags(engine: Engine, number: int, ecgs: int) -> list[int]:
     synthetic.load(engine, ecgs=ecgs, patients=ecgs // 4)
     with engine.begin() as connection:
+        allow_changes(connection)
+        connection.execute(text(NUMBERED))
         connection.execute(text("UPDATE flags SET state = 'dismissed'"))
         chosen = "UPDATE flags SET state = 'open' WHERE id IN (SELECT id FROM flags ORDER BY id LIMIT :n)"
         connection.execute(text(chosen), {"n": number})
@@ -33,6 +37,7 @@ def open_flags(engine: Engine, number: int, ecgs: int) -> list[int]:
 
 def change(engine: Engine, statement: str, **values: Any) -> None:
     with engine.begin() as connection:
+        allow_changes(connection)
         connection.execute(text(statement), values)
 
 

@@ -8,7 +8,8 @@ flags that people withdrew and restored, ``snoozes`` the patients whom they took
 ``flag_exports`` messages to other systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
-``patient_merges`` which numbers are one patient's, ``opted_out`` of whom nothing is taken up.
+``patient_merges`` which numbers are one patient's, ``opted_out`` of whom nothing is taken up. Every
+``patient_id`` is a pseudonym; ``identity.patients`` alone has the numbers.
 
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
@@ -40,6 +41,7 @@ from stence.database.tables.identity import (
     patient_aliases,
     patient_merges,
     patient_splits,
+    patients,
     source_faults,
 )
 from stence.database.tables.monitoring import (
@@ -71,6 +73,7 @@ from stence.database.tables.scoring import (
     quarantine,
     record_parts,
     runs,
+    schema_functions,
     schema_views,
     scores,
     snoozes,
@@ -128,6 +131,7 @@ __all__ = [
     "patient_aliases",
     "patient_merges",
     "patient_splits",
+    "patients",
     "promotion_refusals",
     "promotion_requests",
     "quarantine",
@@ -135,6 +139,7 @@ __all__ = [
     "reference_profiles",
     "reviews",
     "runs",
+    "schema_functions",
     "schema_views",
     "scores",
     "segment_stenoses",

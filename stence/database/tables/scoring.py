@@ -154,7 +154,7 @@ objects = Table(
     Column("etag", Text, nullable=False, comment="Version of the content, of all the record's files."),
     Column("size_bytes", BigInteger, nullable=False, comment="Size of all the record's files."),
     Column("content_hash", LargeBinary, index=True, comment="ECG that was last read from this object."),
-    Column("patient_id", Text, comment="Patient of this ECG at that time."),
+    Column("patient_id", Text, comment="Pseudonym of this ECG's patient at that time."),
     now("first_seen_at", "Time of the first listing."),
     now("changed_at", "Time at which a listing last showed a change of the content."),
     Column(
@@ -240,7 +240,7 @@ ecgs = Table(
     "ecgs",
     metadata,
     Column("content_hash", LargeBinary, primary_key=True, comment="SHA-256 of signal and sampling rate."),
-    Column("patient_id", Text, nullable=False, comment="Patient, as the hospital numbers them."),
+    Column("patient_id", Text, nullable=False, comment="Pseudonym of the patient."),
     moment("acquired_at", "Time of the recording."),
     Column("device", Text, comment="Electrocardiograph."),
     Column("sex", Text, comment="F or M, where the file says so."),
@@ -294,7 +294,7 @@ ecg_moments = Table(
         BigInteger,
         primary_key=True,
         autoincrement=False,
-        comment="Hash of patient and second.",
+        comment="Hash of pseudonym and second.",
     ),
     comment="Moments with an ECG: writers of the same ECG in two formats wait for each other here.",
 )
@@ -447,4 +447,12 @@ schema_views = Table(
     Column("name", Text, primary_key=True, comment="Name of the view."),
     Column("sha256", Text, nullable=False, comment="SHA-256 of the view's file."),
     comment="The views of sql/views as they were last created.",
+)
+
+schema_functions = Table(
+    "schema_functions",
+    metadata,
+    Column("name", Text, primary_key=True, comment="Name of the file."),
+    Column("sha256", Text, nullable=False, comment="SHA-256 of the file."),
+    comment="The files of sql/functions as they were last applied.",
 )
