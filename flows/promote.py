@@ -58,6 +58,6 @@ def decide(connection: Connection, version: str, decision: Decision) -> registry
     """Record the answer; promote an approved model, and return the change of champion."""
     by, why = decision.name, decision.reason
     approvals.answer(connection, version, approve=decision.approve, by=by, why=why)
-    return (
-        registry.promote(connection, version, by=by, why=why, two_people=True) if decision.approve else None
-    )
+    if not decision.approve:
+        return None
+    return registry.promote(connection, version, by=by, why=why, two_people=True)

@@ -10,54 +10,42 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, insert, text
 
-from stence import cohort, forgetting, scoring
-from stence.angiography.indexing import index_angiograms
-from stence.angiography.views import prepare_views
+from stence import forgetting, scoring
 from stence.cli import main
-from stence.database import queries
+from stence.database import audit, queries
 from stence.database.tables import (
     angiogram_views,
     cath_studies,
     ecg_pages,
     ecgs,
     flags,
-    objects,
     patient_merges,
-    quarantine,
-    scores,
 )
-from stence.errors import ForgettingError, PatientMergeError, ReceiverUnavailableError
+from stence.errors import ForgettingError, ReceiverUnavailableError
 from stence.export import send_csv, send_fhir
 from stence.files import try_lock
-from stence.ingest import merges
 from stence.objects import ObjectStore
-from stence.progress import silent
 from stence.settings import Settings
-from support.angiograms import NOON, Blocks, run
 from support.environment import set_environment
 from support.fhir import FhirServer
-from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
+from support.forgetting import (
+    FORMER,
+    NAMES,
+    OTHER,
+    PATIENT,
+    TABLES,
+    all_audit,
+    forget,
+    found_in_tables,
+    hashes_of,
+    ingest,
+)
+from support.identity import listed, patients_by_key, put_manifest, put_named
 from support.models import ShapeScorer
-from support.pseudonyms import PSEUDONYMS, pseudonym
+from support.pseudonyms import pseudonym
 from support.scoring import ScoreAll, all_rows, in_quarantine
-
-REPORT = """study_id,patient_id,performed_at,segment,degree
-S1,{0},{2},6,90
-S2,{1},2026-03-10T12:00:00,6,90
-"""
-PATIENT, FORMER, OTHER = "PT-4711", "PT-0815", "PT-9999"
-NAMES = [PATIENT, FORMER, pseudonym(PATIENT), pseudonym(FORMER)]
-TABLES = """
-SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname NOT LIKE 'pg_temp%'
-"""
-
-TRAINED = """
-INSERT INTO training_runs (id, preset, state, config, model_version, data_as_of)
-VALUES (gen_random_uuid(), 'small', 'finished', '{}', 'shape-1', now() + interval '1 day')
-"""
 
 
 @pytest.fixture
@@ -72,58 +60,15 @@ def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
-@pytest.fixture
-def hospital(engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll) -> None:
-    """Two patients with ECGs, a study and an angiogram each; one had another number before."""
-    put_named(store, "1", PATIENT, 1)
-    put_named(store, "2", FORMER, 2)
-    put_ecgs(store, "3", "4")
-    put_named(store, "5", OTHER, 5)
-    put_manifest(store, (PATIENT, "3"), (OTHER, "4"))
-    store.put("patients/m.csv", f"former_id,present_id\n{FORMER},{PATIENT}\n".encode())
-    store.put("reports/r.csv", REPORT.format(FORMER, OTHER, NOON.isoformat()).encode())
-    store.put("angio/1.dcm", run(PATIENT, 1))
-    score()
-    ingest(engine, store, settings)
-    prepare_views(engine, store, settings, Blocks(), 1, silent)
-
-
-def ingest(engine: Engine, store: ObjectStore, settings: Settings) -> None:
-    scoring.index(engine, store, settings)
-    cohort.index_reports(engine, store, settings)
-    index_angiograms(engine, store, settings)
-
-
-def forget(engine: Engine, store: ObjectStore, settings: Settings, number: str = PATIENT) -> Any:
-    return forgetting.forget(engine, store, settings, number, by="Dr A", why="asked by letter")
+TRAINED = """
+INSERT INTO training_runs (id, preset, state, config, model_version, data_as_of)
+VALUES (gen_random_uuid(), 'small', 'finished', '{}', 'shape-1', now() + interval '1 day')
+"""
 
 
 def ecg_of(engine: Engine, patient: str) -> int:
     rows = all_rows(engine, ecgs.c.id, ecgs.c.patient_id)
     return next(number for number, who in rows if who == patient)
-
-
-def hashes_of(engine: Engine, patient: str) -> list[str]:
-    return [
-        found.hex()
-        for found, who in all_rows(engine, ecgs.c.content_hash, ecgs.c.patient_id)
-        if who == patient
-    ]
-
-
-def found_in_tables(engine: Engine, needles: Iterable[str]) -> list[tuple[str, str]]:
-    """Tables that hold one of the texts in any column."""
-    with engine.connect() as connection:
-        tables = list(connection.scalars(text(TABLES)))
-        return [
-            (table, needle)
-            for table in tables
-            for needle in needles
-            if connection.scalar(
-                text(f"SELECT EXISTS (SELECT FROM {table} AS t WHERE strpos(t::text, :needle) > 0)"),  # noqa: S608 - a name of the catalog
-                {"needle": needle},
-            )
-        ]
 
 
 def found_in_files(folders: Iterable[Path], needles: Iterable[str]) -> list[Path]:
@@ -136,7 +81,7 @@ def found_in_files(folders: Iterable[Path], needles: Iterable[str]) -> list[Path
 
 
 def test_nothing_is_left_of_a_patient_but_the_audits_line(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
 ) -> None:
     hashes = hashes_of(engine, PATIENT)
     assert len(hashes) == 3
@@ -176,6 +121,7 @@ def test_nothing_is_left_of_a_patient_but_the_audits_line(
     entry = all_audit(engine, "patient.")[-1]
     assert (entry.action, entry.person, entry.reason) == ("patient.forgotten", "Dr A", "asked by letter")
     assert entry.detail["rows"]["scores"] == 3
+    assert audit.verify(engine).faults == []
 
 
 def folder_with(settings: Settings, name: str, hashes: list[str]) -> Path:
@@ -189,14 +135,8 @@ def folder_with(settings: Settings, name: str, hashes: list[str]) -> Path:
     return folder
 
 
-def all_audit(engine: Engine, action: str) -> list[Any]:
-    entries = text("SELECT * FROM audit.entries WHERE starts_with(action, :action) ORDER BY id")
-    with engine.connect() as connection:
-        return list(connection.execute(entries, {"action": action}))
-
-
 def test_nothing_comes_back_and_the_counts_add_up(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
 ) -> None:
     needles = [*NAMES, *hashes_of(engine, PATIENT)]
     forget(engine, store, settings)
@@ -224,7 +164,7 @@ def test_nothing_comes_back_and_the_counts_add_up(
 
 
 def test_a_dry_run_counts_and_changes_nothing(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, stence: Any
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, stence: Any
 ) -> None:
     before = everything_in(engine)
     ask = ("patients", "forget", PATIENT, "--by", "Dr A", "--why", "letter")
@@ -246,136 +186,6 @@ def everything_in(engine: Engine) -> dict[str, int]:
         return dict(zip(tables, counts, strict=True))
 
 
-class Retold(ShapeScorer):
-    """A scorer during whose work something happens."""
-
-    def __init__(self, happens: Callable[[], object]) -> None:
-        super().__init__(threshold=0)
-        self._happens = happens
-
-    def embed_and_score(self, *inputs: Any) -> Any:
-        self._happens()
-        return super().embed_and_score(*inputs)
-
-
-def test_a_run_that_has_read_the_ecgs_already_does_not_write_them(
-    engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll
-) -> None:
-    put_named(store, "1", PATIENT, 1)
-    put_named(store, "2", OTHER, 2)
-    summary = score_all(Retold(lambda: forget(engine, store, settings)))
-    assert (summary.scored, summary.quarantined, summary.pending) == (1, 1, 0)
-    assert patients_by_key(engine) == {"ecg/2.hea": OTHER}
-    assert found_in_tables(engine, NAMES) == []
-
-
-def test_an_opted_out_patient_comes_back_whole(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll, stence: Any
-) -> None:
-    about = (PATIENT, "--by", "Dr A", "--why", "asked by letter")
-    result = stence("patients", "opt-out", *about)
-    assert result.output == "Opted out, by 2 numbers. 3 flags were withdrawn.\n"
-    assert listed(engine) == {OTHER}
-    assert set(all_rows(engine, flags.c.withdrawn_for)) == {("opted_out",), (None,)}
-    put_named(store, "6", FORMER, 6)
-    score()
-    ingest(engine, store, settings)
-    assert in_quarantine(engine) == {"ecg/6.hea": "opted_out"}
-    assert len(all_rows(engine, scores.c.content_hash)) == 5  # what was there stays
-    assert all_rows(engine, cath_studies.c.patient_id) == [(OTHER,)]
-
-    assert stence("patients", "opt-in", *about).exit_code == 0
-    score()
-    ingest(engine, store, settings)
-    assert in_quarantine(engine) == {}
-    assert patients_by_key(engine)["ecg/6.hea"] == PATIENT
-    assert listed(engine) == {PATIENT, OTHER}
-    assert {found for (found,) in all_rows(engine, cath_studies.c.patient_id)} == {PATIENT, OTHER}
-    assert stence("patients", "opt-in", *about).exit_code == 1
-    assert [entry.action for entry in all_audit(engine, "patient.")] == [
-        "patient.opted_out",
-        "patient.opted_in",
-    ]
-
-
-def test_a_forgotten_patient_may_opt_in_again(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
-) -> None:
-    before = patients_by_key(engine)
-    forget(engine, store, settings)
-    with engine.begin() as connection:
-        for number in (PATIENT, FORMER):
-            forgetting.opt_in(connection, PSEUDONYMS, number, by="Dr A", why="changed their mind")
-    score()
-    ingest(engine, store, settings)
-    assert patients_by_key(engine) == before
-    assert all_rows(engine, angiogram_views.c.patient_id) == [(PATIENT,)]
-
-
-def test_a_row_of_another_patient_for_the_same_ecg_stays_a_contradiction(
-    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
-) -> None:
-    put_ecgs(store, "1")
-    put_manifest(store, (PATIENT, "1"), (OTHER, "1"))
-    score()
-    forget(engine, store, settings)
-    put_manifest(store, (PATIENT, "1"), (OTHER, "1"), (OTHER, "2"))
-    score()
-    assert in_quarantine(engine) == {"ecg/1.hea": "patient_mismatch"}
-    assert found_in_tables(engine, NAMES) == []
-
-
-def test_an_ecg_that_lay_under_two_patients_is_the_others_now(
-    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
-) -> None:
-    put_named(store, "1", PATIENT, 1)
-    put_named(store, "2", OTHER, 1)
-    score()
-    assert set(in_quarantine(engine).values()) == {"patient_conflict"}
-    forget(engine, store, settings)
-    score()
-    assert in_quarantine(engine) == {"ecg/1.hea": "opted_out"}
-    assert patients_by_key(engine) == {"ecg/2.hea": OTHER}
-
-
-def test_a_file_that_was_dismissed_stays_dismissed(
-    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
-) -> None:
-    put_named(store, "1", PATIENT, 1)
-    put_named(store, "2", OTHER, 1)
-    score()
-    wrong = next(number for number, key in all_rows_of_quarantine(engine) if key == "ecg/2.hea")
-    with engine.begin() as connection:
-        scoring.quarantine.dismiss(connection, ids=[wrong], by="Dr A")
-        scoring.quarantine.retry(connection)
-    score()
-    hashes = hashes_of(engine, PATIENT)
-    forget(engine, store, settings)
-    score()
-    assert patients_by_key(engine) == {}
-    assert found_in_tables(engine, [*NAMES, *hashes]) == []
-
-
-def all_rows_of_quarantine(engine: Engine) -> list[tuple[int, str]]:
-    statement = select(quarantine.c.id, objects.c.key).join(objects).where(quarantine.c.state == "open")
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(statement)]
-
-
-def test_a_number_is_not_merged_with_one_that_has_opted_out(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll, stence: Any
-) -> None:
-    forget(engine, store, settings)
-    store.put("patients/later.csv", f"former_id,present_id\n{OTHER},{PATIENT}\n".encode())
-    scoring.index(engine, store, settings)
-    assert all_rows(engine, patient_merges.c.id) == []
-    with engine.connect() as connection:
-        columns, rows = queries.run(connection, "unusable_rows", {})
-    assert "row_merge_opted_out" in {row[list(columns).index("reason")] for row in rows}
-    with pytest.raises(PatientMergeError, match="opted out"), engine.begin() as connection:
-        merges.merge(connection, PSEUDONYMS, PATIENT, OTHER, by="archivist", why="one person")
-
-
 @pytest.mark.parametrize("number", ["", "UNKNOWN", "a\\b"])
 def test_what_is_no_patient_number_is_refused(engine: Engine, settings: Settings, number: str) -> None:
     with pytest.raises(ForgettingError, match="patient number"):
@@ -383,7 +193,7 @@ def test_what_is_no_patient_number_is_refused(engine: Engine, settings: Settings
 
 
 def test_a_training_at_work_keeps_its_folder_until_it_ends(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, stence: Any
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, stence: Any
 ) -> None:
     hashes = hashes_of(engine, PATIENT)
     folder = folder_with(settings, "a", hashes)
@@ -421,7 +231,7 @@ def with_server(settings: Settings, fhir_server: FhirServer) -> Settings:
 
 
 def test_the_receiver_is_told_first(
-    hospital: None, engine: Engine, store: ObjectStore, with_server: Settings, fhir_server: FhirServer
+    two_patients: None, engine: Engine, store: ObjectStore, with_server: Settings, fhir_server: FhirServer
 ) -> None:
     send_fhir(engine, store, with_server)
     told = Told(fhir_server)
@@ -437,7 +247,7 @@ def test_the_receiver_is_told_first(
 
 
 def test_exported_files_lose_the_patient_and_tell_their_receiver(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
     send_fhir(engine, store, settings)
     send_csv(engine, store, settings)
@@ -458,7 +268,7 @@ def test_exported_files_lose_the_patient_and_tell_their_receiver(
 
 
 def test_a_receiver_that_the_settings_do_not_name_is_not_told(
-    hospital: None, engine: Engine, store: ObjectStore, with_server: Settings, settings: Settings
+    two_patients: None, engine: Engine, store: ObjectStore, with_server: Settings, settings: Settings
 ) -> None:
     send_fhir(engine, store, with_server)
     done = forget(engine, store, settings)
@@ -466,7 +276,7 @@ def test_a_receiver_that_the_settings_do_not_name_is_not_told(
 
 
 def test_models_that_learned_from_the_patient_are_named(
-    hospital: None, engine: Engine, settings: Settings, store: ObjectStore, stence: Any
+    two_patients: None, engine: Engine, settings: Settings, store: ObjectStore, stence: Any
 ) -> None:
     with engine.begin() as connection:
         connection.execute(text(TRAINED))
@@ -479,7 +289,7 @@ def test_models_that_learned_from_the_patient_are_named(
 
 @pytest.mark.parametrize("change", ["UPDATE reviews SET note = ''", "DELETE FROM snoozes"])
 def test_histories_stay_append_only_afterwards(
-    hospital: None, engine: Engine, store: ObjectStore, settings: Settings, change: str
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, change: str
 ) -> None:
     forget(engine, store, settings)
     with pytest.raises(Exception, match="append-only"), engine.begin() as connection:

@@ -121,11 +121,8 @@ def test_pages_go_by_the_day_they_were_written(
     hospital: None, engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE ecg_pages SET written_at = now() - interval '9 days' WHERE object_key = 'pages/NEW.html'"
-            )
-        )
+        old = {"written_at": func.now() - timedelta(days=9)}
+        connection.execute(update(ecg_pages).filter_by(object_key="pages/NEW.html").values(old))
     assert retention.apply(engine, store, keeping(settings, pages_days=8))["pages"] == 1
     assert [item.key for item in store.list("pages/")] == ["pages/OLD.html"]
 
