@@ -1,4 +1,4 @@
-"""Nothing is taken up of a patient who has opted out, wherever it comes from; and everything after an opt-in."""
+"""Nothing is taken up of a patient who has opted out, wherever it comes from; after an opt-in all is."""
 
 from __future__ import annotations
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, func, insert, select, text, update
 
 from stence.cli import main
 from stence.database import queries
