@@ -12,6 +12,7 @@ from stence.database import audit, queries
 from stence.flows.alerts import check_runs, progress
 from stence.flows.discretion import library_logs
 from stence.flows.workplace import Workplace, dated, open_workplace, step, unseen
+from stence.forgetting import retention
 from stence.monitoring.alerts import Settled
 from stence.monitoring.daily import Watch, complete_days, watch
 from stence.monitoring.report import ReportFile, write_report
@@ -37,9 +38,18 @@ def report(place: Workplace, today: date) -> ReportFile:
     return write_report(place.engine, place.store, place.settings, silent, today)
 
 
+@step("apply-retention")
+def apply_retention(place: Workplace) -> dict[str, int]:
+    """Remove what is older than the settings keep."""
+    return retention.apply(place.engine, place.store, place.settings)
+
+
 @flow(name="monitor", flow_run_name=dated("monitor"), persist_result=False)
 def monitor(days: list[date] | None = None) -> dict[str, Any]:
-    """Monitor ``days``, by default the last complete days, and write the report; return counts."""
+    """Monitor ``days``, by default the last complete days, and write the report; return counts.
+
+    At the end rows are removed that are older than the settings keep.
+    """
     with library_logs(), open_workplace() as place:
         shared = unseen(place)
         progress(check_runs(shared))
@@ -49,6 +59,7 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         show_tables(place)
         log_audit_head(place)
         written = report(shared, max(looked_at) + timedelta(days=1))
+        removed = apply_retention(shared) if place.settings.retention.is_limited else {}
         link = f"{place.store.url}/{written.key}"
     # A browser does not open a file:// or s3:// link from Prefect's UI, so the address is also there to copy.
     markdown = f"[Report of {written.day}]({link}), in the store as `{link}`"
@@ -58,6 +69,7 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         "alerts opened": len(seen.opened),
         "alerts resolved": len(seen.resolved),
         "parts failed": len(seen.failed),
+        "rows past retention": sum(removed.values()),
     }
 
 

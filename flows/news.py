@@ -8,7 +8,7 @@ from stence.scoring import RunSummary
 
 
 def tell_model(change: str, version: str, **counts: int) -> None:
-    """Emit that a model is registered, in shadow, rejected, promoted or rolled_back to.
+    """Emit that a model is registered, in shadow, rejected, requested, promoted or rolled_back to.
 
     ``counts`` are flags that were withdrawn or opened by the change.
     """

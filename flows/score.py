@@ -40,7 +40,8 @@ def promote_due(place: Workplace) -> list[Attempt]:
 
     def action() -> list[Attempt]:
         with place.engine.begin() as connection:
-            return promotion.promote_due(connection, place.settings.shadow_days)
+            two_people = place.settings.two_person_approval
+            return promotion.promote_due(connection, place.settings.shadow_days, two_people=two_people)
 
     try:
         return retry_outages(action, place.settings.outage_seconds)
@@ -117,11 +118,16 @@ def score(portion: scoring.Portion = "all", workers: PositiveInt = 1) -> dict[st
 
 
 def tell(attempts: list[Attempt]) -> None:
-    """Log which shadow was promoted, and why others were not."""
+    """Log which shadow was promoted or waits for an approval, and why others were not."""
     for attempt in attempts:
         if attempt.promoted:
             get_run_logger().warning("%s completed its days in shadow and is champion now", attempt.version)
             news.tell_model("promoted", attempt.version)
+        elif attempt.evidence.passed:
+            get_run_logger().warning(
+                "the promotion of %s is requested, a person approves it", attempt.version
+            )
+            news.tell_model("requested", attempt.version)
         else:
             said = attempt.evidence.text("shadow")
             get_run_logger().warning("%s is not promoted, a person decides: %s", attempt.version, said)

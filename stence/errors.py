@@ -75,6 +75,10 @@ class PatientMergeError(StenceError):
     """This merge or separation of patient numbers is not possible."""
 
 
+class ForgettingError(StenceError):
+    """This patient cannot be forgotten, or not be put on or taken off the opt-out list."""
+
+
 class WeightsError(StenceError):
     """Published weights are missing, altered, unsafe to open, or belong to another model."""
 

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stence.domain.machine import usable_cores
+from stence.domain.retention import KEEP_ALL, Retention
 from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.errors import ConfigurationError
 
@@ -103,7 +104,10 @@ class Settings(BaseSettings):
         None, description="System URL of the hospital's patient numbers in exports; empty: pseudonyms."
     )
     pseudonym_key: SecretStr | None = Field(
-        None, description="Key of pseudonyms in exports; empty: one that stence draws and keeps in Postgres."
+        None, description="Key of the patients' pseudonyms in tables and exports; empty: the one in its file."
+    )
+    pseudonym_key_file: Path | None = Field(
+        None, description="File of that key; empty: `pseudonym.key` in data_dir, drawn at first use."
     )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
@@ -158,6 +162,8 @@ class Settings(BaseSettings):
         DEFAULT_QUALITY, description="Limits of the signal's quality check, one variable each."
     )
 
+    retention: Retention = Field(KEEP_ALL, description="Days that rows are kept, one variable a kind.")
+
     max_angiogram_bytes: int = Field(
         512 * 2**20, ge=1, description="A larger angiogram is quarantined, not read."
     )
@@ -184,6 +190,12 @@ class Settings(BaseSettings):
         False,
         description="A shadow that is better than the champion becomes champion after its days; "
         "otherwise a person decides.",
+    )
+
+    two_person_approval: bool = Field(
+        False,
+        description="A promotion needs a request and the approval of another person; a shadow that is better "
+        "than the champion is requested, not promoted.",
     )
 
     monitor_days: int = Field(

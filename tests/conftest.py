@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from support.pseudonyms import KEY
 from support.s3 import s3_bucket, s3_server, s3_settings
 
 __all__ = ["s3_bucket", "s3_server", "s3_settings", "shared"]
@@ -19,6 +20,8 @@ SEED = 987_654_321
 
 for name in [name for name in os.environ if name.startswith(("STENCE_", "PREFECT_"))]:
     del os.environ[name]
+
+os.environ["STENCE_PSEUDONYM_KEY"] = KEY  # databases are copies of one, whose key all tests share
 
 # Before anything imports Prefect, which reads its settings then and writes into its home.
 PREFECT_HOME = TemporaryDirectory(prefix="stence-test-prefect-")

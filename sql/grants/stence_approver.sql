@@ -10,5 +10,7 @@ GRANT SELECT (id, content_hash) ON objects TO stence_approver;
 GRANT UPDATE ON models TO stence_approver;
 GRANT INSERT ON model_events, model_forms, flags TO stence_approver;
 GRANT EXECUTE ON FUNCTION reopen_flags, withdraw_flags TO stence_approver;
+GRANT SELECT ON promotion_requests TO stence_approver;
+GRANT EXECUTE ON FUNCTION request_promotion, answer_promotion, use_approval TO stence_approver;
 GRANT USAGE ON SCHEMA audit TO stence_approver;
 GRANT EXECUTE ON FUNCTION audit.record TO stence_approver;

@@ -9,5 +9,7 @@ GRANT SELECT ON
 TO stence_clinician;
 GRANT SELECT ON access.patients, access.ecgs TO stence_clinician;
 GRANT EXECUTE ON FUNCTION review_ecg, snooze_patient TO stence_clinician;
+GRANT USAGE ON SCHEMA identity TO stence_clinician;
+GRANT EXECUTE ON FUNCTION identity.numbers_of, identity.find, identity.flagged_patients TO stence_clinician;
 GRANT USAGE ON SCHEMA audit TO stence_clinician;
 GRANT EXECUTE ON FUNCTION audit.record TO stence_clinician;

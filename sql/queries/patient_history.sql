@@ -1,5 +1,5 @@
 -- What is known about a patient? Every ECG and model: risk and raised flags, newest ECG first.
---   patient  present or former number of the patient (required)
+--   patient  pseudonym of the patient, present or former (required)
 --   limit    number of rows
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_history.sql' \quit \endif
 \if :{?limit} \else \set limit 50 \endif

@@ -1,5 +1,5 @@
 -- Which numbers has a patient had? By any of the patient's numbers, newest merge first.
---   patient  one of the patient's numbers (required)
+--   patient  pseudonym of one of the patient's numbers (required)
 \if :{?patient} \else \warn 'give a patient: psql -v patient=... -f patient_numbers.sql' \quit \endif
 WITH present AS (
     SELECT coalesce((SELECT present_id FROM patient_aliases WHERE patient_id = :'patient'), :'patient') AS present_id

@@ -11,5 +11,6 @@ JOIN models ON models.version = f.model_version
 LEFT JOIN scores AS s ON s.content_hash = f.content_hash AND s.model_version = f.model_version
                      AND s.preprocessing_version = models.preprocessing_version
 WHERE e.format = :format AND e.destination = :destination AND e.sent_at IS NULL AND e.id > :after
+  AND (CAST(:flags AS bigint[]) IS NULL OR e.flag_id = ANY (CAST(:flags AS bigint[])))
 ORDER BY e.id
 LIMIT :limit

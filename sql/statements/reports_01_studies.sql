@@ -7,7 +7,14 @@ WITH taken AS (
     ON CONFLICT (study_id) DO UPDATE
         SET patient_id = EXCLUDED.patient_id, performed_at = EXCLUDED.performed_at, split = EXCLUDED.split,
             max_degree = EXCLUDED.max_degree, intervention_at = EXCLUDED.intervention_at,
-            report_key = EXCLUDED.report_key, fingerprint = EXCLUDED.fingerprint, changed_at = now()
+            report_key = EXCLUDED.report_key, fingerprint = EXCLUDED.fingerprint,
+            -- An empty fingerprint is of an earlier release: such a study is new to a training only where it changed.
+            changed_at = CASE
+                WHEN c.fingerprint = ''
+                     AND (c.patient_id, c.performed_at, c.split, c.max_degree, c.intervention_at)
+                         IS NOT DISTINCT FROM (EXCLUDED.patient_id, EXCLUDED.performed_at, EXCLUDED.split,
+                                               EXCLUDED.max_degree, EXCLUDED.intervention_at)
+                THEN c.changed_at ELSE now() END
         WHERE c.fingerprint <> EXCLUDED.fingerprint
     RETURNING xmax = 0 AS is_new
 )

@@ -2,7 +2,7 @@
 -- their headers need.
 CREATE TEMP TABLE IF NOT EXISTS staged_results (
     object_id bigint, attempt integer, etag text, signals_known boolean,
-    content_hash bytea, patient_id text, acquired_at timestamptz, local_timezone text, device text, sex text,
+    content_hash bytea, patient_id text, number text, acquired_at timestamptz, local_timezone text, device text, sex text,
     age double precision, sampling_rate double precision, seconds double precision, warnings text[], site text,
     indication text, format text, device_serial text, filters text, measurements jsonb, statements text[],
     fingerprint smallint[],

@@ -24,7 +24,7 @@ JOIN objects ON objects.id = pairs.object_id;
 
 COMMENT ON VIEW cath_pairs IS
     'ECGs that the last training paired with a cath study, with the findings of the study.';
-COMMENT ON COLUMN cath_pairs.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN cath_pairs.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN cath_pairs.split IS
     'train, validation, calibration or test; depends on the patient only and never changes.';
 COMMENT ON COLUMN cath_pairs.object_key IS 'Key of the ECG''s file in the object store.';

@@ -32,7 +32,7 @@ JOIN ecgs USING (content_hash)
 JOIN objects ON objects.id = ecgs.object_id;
 
 COMMENT ON VIEW ecg_risk IS 'Risks of every scored ECG by model.';
-COMMENT ON COLUMN ecg_risk.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN ecg_risk.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN ecg_risk.acquired_at IS 'Time of the recording.';
 COMMENT ON COLUMN ecg_risk.object_key IS 'Key of the ECG''s file in the object store.';
 COMMENT ON COLUMN ecg_risk.stenosis_50 IS 'Calibrated probability of a stenosis of at least 50 %, 0 to 1.';

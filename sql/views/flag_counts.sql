@@ -27,5 +27,5 @@ COMMENT ON COLUMN flag_counts.dismissed IS 'Of these: dismissed by a review.';
 COMMENT ON COLUMN flag_counts.withdrawn IS 'Of these: withdrawn = model_retired + by_person + ecg_void.';
 COMMENT ON COLUMN flag_counts.model_retired IS 'Withdrawn because the model is not champion; open again if it becomes champion.';
 COMMENT ON COLUMN flag_counts.by_person IS 'Withdrawn by a person (stence flags withdraw).';
-COMMENT ON COLUMN flag_counts.ecg_void IS 'Withdrawn because the ECG was replaced or its patient is not certain.';
+COMMENT ON COLUMN flag_counts.ecg_void IS 'Withdrawn because the ECG was replaced, or its patient is not certain or has opted out.';
 COMMENT ON COLUMN flag_counts.listed_patients IS 'Patients with an open or confirmed flag of the model.';

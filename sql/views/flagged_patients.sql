@@ -58,7 +58,7 @@ WHERE listed.listed;
 
 COMMENT ON VIEW flagged_patients IS
     'The list: patients whose newest ECG has an open or confirmed flag, without known severe disease or a later cath study, not snoozed.';
-COMMENT ON COLUMN flagged_patients.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN flagged_patients.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN flagged_patients.probability IS 'Calibrated probability of the target by the newest flagged ECG, among everybody with an ECG.';
 COMMENT ON COLUMN flagged_patients.probability_lower IS 'Lower end of its 95 % interval; empty if the model cannot tell.';
 COMMENT ON COLUMN flagged_patients.probability_upper IS 'Upper end of its 95 % interval.';

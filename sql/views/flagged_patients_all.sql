@@ -155,7 +155,7 @@ WHERE flags.state IN ('open', 'confirmed')
 
 COMMENT ON VIEW flagged_patients_all IS
     'Patients with a flag that is open or confirmed, by their newest flagged ECG; off_list says why some are not on the list.';
-COMMENT ON COLUMN flagged_patients_all.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN flagged_patients_all.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN flagged_patients_all.probability IS 'Calibrated probability of the target by the newest flagged ECG, among everybody with an ECG.';
 COMMENT ON COLUMN flagged_patients_all.probability_lower IS
     'Lower end of its 95 % interval; empty if the model cannot tell.';

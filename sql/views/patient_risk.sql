@@ -33,7 +33,7 @@ WHERE NOT EXISTS (SELECT
                     AND (newer.ecg_at, newer.ecg_id) > (newest.ecg_at, newest.ecg_id));
 
 COMMENT ON VIEW patient_risk IS 'Present risk of each patient by model: that of the newest ECG with a valid score.';
-COMMENT ON COLUMN patient_risk.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN patient_risk.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN patient_risk.model_version IS 'Model.';
 COMMENT ON COLUMN patient_risk.decisive IS 'Target that decides who is on the list.';
 COMMENT ON COLUMN patient_risk.probability IS 'Calibrated probability of this target by the newest ECG, 0 to 1.';

@@ -32,7 +32,7 @@ WHERE EXISTS (SELECT
                 AND worklist.model_version = scores.model_version AND worklist.state = 'scored');
 
 COMMENT ON VIEW valid_scores IS 'Scores that hold at present, with the probability of the model''s decisive target.';
-COMMENT ON COLUMN valid_scores.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN valid_scores.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN valid_scores.model_version IS 'Model of the score.';
 COMMENT ON COLUMN valid_scores.ecg_at IS 'Time of the recording; where it is unknown, of the first reading.';
 COMMENT ON COLUMN valid_scores.ecg_id IS 'Number of the ECG.';

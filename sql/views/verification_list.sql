@@ -24,7 +24,7 @@ LEFT JOIN LATERAL (
 
 COMMENT ON VIEW verification_list IS
     'Patients without a flag, drawn at random with a known probability, and whether a cath report followed.';
-COMMENT ON COLUMN verification_list.patient_id IS 'Patient, as the hospital numbers them.';
+COMMENT ON COLUMN verification_list.patient_id IS 'Pseudonym of the patient.';
 COMMENT ON COLUMN verification_list.ecg_id IS 'Number of the ECG.';
 COMMENT ON COLUMN verification_list.object_key IS 'Key of the ECG''s file in the object store.';
 COMMENT ON COLUMN verification_list.acquired_at IS 'Time of the recording.';

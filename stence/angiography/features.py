@@ -36,9 +36,14 @@ def feature_key(
 
     ``etag`` is the version of the run's content: a file that was replaced has features of its own.
     """
+    folder = feature_folder(settings, backbone_version, sop_instance_uid, etag)
+    return f"{folder}frame{frame}-augmentation{AUGMENTATION_VERSION}-{number}.safetensors"
+
+
+def feature_folder(settings: Settings, backbone_version: str, sop_instance_uid: str, etag: str) -> str:
+    """Return the prefix of the keys of all features of a run's content."""
     run = hashlib.sha256(f"{sop_instance_uid} {etag}".encode()).hexdigest()
-    folder = f"{settings.feature_prefix}{backbone_version}/{run[:2]}/{run}"
-    return f"{folder}/frame{frame}-augmentation{AUGMENTATION_VERSION}-{number}.safetensors"
+    return f"{settings.feature_prefix}{backbone_version}/{run[:2]}/{run}/"
 
 
 def ensure_features(

@@ -18,9 +18,13 @@ from stence.concurrency import in_order
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.domain.opt_outs import OptOuts
+from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import StoreUnavailableError
+from stence.ingest.patients import load_opt_outs
 from stence.objects import ObjectStore
 from stence.progress import Progress
+from stence.pseudonym_key import load_pseudonyms
 from stence.retry import retry
 from stence.settings import Settings
 
@@ -37,7 +41,7 @@ class Unread(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Header data of an angiogram, a row of ``angiogram_views``."""
+    """Header data of an angiogram, a row of ``angiogram_views``; ``number`` is for the map alone."""
 
     object_id: int
     etag: str
@@ -46,6 +50,7 @@ class Head(NamedTuple):
     accession_number: str | None
     dicom_study_id: str | None
     patient_id: str
+    number: str
     acquired_at: datetime | None
     local_timezone: str | None
     primary_angle: float
@@ -79,11 +84,21 @@ def _unread(connection: Connection, after: int) -> list[Unread]:
 
 
 def _write(connection: Connection, outcomes: Sequence[Head | Refusal]) -> None:
+    opted_out = load_opt_outs(connection)
+    outcomes = [_unless_opted_out(outcome, opted_out) for outcome in outcomes]
     connection.execute(queries.statement("stage_angiogram_heads"))
     heads = [outcome for outcome in outcomes if isinstance(outcome, Head)]
     copy_rows(connection, "staged_angiogram_heads", Head._fields, heads)
+    connection.execute(queries.statement("remember_angiogram_heads"))
     connection.execute(queries.statement("take_angiogram_heads"))
     refusals.write(connection, [outcome for outcome in outcomes if isinstance(outcome, Refusal)])
+
+
+def _unless_opted_out(outcome: Head | Refusal, opted_out: OptOuts) -> Head | Refusal:
+    if isinstance(outcome, Refusal) or outcome.patient_id not in opted_out:
+        return outcome
+    refused = refuse(Reason.OPTED_OUT, "its patient has opted out")
+    return Refusal(outcome.object_id, outcome.etag, refused.reason, refused.detail)
 
 
 class _Reader:
@@ -92,12 +107,13 @@ class _Reader:
     def __init__(self, store: ObjectStore, settings: Settings) -> None:
         self._store = store
         self._zone = ZoneInfo(settings.timezone)
+        self._pseudonyms = load_pseudonyms(settings)
         self._settings = settings
 
     def read(self, unread: Unread) -> Head | Refusal:
         """Return the header data, or the refusal of the angiogram."""
         try:
-            return _head(unread, self._checked(self._view(unread)), self._zone)
+            return _head(unread, self._checked(self._view(unread)), self._zone, self._pseudonyms)
         except (UnusableAngiogramError, *STORE_ERRORS) as error:
             refused = as_refused(error)
             return Refusal(unread.object_id, unread.etag, refused.reason, refused.detail)
@@ -132,7 +148,7 @@ def _read(store: ObjectStore, key: str) -> View:
     return read_view(bytes(head), whole=True)
 
 
-def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
+def _head(unread: Unread, view: View, zone: ZoneInfo, pseudonyms: Pseudonyms) -> Head:
     if not view.patient_id:
         raise refuse(Reason.UNKNOWN_PATIENT, "it does not name its patient")
     taken = view.acquired_at
@@ -144,7 +160,8 @@ def _head(unread: Unread, view: View, zone: ZoneInfo) -> Head:
         study_instance_uid=view.study_instance_uid,
         accession_number=view.accession_number or None,
         dicom_study_id=view.study_id or None,
-        patient_id=view.patient_id,
+        patient_id=pseudonyms.of(view.patient_id),
+        number=view.patient_id,
         acquired_at=taken.replace(tzinfo=zone) if taken is not None and is_local else taken,
         local_timezone=zone.key if is_local else None,
         primary_angle=view.primary_angle,

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     UNREADABLE_PATIENT = auto()
     PATIENT_MISMATCH = auto()
     NO_STUDY = auto()
+    OPTED_OUT = auto()
 
 
 REMEDIES: Mapping[Reason, str] = MappingProxyType(
@@ -70,6 +71,7 @@ REMEDIES: Mapping[Reason, str] = MappingProxyType(
         Reason.UNREADABLE_PATIENT: "mend the patient's number in the archive and export it again",
         Reason.PATIENT_MISMATCH: "mend whichever is wrong, then retry",
         Reason.NO_STUDY: "deliver its cath report, then retry",
+        Reason.OPTED_OUT: "nothing to do",
     }
 )
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "models": "models",
     "validate": "validate",
     "patients": "patients",
+    "retention": "retention",
     "review": "review",
     "snooze": "review",
     "explain": "explain",

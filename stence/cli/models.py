@@ -54,19 +54,65 @@ def promote(version: str, by: str, why: str, ungated: bool) -> None:
     """Make VERSION the champion. The previous champion retires, and its open flags are withdrawn.
 
     What VERSION did in shadow is printed and stored with the reason; the decision is yours. Scores of its
-    time in shadow raise their flags now.
+    time in shadow raise their flags now. With STENCE_TWO_PERSON_APPROVAL it needs an approved request.
     """
     from stence import database, registry
     from stence.training.promotion import evidence
 
-    with database.connect(Settings()) as engine, engine.begin() as connection:
+    settings = Settings()
+    with database.connect(settings) as engine, engine.begin() as connection:
         found = evidence(connection, version) if registry.champion(connection) else None
         kept = f"{why} ({found.text('shadow')})" if found else why
-        done = registry.promote(connection, version, by=by, why=kept, ungated=ungated)
+        done = registry.promote(
+            connection, version, by=by, why=kept, ungated=ungated, two_people=settings.two_person_approval
+        )
     if found:
         rows = [(check.name, check.result.value, check.finding) for check in found.checks]
         print_table("Evidence from shadow", ("check", "result", "finding"), rows)
     _tell(done, "champion", "promoted")
+
+
+@models.command()
+@click.argument("version")
+@BY
+@WHY
+def request(version: str, by: str, why: str) -> None:
+    """Request the promotion of VERSION, which another person approves."""
+    from stence import database, registry
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        registry.request_promotion(connection, version, by=by, why=why)
+    click.echo(f"Requested: another person approves it with stence models approve {version}.")
+    news.tell_model(Settings(), "requested", version)
+
+
+@models.command()
+@click.argument("version")
+@BY
+@WHY
+@click.option("--refuse", is_flag=True, help="Refuse the request instead.")
+def approve(version: str, by: str, why: str, refuse: bool) -> None:
+    """Approve the requested promotion of VERSION; then stence models promote carries it out.
+
+    Who requested it cannot approve it: neither the same name, nor the same login of Postgres.
+    """
+    from stence import database
+    from stence.registry import approvals
+
+    with database.connect(Settings()) as engine, engine.begin() as connection:
+        approvals.answer(connection, version, approve=not refuse, by=by, why=why)
+    click.echo(f"{version} is refused." if refuse else f"Approved: stence models promote {version} is next.")
+
+
+@models.command()
+def requests() -> None:
+    """List requests of promotions and their answers, newest first."""
+    from stence import database
+    from stence.database import queries
+
+    with database.connect(Settings()) as engine, engine.connect() as connection:
+        columns, rows = queries.run(connection, "promotion_requests", {})
+    print_table("Requested promotions", columns, rows)
 
 
 @models.command()

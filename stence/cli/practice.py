@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +13,13 @@ from stence.cli import news
 from stence.cli.runs import run_retrain_flow, run_score_flow
 from stence.cli.terminal import print_filled, progress_bars
 from stence.errors import StenceError
+from stence.pseudonym_key import find_key
 from stence.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from stence.objects import ObjectStore
 
 PATIENTS = click.option(
     "--patients", default=3000, show_default=True, help="Number of patients in the practice hospital."
@@ -76,11 +85,11 @@ def train(preset: str) -> None:
 @click.option("--retrain", is_flag=True, help="Also train on angiograms with the retrain flow (10 minutes).")
 def practice(patients: int, seed: int, retrain: bool) -> None:
     """Demonstrate the main job: simulate a hospital, train, promote, score, and list flagged patients."""
-    from stence import database, registry
+    from stence import registry
     from stence.database import queries
 
     settings = Settings()
-    with database.connect(settings) as engine:
+    with _claimed(settings) as (engine, _):
         _simulate(settings, patients, seed, angiograms=retrain)
         version = _retrain(settings) if retrain else _train_for_practice(settings)
         with engine.begin() as connection:
@@ -91,19 +100,33 @@ def practice(patients: int, seed: int, retrain: bool) -> None:
         with engine.connect() as connection:
             columns, rows = queries.run(connection, "flagged_patients", {"limit": "15"})
     print_filled("Patients to review, highest risk first (stence query flagged_patients)", columns, rows)
+    click.echo(
+        "Patients have pseudonyms; their numbers: stence query flagged_patients --identified --why REASON"
+    )
+
+
+@contextmanager
+def _claimed(settings: Settings) -> Iterator[tuple[Engine, ObjectStore]]:
+    """Open database and store of the practice hospital; a new one gets the key that makes it reproducible."""
+    from stence import database
+    from stence.database.identity import use_practice_key
+    from stence.objects import open_store
+    from stence.practice import claim_for_practice
+
+    has_no_key, store = find_key(settings) is None, open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine:
+        claim_for_practice(engine, store, settings)
+        if has_no_key:
+            use_practice_key(engine, settings)
+        yield engine, store
 
 
 def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool) -> None:
-    from stence import database
-    from stence.objects import open_store
-    from stence.practice import claim_for_practice
     from stence.simulation import HospitalConfig
     from stence.simulation import simulate as write_hospital
 
     config = HospitalConfig(patients=patients, seed=seed, angiograms=angiograms)
-    store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress_bars() as progress:
-        claim_for_practice(engine, store, settings)
+    with _claimed(settings) as (_, store), progress_bars() as progress:
         summary = write_hospital(store, settings, config, progress)
     click.echo(summary.text())
 
@@ -111,16 +134,11 @@ def _simulate(settings: Settings, patients: int, seed: int, *, angiograms: bool)
 def _simulate_days(settings: Settings, seed: int, days: int, first_day: date, fault: str | None) -> None:
     from sqlalchemy import select
 
-    from stence import database
     from stence.database.tables import flags
-    from stence.objects import open_store
-    from stence.practice import claim_for_practice
     from stence.simulation import FeedConfig, simulate_days, write_reports
 
     config = FeedConfig(seed=seed, days=days, first_day=first_day, fault=fault)
-    store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, progress_bars() as progress:
-        claim_for_practice(engine, store, settings)
+    with _claimed(settings) as (engine, store), progress_bars() as progress:
         ecgs = simulate_days(store, settings, config, progress)
         with engine.connect() as connection:
             flagged = set(connection.scalars(select(flags.c.patient_id)))

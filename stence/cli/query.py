@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,13 +16,27 @@ from stence.cli.terminal import print_filled, print_record, print_table, shown
 from stence.domain.text import quoted_formula
 from stence.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+PATIENT = "patient_id"
+
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("-p", "--param", "params", multiple=True, metavar="K=V", help="A parameter of the query.")
 @click.option("--csv", "as_csv", is_flag=True, help="Write CSV to standard output. Formulas are quoted.")
+@click.option("--identified", is_flag=True, help="Show patient numbers too; needs --why.")
+@click.option("--why", help="Reason for seeing patient numbers, for the audit.")
 @click.option("--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write a Parquet file.")
-def query(name: str | None, params: tuple[str, ...], as_csv: bool, parquet: Path | None) -> None:
+def query(
+    name: str | None,
+    params: tuple[str, ...],
+    as_csv: bool,
+    identified: bool,
+    why: str | None,
+    parquet: Path | None,
+) -> None:
     """Run the ready query NAME. Without a name, list the queries. A single row is shown line by line."""
     from stence import database
     from stence.database import queries
@@ -30,9 +44,13 @@ def query(name: str | None, params: tuple[str, ...], as_csv: bool, parquet: Path
     if name is None:
         print_table("Ready queries", ["name", "answers"], queries.available())
         return
+    if identified and not (why or "").strip():
+        raise click.UsageError("--identified needs --why: the audit keeps the reason.")
     given = dict(_pair(text) for text in params)
-    with database.connect(Settings()) as engine, engine.connect() as connection:
+    with database.connect(Settings()) as engine, engine.begin() as connection:
         columns, rows = queries.run(connection, name, given)
+        if identified:
+            columns, rows = _with_numbers(connection, columns, rows, why or "")
     if as_csv:
         csv.writer(sys.stdout).writerows([columns, *(map(_csv_cell, row) for row in rows)])
     elif parquet:
@@ -49,6 +67,19 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator:
         raise click.BadParameter(f"{text!r} is not of the form K=V", param_hint="--param")
     return name, value
+
+
+def _with_numbers(
+    connection: Connection, columns: list[str], rows: list[tuple[Any, ...]], why: str
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Put the patients' numbers before the columns. The audit records the read."""
+    from stence.database.identity import numbers_of
+
+    if PATIENT not in columns:
+        raise click.UsageError("This query names no patients.")
+    place = columns.index(PATIENT)
+    numbers = numbers_of(connection, {row[place] for row in rows}, why=why)
+    return ["number", *columns], [(numbers.get(row[place]), *row) for row in rows]
 
 
 def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

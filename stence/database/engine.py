@@ -13,7 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from stence.database import migrate, queries
 from stence.database.embedded import Server
-from stence.database.roles import check_role
+from stence.database.identity import check_key
+from stence.database.roles import check_role, is_writer
 from stence.database.server import check
 from stence.database.times import load_any_time
 from stence.database.words import keep_values_out, said
@@ -38,16 +39,20 @@ def connect(settings: Settings) -> Iterator[Engine]:
 
     Sessions act as ``stence_writer`` if the login may, else with the login's own rights. A schema of an
     earlier version is migrated if the login may. Raises DatabaseUnavailableError if Postgres does not answer,
-    ConfigurationError if the URL, the database or the login is not usable.
+    ConfigurationError if the URL, the database or the login is not usable, or if this host, where it is to
+    write, has another key of pseudonyms than the database.
     """
     with _place(settings.database_url, settings, "STENCE_DATABASE_URL") as (url, server):
         with _opened(url, server) as administrator:
             check(administrator)
-            migrate.upgrade(administrator)
+            migrate.upgrade(administrator, settings)
         with _opened(url, server) as engine:
             event.listen(engine, "connect", _act_as_writer)
             with engine.connect() as connection:
                 check_role(connection)
+                writes = is_writer(connection)
+            if writes:
+                check_key(engine, settings)
             yield engine
 
 
@@ -61,7 +66,7 @@ def connect_as_owner(settings: Settings) -> Iterator[Engine]:
     given = settings.owner_url or settings.database_url
     with _place(given, settings, name) as (url, server), _opened(url, server) as engine:
         check(engine)
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, settings)
         yield engine
 
 

@@ -1,15 +1,16 @@
-"""Migrate the schema to this version: migrations by Alembic, then ``sql/functions``, ``sql/views``, ``sql/grants``.
+"""Migrate the schema to this version: Alembic, then ``sql/functions``, ``sql/views`` and ``sql/grants``.
 
 If a migration is due or a file has changed, all views are dropped and created again, in the order of their
-dependencies. Functions, with their triggers, are replaced where they are; a migration drops those that go. Then
-the rights of all roles are granted again. ``schema_functions``, ``schema_views`` and ``schema_grants`` hold the
-hash of each file. All this runs as the role that owns the schema.
+dependencies. Functions, with their triggers, are replaced where they are; a migration drops those that go.
+Then the rights of all roles are granted again. ``schema_functions``, ``schema_views`` and ``schema_grants``
+hold the hash of each file. All this runs as the role that owns the schema.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from functools import partial
 from graphlib import TopologicalSorter
 from typing import NamedTuple
 
@@ -21,12 +22,14 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from stence.database.identity import settle_key
 from stence.database.outage import repeated
 from stence.database.roles import DENIED
 from stence.database.tables import schema_functions, schema_grants, schema_views
 from stence.database.words import said, state_of
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
+from stence.settings import Settings
 
 LOCK = int.from_bytes(hashlib.sha256(b"stence schema").digest()[:8], signed=True)
 """Number of the advisory lock that lets one process at a time change the schema."""
@@ -51,17 +54,18 @@ def current_revision(engine: Engine) -> str | None:
         return _revision(connection)
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, settings: Settings) -> None:
     """Apply missing migrations, views and grants in one transaction; concurrent processes wait for the first.
 
-    Raises ConfigurationError if the schema cannot be migrated to this version.
+    The settings give the key of pseudonyms to the migration that needs it. Raises ConfigurationError if the
+    schema cannot be migrated to this version.
     """
     files = Files(_read("functions"), _read("views"), _read("grants"))
     try:
         with engine.connect() as connection:
             if _is_current(connection, files):
                 return
-        repeated(lambda: _apply(engine, files))
+        repeated(lambda: _apply(engine, files, settings))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
     except DBAPIError as error:  # its text quotes statements and rows
@@ -79,13 +83,15 @@ def _who_may(engine: Engine) -> str:
     )
 
 
-def _apply(engine: Engine, files: Files) -> None:
+def _apply(engine: Engine, files: Files, settings: Settings) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         if not _is_current(connection, files):
             connection.execute(ACT_AS_OWNER)
             _drop_views(connection)
-            command.upgrade(_alembic(connection), "head")
+            config = _alembic(connection)
+            config.attributes["pseudonyms"] = partial(settle_key, settings=settings)
+            command.upgrade(config, "head")
             _replace_functions(connection, files.functions)
             _create_views(connection, files.views)
             _grant(connection, files.grants)

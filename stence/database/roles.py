@@ -56,3 +56,8 @@ def grant(connection: Connection, role: str) -> str:
     """Return the SQL that makes the connection's login a member of a role."""
     quoted = connection.dialect.identifier_preparer.quote_identifier(login_of(connection))
     return f"GRANT {role} TO {quoted}"
+
+
+def is_writer(connection: Connection) -> bool:
+    """Return True if the session acts as the flows do."""
+    return connection.scalar(text("SELECT current_setting('role')")) == WRITER

@@ -43,6 +43,9 @@ class Reason(StrEnum):
     UNREADABLE_PATIENT = auto()
     PATIENT_MISMATCH = auto()
     PATIENT_CONFLICT = auto()
+    OPTED_OUT = auto()
+    # the age
+    PAST_RETENTION = auto()
     # the signal
     IMPLAUSIBLE_SAMPLING_RATE = auto()
     TOO_SHORT = auto()

@@ -7,6 +7,6 @@ confirmed. One that was sent and not marked is sent again, and the receiver know
 
 from __future__ import annotations
 
-from stence.export.sending import SENDERS, Sent, send_csv, send_fhir
+from stence.export.sending import SENDERS, Sent, receiver_of, send_csv, send_fhir
 
-__all__ = ["SENDERS", "Sent", "send_csv", "send_fhir"]
+__all__ = ["SENDERS", "Sent", "receiver_of", "send_csv", "send_fhir"]

@@ -39,18 +39,27 @@ def take_turn(connection: Connection, receiver: Receiver) -> None:
     connection.execute(queries.statement("export_00_turn"), {"lock": lock})
 
 
-def plan(connection: Connection, receiver: Receiver) -> None:
-    """Plan a message for every flag of which the receiver does not know the present state."""
+def plan(connection: Connection, receiver: Receiver, flags: Sequence[int] | None = None) -> None:
+    """Plan a message for every flag of which the receiver does not know the present state.
+
+    With ``flags`` only for those of them that it was told about.
+    """
     take_turn(connection, receiver)
     for name in ("export_01_refresh", "export_02_plan"):
-        connection.execute(queries.statement(name), receiver._asdict())
+        connection.execute(queries.statement(name), receiver._asdict() | {"flags": _ids(flags)})
 
 
-def waiting(connection: Connection, receiver: Receiver, after: int) -> list[Message]:
-    """Select the next messages that wait, with numbers above ``after``, in their order."""
-    values = {**receiver._asdict(), "after": after, "limit": LARGEST_BATCH}
+def waiting(
+    connection: Connection, receiver: Receiver, after: int, flags: Sequence[int] | None = None
+) -> list[Message]:
+    """Select the next messages that wait, with numbers above ``after``, in their order; only of ``flags``."""
+    values = {**receiver._asdict(), "after": after, "limit": LARGEST_BATCH, "flags": _ids(flags)}
     found = connection.execute(queries.statement("export_03_waiting"), values)
     return [Message.of(row._asdict()) for row in found]
+
+
+def _ids(flags: Sequence[int] | None) -> list[int] | None:
+    return None if flags is None else list(flags)
 
 
 def record(connection: Connection, receipts: Sequence[Receipt]) -> None:

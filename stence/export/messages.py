@@ -17,7 +17,10 @@ WITHDRAWN = "entered-in-error"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A flag as it is sent. ``status`` is final, corrected or entered-in-error, as in FHIR."""
+    """A flag as it is sent. ``status`` is final, corrected or entered-in-error, as in FHIR.
+
+    ``patient_id`` is the pseudonym, or the number where receivers get numbers.
+    """
 
     id: int
     status: str

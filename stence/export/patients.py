@@ -1,61 +1,46 @@
-"""Reference to a patient in exports: a pseudonym, or the hospital's own number where settings allow it."""
+"""Reference to a patient in exports: the pseudonym, or the hospital's own number where settings allow it."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import uuid
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from stence.database import queries
-from stence.database.outage import transact
-from stence.export.messages import NAMESPACE
+from stence.errors import ConfigurationError
+from stence.export.messages import NAMESPACE, Message
+from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
-
-KEY_BYTES = 32
 
 
 class PatientNames(NamedTuple):
-    """Names of patients in exports. ``key`` is None where the hospital's own numbers are sent."""
+    """System of the patients' names in exports; ``by_number`` where these are the hospital's own numbers."""
 
     system: str
-    key: bytes | None
-
-    def of(self, patient_id: str) -> str:
-        """Return the hospital's number or the pseudonym, a keyed BLAKE2b hash of 128 bits in hexadecimal.
-
-        >>> PatientNames("https://hospital.example/patients", None).of("4711")
-        '4711'
-        >>> PatientNames("urn:uuid:…", b"secret").of("4711")
-        '9e960f1ecefc3ccf5b7dcdfcc41c5ae3'
-        """
-        if self.key is None:
-            return patient_id
-        return hashlib.blake2b(patient_id.encode(), key=self.key, digest_size=16).hexdigest()
+    by_number: bool
 
 
-def patient_names(engine: Engine, settings: Settings) -> PatientNames:
+def patient_names(settings: Settings) -> PatientNames:
     """Return the names that the settings ask for. Each key of pseudonyms has a system of its own."""
     if settings.patient_system is not None:
-        return PatientNames(settings.patient_system, None)
-    return pseudonyms(engine, settings)
+        return PatientNames(settings.patient_system, by_number=True)
+    fingerprint = load_pseudonyms(settings).fingerprint
+    return PatientNames(uuid.uuid5(NAMESPACE, fingerprint).urn, by_number=False)
 
 
-def pseudonyms(engine: Engine, settings: Settings) -> PatientNames:
-    """Return pseudonyms by the key of the settings, else by the one that is kept in Postgres."""
-    key = hashlib.blake2b(_key(engine, settings).encode(), digest_size=KEY_BYTES).digest()
-    fingerprint = hashlib.sha256(b"system of pseudonyms " + key).hexdigest()
-    return PatientNames(uuid.uuid5(NAMESPACE, fingerprint).urn, key)
+def with_numbers(connection: Connection, messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with the patients' numbers, read from the map; the audit records the read.
 
-
-def _key(engine: Engine, settings: Settings) -> str:
-    if settings.pseudonym_key is not None:
-        return settings.pseudonym_key.get_secret_value()
-    new = {"key": secrets.token_hex(KEY_BYTES)}
-    return transact(engine, settings.outage_seconds, _kept_key, new)
-
-
-def _kept_key(connection: Connection, new: dict[str, str]) -> str:
-    return str(connection.execute(queries.statement("export_04_pseudonym_key"), new).scalar_one())
+    Raises ConfigurationError if the map lacks one.
+    """
+    values = {"message_ids": [message.id for message in messages]}
+    found = connection.execute(queries.statement("export_04_numbers"), values)
+    numbers = {patient: number for patient, number in found}
+    if any(message.patient_id not in numbers for message in messages):
+        raise ConfigurationError(
+            "The map of patients lacks the number of a patient whose flag is to be sent."
+        )
+    return [replace(message, patient_id=numbers[message.patient_id]) for message in messages]

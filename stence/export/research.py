@@ -21,10 +21,9 @@ from stence.domain.merged_patients import Patients
 from stence.ecg import Finding, UnusableEcgError
 from stence.ecg.writing import WRITERS, Particulars
 from stence.errors import StenceError, StoreUnavailableError
-from stence.export.patients import PatientNames, pseudonyms
 from stence.files import write_whole
 from stence.ingest.grouping import record_key
-from stence.ingest.patients import load_patients
+from stence.ingest.patients import load_merged
 from stence.objects import ObjectStore
 from stence.preparation.reading import Identity, UsableEcg, fetch, take_in
 from stence.preparation.rules import Rules, rules_of
@@ -68,13 +67,13 @@ def convert(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise StenceError(f"{folder} is not empty: name a new folder, so that exports do not mix.")
-    reader = _Reader(engine, store, settings, transact(engine, settings.outage_seconds, load_patients))
-    names, rules, number = pseudonyms(engine, settings), rules_of(settings, store), 1
+    reader = _Reader(engine, store, settings, transact(engine, settings.outage_seconds, load_merged))
+    rules, number = rules_of(settings, store), 1
     for key in keys:
         try:
             ecg = reader.read(key, rules)
-            name = f"{names.of(ecg.patient_id)}-{number:06d}"
-            particulars = _particulars(ecg, names, contents, rules.zone)
+            name = f"{ecg.patient_id}-{number:06d}"
+            particulars = _particulars(ecg, contents, rules.zone)
             files = WRITERS[contents.to](name, ecg.recording, particulars)
         except UnusableEcgError as error:
             yield Converted(key, error.finding)
@@ -107,11 +106,11 @@ def _identity(connection: Connection, key: str) -> Identity:
     return Identity(**found) if found else Identity()
 
 
-def _particulars(ecg: UsableEcg, names: PatientNames, contents: Contents, zone: ZoneInfo) -> Particulars:
+def _particulars(ecg: UsableEcg, contents: Contents, zone: ZoneInfo) -> Particulars:
     """Return what may leave of an ECG. Times are in the hospital's zone."""
     recording, moment = ecg.recording, ecg.acquired_at if contents.with_times else None
     return Particulars(
-        names.of(ecg.patient_id),
+        ecg.patient_id,
         recording.sex,
         None if recording.age is None else min(int(recording.age), MAX_AGE),
         moment.astimezone(zone) if moment else None,

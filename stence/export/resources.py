@@ -40,14 +40,15 @@ WITHDRAWALS = {
     "patient_unclear": "the patient of the ECG is not certain",
     "model_retired": "the model is not in use any more",
     "by_person": "a person withdrew it",
+    "opted_out": "the patient has opted out",
 }
 
 
 def subject(message: Message, names: PatientNames) -> Resource:
     """Return the reference to the patient. A server resolves the hospital's own number to its Patient."""
-    number = names.of(message.patient_id)
+    number = message.patient_id
     reference: Resource = {"type": "Patient", "identifier": {"system": names.system, "value": number}}
-    if names.key is None:
+    if names.by_number:
         reference["reference"] = "Patient?" + urlencode({"identifier": f"{names.system}|{number}"})
     return reference
 

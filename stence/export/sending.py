@@ -16,7 +16,7 @@ from stence.export.fhir_files import FhirFiles
 from stence.export.fhir_server import FhirServer
 from stence.export.ledger import Receipt, Receiver
 from stence.export.messages import Message
-from stence.export.patients import patient_names
+from stence.export.patients import PatientNames, patient_names, with_numbers
 from stence.export.tables import CsvFiles
 from stence.objects import ObjectStore
 from stence.settings import Settings
@@ -41,39 +41,57 @@ class Sent(NamedTuple):
     refused: int
 
 
-def send_fhir(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
+def send_fhir(
+    engine: Engine, store: ObjectStore, settings: Settings, flags: Sequence[int] | None = None
+) -> Sent:
     """Send new and changed flags as FHIR bundles, to the server of the settings or to files in the store.
 
-    Raises ReceiverUnavailableError or StoreUnavailableError after an outage, ConfigurationError if the server
-    is no FHIR server or does not accept the token. What was not sent waits for the next export.
+    ``flags``: only changes of these, which the receiver was told about. Raises ReceiverUnavailableError or
+    StoreUnavailableError after an outage, ConfigurationError if the server is no FHIR server or does not
+    accept the token. What was not sent waits for the next export.
     """
-    names, seconds = patient_names(engine, settings), settings.outage_seconds
+    names, seconds = patient_names(settings), settings.outage_seconds
     if settings.fhir_url is None:
-        prefix = f"{settings.export_prefix}fhir/"
-        files = FhirFiles(store, prefix, names, seconds)
-        return _send(engine, settings, Receiver("fhir", f"{store.url}/{prefix}"), files)
-    receiver = Receiver("fhir", without_secrets(settings.fhir_url))
+        files = FhirFiles(store, f"{settings.export_prefix}fhir/", names, seconds)
+        return _send(engine, settings, receiver_of("fhir", store, settings), files, names, flags)
     with FhirServer(settings.fhir_url, settings.fhir_token, store.url, names, seconds) as server:
-        return _send(engine, settings, receiver, server)
+        return _send(engine, settings, receiver_of("fhir", store, settings), server, names, flags)
 
 
-def send_csv(engine: Engine, store: ObjectStore, settings: Settings) -> Sent:
-    """Write new and changed flags to a CSV file in the store.
+def send_csv(
+    engine: Engine, store: ObjectStore, settings: Settings, flags: Sequence[int] | None = None
+) -> Sent:
+    """Write new and changed flags to a CSV file in the store; ``flags`` as in ``send_fhir``.
 
     Raises StoreUnavailableError after an outage; what was not written waits for the next export.
     """
     prefix = f"{settings.export_prefix}csv/"
-    files = CsvFiles(store, prefix, patient_names(engine, settings), settings.outage_seconds)
-    return _send(engine, settings, Receiver("csv", f"{store.url}/{prefix}"), files)
+    names = patient_names(settings)
+    files = CsvFiles(store, prefix, names, settings.outage_seconds)
+    return _send(engine, settings, receiver_of("csv", store, settings), files, names, flags)
 
 
-SENDERS: Mapping[str, Callable[[Engine, ObjectStore, Settings], Sent]] = {"fhir": send_fhir, "csv": send_csv}
+def receiver_of(format: str, store: ObjectStore, settings: Settings) -> Receiver:
+    """Return the receiver of a format by the settings: the FHIR server, or files in the store."""
+    if format == "fhir" and settings.fhir_url is not None:
+        return Receiver(format, without_secrets(settings.fhir_url))
+    return Receiver(format, f"{store.url}/{settings.export_prefix}{format}/")
+
+
+SENDERS: Mapping[str, Callable[..., Sent]] = {"fhir": send_fhir, "csv": send_csv}
 """The function of each format."""
 
 
-def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Channel) -> Sent:
-    transact(engine, settings.outage_seconds, ledger.plan, receiver)
-    sending = _Sending(engine, receiver, channel)
+def _send(
+    engine: Engine,
+    settings: Settings,
+    receiver: Receiver,
+    channel: Channel,
+    names: PatientNames,
+    flags: Sequence[int] | None,
+) -> Sent:
+    transact(engine, settings.outage_seconds, ledger.plan, receiver, flags)
+    sending = _Sending(engine, receiver, channel, names, flags)
     try:
         while retry_outages(sending.send_batch, settings.outage_seconds):
             pass
@@ -86,8 +104,16 @@ def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Chann
 class _Sending:
     """Goes through the messages that wait, once, in batches."""
 
-    def __init__(self, engine: Engine, receiver: Receiver, channel: Channel) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        receiver: Receiver,
+        channel: Channel,
+        names: PatientNames,
+        flags: Sequence[int] | None,
+    ) -> None:
         self._engine, self._receiver, self._channel = engine, receiver, channel
+        self._names, self._flags = names, flags
         self._after = 0
         self.counts: Counter[str] = Counter()
 
@@ -95,12 +121,19 @@ class _Sending:
         """Send the next batch; return False if nothing waits. After an outage it goes on where it was."""
         with self._engine.begin() as turn:
             ledger.take_turn(turn, self._receiver)
-            messages = ledger.waiting(turn, self._receiver, self._after)
+            messages = self._named(ledger.waiting(turn, self._receiver, self._after, self._flags))
             for receipts in self._channel.deliver(messages):
                 with self._engine.begin() as connection:
                     ledger.record(connection, receipts)
                 self._count(receipts)
         return bool(messages)
+
+    def _named(self, messages: list[Message]) -> list[Message]:
+        """Give the messages the names that the receiver gets; a read of the map is recorded first."""
+        if not messages or not self._names.by_number:
+            return messages
+        with self._engine.begin() as connection:
+            return with_numbers(connection, messages)
 
     def record(self, connection: Connection) -> None:
         """Write the audit, if anything was sent."""

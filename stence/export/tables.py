@@ -48,7 +48,7 @@ class CsvFiles:
     def _row(self, m: Message) -> tuple[Any, ...]:
         recorded = m.acquired_at.isoformat() if m.acquired_at else None
         return (
-            m.identifier, m.status, self._names.of(m.patient_id), self._names.system, m.target, m.probability,
+            m.identifier, m.status, m.patient_id, self._names.system, m.target, m.probability,
             m.threshold, m.rule, recorded, m.raised_at.isoformat(), m.model_version, m.run_id, m.flag_id,
             *(m.probabilities.get(name) for name in TARGET_NAMES),
         )  # fmt: skip

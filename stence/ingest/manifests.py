@@ -21,9 +21,12 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries, tables
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.domain.opt_outs import OPTED_OUT, OptOuts
+from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.text import plain_text
 from stence.errors import ObjectError, StoreUnavailableError
 from stence.ingest.faults import Fault, SourceKind, log_faults, write_faults
+from stence.ingest.patients import load_opt_outs
 from stence.ingest.records import update_records
 from stence.ingest.tables import (
     Cells,
@@ -37,6 +40,7 @@ from stence.ingest.tables import (
 )
 from stence.objects import ObjectStore, StoredObject
 from stence.objects.store import is_portable
+from stence.pseudonym_key import load_pseudonyms
 from stence.retry import retry
 from stence.settings import Settings
 
@@ -50,16 +54,20 @@ ROW_STEPS = ("manifest_02_touched", "manifest_03_withdraw", "manifest_04_rows")
 
 
 class ManifestRow(NamedTuple):
-    """A usable row of a manifest; the header is ``line`` 1."""
+    """A usable row of a manifest; the header is ``line`` 1. Of an opted-out patient only the ECG is kept.
+
+    ``number`` is for the map of patients alone.
+    """
 
     line: int
     record_key: str
     patient_id: str
-    study_id: str | None
-    acquired_at: datetime | None
-    local_timezone: str | None
-    site: str | None
-    indication: str | None
+    number: str | None = None
+    study_id: str | None = None
+    acquired_at: datetime | None = None
+    local_timezone: str | None = None
+    site: str | None = None
+    indication: str | None = None
 
 
 class Taken(NamedTuple):
@@ -78,7 +86,7 @@ def import_manifests(engine: Engine, store: ObjectStore, settings: Settings, man
     """
     if transact(engine, settings.outage_seconds, _known_etag, manifest.key) == manifest.etag:
         return Taken()
-    reader = _Reader(manifest.key, ZoneInfo(settings.timezone))
+    reader = _Reader(manifest.key, ZoneInfo(settings.timezone), load_pseudonyms(settings))
 
     def action() -> Taken:
         return transact(engine, settings.outage_seconds, _import, store, manifest, reader)
@@ -128,10 +136,11 @@ def _known_below(connection: Connection, prefix: str) -> list[str]:
 
 
 def _import(connection: Connection, store: ObjectStore, manifest: StoredObject, reader: _Reader) -> Taken:
-    reader.start()
+    reader.start(load_opt_outs(connection))
     connection.execute(queries.statement("stage_manifest_rows"))
     rows = reader.rows(store)
     copy_rows(connection, "staged_manifest_rows", ManifestRow._fields, rows)
+    connection.execute(queries.statement("remember_manifest_rows"))
     contradicted = _replace_rows(connection, manifest.key)
     write_faults(connection, SourceKind.MANIFEST, reader.faults, manifest.key)
     taken = Taken(reader.rows_seen - reader.refused - contradicted, reader.refused + contradicted)
@@ -187,14 +196,16 @@ def _is_there(store: ObjectStore, key: str) -> bool:
 class _Reader:
     """Parses the lines of one manifest into rows, and counts refused lines."""
 
-    def __init__(self, key: str, zone: ZoneInfo) -> None:
+    def __init__(self, key: str, zone: ZoneInfo, pseudonyms: Pseudonyms) -> None:
         self.key = key
+        self._pseudonyms = pseudonyms
         self._folder = posixpath.dirname(key)
         self._zone = zone
         self.start()
 
-    def start(self) -> None:
+    def start(self, opted_out: OptOuts = OptOuts()) -> None:  # noqa: B008 - it never changes
         """Reset the counts and faults, because a transaction may be retried."""
+        self._opted_out = opted_out
         self.rows_seen = self.refused = 0
         self.faults: list[Fault] = []
         self.reasons: Counter[str] = Counter()
@@ -222,7 +233,10 @@ class _Reader:
     def _row(self, line: int, cells: Cells | RowError) -> ManifestRow:
         if isinstance(cells, RowError):
             raise cells
-        patient, key = named_patient(cells["subject_id"]), self._record_key(cells["path"])
+        number, key = named_patient(cells["subject_id"]), self._record_key(cells["path"])
+        patient = self._pseudonyms.of(number)
+        if patient in self._opted_out:
+            return ManifestRow(line, key, OPTED_OUT)
         time = self._time(cells.get("ecg_time", ""), line)
         local = self._zone.key if time is not None and time.tzinfo is self._zone else None
         study, site, indication = (
@@ -232,6 +246,7 @@ class _Reader:
             line=line,
             record_key=key,
             patient_id=patient,
+            number=number,
             study_id=study,
             acquired_at=time,
             local_timezone=local,

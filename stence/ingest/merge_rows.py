@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from stence.domain.opt_outs import OptOuts
+from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import ObjectError, PatientMergeError
 from stence.ingest.faults import Fault
 from stence.ingest.tables import (
@@ -24,7 +26,7 @@ COLUMNS = ("former_id", "present_id")
 
 
 class Merge(NamedTuple):
-    """A patient's former number, and the number that replaces it."""
+    """Pseudonyms of a patient's former number, and of the number that replaces it."""
 
     former_id: str
     present_id: str
@@ -39,16 +41,18 @@ class MergeTables(NamedTuple):
     merges: list[Merge]
     faults: list[Fault]
     not_read: list[str]
+    numbers: dict[str, str]
+    """Number of each pseudonym in the tables, for the map of patients alone."""
 
 
-def read_merges(store: ObjectStore, prefix: str) -> MergeTables:
+def read_merges(store: ObjectStore, prefix: str, pseudonyms: Pseudonyms) -> MergeTables:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``. Raises StoreUnavailableError."""
-    found, files = MergeTables(0, [], [], []), 0
+    found, files = MergeTables(0, [], [], [], {}), 0
     for item in store.list(prefix, partial(_not_read, found)):
         if is_table(item.key):
             files += 1
             try:
-                _take_rows(item.key, store, found)
+                _take_rows(item.key, store, found, pseudonyms)
             except FileError as error:
                 _not_read(found, item.key, error.fault)
             except ObjectError:
@@ -61,13 +65,15 @@ def _not_read(found: MergeTables, prefix: str, fault: FileFault = FileFault.NOT_
     found.faults.append(Fault(prefix, 0, fault))
 
 
-def _take_rows(key: str, store: ObjectStore, found: MergeTables) -> None:
+def _take_rows(key: str, store: ObjectStore, found: MergeTables, pseudonyms: Pseudonyms) -> None:
     for line, cells in read_rows(key, store.stream(key), COLUMNS):
         try:
-            former, present = _parsed(cells)
+            numbers = _parsed(cells)
         except RowError as error:
             found.faults.append(Fault(key, line, error.fault))
         else:
+            former, present = map(pseudonyms.of, numbers)
+            found.numbers.update(zip((former, present), numbers, strict=True))
             found.merges.append(Merge(former, present, key, line))
 
 
@@ -95,6 +101,27 @@ def consistent(merges: Iterable[Merge], standing: Mapping[str, str]) -> tuple[li
             faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_CIRCULAR))
         else:
             kept.append(merge)
+    return kept, faults
+
+
+def without_opted_out(
+    merges: Iterable[Merge], standing: Mapping[str, str], opted_out: OptOuts
+) -> tuple[list[Merge], list[Fault]]:
+    """Select the merges of patients of whom something may be kept; add faults.
+
+    A merge with two opted-out numbers is kept only where it is ``standing`` (former -> present number). With
+    one it is a fault, because a person must opt out the other number as well.
+    """
+    kept, faults = [], []
+    for merge in merges:
+        match (merge.former_id in opted_out, merge.present_id in opted_out):
+            case (False, False):
+                kept.append(merge)
+            case (True, True):
+                if standing.get(merge.former_id) == merge.present_id:
+                    kept.append(merge)
+            case _:
+                faults.append(Fault(merge.source_key or "", merge.line, RowFault.MERGE_OPTED_OUT))
     return kept, faults
 
 

@@ -15,15 +15,26 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stence.database import queries
 from stence.database.copy import copy_rows
+from stence.database.identity import remember
 from stence.database.outage import transact
 from stence.database.tables import patient_merges, patient_splits
 from stence.domain.patients import PatientIdError, patient_id
+from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.splits import Split, split_of
 from stence.errors import PatientMergeError, StoreUnavailableError
 from stence.ingest.faults import SourceKind, log_faults, write_faults
-from stence.ingest.merge_rows import Merge, MergeTables, consistent, present_numbers, read_merges
+from stence.ingest.merge_rows import (
+    Merge,
+    MergeTables,
+    consistent,
+    present_numbers,
+    read_merges,
+    without_opted_out,
+)
+from stence.ingest.patients import load_opt_outs, load_patients
 from stence.ingest.records import update_records
 from stence.objects import ObjectStore
+from stence.pseudonym_key import load_pseudonyms
 from stence.retry import retry
 from stence.settings import Settings
 
@@ -50,7 +61,7 @@ def import_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int
     Without any table nothing changes, because an unmounted folder is the more likely cause.
     Raises StoreUnavailableError, DatabaseUnavailableError.
     """
-    read = partial(read_merges, store, settings.patient_prefix)
+    read = partial(read_merges, store, settings.patient_prefix, load_pseudonyms(settings))
     tables = retry(read, settings.outage_seconds, StoreUnavailableError)
     if not tables.files:
         return 0
@@ -60,14 +71,23 @@ def import_merges(engine: Engine, store: ObjectStore, settings: Settings) -> int
     return changed
 
 
-def merge(connection: Connection, former: str, present: str, *, by: str, why: str) -> str:
+def merge(
+    connection: Connection, pseudonyms: Pseudonyms, former: str, present: str, *, by: str, why: str
+) -> str:
     """Merge a patient's former number into the present number. Return a sentence about the patient's split.
 
     Raises PatientMergeError if either is not a patient number, the former number is already merged, or the
     merge is circular.
     """
-    former_id, present_id = _usable(former), _usable(present)
+    numbers = _usable(former), _usable(present)
+    former_id, present_id = map(pseudonyms.of, numbers)
+    opted_out = load_opt_outs(connection)
     _lock(connection)
+    if former_id in opted_out or present_id in opted_out:
+        raise PatientMergeError(
+            "The patient with one of these numbers has opted out: opt out the other number as well."
+        )
+    remember(connection, dict(zip((former_id, present_id), numbers, strict=True)))
     standing = _active(connection)
     if former_id in standing:
         raise PatientMergeError("This number is merged already; stence patients show names the other one.")
@@ -81,21 +101,23 @@ def merge(connection: Connection, former: str, present: str, *, by: str, why: st
         "made_by": by,
         "reason": why,
     }
+    patients = load_patients(connection)
+    splits = {patients.split_of(former_id), patients.split_of(present_id)}
     connection.execute(insert(patient_merges).values(state="active", **row))
     _apply(connection, standing | {former_id: present_id})
-    split = connection.scalar(select(patient_splits.c.split).filter_by(patient_id=former_id))
-    if split is None:
-        return f"Both numbers are of the same split, {split_of(former_id)}."
+    split = min(splits, key=MOST_USED_FIRST.index)
+    if len(splits) == 1:
+        return f"Both numbers are of the same split, {split}."
     return f"The numbers were of different splits: all are {split} from now on, permanently."
 
 
-def unmerge(connection: Connection, former: str, *, by: str) -> None:
+def unmerge(connection: Connection, pseudonyms: Pseudonyms, former: str, *, by: str) -> None:
     """End the merge of a former number. The number is a patient of its own again and keeps the merge's split.
 
     Raises PatientMergeError if the number is not merged, or if a table in the store holds the merge: then the
     table must be corrected.
     """
-    former_id = _usable(former)
+    former_id = pseudonyms.of(_usable(former))
     _lock(connection)
     active = (_M.former_id == former_id, _M.state == "active")
     source = connection.scalar(select(_M.source).where(*active))
@@ -123,13 +145,16 @@ def _lock(connection: Connection) -> None:
 
 def _mirror(connection: Connection, tables: MergeTables) -> int:
     """Replace the active merges from files by those in the tables. Return the number of changed numbers."""
+    opted_out = load_opt_outs(connection)
     _lock(connection)
+    remember(connection, opted_out.allowed(tables.numbers))
     by_command = _active(connection, source="command")
     kept_files = _active(connection, source="file", below=tuple(tables.not_read))
-    kept, contradictions = consistent(tables.merges, by_command | kept_files)
-    faults = [*tables.faults, *contradictions]
-    wanted = {merge.former_id: merge for merge in kept if merge.former_id not in by_command}
     standing = _active(connection, source="file")
+    allowed, opted_out_faults = without_opted_out(tables.merges, standing, opted_out)
+    kept, contradictions = consistent(allowed, by_command | kept_files)
+    faults = [*tables.faults, *opted_out_faults, *contradictions]
+    wanted = {merge.former_id: merge for merge in kept if merge.former_id not in by_command}
     gone = [
         former
         for former, present in standing.items()
@@ -191,17 +216,19 @@ def _apply(connection: Connection, merges: Mapping[str, str]) -> int:
 
 def _decide_splits(connection: Connection, numbers: Mapping[str, str]) -> None:
     """Give all numbers of a patient one split. If they differ, the first in MOST_USED_FIRST is stored."""
-    known = connection.execute(select(patient_splits.c.patient_id, patient_splits.c.split))
-    decided = {patient: Split(split) for patient, split in known}
     groups: defaultdict[str, set[str]] = defaultdict(set)
     for former, present in numbers.items():
         groups[present] |= {former, present}
+    patient, split = patient_splits.c.patient_id, patient_splits.c.split
+    merged = queries.among(patient, set().union(*groups.values()))
+    known = connection.execute(select(patient, split).where(merged))
+    decided = {number: Split(split) for number, split in known}
     rows = []
     for group in groups.values():
         splits = {decided.get(number) or split_of(number) for number in group}
         if len(splits) > 1:
-            split = min(splits, key=MOST_USED_FIRST.index)
-            rows += [{"patient_id": number, "split": split} for number in group]
+            chosen = min(splits, key=MOST_USED_FIRST.index)
+            rows += [{"patient_id": number, "split": chosen} for number in group]
     if rows:
         statement = upsert(patient_splits)
         connection.execute(

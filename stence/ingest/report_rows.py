@@ -19,7 +19,10 @@ _SEGMENT = re.compile(r"\d{1,2}", re.ASCII)
 
 
 class Row(NamedTuple):
-    """A usable row: one narrowed segment; ``segment`` is None for a study without stenosis."""
+    """A usable row: one narrowed segment; ``segment`` is None for a study without stenosis.
+
+    ``parse`` gives the patient's number; ``stence.ingest.reports`` replaces it by the pseudonym.
+    """
 
     study_id: str
     patient_id: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,14 +14,16 @@ from sqlalchemy import Connection, Engine
 
 from stence.database import queries
 from stence.database.copy import copy_rows
+from stence.database.identity import remember
 from stence.database.outage import transact
 from stence.domain.merged_patients import Patients
 from stence.ingest.faults import SourceKind, write_faults
-from stence.ingest.patients import load_patients
+from stence.ingest.patients import load_opt_outs, load_patients
 from stence.ingest.reports import Reports, Study, read_reports
 from stence.ingest.tables import FileFault
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
+from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ def import_reports(
 def _import(
     engine: Engine, store: ObjectStore, settings: Settings, progress: Progress, patients: Patients
 ) -> tuple[Reports, int, int]:
-    reports = read_reports(store, settings.report_prefix, ZoneInfo(settings.timezone), progress, patients)
+    zone, pseudonyms = ZoneInfo(settings.timezone), load_pseudonyms(settings)
+    reports = read_reports(store, settings.report_prefix, zone, progress, pseudonyms, patients)
     if not reports.files:  # an unmounted prefix is more likely than a hospital without studies
         return reports, 0, 0
     return reports, *transact(engine, settings.outage_seconds, _write, reports, patients)
@@ -90,11 +93,14 @@ def _import(
 
 def _write(connection: Connection, reports: Reports, patients: Patients) -> tuple[int, int]:
     """Write the studies. Return the numbers of new and of changed studies."""
+    opted_out = load_opt_outs(connection)  # somebody may have since the reports were read
     connection.execute(queries.statement("reports_00_lock"))
+    remember(connection, opted_out.allowed(reports.numbers))
     connection.execute(queries.statement("stage_reports"))
-    studies = (_study_row(study, patients) for study in reports.studies)
-    copy_rows(connection, "staged_studies", StudyRow._fields, studies)
-    copy_rows(connection, "staged_stenoses", STENOSIS_COLUMNS, _stenoses(reports.studies))
+    studies = [study for study in reports.studies if study.patient_id not in opted_out]
+    rows = (_study_row(study, patients) for study in studies)
+    copy_rows(connection, "staged_studies", StudyRow._fields, rows)
+    copy_rows(connection, "staged_stenoses", STENOSIS_COLUMNS, _stenoses(studies))
     counts = connection.execute(queries.statement("reports_01_studies")).one()
     kept = [fault.source_key for fault in reports.faults if fault.reason == FileFault.NOT_FETCHED]
     connection.execute(queries.statement("reports_02_withdrawn"), {"kept": kept})
@@ -121,7 +127,7 @@ def _study_row(study: Study, patients: Patients) -> StudyRow:
     )
 
 
-def _stenoses(studies: tuple[Study, ...]) -> Iterator[tuple[Any, ...]]:
+def _stenoses(studies: Iterable[Study]) -> Iterator[tuple[Any, ...]]:
     for study in studies:
         for segment, degree in enumerate(study.degrees, start=1):
             if degree:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
 from stence.domain.merged_patients import NOT_MERGED, Patients
+from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.targets import SEGMENTS
 from stence.errors import ObjectError
 from stence.ingest.faults import Fault, SourceKind, log_faults
@@ -74,17 +75,24 @@ class Reports:
     left_out: Mapping[str, int]
     faults: tuple[Fault, ...]
     interventions: Mapping[str, datetime]
+    numbers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Number of each pseudonym in the reports, for the map of patients alone."""
 
 
 def read_reports(
-    store: ObjectStore, prefix: str, timezone: tzinfo, progress: Progress, patients: Patients = NOT_MERGED
+    store: ObjectStore,
+    prefix: str,
+    timezone: tzinfo,
+    progress: Progress,
+    pseudonyms: Pseudonyms,
+    patients: Patients = NOT_MERGED,
 ) -> Reports:
     """Read every ``*.csv`` and ``*.parquet`` below ``prefix``; times without a zone are in ``timezone``.
 
-    Patients have their present numbers. Unusable rows and files are counted; the log has counts only.
-    Raises StoreUnavailableError.
+    Patients have the pseudonyms of their present numbers; those who have opted out are left out. Unusable
+    rows and files are counted; the log has counts only. Raises StoreUnavailableError.
     """
-    gathering = _Gathering(timezone, patients)
+    gathering = _Gathering(timezone, pseudonyms, patients)
     for found in store.list(prefix, gathering.skip):
         if is_table(found.key):
             gathering.take_file(found.key, store)
@@ -136,9 +144,10 @@ class _Report:
 class _Gathering:
     """Collects the rows of all files into studies."""
 
-    def __init__(self, timezone: tzinfo, patients: Patients) -> None:
+    def __init__(self, timezone: tzinfo, pseudonyms: Pseudonyms, patients: Patients) -> None:
         self.files = 0
-        self._timezone, self._patients = timezone, patients
+        self._timezone, self._pseudonyms, self._patients = timezone, pseudonyms, patients
+        self._numbers: dict[str, str] = {}
         self._reports: dict[str, dict[datetime, _Report]] = {}
         """By study, and by when they were reported."""
         self._spoilt: set[str] = set()
@@ -163,7 +172,9 @@ class _Gathering:
         if isinstance(cells, RowError):
             raise cells
         row = parse(cells, self._timezone)
-        return row._replace(patient_id=self._patients.present(row.patient_id))
+        patient = self._pseudonyms.of(row.patient_id)
+        self._numbers[patient] = row.patient_id
+        return row._replace(patient_id=self._patients.present(patient))
 
     def report_of(self, row: Row) -> _Report:
         versions = self._reports.setdefault(row.study_id, {})
@@ -182,11 +193,12 @@ class _Gathering:
         studies = tuple(
             Study(study, r.patient_id, r.performed_at, r.worst(), r.key, r.intervention_at)
             for study, r in newest.items()
-            if study not in spoilt
+            if study not in spoilt and r.patient_id not in self._patients.opted_out
         )
         counts = Counter(fault.reason for fault in self._faults) + Counter(map(str, spoilt.values()))
         del counts[FileFault.TIMES_OF_DAY_EQUAL]  # a warning only: no study is left out
-        return Reports(self.files, studies, dict(counts), tuple(sorted(faults)), _first_interventions(newest))
+        interventions = _first_interventions(newest)
+        return Reports(self.files, studies, dict(counts), tuple(sorted(faults)), interventions, self._numbers)
 
     def _refuse_file(self, rows: _FileRows, fault: FileFault) -> None:
         """Record the fault, and mark all studies read from the file: their worst rows may be missing."""

@@ -51,6 +51,7 @@ class RowFault(StrEnum):
     DEGREE_FRACTION = "row_degree_fraction"
     MERGE_CONTRADICTED = "row_merge_contradicted"
     MERGE_CIRCULAR = "row_merge_circular"
+    MERGE_OPTED_OUT = "row_merge_opted_out"
 
 
 class FileFault(StrEnum):

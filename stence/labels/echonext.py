@@ -104,7 +104,7 @@ def _opened(
     if split is Split.TRAIN and split_of(patient) is Split.CALIBRATION:
         split = Split.CALIBRATION
     recording = Recording(signal, sampling_rate=RATE, patient_id=patient)
-    ecg = UsableEcg(recording, patient, patient, None, None, (), recording.content_hash)
+    ecg = UsableEcg(recording, patient, patient, None, None, None, (), recording.content_hash)
     try:
         return Opened(ecg, split, *kept_signal(recording, split, recipe, windows))
     except UnusableEcgError as error:

@@ -131,7 +131,8 @@ def _open(
     """Return the ECG, or the reason why it cannot be used."""
     try:
         key, files = _fetch(row.record, store, rules)
-        identity = Identity(row.patient_id, otherwise=row.record)
+        patient = row.patient_id and rules.pseudonyms.of(row.patient_id)
+        identity = Identity(patient, otherwise=row.record)
         ecg = take_in(key, files, identity, rules)
         split, windows = split_of(ecg.patient_id), recipe.windows(settings.windows_per_ecg)
         return Opened(ecg, split, *kept_signal(ecg.recording, split, recipe, windows))

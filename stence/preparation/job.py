@@ -114,7 +114,7 @@ def _answer(row: int, signals: list[str] | None, first: list[Any], measured: Any
     if measured is None:
         reason, *rest = first
         return Unusable(row, Finding(Reason(reason), *rest), keys)
-    content_hash, patient_id, time, *others = first
+    content_hash, patient_id, number, time, *others = first
     moment = time and datetime.fromisoformat(time)
-    facts = EcgFacts(bytes.fromhex(content_hash), patient_id, moment, *others)
+    facts = EcgFacts(bytes.fromhex(content_hash), patient_id, number, moment, *others)
     return Prepared(row, facts, Measured(*measured), keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -43,16 +43,19 @@ if TYPE_CHECKING:
     from stence.settings import Settings
 
 
+OPTED_OUT_DETAIL = "its patient has opted out; nothing to do"
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Patient, time, site and indication of an ECG, from the manifests.
+    """Patient (pseudonym), time, site and indication of an ECG, from the manifests.
 
     ``contradiction`` names the manifest rows if they give different patients. ``local_timezone`` is the time
-    zone used to read the time. ``otherwise`` is the patient number if neither file nor manifest has one; None
+    zone used to read the time. ``otherwise`` is the patient if neither file nor manifest names one; None
     refuses such an ECG.
 
-    >>> Identity(patient_id="12345", site="ward 3").patient_id
-    '12345'
+    >>> Identity(patient_id="9e960f1e", site="ward 3").patient_id
+    '9e960f1e'
     """
 
     patient_id: str | None = None
@@ -68,13 +71,15 @@ class Identity:
 class UsableEcg:
     """An ECG that passed all checks. ``warnings`` are remarks for the reader of its score.
 
-    ``patient_id`` is the patient's present number, ``named_id`` the number in the source. ``local_timezone``
-    is the time zone used to read ``acquired_at``; None if the source has its own.
+    ``patient_id`` is the pseudonym of the patient's present number, ``named_id`` that of the number in the
+    source; ``number`` is the number itself where the file has it. ``local_timezone`` is the time zone used to
+    read ``acquired_at``; None if the source has its own.
     """
 
     recording: Recording
     patient_id: str
     named_id: str
+    number: str | None = field(repr=False)
     acquired_at: datetime | None
     local_timezone: str | None
     warnings: tuple[str, ...]
@@ -93,6 +98,7 @@ class UsableEcg:
         return EcgFacts(
             content_hash=self.content_hash,
             patient_id=self.named_id,
+            number=self.number,
             acquired_at=self.acquired_at,
             local_timezone=self.local_timezone,
             device=recording.device,
@@ -113,10 +119,14 @@ class UsableEcg:
 
 
 class EcgFacts(NamedTuple):
-    """An ECG without its signal, as columns of ``staged_results``. ``patient_id`` is that of the source."""
+    """An ECG without its signal, as columns of ``staged_results``. ``patient_id`` is that of the source.
+
+    ``number`` is the patient's number, for the map of patients alone.
+    """
 
     content_hash: bytes
     patient_id: str
+    number: str | None
     acquired_at: datetime | None
     local_timezone: str | None
     device: str | None
@@ -224,24 +234,34 @@ def take_in(
 ) -> UsableEcg:
     """Decode and check an ECG, and determine its patient.
 
-    Raises UnusableEcgError with the first finding for which the policy demands quarantine.
+    Raises UnusableEcgError with the first finding for which the policy demands quarantine. Of a patient who
+    has opted out nothing else is found.
     """
     recording = decode_object(key, files, rules)
+    _check_opt_out(recording, given, patients)
     findings = check(recording, rules.quality)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:
         raise UnusableEcgError(_summed_up(refusing))
-    named = _patient(recording, given, patients)
+    in_file = recording.patient_id and rules.pseudonyms.of(recording.patient_id)
+    named = _patient(in_file, given, patients)
     return UsableEcg(
         recording,
         patients.present(named),
         named,
+        recording.patient_id,
         *_acquired_at(recording, given, rules.zone),
         tuple(finding.detail for finding in findings),
         recording.content_hash,
         recording.site or given.site,
         recording.indication or given.indication,
     )
+
+
+def _check_opt_out(recording: Recording, given: Identity, patients: Patients) -> None:
+    named = (recording.patient_id, given.patient_id, given.otherwise)
+    if any(number in patients.opted_out for number in named if number is not None):
+        raise refuse(Reason.OPTED_OUT, OPTED_OUT_DETAIL)
 
 
 def _summed_up(findings: list[Finding]) -> Finding:
@@ -254,13 +274,13 @@ def _summed_up(findings: list[Finding]) -> Finding:
     return Finding(first.reason, "; also ".join([first.detail, *also]), first.lead, first.value)
 
 
-def _patient(recording: Recording, given: Identity, patients: Patients) -> str:
-    """Return the patient number of the file, else of the manifests. Raises UnusableEcgError on a conflict."""
+def _patient(in_file: str | None, given: Identity, patients: Patients) -> str:
+    """Return the patient in the file, else in the manifests. Raises UnusableEcgError on a conflict."""
     if given.contradiction:
         detail = f"manifests name different patients for it: {given.contradiction}; correct the wrong one"
         raise refuse(Reason.PATIENT_MISMATCH, detail)
-    named = [number for number in (recording.patient_id, given.patient_id) if number is not None]
-    if len({patients.present(number) for number in named}) > 1:
+    named = [patient for patient in (in_file, given.patient_id) if patient is not None]
+    if len({patients.present(patient) for patient in named}) > 1:
         detail = "the file and the manifest name different patients; correct the wrong one, then retry"
         raise refuse(Reason.PATIENT_MISMATCH, detail)
     if named:

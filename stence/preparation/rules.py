@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
+from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.ecg.formats.limits import DEFAULT_LIMITS, Limits
 from stence.ecg.formats.tables import Layout
 from stence.objects.store import ObjectStore
+from stence.pseudonym_key import load_pseudonyms
 
 if TYPE_CHECKING:
     from stence.settings import Settings
@@ -21,6 +23,8 @@ class Rules(NamedTuple):
     """Time zone of files that name none."""
     max_bytes: int
     """Largest size of an ECG's files together."""
+    pseudonyms: Pseudonyms
+    """Pseudonyms of the patients whom files name."""
     limits: Limits = DEFAULT_LIMITS
     layouts: tuple[Layout, ...] = ()
     """Layouts of tables that the store declares."""
@@ -33,7 +37,8 @@ def rules_of(settings: Settings, store: ObjectStore) -> Rules:
     from stence.preparation.layouts import read_layouts  # noqa: PLC0415 - processes that prepare need no YAML
 
     zone, layouts = ZoneInfo(settings.timezone), read_layouts(store, settings)
-    return Rules(zone, settings.max_object_bytes, limits_of(settings), layouts, settings.quality)
+    pseudonyms = load_pseudonyms(settings)
+    return Rules(zone, settings.max_object_bytes, pseudonyms, limits_of(settings), layouts, settings.quality)
 
 
 def limits_of(settings: Settings) -> Limits:

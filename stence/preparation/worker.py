@@ -22,6 +22,7 @@ import numpy as np
 
 from stence import errors
 from stence.confinement import confine, limit_growth
+from stence.domain.pseudonyms import Pseudonyms
 from stence.ecg.profile import profile
 from stence.ecg.recipes import STENCE
 from stence.ecg.recording import LEADS
@@ -145,7 +146,7 @@ def warm_up() -> None:
     beats = np.tile(np.hanning(40), 125)[:, None] * (np.arange(5000) % 400 < 40)[:, None]
     samples = (beats * _HEIGHTS).astype("<i2")
     files = {"x.hea": "\n".join(lines).encode(), "x.dat": samples.tobytes()}
-    ecg = take_in("x.hea", files, Identity(patient_id="1"), Rules(ZoneInfo("UTC"), 2**20))
+    ecg = take_in("x.hea", files, Identity(patient_id="1"), Rules(ZoneInfo("UTC"), 2**20, Pseudonyms(b"")))
     ecg.facts()
     profile(ecg.recording)
     STENCE.prepare(ecg.recording, 1)

@@ -22,6 +22,7 @@ from stence.database.roles import APPROVER, acting_as
 from stence.database.tables import model_events, models, promotion_refusals
 from stence.domain.checks import Verdict
 from stence.errors import RegistryError
+from stence.registry import approvals
 from stence.registry.artefact import Artefact
 
 PROMOTABLE = ("candidate", "shadow")
@@ -107,12 +108,31 @@ def reject(connection: Connection, version: str, *, by: str, why: str) -> None:
     _change(connection, version, "rejected", by, why)
 
 
-def promote(connection: Connection, version: str, *, by: str, why: str, ungated: bool = False) -> Succession:
+def request_promotion(connection: Connection, version: str, *, by: str, why: str) -> None:
+    """Request the promotion of a candidate or shadow, which another person must approve.
+
+    Raises RegistryError for a version that is unknown, already champion, retired or rejected, or whose
+    promotion is requested already.
+    """
+    _check(connection, version, PROMOTABLE, "be promoted")
+    approvals.request(connection, version, by=by, why=why)
+
+
+def promote(
+    connection: Connection,
+    version: str,
+    *,
+    by: str,
+    why: str,
+    ungated: bool = False,
+    two_people: bool = False,
+) -> Succession:
     """Promote a candidate or shadow to champion, and retire the previous champion.
 
-    ``ungated`` allows a version without a verdict of the gate, and is recorded with the change.
-    Raises RegistryError for a version that is unknown, already champion, retired or rejected, or that no gate
-    has judged.
+    ``ungated`` allows a version without a verdict of the gate, and is recorded with the change. With
+    ``two_people`` the promotion needs an approved request, which it uses.
+    Raises RegistryError for a version that is unknown, already champion, retired or rejected, that no gate
+    has judged, or whose promotion is not approved.
     """
     _one_change_at_a_time(connection)
     _check(connection, version, PROMOTABLE, "be promoted")
@@ -122,6 +142,8 @@ def promote(connection: Connection, version: str, *, by: str, why: str, ungated:
             f"No gate has judged model version {version}: train it again with this version of stence, or "
             "promote it with --ungated, which is recorded."
         )
+    if two_people:
+        approvals.use(connection, version, by=by, why=why)
     return _make_champion(connection, version, by, why, ungated=not judged)
 
 

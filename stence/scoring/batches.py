@@ -109,9 +109,14 @@ class Batches:
         for answer in reply.answers:
             claim = batch.claims[answer.row - batch.first]
             if isinstance(answer, Prepared):
-                yield Ready(claim, *answer)
+                yield Ready(claim, *answer._replace(facts=self._verified(answer.facts)))
             else:
                 yield Refused(claim, answer.finding, answer.signals)
+
+    def _verified(self, facts: EcgFacts) -> EcgFacts:
+        """Drop a number that is not the pseudonym's: a child that a file controls may not spoil the map."""
+        is_own = facts.number is not None and self._job.rules.pseudonyms.of(facts.number) == facts.patient_id
+        return facts if is_own else facts._replace(number=None)
 
 
 def _parts(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:

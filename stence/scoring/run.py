@@ -25,7 +25,7 @@ from stence.database.tables import flags, models, monitoring_metrics, quarantine
 from stence.database.words import said
 from stence.domain.merged_patients import Patients
 from stence.errors import StenceError
-from stence.ingest.patients import load_patients
+from stence.ingest.patients import load_merged
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
 from stence.scoring.batches import Batches
@@ -177,7 +177,7 @@ def open_run(
 
     Record the end of the block: finished, interrupted (person or signal), or failed.
     """
-    patients = transact(engine, settings.outage_seconds, load_patients)
+    patients = transact(engine, settings.outage_seconds, load_merged)
     run = Run(engine, store, settings, scorer, patients, portion)
     run.begin()
     with run.kept_alive(), closing(run):

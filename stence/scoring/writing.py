@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,15 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import transact
+from stence.domain.opt_outs import OptOuts
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
 from stence.ecg.fingerprint import TOLERANCE_UV
 from stence.ingest.grouping import record_key
+from stence.ingest.patients import load_opt_outs
 from stence.models import UNLIKE_PERCENT
 from stence.preparation.job import Measured, array_text
-from stence.preparation.reading import EcgFacts
+from stence.preparation.reading import OPTED_OUT_DETAIL, EcgFacts
 from stence.scoring.scorer import Scorer
 from stence.scoring.work import Claim
 from stence.settings import Settings
@@ -107,6 +110,7 @@ class Writer:
     def __init__(self, engine: Engine, settings: Settings, scorer: Scorer, run_id: uuid.UUID) -> None:
         self._engine = engine
         self._outage_seconds = settings.outage_seconds
+        self._keep_days = settings.retention.scores_days
         thresholds = scorer.thresholds.items()
         self._values: dict[str, Any] = {
             "run_id": run_id,
@@ -143,9 +147,12 @@ class Writer:
         transact(self._engine, self._outage_seconds, self._write, [refused])
 
     def _write(self, connection: Connection, results: Sequence[Result]) -> None:
+        opted_out = load_opt_outs(connection)  # somebody may have since the run began
+        results = [self._allowed(result, opted_out) for result in results]
         connection.execute(queries.statement("stage_results"))
         copy_rows(connection, "staged_results", COLUMNS, map(_row, results))
         copy_rows(connection, "staged_parts", ("object_id", "key"), _parts(results))
+        self._execute(connection, "remember_results")
         self._execute(connection, "hold_champion")
         self._execute(connection, "write_01_lock")
         if lost := self._execute(connection, "write_02_fence"):
@@ -154,11 +161,29 @@ class Writer:
         for step in (*(PARTS_STEPS if has_parts else ()), *STEPS):
             self._execute(connection, step)
 
+    def _allowed(self, result: Result, opted_out: OptOuts) -> Result:
+        """Refuse an ECG that may not be kept, although it could be scored."""
+        if isinstance(result, Refused):
+            return result
+        if result.facts.patient_id in opted_out:
+            return Refused(result.claim, Finding(Reason.OPTED_OUT, OPTED_OUT_DETAIL), result.signals)
+        if _too_old(result, self._keep_days):
+            detail = f"it is older than {self._keep_days} days, STENCE_RETENTION__SCORES_DAYS; nothing to do"
+            return Refused(result.claim, Finding(Reason.PAST_RETENTION, detail), result.signals)
+        return result
+
     def _execute(self, connection: Connection, step: str) -> int:
         """Execute a statement of ``sql/statements``, and return the number of changed rows."""
         statement = queries.statement(step)
         values = {name: self._values[name] for name in statement.compile().params}
         return connection.execute(statement, values).rowcount
+
+
+def _too_old(result: Scored, keep_days: int) -> bool:
+    taken = result.facts.acquired_at
+    if not keep_days or taken is None:
+        return False
+    return taken < datetime.now(UTC) - timedelta(days=keep_days)
 
 
 def _advice(error: Exception) -> str:

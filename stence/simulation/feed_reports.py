@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from stence.domain.pseudonyms import Pseudonyms
 from stence.objects import ObjectStore
 from stence.progress import Progress
+from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
 from stence.simulation.arrivals import Arrival, arrivals, referral_generator
 from stence.simulation.feed import FeedConfig
@@ -27,11 +29,11 @@ def write_reports(
     """Write a file of cath reports for each day of ``config`` with an examination. Return their number.
 
     The patients came on that day or in the two weeks before, and were referred for their symptoms or because
-    they are in ``flagged`` (patient identifiers). Days before ``config`` are without fault.
+    they are in ``flagged`` (pseudonyms). Days before ``config`` are without fault.
     """
     tables = {day: cath_table() for day in config.dates}
     examined = 0
-    for arrival, performed_at in _examined(config, flagged, progress):
+    for arrival, performed_at in _examined(config, flagged, load_pseudonyms(settings), progress):
         if table := tables.get(performed_at.date()):
             stated = [config.planted.stated(degree) for degree in arrival.patient.degrees.tolist()]
             table.rows += cath_rows(arrival.cath_study_id, arrival.patient, performed_at, stated)
@@ -43,7 +45,7 @@ def write_reports(
 
 
 def _examined(
-    config: FeedConfig, flagged: Collection[str], progress: Progress
+    config: FeedConfig, flagged: Collection[str], pseudonyms: Pseudonyms, progress: Progress
 ) -> Iterator[tuple[Arrival, datetime]]:
     """Yield the referred patients of all days up to the last, with the time of examination."""
     days = LONGEST_WAIT_DAYS + config.days
@@ -51,7 +53,7 @@ def _examined(
         day = config.first_day + timedelta(days=number - LONGEST_WAIT_DAYS)
         planted = config.planted if day >= config.first_day else SOUND
         for arrival in arrivals(config.seed, config.ecgs_per_day, day, planted):
-            flag = str(arrival.patient.subject_id) in flagged
+            flag = pseudonyms.of(str(arrival.patient.subject_id)) in flagged
             if performed_at := _examination(config.seed, arrival, flag):
                 yield arrival, performed_at
         progress("reports", number + 1, days)

@@ -22,6 +22,7 @@ from stence.evaluation.agreement import rank_agreement
 from stence.evaluation.metrics import BinaryPredictions, patient_shares
 from stence.evaluation.paired import areas
 from stence.models.clinical import clinical_values
+from stence.registry import approvals
 
 MAX_ECGS = 20_000
 """ECGs that are compared, those of the lowest content hashes: a random sample."""
@@ -56,30 +57,38 @@ class Paired(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """A shadow that was due, and the evidence on it; it was promoted if the evidence passed."""
+    """A shadow that was due, and the evidence on it; it was promoted if the evidence passed.
+
+    ``two_people``: its promotion was requested instead.
+    """
 
     version: str
     evidence: Verdict
+    two_people: bool = False
 
     @property
     def promoted(self) -> bool:
         """True if the shadow is champion now."""
-        return self.evidence.passed
+        return self.evidence.passed and not self.two_people
 
 
-def promote_due(connection: Connection, shadow_days: float) -> list[Attempt]:
+def promote_due(connection: Connection, shadow_days: float, *, two_people: bool = False) -> list[Attempt]:
     """Promote the newest due shadow whose evidence passes. Return it and those refused before it.
 
-    Refusals are kept with their reasons.
+    Refusals are kept with their reasons. With ``two_people`` the promotion is requested, once for each
+    shadow, and a person approves it.
     """
     attempts: list[Attempt] = []
     for version in registry.due_shadows(connection, shadow_days):
-        attempts.append(attempt := Attempt(version, evidence(connection, version)))
-        if attempt.promoted:
+        if two_people and approvals.last_event(connection, version):
+            continue
+        attempts.append(attempt := Attempt(version, evidence(connection, version), two_people))
+        if attempt.evidence.passed:
             why = (
                 f"better than the champion; {shadow_days:g} days in shadow; {attempt.evidence.text('shadow')}"
             )
-            registry.promote(connection, version, by="stence", why=why)
+            become = registry.request_promotion if two_people else registry.promote
+            become(connection, version, by="stence", why=why)
             break
         registry.refuse(connection, version, attempt.evidence)
     return attempts

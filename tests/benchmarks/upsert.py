@@ -65,7 +65,7 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
 
 def _facts(patient: str, now: datetime) -> EcgFacts:
     about = ("Cardiograph 1", "F", 61.0, 500.0, 10.0)
-    return EcgFacts(os.urandom(32), patient, now, None, *about, [], None, None)
+    return EcgFacts(os.urandom(32), patient, None, now, None, *about, [], None, None)
 
 
 def plain_rows(results: list[Scored], run_id: uuid.UUID) -> list[dict[str, object]]:

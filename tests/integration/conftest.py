@@ -6,6 +6,7 @@ from support.database import engine, owner_engine, postgres, settings, store
 from support.environment import stence_models
 from support.exporting import few
 from support.fhir import fhir_server
+from support.forgetting import two_patients
 from support.prefect_server import client, prefect_database
 from support.scoring import score_all
 
@@ -21,4 +22,5 @@ __all__ = [
     "settings",
     "stence_models",
     "store",
+    "two_patients",
 ]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
-from sqlalchemy import Engine, delete, text
+from sqlalchemy import Engine, delete, select, text
 
 from stence import registry
 from stence.cli import main
@@ -111,7 +111,8 @@ def test_a_flag_that_goes_to_another_patient_is_corrected(
         f"Patient/{number}": {"identifier": [{"system": system, "value": number}]} for number in numbers
     }
     export(patient_system=system)
-    change(engine, "UPDATE flags SET patient_id = 'another' WHERE id = :f", f=few[2])
+    change(engine, "INSERT INTO identity.patients VALUES ('pseudonym of another', 'another')")
+    change(engine, "UPDATE flags SET patient_id = 'pseudonym of another' WHERE id = :f", f=few[2])
     assert export(patient_system=system) == Sent(0, 1, 0, 0)
     [changed] = [each for each in server.of("RiskAssessment") if each["status"] == "corrected"]
     ecg = server.resources["DocumentReference"][changed["basis"][0]["reference"]]
@@ -290,17 +291,30 @@ def test_nothing_personal_leaves_but_a_pseudonym(
         assert not re.search(rf"\b{re.escape(secret)}\b", said), secret
 
 
-@pytest.mark.usefixtures("few")
-def test_pseudonyms_stay_and_depend_on_the_key(engine: Engine, store: ObjectStore, export: Export) -> None:
+def test_a_patient_is_known_by_the_pseudonym_of_the_tables_in_a_system_of_the_key(
+    engine: Engine, few: list[int], store: ObjectStore, export: Export
+) -> None:
     seen = []
-    for key in (None, None, SecretStr("one"), SecretStr("two")):
+    for key in (SecretStr("one"), SecretStr("one"), SecretStr("two")):
         with tampering(engine) as connection:
             connection.execute(delete(flag_exports))
         export(fhir_url=None, pseudonym_key=key)
         newest = max(store.list("export/fhir/"), key=lambda each: each.key)
         seen.append(subject_in(json.loads(store.get(newest.key))))
+    with engine.connect() as connection:
+        pseudonym = connection.scalar(select(flags.c.patient_id).filter_by(id=few[-1]))
+    assert {each["value"] for each in seen} == {pseudonym}
     assert seen[0] == seen[1]
-    assert len({each["value"] for each in seen}) == len({each["system"] for each in seen}) == 3
+    assert seen[2]["system"] != seen[0]["system"]
+    assert reads(engine) == []
+
+
+def reads(engine: Engine) -> list[tuple[str, int]]:
+    """Reason and number of patients of every read of the map."""
+    read = "FROM audit.entries WHERE action = 'patients.identified' ORDER BY id"
+    with engine.connect() as connection:
+        found = connection.execute(text(f"SELECT reason, CAST(detail ->> 'count' AS int) {read}"))
+        return [(reason, count) for reason, count in found]
 
 
 def subject_in(bundle: Any) -> Any:
@@ -318,6 +332,7 @@ def test_the_hospitals_own_number_leads_to_its_patient_on_the_server(
     server.resources["Patient"]["Patient/77"] = {"identifier": [{"system": system, "value": number}]}
     assert export(patient_system=system).refused == others > 0  # the server does not know them
     assert {risk["subject"]["reference"] for risk in server.of("RiskAssessment")} == {"Patient/77"}
+    assert reads(engine) == [("export of flags", len(set(numbers[flag] for flag in few)))]
 
 
 def test_the_assessment_says_what_was_found_by_which_model(

@@ -39,7 +39,8 @@ def test_a_csv_file_that_was_not_marked_is_written_again_under_its_name(
 def test_a_formula_in_a_patients_number_is_quoted(
     engine: Engine, few: list[int], store: ObjectStore, settings: Settings
 ) -> None:
-    change(engine, "UPDATE flags SET patient_id = '=1+1' WHERE id = :f", f=few[0])
+    change(engine, "INSERT INTO identity.patients VALUES ('pseudonym', '=1+1')")
+    change(engine, "UPDATE flags SET patient_id = 'pseudonym' WHERE id = :f", f=few[0])
     send_csv(engine, store, settings.model_copy(update={"patient_system": "urn:oid:1.2"}))
     [only] = store.list("export/csv/")
     assert table(store, only.key)[0]["patient"] == "'=1+1"

@@ -25,6 +25,7 @@ from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
 from support.database import tampering, url_of
+from support.pseudonyms import pseudonym
 from support.roles import logged_in
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
@@ -145,7 +146,7 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
         shutil.move(path, sql / path.name)
     for kind in ("views", "functions", "grants"):
         shutil.move(sql / kind, sql / f"newer {kind}")
-    migrate.upgrade(old)
+    migrate.upgrade(old, Settings())
     with old.begin() as connection:
         connection.execute(text(OF_0002))
     for path in newer:
@@ -153,18 +154,18 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     for kind in ("views", "functions", "grants"):
         shutil.move(sql / f"newer {kind}", sql / kind)
 
-    migrate.upgrade(old)
+    migrate.upgrade(old, Settings())
     assert rows(old, "SELECT count(*), count(DISTINCT id), count(site) FROM ecgs") == {(500, 500, 0)}
     assert rows(old, JUDGED) == {
-        ("p1", "confirmed", "Dr A", "2026-03-01 08:00:00"),
-        ("p2", "dismissed", "Dr B", "2026-03-01 08:00:00"),
+        (pseudonym("p1"), "confirmed", "Dr A", "2026-03-01 08:00:00"),
+        (pseudonym("p2"), "dismissed", "Dr B", "2026-03-01 08:00:00"),
     }
     assert rows(old, "SELECT model_version, patient_id, state, withdrawn_for FROM flags") >= {
-        ("m", "p4", "open", None),
-        ("r", "p5", "withdrawn", "model_retired"),
-        ("r", "p6", "confirmed", None),
-        ("m", "p7", "withdrawn", "not_decisive"),
-        ("m", "p1", "confirmed", None),
+        ("m", pseudonym("p4"), "open", None),
+        ("r", pseudonym("p5"), "withdrawn", "model_retired"),
+        ("r", pseudonym("p6"), "confirmed", None),
+        ("m", pseudonym("p7"), "withdrawn", "not_decisive"),
+        ("m", pseudonym("p1"), "confirmed", None),
     }
     assert rows(old, "SELECT state FROM runs") == {("abandoned",)}
     old.dispose()
@@ -186,7 +187,7 @@ def views(engine: Engine) -> dict[str, int]:
 def test_nothing_is_done_when_nothing_changed(owner_engine: Engine) -> None:
     before = views(owner_engine)
     assert before.keys() == {path.stem for path in (sql_folder() / "views").glob("*.sql")}
-    migrate.upgrade(owner_engine)
+    migrate.upgrade(owner_engine, Settings())
     assert views(owner_engine) == before
 
 
@@ -199,7 +200,7 @@ def test_views_follow_their_files(owner_engine: Engine, sql: Path) -> None:
         "CREATE VIEW flags_by_state AS SELECT state, count(*) FROM flags GROUP BY state;"
         "COMMENT ON VIEW flags_by_state IS '100 %';"
     )
-    migrate.upgrade(owner_engine)
+    migrate.upgrade(owner_engine, Settings())
     assert views(owner_engine).keys() == before.keys() - {"new_categories"} | {"flags_by_state"}
 
 
@@ -209,7 +210,7 @@ def test_functions_follow_their_files_and_keep_their_grants(owner_engine: Engine
         connection.exec_driver_sql(f"CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
     function = sql / "functions" / "check_visible.sql"
     function.write_text(function.read_text().replace("there is no ECG", "nobody knows ECG"))
-    migrate.upgrade(owner_engine)
+    migrate.upgrade(owner_engine, Settings())
     with owner_engine.connect() as connection:
         connection.exec_driver_sql(f"SET ROLE {role}")
         with pytest.raises(DBAPIError, match="nobody knows ECG 1"):
@@ -221,7 +222,7 @@ def test_a_new_migration_may_change_what_views_show(owner_engine: Engine, sql: P
         f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"
         "def upgrade():\n    op.execute('ALTER TABLE flags ALTER COLUMN rule TYPE varchar')\n"
     )
-    migrate.upgrade(owner_engine)
+    migrate.upgrade(owner_engine, Settings())
     assert migrate.current_revision(owner_engine) == "9999"
     assert "flagged_patients" in views(owner_engine)
 
@@ -233,7 +234,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(owner_engine: Engine
         "def upgrade():\n    op.execute('DROP TABLE monitoring_metrics')\n    op.execute('SELECT 1 / 0')\n"
     )
     with pytest.raises(ConfigurationError, match="division by zero"):
-        migrate.upgrade(owner_engine)
+        migrate.upgrade(owner_engine, Settings())
     assert views(owner_engine) == before
     assert migrate.current_revision(owner_engine) == HEAD
 
@@ -250,17 +251,17 @@ def test_a_view_of_somebody_else_is_not_dropped(owner_engine: Engine, sql: Path)
         connection.execute(text("CREATE VIEW theirs AS SELECT * FROM ecg_risk"))
     (sql / "views" / "ecg_risk.sql").unlink()
     with pytest.raises(ConfigurationError, match="theirs"):
-        migrate.upgrade(owner_engine)
+        migrate.upgrade(owner_engine, Settings())
     assert "theirs" in views(owner_engine)
 
 
 def test_rights_follow_their_files(engine: Engine, owner_engine: Engine, sql: Path) -> None:
     (sql / "grants" / "stence_reader.sql").open("a").write("GRANT SELECT ON site_members TO stence_reader;")
-    migrate.upgrade(owner_engine)
+    migrate.upgrade(owner_engine, Settings())
     granted = "SELECT has_table_privilege('stence_reader', 'site_members', 'SELECT')"
     assert rows(engine, granted) == {(True,)}
     shutil.copy(sql_folder() / "grants" / "stence_reader.sql", sql / "grants")
-    migrate.upgrade(owner_engine)
+    migrate.upgrade(owner_engine, Settings())
     assert rows(engine, granted) == {(False,)}
 
 

@@ -24,6 +24,7 @@ from stence.settings import Settings
 from support.environment import set_environment
 from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer
+from support.pseudonyms import PSEUDONYMS, pseudonym
 from support.scoring import ScoreAll, all_rows, in_quarantine
 from support.waiting import wait_until
 
@@ -49,17 +50,17 @@ def put_merges(store: ObjectStore, *rows: tuple[str, str], key: str = "patients/
 
 def of_split(split: Split, prefix: str) -> str:
     """A number of a patient in that split."""
-    return next(f"{prefix}{n}" for n in range(1000) if split_of(f"{prefix}{n}") is split)
+    return next(f"{prefix}{n}" for n in range(1000) if split_of(pseudonym(f"{prefix}{n}")) is split)
 
 
 def merge(engine: Engine, former: str, present: str) -> str:
     with engine.begin() as connection:
-        return merges.merge(connection, former, present, by="archivist", why="one person")
+        return merges.merge(connection, PSEUDONYMS, former, present, by="archivist", why="one person")
 
 
 def separate(engine: Engine, former: str) -> None:
     with engine.begin() as connection:
-        merges.unmerge(connection, former, by="archivist")
+        merges.unmerge(connection, PSEUDONYMS, former, by="archivist")
 
 
 def test_ecgs_flags_reviews_and_studies_follow_a_merge_at_once_and_again_when_it_ends(
@@ -74,7 +75,7 @@ def test_ecgs_flags_reviews_and_studies_follow_a_merge_at_once_and_again_when_it
     score("shape-2")
     cohort.index_reports(engine, store, settings)
     with engine.begin() as connection:
-        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == "OLD").limit(1))
+        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == pseudonym("OLD")).limit(1))
         scoring.reviews.review(connection, ecg_id, outcome="confirmed", by="Dr A")
 
     merge(engine, "OLD", "NEW")
@@ -82,10 +83,10 @@ def test_ecgs_flags_reviews_and_studies_follow_a_merge_at_once_and_again_when_it
     assert listed(engine) == {"NEW"}
     assert all_rows(engine, cath_studies.c.patient_id) == [("NEW",)]
     with engine.connect() as connection:
-        _, history = queries.run(connection, "patient_history", {"patient": "OLD"})
+        _, history = queries.run(connection, "patient_history", {"patient": pseudonym("OLD")})
         assert len(history) == 6  # three ECGs and two models, asked by the former number
         columns, reviews = queries.run(connection, "reviews", {})
-        assert [row[list(columns).index("patient_id")] for row in reviews] == ["NEW"]
+        assert [row[list(columns).index("patient_id")] for row in reviews] == [pseudonym("NEW")]
     score("shape-2")
     cohort.index_reports(engine, store, settings)
     assert listed(engine) == {"NEW"}
@@ -189,7 +190,7 @@ def test_merges_that_cannot_hold_merge_nobody(
     score()
     assert listed(engine) == {"A"}
     assert sorted(all_rows(engine, source_faults.c.line, source_faults.c.reason)) == reasons
-    assert transact(engine, 0, load_patients).present("X") == "Y"
+    assert transact(engine, 0, load_patients).present(pseudonym("X")) == pseudonym("Y")
 
 
 def test_a_command_contradicts_neither_a_table_nor_itself(
@@ -198,7 +199,7 @@ def test_a_command_contradicts_neither_a_table_nor_itself(
     put_merges(store, ("A", "B"))
     merges.import_merges(engine, store, settings)
     merge(engine, "C", "A")
-    assert transact(engine, 0, load_patients).present("C") == "B"
+    assert transact(engine, 0, load_patients).present(pseudonym("C")) == pseudonym("B")
     for former, present in (("A", "D"), ("B", "C"), ("E", "E"), ("UNKNOWN", "E"), ("E\\", "F")):
         with pytest.raises(PatientMergeError):
             merge(engine, former, present)
@@ -208,7 +209,7 @@ def test_a_command_contradicts_neither_a_table_nor_itself(
         separate(engine, "B")
     put_merges(store, ("A", "B"), ("C", "Z"))
     merges.import_merges(engine, store, settings)
-    assert transact(engine, 0, load_patients).present("C") == "B"
+    assert transact(engine, 0, load_patients).present(pseudonym("C")) == pseudonym("B")
     assert all_rows(engine, source_faults.c.reason) == [("row_merge_contradicted",)]
 
 
@@ -222,14 +223,14 @@ def test_a_merged_patient_is_of_the_split_that_was_used_most_for_good(
     cohort.index_reports(engine, store, settings)
     assert "all are train from now on" in merge(engine, former, present)
     assert all_rows(engine, cath_studies.c.patient_id, cath_studies.c.split) == [(present, "train")]
-    assert transact(engine, 0, load_patients).split_of(former) is Split.TRAIN
+    assert transact(engine, 0, load_patients).split_of(pseudonym(former)) is Split.TRAIN
     assert all_rows(engine, patient_merges.c.split) == [("train",)]
 
     separate(engine, former)
     cohort.index_reports(engine, store, settings)
     assert all_rows(engine, cath_studies.c.patient_id, cath_studies.c.split) == [(former, "train")]
     patients = transact(engine, 0, load_patients)
-    assert {patients.split_of(former), patients.split_of(present)} == {Split.TRAIN}
+    assert {patients.split_of(pseudonym(number)) for number in (former, present)} == {Split.TRAIN}
 
 
 def test_numbers_of_one_split_stay_there_and_nothing_is_decided(engine: Engine) -> None:
@@ -245,9 +246,9 @@ def test_merging_by_command(engine: Engine, store: ObjectStore, score: ScoreAll,
     assert done.exit_code == 0, done.output
     assert listed(engine) == {"NEW-4712"}
     for number in ("OLD-4711", "NEW-4712"):
-        shown = stence("patients", "show", number).output
-        assert "OLD-4711" in shown
-        assert "NEW-4712" in shown
+        shown = stence("patients", "show", pseudonym(number)).output
+        assert pseudonym("OLD-4711")[:6] in shown
+        assert pseudonym("NEW-4712")[:6] in shown
         assert "archivist" in shown
     again = stence("patients", "merge", "OLD-4711", "X", "--by", "archivist", "--why", "again")
     assert again.exit_code == 1
@@ -273,12 +274,12 @@ def test_a_table_that_is_read_while_somebody_merges_the_other_way_makes_no_circl
 
     with ThreadPoolExecutor(1) as pool:
         with engine.begin() as connection:
-            merges.merge(connection, "X", "Y", by="archivist", why="one person")
+            merges.merge(connection, PSEUDONYMS, "X", "Y", by="archivist", why="one person")
             imported = pool.submit(merges.import_merges, engine, store, settings)
             wait_until(lambda: somebody_waits() or imported.done())
         imported.result()
     patients = transact(engine, 0, load_patients)
-    assert (patients.present("X"), patients.present("Y")) == ("Y", "Y")
+    assert {patients.present(pseudonym(number)) for number in ("X", "Y")} == {pseudonym("Y")}
     assert len(all_rows(engine, source_faults.c.reason)) == 1
 
 

@@ -28,10 +28,11 @@ from support.database import tampering
 from support.models import ShapeScorer, register
 from support.scoring import all_rows
 
-BATCH = 12
+BATCH = 13
 LONG = "".join(f"{number:x}" for number in range(9000))
 POISONS: dict[str, dict[str, Any]] = {
     "NUL in a patient": {"patient_id": "p\0"},
+    "NUL in a number": {"number": "p\0"},
     "lone surrogate": {"site": "\udc80"},
     "patient too long for an index": {"patient_id": LONG},
     "NUL in a warning": {"warnings": ["\0"]},
@@ -87,7 +88,7 @@ def work(engine: Engine, store: ObjectStore, settings: Settings) -> Work:
 def scored(claim: Claim, **changed: Any) -> Scored:
     """A sound result, or one with other values."""
     values: dict[str, Any] = {
-        "content_hash": claim.object_id.to_bytes(32), "patient_id": f"p{claim.object_id}",
+        "content_hash": claim.object_id.to_bytes(32), "patient_id": f"p{claim.object_id}", "number": None,
         "acquired_at": datetime(2026, 3, 1, 8, 30, tzinfo=UTC), "local_timezone": None,
         "device": "Cardiograph 1", "sex": "F", "age": 61.0, "sampling_rate": 500.0, "seconds": 10.0,
         "warnings": [], "site": "A", "indication": None, "format": "WFDB", "device_serial": None,

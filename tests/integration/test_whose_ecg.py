@@ -20,6 +20,7 @@ from stence.objects.store import Skipped
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, promote
+from support.pseudonyms import pseudonym
 from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine
 
 
@@ -42,7 +43,7 @@ def test_one_ecg_under_two_patients_waits_for_a_person_and_both_keys_are_named(
     assert len(all_rows(engine, scores.c.content_hash)) == 1
     open_flags = select(flags.c.patient_id).where(flags.c.state == "open").distinct()
     with engine.connect() as connection:
-        assert list(connection.scalars(open_flags)) == ["9"]
+        assert list(connection.scalars(open_flags)) == [pseudonym("9")]
 
 
 def test_a_person_settles_a_conflict_by_dismissing_the_wrong_file(

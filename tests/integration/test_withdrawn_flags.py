@@ -50,9 +50,10 @@ def scored(engine: Engine, store: ObjectStore, score_all: ScoreAll) -> None:
         store_ecg(store, f"ecg/{number}.hea", heartbeats(number), comments=(f"<subject_id>: P{number}",))
     score_all(OLD)
     about = text(
-        "UPDATE ecgs SET device = CASE WHEN patient_id < 'P2' THEN 'Cardiograph 7' ELSE 'other' END, "
-        "acquired_at = CAST(CASE WHEN patient_id IN ('P0', 'P2') THEN '2026-11-02 23:30 America/New_York' "
-        "ELSE '2026-11-03 00:00 America/New_York' END AS timestamptz)"
+        "UPDATE ecgs AS e SET device = CASE WHEN number < 'P2' THEN 'Cardiograph 7' ELSE 'other' END, "
+        "acquired_at = CAST(CASE WHEN number IN ('P0', 'P2') THEN '2026-11-02 23:30 America/New_York' "
+        "ELSE '2026-11-03 00:00 America/New_York' END AS timestamptz) "
+        "FROM identity.patients AS p WHERE p.patient_id = e.patient_id"
     )
     with engine.begin() as connection:
         connection.execute(about)
@@ -67,7 +68,8 @@ def withdrawn(engine: Engine) -> set[str]:
     """Patients with a flag that a person withdrew; the counts of every model add up."""
     with engine.connect() as connection:
         assert set(connection.scalars(text(COUNTED))) == {True}
-        listed = set(connection.scalars(text("SELECT patient_id FROM flagged_patients")))
+        on_list = "SELECT number FROM flagged_patients JOIN identity.patients USING (patient_id)"
+        listed = set(connection.scalars(text(on_list)))
     gone = {patient for patient, _, why in states(engine) if why == "by_person"}
     assert not listed & gone
     return gone

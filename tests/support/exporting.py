@@ -12,6 +12,7 @@ from support import synthetic
 from support.database import tampering
 
 FEW = 8
+NUMBERED = "INSERT INTO identity.patients SELECT DISTINCT patient_id, 'MRN-' || patient_id FROM ecgs"
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def few(engine: Engine) -> list[int]:
 def open_flags(engine: Engine, number: int, ecgs: int) -> list[int]:
     synthetic.load(engine, ecgs=ecgs, patients=ecgs // 4)
     with tampering(engine) as connection:
+        connection.execute(text(NUMBERED))
         connection.execute(text("UPDATE flags SET state = 'dismissed'"))
         chosen = "UPDATE flags SET state = 'open' WHERE id IN (SELECT id FROM flags ORDER BY id LIMIT :n)"
         connection.execute(text(chosen), {"n": number})

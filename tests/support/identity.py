@@ -7,6 +7,7 @@ from sqlalchemy import Engine, select
 from stence.database.tables import ecgs, flags, objects
 from stence.objects import ObjectStore
 from support.ecgs import heartbeats, store_ecg
+from support.pseudonyms import numbers
 
 HEADER = "subject_id,study_id,file_name,ecg_time,path"
 TIME = "2026-03-01 08:30:00"
@@ -30,14 +31,16 @@ def put_named(store: ObjectStore, name: str, patient: str, signal: int) -> None:
 
 
 def patients_by_key(engine: Engine) -> dict[str, str]:
-    """Patient of every ECG that is scored, by the key of its file."""
+    """Number of the patient of every ECG that is scored, by the key of its file."""
     statement = select(objects.c.key, ecgs.c.patient_id).join(ecgs, ecgs.c.object_id == objects.c.id)
+    known = numbers(engine)
     with engine.connect() as connection:
-        return dict(tuple(row) for row in connection.execute(statement.order_by(objects.c.key)))
+        return {key: known[patient] for key, patient in connection.execute(statement.order_by(objects.c.key))}
 
 
 def listed(engine: Engine) -> set[str]:
-    """Patients with a flag that stands."""
+    """Numbers of the patients with a flag that stands."""
     statement = select(flags.c.patient_id).where(flags.c.state.in_(("open", "confirmed")))
+    known = numbers(engine)
     with engine.connect() as connection:
-        return set(connection.scalars(statement))
+        return {known[patient] for patient in connection.scalars(statement)}

@@ -18,6 +18,7 @@ from stence.scoring import RunSummary
 from stence.settings import Settings
 from support.ecgs import manifest
 from support.models import ShapeScorer, register
+from support.pseudonyms import by_number
 
 ScoreAll = Callable[..., RunSummary]
 
@@ -40,8 +41,9 @@ def run_scorer(engine: Engine, store: ObjectStore, settings: Settings, scorer: S
 
 
 def all_rows(engine: Engine, *columns: Any) -> list[tuple[Any, ...]]:
+    """The rows, with patients by their numbers."""
     with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(*columns))]
+        return by_number(engine, connection.execute(select(*columns)))
 
 
 def in_quarantine(engine: Engine) -> dict[str, str]:

@@ -25,6 +25,7 @@ from stence.ingest.faults import Fault
 from stence.objects import LocalStore
 from stence.progress import silent
 from support.cath import NOON, degrees, study
+from support.pseudonyms import PSEUDONYMS, pseudonym
 
 HEADER = "study_id,patient_id,performed_at,segment,degree\n"
 
@@ -39,7 +40,7 @@ class Folder:
         self.store.put(f"reports/{name}", (header + "".join(row + "\n" for row in rows)).encode())
 
     def read(self) -> Reports:
-        return read_reports(self.store, "reports/", UTC, silent)
+        return read_reports(self.store, "reports/", UTC, silent, PSEUDONYMS)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def reports(tmp_path: Path) -> Folder:
 
 def test_a_study_gathers_its_rows_and_unlisted_segments_are_open(reports: Folder) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,70", "S1,P1,2026-03-01T12:00:00,1,35.5")
-    assert reports.read().studies == (study("S1", "P1", degrees(s1=35.5, s6=70)),)
+    assert reports.read().studies == (study("S1", pseudonym("P1"), degrees(s1=35.5, s6=70)),)
 
 
 def test_a_study_without_narrowing_has_an_empty_segment(reports: Folder) -> None:
@@ -63,7 +64,7 @@ def test_the_worst_of_several_narrowings_of_a_segment_counts_however_often_it_is
     twice = ("S1,P1,2026-03-01T12:00:00,6,70", "S1,P1,2026-03-01T13:00:00+01:00,6,50")
     reports.put("a.csv", *twice)
     reports.put("sent/again.csv", *reversed(twice), "S1,P1,2026-03-01T12:00:00,1,20")
-    whole = study("S1", "P1", degrees(s1=20, s6=70), "sent/again.csv")
+    whole = study("S1", pseudonym("P1"), degrees(s1=20, s6=70), "sent/again.csv")
     assert reports.read() == Reports(2, (whole,), {}, (), {})
 
 
@@ -85,7 +86,7 @@ def test_a_report_that_says_when_it_was_made_supersedes_the_one_before(reports: 
     reports.put("a-later.csv", f"S1,P1,2026-03-01T12:00:00,1,40,{later}", header=REPORTED)
     reports.put("c-undated.csv", "S1,P8,2026-03-01T12:00:00,2,100,", header=REPORTED)
     found = reports.read()
-    assert found.studies == (study("S1", "P1", degrees(s1=40), "a-later.csv"),)
+    assert found.studies == (study("S1", pseudonym("P1"), degrees(s1=40), "a-later.csv"),)
     assert not found.faults
 
 
@@ -93,7 +94,7 @@ def test_a_superseded_report_cannot_contradict(reports: Folder) -> None:
     reports.put("a.csv", "S1,P1,2026-03-01T12:00:00,6,90", "S1,P2,2026-03-01T12:00:00,6,90")
     reports.put("b.csv", "S1,P2,2026-03-01T12:00:00,6,90,2026-03-05T09:00:00", header=REPORTED)
     found = reports.read()
-    assert [each.patient_id for each in found.studies] == ["P2"]
+    assert [each.patient_id for each in found.studies] == [pseudonym("P2")]
     assert not found.faults
 
 
@@ -103,7 +104,7 @@ def test_columns_may_come_in_any_order_with_others_between(reports: Folder) -> N
         '6,"x, y",P1,70,S1,2026-03-01T12:00:00',
         header="segment,note,patient_id,degree,study_id,performed_at\n",
     )
-    assert reports.read().studies == (study("S1", "P1", degrees(s6=70)),)
+    assert reports.read().studies == (study("S1", pseudonym("P1"), degrees(s6=70)),)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +322,7 @@ def test_the_first_intervention_is_kept_also_of_a_study_that_cannot_be_used(repo
     treated = NOON + timedelta(minutes=30)
     again = NOON.replace(month=5, hour=14)
     assert [each.intervention_at for each in found.studies] == [treated, again]
-    assert found.interventions == {"P1": treated, "P2": NOON}
+    assert found.interventions == {pseudonym("P1"): treated, pseudonym("P2"): NOON}
 
 
 @given(st.integers(1, 60))
@@ -340,8 +341,11 @@ def test_where_a_stream_is_cut_makes_no_difference(size: int) -> None:
         def __init__(self) -> None:
             self.url = "file:///"
 
-    found = read_reports(Store(), "reports/", UTC, silent)  # type: ignore[arg-type]
-    assert [(study.study_id, study.patient_id) for study in found.studies] == [("S1", "Zoë"), ("S2", "P2")]
+    found = read_reports(Store(), "reports/", UTC, silent, PSEUDONYMS)  # type: ignore[arg-type]
+    assert [(study.study_id, study.patient_id) for study in found.studies] == [
+        ("S1", pseudonym("Zoë")),
+        ("S2", pseudonym("P2")),
+    ]
     assert not found.left_out
 
 

@@ -61,9 +61,9 @@ def test_a_deployment_becomes_what_stence_up_serves(entry: dict) -> None:
 
     served = deployment(entry)
     assert (served.name, served.tags) == (entry["name"], entry["tags"])
-    (schedule,) = served.schedules
-    assert schedule.schedule.cron == entry["schedules"][0]["cron"]
-    assert ZoneInfo(schedule.schedule.timezone)
+    crons = [schedule.schedule.cron for schedule in served.schedules]
+    assert crons == [schedule["cron"] for schedule in entry["schedules"]]
+    assert all(ZoneInfo(schedule.schedule.timezone) for schedule in served.schedules)
     assert served.concurrency_limit == entry["concurrency_limit"]["limit"]
     assert served.parameters == entry["parameters"]
 

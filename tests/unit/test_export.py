@@ -39,7 +39,7 @@ MESSAGE = Message(
     scored_at=THEN,
     probabilities={"stenosis_70": 0.4123, "rca_70": 0.1},
 )
-NAMES = PatientNames("urn:uuid:00000000-0000-0000-0000-000000000001", b"key")
+NAMES = PatientNames("urn:uuid:00000000-0000-0000-0000-000000000001", by_number=False)
 
 
 def bundled(message: Message) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from stence.scoring.stage_timer import StageTimer
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer
+from support.pseudonyms import PSEUDONYMS
 
 SHAPE = (4, 3, 12, 1500)
 HOLD = """
@@ -54,7 +55,18 @@ class ClosedStore(LocalStore):
 
 def prepared(store: ObjectStore, *names: str, max_bytes: int = 2**30) -> list[Answer]:
     file = windows.create(SHAPE)
-    work = Job(store, STENCE, SHAPE, Rules(ZoneInfo("UTC"), 2**26), NOT_MERGED, max_bytes, 2, 0, 60, 2**32)
+    work = Job(
+        store,
+        STENCE,
+        SHAPE,
+        Rules(ZoneInfo("UTC"), 2**26, PSEUDONYMS),
+        NOT_MERGED,
+        max_bytes,
+        2,
+        0,
+        60,
+        2**32,
+    )
     preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
     requests = [Request(row, f"ecg/{name}.hea", Identity("7")) for row, name in enumerate(names)]
     try:
@@ -66,7 +78,7 @@ def prepared(store: ObjectStore, *names: str, max_bytes: int = 2**30) -> list[An
 def facts(time: datetime | None) -> EcgFacts:
     about = ("M12", "F", 64.5, 500.0, 10.0, ["odd"], None, "pain")
     said = ("DICOM", "SN1", "0.05 to 150 Hz", '{"qrs_ms": 94.0}', ["Normal ECG"], [1, -2])
-    return EcgFacts(b"\x00\xff", "Jos\u00e9 7", time, None, *about, *said)
+    return EcgFacts(b"\x00\xff", "9e96", "Jos\u00e9 7", time, None, *about, *said)
 
 
 TIMES = [None, datetime(2026, 3, 1, 8, 30, 0, 5, EAST), datetime(2026, 3, 1, tzinfo=UTC)]
@@ -115,7 +127,9 @@ def test_files_without_room_are_read_by_one_process_at_a_time(tmp_path: Path) ->
     store = LocalStore(tmp_path)
     store_ecg(store, "ecg/a.hea", heartbeats(1))
     file = windows.create(SHAPE)
-    work = Job(store, STENCE, SHAPE, Rules(ZoneInfo("UTC"), 2**26), NOT_MERGED, 1, 2, 0, 60, 2**32)
+    work = Job(
+        store, STENCE, SHAPE, Rules(ZoneInfo("UTC"), 2**26, PSEUDONYMS), NOT_MERGED, 1, 2, 0, 60, 2**32
+    )
     preparer = Preparer(work, windows.map_windows(file, SHAPE), file)
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(file)],

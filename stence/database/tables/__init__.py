@@ -8,7 +8,8 @@ flags that people withdrew and restored, ``snoozes`` the patients whom they took
 ``flag_exports`` messages to other systems about flags.
 
 Whose it is: ``manifest_rows`` are what manifests say, ``manifest_records`` what they say together,
-``patient_merges`` which numbers are one patient's.
+``patient_merges`` which numbers are one patient's, ``opted_out`` of whom nothing is taken up. Every
+``patient_id`` is a pseudonym; ``identity.patients`` alone has the numbers.
 
 An angiogram's: ``objects`` -> ``angiogram_views``, whose state says where it ended -> ``angiogram_features``,
 or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``, or ``source_faults``;
@@ -16,7 +17,8 @@ or ``quarantine``. Cath reports become ``cath_studies`` and ``segment_stenoses``
 with ECGs, ``validations`` how a frozen model did on patients that it did not learn from.
 
 ``models`` are the trained ones, ``model_events`` every change of their states, ``model_forms`` their numeric
-forms, and ``promotion_refusals`` why a shadow did not become champion by itself.
+forms, ``promotion_requests`` who asked for a promotion and who approved it, and ``promotion_refusals`` why
+a shadow did not become champion by itself.
 
 What monitoring looks at lies beside: ``ecg_measurements`` and ``ecg_embeddings`` are written with the scores,
 ``reviews`` by people; ``monitoring_metrics``, ``reference_profiles``, ``alerts`` and ``monitor_runs`` by the
@@ -38,9 +40,11 @@ from stence.database.tables.identity import (
     manifest_records,
     manifest_rows,
     manifests,
+    opted_out,
     patient_aliases,
     patient_merges,
     patient_splits,
+    patients,
     source_faults,
 )
 from stence.database.tables.monitoring import (
@@ -68,6 +72,7 @@ from stence.database.tables.scoring import (
     models,
     objects,
     promotion_refusals,
+    promotion_requests,
     quarantine,
     record_parts,
     runs,
@@ -125,10 +130,13 @@ __all__ = [
     "monitor_runs",
     "monitoring_metrics",
     "objects",
+    "opted_out",
     "patient_aliases",
     "patient_merges",
     "patient_splits",
+    "patients",
     "promotion_refusals",
+    "promotion_requests",
     "quarantine",
     "record_parts",
     "reference_profiles",

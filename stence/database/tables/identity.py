@@ -1,8 +1,8 @@
-"""Whose ECGs and studies they are: manifests, merged patient numbers, and rows that cannot be used."""
+"""Whose ECGs and studies they are: the map of patients, manifests, merged numbers, and unusable rows."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, Table, Text, text
 
 from stence.database.tables.columns import metadata, moment, now, one_of
 
@@ -16,11 +16,24 @@ installation = Table(
     "installation",
     metadata,
     Column(
-        "name", Text, primary_key=True, comment="timezone, practice, verification_seed, or pseudonym_key."
+        "name",
+        Text,
+        primary_key=True,
+        comment="timezone, practice, verification_seed, pseudonym_fingerprint or opt_out_key.",
     ),
     Column("value", Text, nullable=False, comment="Value of the setting."),
     now("set_at", "Time of the last change."),
     comment="Settings of this database as a whole.",
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("patient_id", Text, primary_key=True, comment="Pseudonym, as in all other tables."),
+    Column("number", Text, nullable=False, unique=True, comment="Number by the hospital."),
+    now("added_at", "Time at which the number was first read."),
+    schema="identity",
+    comment="Which number each pseudonym stands for; every read is recorded.",
 )
 
 manifests = Table(
@@ -40,7 +53,7 @@ manifest_rows = Table(
     Column("manifest_key", Text, primary_key=True, comment="Object key of the record_list.csv."),
     Column("line", BigInteger, primary_key=True, comment="Line of the row."),
     Column("record_key", Text, nullable=False, index=True, comment="Object key of the ECG, no extension."),
-    Column("patient_id", Text, nullable=False, index=True, comment="subject_id of the row."),
+    Column("patient_id", Text, nullable=False, index=True, comment="Pseudonym of the row's subject_id."),
     Column("study_id", Text, comment="study_id of the row."),
     moment("acquired_at", "ecg_time of the row."),
     Column(
@@ -55,7 +68,7 @@ manifest_records = Table(
     "manifest_records",
     metadata,
     Column("record_key", Text, primary_key=True, comment="Object key of the ECG without its extension."),
-    Column("patient_id", Text, comment="Present number of the patient; empty if rows contradict each other."),
+    Column("patient_id", Text, comment="Patient by present number; empty if rows contradict each other."),
     Column("contradiction", Text, comment="Rows that name different patients: manifest and line of each."),
     Column("study_id", Text, comment="study_id of the last row."),
     moment("acquired_at", "ecg_time of the rows; empty where they contradict."),
@@ -86,8 +99,14 @@ patient_merges = Table(
     "patient_merges",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Number of the merge."),
-    Column("former_id", Text, nullable=False, comment="Former number."),
-    Column("present_id", Text, nullable=False, index=True, comment="Number that replaces the former number."),
+    Column("former_id", Text, nullable=False, comment="Pseudonym of the former number."),
+    Column(
+        "present_id",
+        Text,
+        nullable=False,
+        index=True,
+        comment="Pseudonym of the number that replaces the former number.",
+    ),
     Column("state", Text, nullable=False, comment="active or ended."),
     Column("source", Text, nullable=False, comment="file or command."),
     Column("source_key", Text, comment="Object key of the file."),
@@ -111,17 +130,32 @@ patient_merges = Table(
 patient_aliases = Table(
     "patient_aliases",
     metadata,
-    Column("patient_id", Text, primary_key=True, comment="Former number."),
-    Column("present_id", Text, nullable=False, index=True, comment="The patient's present number."),
+    Column("patient_id", Text, primary_key=True, comment="Pseudonym of the former number."),
+    Column(
+        "present_id",
+        Text,
+        nullable=False,
+        index=True,
+        comment="Pseudonym of the patient's present number.",
+    ),
     comment="Present number of every former number, after all merges.",
 )
 
 patient_splits = Table(
     "patient_splits",
     metadata,
-    Column("patient_id", Text, primary_key=True, comment="Number of a merged patient."),
+    Column("patient_id", Text, primary_key=True, comment="Pseudonym of the patient, or of a former number."),
     Column("split", Text, nullable=False, comment="train, validation, calibration or test."),
     now("decided_at", "When."),
     one_of("split", SPLITS),
-    comment="Splits of patients whose merged numbers had different splits, decided at the merge.",
+    comment="Splits of patients for whom the hash of the pseudonym does not decide: their merged numbers had "
+    "different splits, or they had theirs before a change of the key.",
+)
+
+opted_out = Table(
+    "opted_out",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="Keyed hash of a pseudonym."),
+    now("opted_out_at", "When."),
+    comment="Patients of whom nothing is taken up, by keyed hashes of all their pseudonyms.",
 )

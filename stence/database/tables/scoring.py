@@ -29,6 +29,7 @@ from stence.domain.targets import TARGET_NAMES
 OBJECT_KINDS = ("ecg", "angiogram", "signal", "gone")
 MODEL_STATES = ("candidate", "shadow", "champion", "retired", "rejected")
 REFUSALS = ("failed", "cannot tell")
+PROMOTION_EVENTS = ("requested", "approved", "refused", "promoted")
 RUN_STATES = ("running", "finished", "interrupted", "abandoned", "failed")
 WITHDRAWALS = (
     "replaced",
@@ -37,6 +38,7 @@ WITHDRAWALS = (
     "model_retired",
     "by_person",
     "not_decisive",
+    "opted_out",
 )
 FLAG_STATES = ("open", "dismissed", "confirmed", "withdrawn")
 LISTED_FLAG_STATES = ("open", "confirmed")
@@ -92,6 +94,21 @@ promotion_refusals = Table(
     comment="Shadows that were due and not promoted by themselves; a repeated result is one row.",
 )
 
+promotion_requests = Table(
+    "promotion_requests",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, comment="Order of the events."),
+    Column("version", Text, ForeignKey("models.version"), nullable=False, comment="Model version."),
+    Column("event", Text, nullable=False, comment="requested, then approved or refused, then promoted."),
+    Column("person", Text, nullable=False, comment="Name of the person, or stence."),
+    Column("login", Text, nullable=False, comment="Login that Postgres checked."),
+    Column("reason", Text, nullable=False, comment="Reason."),
+    now("made_at", "When."),
+    one_of("event", PROMOTION_EVENTS),
+    Index("promotion_requests_version_id_idx", "version", "id"),
+    comment="Append-only history of requests to promote a model, and of their answers.",
+)
+
 model_forms = Table(
     "model_forms",
     metadata,
@@ -137,7 +154,7 @@ objects = Table(
     Column("etag", Text, nullable=False, comment="Version of the content, of all the record's files."),
     Column("size_bytes", BigInteger, nullable=False, comment="Size of all the record's files."),
     Column("content_hash", LargeBinary, index=True, comment="ECG that was last read from this object."),
-    Column("patient_id", Text, comment="Patient of this ECG at that time."),
+    Column("patient_id", Text, comment="Pseudonym of this ECG's patient at that time."),
     now("first_seen_at", "Time of the first listing."),
     now("changed_at", "Time at which a listing last showed a change of the content."),
     Column(
@@ -223,7 +240,7 @@ ecgs = Table(
     "ecgs",
     metadata,
     Column("content_hash", LargeBinary, primary_key=True, comment="SHA-256 of signal and sampling rate."),
-    Column("patient_id", Text, nullable=False, comment="Patient, as the hospital numbers them."),
+    Column("patient_id", Text, nullable=False, comment="Pseudonym of the patient."),
     moment("acquired_at", "Time of the recording."),
     Column("device", Text, comment="Electrocardiograph."),
     Column("sex", Text, comment="F or M, where the file says so."),
@@ -283,7 +300,7 @@ ecg_moments = Table(
         BigInteger,
         primary_key=True,
         autoincrement=False,
-        comment="Hash of patient and second.",
+        comment="Hash of pseudonym and second.",
     ),
     comment="Moments with an ECG: writers of the same ECG in two formats wait for each other here.",
 )

@@ -29,7 +29,7 @@ cath_studies = Table(
     "cath_studies",
     metadata,
     Column("study_id", Text, primary_key=True, comment="Study, as the cath report numbers it."),
-    Column("patient_id", Text, nullable=False, comment="Patient, as the hospital numbers them."),
+    Column("patient_id", Text, nullable=False, comment="Pseudonym of the patient."),
     moment("performed_at", "Time of the angiography.", nullable=False),
     Column(
         "split",
@@ -83,7 +83,7 @@ angiogram_views = Table(
     Column("study_instance_uid", Text, comment="DICOM number of the study."),
     Column("accession_number", Text, comment="Number of the order, in DICOM."),
     Column("dicom_study_id", Text, comment="Study ID, in DICOM."),
-    Column("patient_id", Text, index=True, comment="Patient, as the file says."),
+    Column("patient_id", Text, index=True, comment="Pseudonym of the patient in the file."),
     moment("acquired_at", "Time of the recording, from the file."),
     Column(
         "local_timezone", Text, comment="Time zone of the recording time; empty: the file names a time zone."
@@ -143,7 +143,7 @@ ecg_study_pairs = Table(
         comment="Cath study that the ECG came before.",
     ),
     Column("object_id", BigInteger, ForeignKey("objects.id"), nullable=False, comment="The ECG's file."),
-    Column("patient_id", Text, nullable=False, index=True, comment="Patient, as the hospital numbers them."),
+    Column("patient_id", Text, nullable=False, index=True, comment="Pseudonym of the patient."),
     Column(
         "split",
         Text,

@@ -1,5 +1,5 @@
--- Keep the first key of pseudonyms, and return it.
+-- Keep the fingerprint of the first key, and return it.
 INSERT INTO installation (name, value)
-VALUES ('pseudonym_key', :key)
+VALUES ('pseudonym_fingerprint', :fingerprint)
 ON CONFLICT (name) DO UPDATE SET value = installation.value
 RETURNING value

@@ -1,0 +1,2 @@
+-- Approve or refuse a requested promotion.
+SELECT answer_promotion(:version, :approve, :person, :reason)

@@ -1,0 +1,2 @@
+-- Request the promotion of a model.
+SELECT request_promotion(:version, :person, :reason)

@@ -1,0 +1,195 @@
+"""Nothing is taken up of a patient who has opted out, wherever it comes from; after an opt-in all is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import Engine, select
+
+from stence import forgetting, scoring
+from stence.cli import main
+from stence.database import queries
+from stence.database.rekey import rekey
+from stence.database.tables import (
+    angiogram_views,
+    cath_studies,
+    flags,
+    objects,
+    patient_merges,
+    quarantine,
+    scores,
+)
+from stence.domain.pseudonyms import Pseudonyms
+from stence.errors import PatientMergeError, StenceError
+from stence.ingest import merges
+from stence.objects import ObjectStore
+from stence.settings import Settings
+from support.environment import set_environment
+from support.forgetting import (
+    FORMER,
+    NAMES,
+    OTHER,
+    PATIENT,
+    all_audit,
+    forget,
+    found_in_tables,
+    hashes_of,
+    ingest,
+)
+from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
+from support.models import ShapeScorer
+from support.pseudonyms import PSEUDONYMS
+from support.scoring import ScoreAll, all_rows, in_quarantine
+
+
+@pytest.fixture
+def score(score_all: ScoreAll) -> ScoreAll:
+    """Score with a model that flags every ECG."""
+    return lambda version="shape-1": score_all(ShapeScorer(version, threshold=0))
+
+
+@pytest.fixture
+def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    set_environment(monkeypatch, settings)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
+
+
+class Retold(ShapeScorer):
+    """A scorer during whose work something happens."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__(threshold=0)
+        self._happens = happens
+
+    def embed_and_score(self, *inputs: Any) -> Any:
+        self._happens()
+        return super().embed_and_score(*inputs)
+
+
+def test_a_run_that_has_read_the_ecgs_already_does_not_write_them(
+    engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll
+) -> None:
+    put_named(store, "1", PATIENT, 1)
+    put_named(store, "2", OTHER, 2)
+    summary = score_all(Retold(lambda: forget(engine, store, settings)))
+    assert (summary.scored, summary.quarantined, summary.pending) == (1, 1, 0)
+    assert patients_by_key(engine) == {"ecg/2.hea": OTHER}
+    assert found_in_tables(engine, NAMES) == []
+
+
+def test_an_opted_out_patient_comes_back_whole(
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll, stence: Any
+) -> None:
+    about = (PATIENT, "--by", "Dr A", "--why", "asked by letter")
+    result = stence("patients", "opt-out", *about)
+    assert result.output == "Opted out, by 2 numbers. 3 flags were withdrawn.\n"
+    assert listed(engine) == {OTHER}
+    assert set(all_rows(engine, flags.c.withdrawn_for)) == {("opted_out",), (None,)}
+    put_named(store, "6", FORMER, 6)
+    score()
+    ingest(engine, store, settings)
+    assert in_quarantine(engine) == {"ecg/6.hea": "opted_out"}
+    assert len(all_rows(engine, scores.c.content_hash)) == 5  # what was there stays
+    assert all_rows(engine, cath_studies.c.patient_id) == [(OTHER,)]
+
+    assert stence("patients", "opt-in", *about).exit_code == 0
+    score()
+    ingest(engine, store, settings)
+    assert in_quarantine(engine) == {}
+    assert patients_by_key(engine)["ecg/6.hea"] == PATIENT
+    assert listed(engine) == {PATIENT, OTHER}
+    assert {found for (found,) in all_rows(engine, cath_studies.c.patient_id)} == {PATIENT, OTHER}
+    assert stence("patients", "opt-in", *about).exit_code == 1
+    assert [entry.action for entry in all_audit(engine, "patient.")] == [
+        "patient.opted_out",
+        "patient.opted_in",
+    ]
+
+
+def test_a_forgotten_patient_may_opt_in_again(
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+) -> None:
+    before = patients_by_key(engine)
+    forget(engine, store, settings)
+    with engine.begin() as connection:
+        for number in (PATIENT, FORMER):
+            forgetting.opt_in(connection, PSEUDONYMS, number, by="Dr A", why="changed their mind")
+    score()
+    ingest(engine, store, settings)
+    assert patients_by_key(engine) == before
+    assert all_rows(engine, angiogram_views.c.patient_id) == [(PATIENT,)]
+
+
+def test_a_row_of_another_patient_for_the_same_ecg_stays_a_contradiction(
+    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+) -> None:
+    put_ecgs(store, "1")
+    put_manifest(store, (PATIENT, "1"), (OTHER, "1"))
+    score()
+    forget(engine, store, settings)
+    put_manifest(store, (PATIENT, "1"), (OTHER, "1"), (OTHER, "2"))
+    score()
+    assert in_quarantine(engine) == {"ecg/1.hea": "patient_mismatch"}
+    assert found_in_tables(engine, NAMES) == []
+
+
+def test_an_ecg_that_lay_under_two_patients_is_the_others_now(
+    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+) -> None:
+    put_named(store, "1", PATIENT, 1)
+    put_named(store, "2", OTHER, 1)
+    score()
+    assert set(in_quarantine(engine).values()) == {"patient_conflict"}
+    forget(engine, store, settings)
+    score()
+    assert in_quarantine(engine) == {"ecg/1.hea": "opted_out"}
+    assert patients_by_key(engine) == {"ecg/2.hea": OTHER}
+
+
+def test_a_file_that_was_dismissed_stays_dismissed(
+    engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
+) -> None:
+    put_named(store, "1", PATIENT, 1)
+    put_named(store, "2", OTHER, 1)
+    score()
+    wrong = next(number for number, key in all_rows_of_quarantine(engine) if key == "ecg/2.hea")
+    with engine.begin() as connection:
+        scoring.quarantine.dismiss(connection, ids=[wrong], by="Dr A")
+        scoring.quarantine.retry(connection)
+    score()
+    hashes = hashes_of(engine, PATIENT)
+    forget(engine, store, settings)
+    score()
+    assert patients_by_key(engine) == {}
+    assert found_in_tables(engine, [*NAMES, *hashes]) == []
+
+
+def all_rows_of_quarantine(engine: Engine) -> list[tuple[int, str]]:
+    statement = select(quarantine.c.id, objects.c.key).join(objects).where(quarantine.c.state == "open")
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(statement)]
+
+
+def test_a_number_is_not_merged_with_one_that_has_opted_out(
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll, stence: Any
+) -> None:
+    forget(engine, store, settings)
+    store.put("patients/later.csv", f"former_id,present_id\n{OTHER},{PATIENT}\n".encode())
+    scoring.index(engine, store, settings)
+    assert all_rows(engine, patient_merges.c.id) == []
+    with engine.connect() as connection:
+        columns, rows = queries.run(connection, "unusable_rows", {})
+    assert "row_merge_opted_out" in {row[list(columns).index("reason")] for row in rows}
+    with pytest.raises(PatientMergeError, match="opted out"), engine.begin() as connection:
+        merges.merge(connection, PSEUDONYMS, PATIENT, OTHER, by="archivist", why="one person")
+
+
+def test_the_key_does_not_change_while_somebody_has_opted_out(
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    forget(engine, store, settings)
+    with pytest.raises(StenceError, match="opted out"), engine.begin() as connection:
+        rekey(connection, settings, Pseudonyms.by("another key"), by="Dr A", why="it leaked")

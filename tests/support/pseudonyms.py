@@ -1,0 +1,27 @@
+"""Patients of tests: their pseudonyms by a fixed key, which ``conftest`` sets, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from stence.database.tables import patients
+from stence.domain.pseudonyms import Pseudonyms
+
+KEY = "key of the tests"
+PSEUDONYMS = Pseudonyms.by(KEY)
+pseudonym = PSEUDONYMS.of
+
+
+def numbers(engine: Engine) -> dict[str, str]:
+    """Number of every pseudonym, from the map, past the functions that record it."""
+    with engine.connect() as connection:
+        return dict(connection.execute(select(patients.c.patient_id, patients.c.number)).tuples().all())
+
+
+def by_number(engine: Engine, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """The rows with numbers in the place of pseudonyms, so that tests can be read."""
+    known = numbers(engine)
+    return [tuple(known.get(cell, cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
