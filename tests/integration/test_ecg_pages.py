@@ -21,6 +21,7 @@ from support.champion import crown
 from support.database import allow_changes
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
+from support.pseudonyms import pseudonym
 from support.scoring import all_rows, give_patients
 
 PATIENTS = ("40001111", "40002222", "40003333", "40004444")
@@ -111,7 +112,7 @@ def test_a_page_shows_the_ecg_the_score_and_where_it_comes_from(
     write()
     page = page_of(store, keys(engine)[number])
     [(probability, sha256, run, rank)] = [row[1:] for row in all_rows_of(engine, RANKED) if row[0] == number]
-    assert f"patient {PATIENTS[1]}, 61 years, female" in page
+    assert f"patient {pseudonym(PATIENTS[1])}, 61 years, female" in page
     assert f"<dd>{100 * probability:.1f} %</dd>" in page
     assert f"<dd>{rank} <small>of 4 ECGs</small></dd>" in page
     for shown in (sha256, str(run), "tiny-1", "I runs against V6", "Dr Heart", "ST &amp; T", "Flagged from"):
@@ -311,7 +312,9 @@ def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_t
 ) -> None:
     with engine.begin() as connection:
         connection.execute(update(ecgs).values(site="ward 3"))
-        connection.execute(update(ecgs).where(ecgs.c.patient_id == PATIENTS[3]).values(site="<b>clinic</b>"))
+        connection.execute(
+            update(ecgs).where(ecgs.c.patient_id == pseudonym(PATIENTS[3])).values(site="<b>clinic</b>")
+        )
     write(pages_per_run=3)
     assert "4 patients are in ward-list.html" in stence("ward-list")
     page = (tmp_path / "ward-list.html").read_text()
