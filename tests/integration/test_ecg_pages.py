@@ -215,7 +215,7 @@ def test_a_page_that_names_the_wrong_patient_is_removed_and_written_anew(
     assert write() == PageCounts(written=1, failed=0, waiting=0, removed=1)
     page = page_of(store, keys(engine)[number])
     assert "40009999" in page
-    assert PATIENTS[0] not in page
+    assert pseudonym(PATIENTS[0]) not in page
 
 
 def test_a_page_whose_patient_became_unclear_is_removed(
@@ -253,7 +253,7 @@ def test_explain_writes_the_page_into_a_file(
     number = ids(engine)[PATIENTS[2]]
     said = stence("explain", str(number), "--output", "here.html")
     assert f"page of ECG {number} is in here.html" in said
-    assert f"patient {PATIENTS[2]}" in (tmp_path / "here.html").read_text()
+    assert f"patient {pseudonym(PATIENTS[2])}" in (tmp_path / "here.html").read_text()
     stence("explain", str(number))
     assert (tmp_path / f"ecg-{number}.html").exists()
     assert (
@@ -328,7 +328,7 @@ def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_t
     assert page.count('href="tiny-1/') == 3
     assert "&lt;b&gt;clinic" in page
     assert "3 patients are in some.html" in stence("ward-list", "--site", "ward 3", "--output", "some.html")
-    assert PATIENTS[3] not in (tmp_path / "some.html").read_text()
+    assert pseudonym(PATIENTS[3]) not in (tmp_path / "some.html").read_text()
 
 
 def test_the_pages_command_writes_pages_and_the_list(
