@@ -324,7 +324,7 @@ def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_t
             engine, "SELECT patient_id FROM flagged_patients ORDER BY probability DESC, flag_id DESC"
         )
     ]
-    assert re.findall(r"<b>(4000\d+)</b>", page) == order
+    assert re.findall(r"<b>([0-9a-f]{32})</b>", page) == order
     assert page.count('href="tiny-1/') == 3
     assert "&lt;b&gt;clinic" in page
     assert "3 patients are in some.html" in stence("ward-list", "--site", "ward 3", "--output", "some.html")
