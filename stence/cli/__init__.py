@@ -47,6 +47,8 @@ COMMANDS = {
     "study": "study",
     "labels": "labels",
     "report": "report",
+    "backup": "backup",
+    "restore": "backup",
 }
 
 

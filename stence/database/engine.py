@@ -37,6 +37,14 @@ def connect(settings: Settings) -> Iterator[Engine]:
     Raises DatabaseUnavailableError if Postgres does not answer, ConfigurationError if the URL or the
     database is not usable.
     """
+    with connect_as_it_is(settings) as engine:
+        migrate.upgrade(engine)
+        yield engine
+
+
+@contextmanager
+def connect_as_it_is(settings: Settings) -> Iterator[Engine]:
+    """Open an engine as ``connect`` does, on a database that may be empty: nothing is migrated."""
     if settings.database_url is not None:
         with _opened(_external_url(settings.database_url.get_secret_value())) as engine:
             yield engine
@@ -112,7 +120,6 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
         _revive_on_connect(engine, server)
     try:
         check(engine)
-        migrate.upgrade(engine)
         yield engine
     finally:
         engine.dispose()

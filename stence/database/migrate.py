@@ -34,6 +34,12 @@ def current_revision(engine: Engine) -> str | None:
         return _revision(connection)
 
 
+def revisions() -> set[str]:
+    """Return the revisions that this version of stence knows."""
+    versions = (sql_folder() / "migrations" / "versions").glob("*.py")
+    return {path.stem.partition("_")[0] for path in versions}
+
+
 def upgrade(engine: Engine) -> None:
     """Apply missing migrations and views in one transaction; concurrent processes wait for the first.
 
