@@ -93,3 +93,7 @@ class ArchiveError(StenceError):
 
 class RestoreError(StenceError):
     """A backup does not fit the place where it should be restored."""
+
+
+class NoLabelledPatientsError(StenceError):
+    """There are no patients with cath reports to learn from, or to validate on."""
