@@ -8,6 +8,7 @@ zipped by ``torch.save``) are refused by their name or first bytes, without bein
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,9 @@ from stence.registry.manifest import Manifest
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
-MAX_DIMENSION, MAX_BLOCKS = 10_000, 64
-"""Limits of the numbers and lists that describe a network from elsewhere."""
+BLOCKS = ("depth", "blocks")
+MAX_BLOCKS, MAX_DIMENSION = 100, 20_000
+"""Limits of an architecture from elsewhere: its blocks, and any other of its numbers."""
 CERTAINTY = "certainty."
 """Start of the names of tensors that are not the network's. Artefacts of earlier versions have none."""
 FOREIGN = {b"\x80": "a Python pickle", b"PK": "a zip archive (torch.save)", b"\x1f\x8b": "a gzip archive"}
@@ -141,10 +143,10 @@ def check_size(artefact: Artefact) -> None:
 
     ``read`` needs no such check: what it opens was trained here or checked at its import.
     """
-    manifest = artefact.manifest
+    manifest, architecture = artefact.manifest, artefact.manifest.architecture
     _check_fit(manifest)
     try:
-        _check_dimensions(manifest.architecture.config, manifest.architecture.shared_space)
+        _check_dimensions({"shared_space": architecture.shared_space, **architecture.config})
         with torch.device("meta"):  # shapes without memory
             tensors = _network(manifest).state_dict().values()
     except (RuntimeError, ValueError, TypeError, KeyError, ArithmeticError) as error:
@@ -153,17 +155,13 @@ def check_size(artefact: Artefact) -> None:
         raise ArtefactError(f"{WEIGHTS} has fewer bytes than {MANIFEST} has parameters.")
 
 
-def _check_dimensions(*values: Any) -> None:
-    """Raise ValueError for numbers and lists beyond those of any encoder."""
-    for value in values:
-        if isinstance(value, list | str):
-            if len(value) > MAX_BLOCKS:
-                raise ValueError(f"{len(value)} blocks")
-            _check_dimensions(*(each for each in value if isinstance(each, int | float)))
-        elif isinstance(value, dict):
-            _check_dimensions(*value.values())
-        elif isinstance(value, int | float) and not 0 <= value <= MAX_DIMENSION:
-            raise ValueError(f"a dimension of {value}")
+def _check_dimensions(config: Mapping[str, Any]) -> None:
+    """Raise ValueError for numbers beyond those of any encoder: even without memory, blocks take time."""
+    for name, value in config.items():
+        numbers = [len(value)] if isinstance(value, str) else value if isinstance(value, list) else [value]
+        limit = MAX_BLOCKS if name in BLOCKS else MAX_DIMENSION
+        if sum(abs(number) for number in numbers if isinstance(number, int | float)) > limit:
+            raise ValueError(f"{name} is beyond {limit}")
 
 
 def _network(manifest: Manifest) -> RiskModel:

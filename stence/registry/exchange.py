@@ -131,5 +131,5 @@ def origin(artefact: Artefact, sender: Sender, *, by: str, why: str) -> str:
 | Exported | {sender.exported_at:%Y-%m-%d}, by stence {sender.stence} |
 | Imported by | {by}: {why} |
 
-The card's figures are those of the other hospital's patients. What this hospital's own show is in the history.
+The card's figures are those of the other hospital's patients. The history has those of this hospital's own.
 """

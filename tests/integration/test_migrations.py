@@ -7,7 +7,6 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -24,21 +23,9 @@ from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
 from support.database import url_of
+from support.schema import CATALOGS, rows
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
-COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
-       pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
-FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
-"""
-CONSTRAINTS = """
-SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
-FROM pg_constraint
-WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
-"""
-INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 UNCOMMENTED = """
 SELECT c.relname, a.attname
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
@@ -46,11 +33,6 @@ WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace AND c.
   AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)
 """
 VIEWS = "SELECT relname, oid FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
-
-
-def rows(engine: Engine, query: str) -> set[tuple[Any, ...]]:
-    with engine.connect() as connection:
-        return {tuple(row) for row in connection.exec_driver_sql(query)}
 
 
 @pytest.fixture
@@ -64,9 +46,7 @@ def fresh(postgres: Engine) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.mark.parametrize(
-    "catalog", [COLUMNS, CONSTRAINTS, INDEXES], ids=["columns", "constraints", "indexes"]
-)
+@pytest.mark.parametrize("catalog", CATALOGS.values(), ids=CATALOGS)
 def test_migrations_build_the_tables(engine: Engine, fresh: Engine, catalog: str) -> None:
     assert rows(engine, catalog) == rows(fresh, catalog)
     assert rows(engine, catalog)

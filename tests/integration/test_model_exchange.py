@@ -1,4 +1,4 @@
-"""A model trained in one hospital scores in another: first in shadow, and only if its file is what it says."""
+"""A model of one hospital scores in another: first in shadow, and only if its file is what it says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.champion import crown
 from support.database import url_of
 from support.ecgs import heartbeats, store_ecg
 from support.scoring import give_patients
-from support.validated import NEW, Hospital
+from support.validated import CARD, NEW, Hospital
 
 ABOUT = {"by": "ada", "why": "they have thousands of patients"}
 
@@ -47,7 +47,7 @@ def exported(elsewhere: Settings, tmp_path: Path) -> Path:
     store = open_store(elsewhere.resolved_store_url, elsewhere)
     card = {"card.md": b"# imported-1", "card.html": b"<script>", "auroc.png": b"\x89PNG"}
     made = make_artefact("imported-1")
-    gate = {"gate": {"result": "passed", "better": True, "checks": []}}
+    gate = {"gate": {"result": "passed", "better": True, "checks": []}, "metrics": CARD}
     keys = registry.publish_card(store, elsewhere.card_prefix, "imported-1", card)
     artefact = Artefact(made.manifest.model_copy(update=gate | {"card": keys}), made.weights)
     with database.connect(elsewhere) as engine, engine.begin() as connection:
@@ -201,9 +201,11 @@ def with_weights(content: bytes) -> Change:
 
 HOSTILE = {
     "a pickle": (with_weights(b"\x80\x04K\x01."), "a Python pickle"),
-    "weights of another": (lambda members: members.update({"model/model.safetensors": b"        {"}), "SHA-256"),
-    "a huge network": (with_manifest(config={"width": 9984, "heads": 1, "depth": 9999}), "parameters"),
-    "beyond limits": (with_manifest(config={"width": 10**12}), "dimension"),
+    "weights of another": (
+        lambda members: members.update({"model/model.safetensors": b"        {"}), "SHA-256",
+    ),
+    "a huge network": (with_manifest(config={"width": 9984, "heads": 1, "depth": 100}), "parameters"),
+    "beyond limits": (with_manifest(config={"width": 10**12}), "width is beyond"),
     "a path": (with_manifest(model_version="../../etc"), "plain name"),
     "newer": (with_manifest(format=2), r"written by stence .* cannot be imported into stence"),
     "unknown preprocessing": (
