@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -15,17 +16,30 @@ from sqlalchemy.exc import DBAPIError
 
 from stence import database
 from stence.cohort import Split
-from stence.database import migrate
+from stence.database import migrate, queries
 from stence.database.tables import metadata
 from stence.database.tables.identity import SPLITS
 from stence.errors import ConfigurationError
 from stence.models import TARGET_NAMES
 from stence.resources import sql_folder
 from stence.settings import Settings
+from support import schemas
 from support.database import url_of
-from support.schema import CATALOGS, rows
 
 HEAD = max(path.stem for path in (sql_folder() / "migrations" / "versions").glob("*.py")).partition("_")[0]
+COLUMNS = """
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity,
+       pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum), obj_description(c.oid)
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'alembic_version'
+"""
+CONSTRAINTS = """
+SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+FROM pg_constraint
+WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'
+"""
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 UNCOMMENTED = """
 SELECT c.relname, a.attname
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
@@ -33,6 +47,11 @@ WHERE c.relkind IN ('r', 'v') AND c.relnamespace = 'public'::regnamespace AND c.
   AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)
 """
 VIEWS = "SELECT relname, oid FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
+
+
+def rows(engine: Engine, query: str) -> set[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return {tuple(row) for row in connection.exec_driver_sql(query)}
 
 
 @pytest.fixture
@@ -46,7 +65,9 @@ def fresh(postgres: Engine) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.mark.parametrize("catalog", CATALOGS.values(), ids=CATALOGS)
+@pytest.mark.parametrize(
+    "catalog", [COLUMNS, CONSTRAINTS, INDEXES], ids=["columns", "constraints", "indexes"]
+)
 def test_migrations_build_the_tables(engine: Engine, fresh: Engine, catalog: str) -> None:
     assert rows(engine, catalog) == rows(fresh, catalog)
     assert rows(engine, catalog)
@@ -245,3 +266,40 @@ def test_databases_of_one_server_do_not_wait_for_each_other(postgres: Engine) ->
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": migrate.LOCK})
         with database.connect(Settings(database_url=SecretStr(url_of(postgres, name)))) as engine:
             assert migrate.current_revision(engine) == HEAD
+
+
+# --- released schemas
+
+KEPT = ("objects", "ecgs", "scores", "model_events", "quarantine", "models")
+"""Tables whose rows no migration adds or removes."""
+
+
+def counts(engine: Engine) -> dict[str, Any]:
+    return {name: rows(engine, f"SELECT count(*) FROM {name}").pop()[0] for name in KEPT}  # noqa: S608
+
+
+def test_there_is_a_dump_of_every_released_schema() -> None:
+    """The newest may still change; each earlier one may be that of some hospital."""
+    missing = migrate.revisions() - {HEAD} - schemas.dumps().keys()
+    assert not missing, f"make a dump of {', '.join(sorted(missing))}: python -m support.schemas, at each"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", sorted(schemas.dumps()))
+def test_a_database_of_a_released_schema_is_brought_up(
+    revision: str, postgres: Engine, engine: Engine
+) -> None:
+    name = f"released_{uuid.uuid4().hex}"
+    database.create_database(postgres, name)
+    old = create_engine(postgres.url.set(database=name))
+    schemas.restore(old, schemas.dumps()[revision])
+    assert migrate.current_revision(old) == revision
+    before = counts(old)
+    assert all(before.values())
+    migrate.upgrade(old)
+    assert counts(old) == before
+    for catalog in (COLUMNS, CONSTRAINTS, INDEXES):
+        assert rows(old, catalog) == rows(engine, catalog)
+    with old.connect() as connection:
+        assert queries.run(connection, "flagged_patients", {"limit": "5"})[1]
+    old.dispose()

@@ -1,7 +1,7 @@
 """Dumps of databases as each revision of the schema left them, in ``tests/data/schemas.tar.xz``.
 
-``python -m support.schemas`` (in ``tests``) adds that of the newest revision, filled by ``synthetic.sql``, before a
-release. The dumps of earlier revisions were made in the same way by the code of their time.
+``python -m support.schemas`` (in ``tests``) adds that of the newest revision, filled by ``synthetic.sql``: do
+so before a release. The dumps of earlier revisions were made in the same way by the code of their time.
 """
 
 from __future__ import annotations
