@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from stence import database, registry, scoring
-from stence.backup import back_up, restore
+from stence.backup import back_up, programs, restore
 from stence.database.tables import metadata
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
@@ -109,3 +109,95 @@ def test_nothing_is_scored_again_after_a_restore(
         assert score(engine, store, elsewhere) == 0
         store_ecg(store, "ecg/new.hea", heartbeats(99))
         assert score(engine, store, elsewhere) == 1
+
+
+def test_a_backup_is_private_and_whole_or_not_there(
+    hospital: Settings, engine: Engine, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = back_up(engine, store, hospital, tmp_path)
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
+    assert made.path.name.startswith("stence-20")
+    with pytest.raises(ArchiveError, match="exists"):
+        back_up(engine, store, hospital, made.path)
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setattr(programs, "DUMP", ("pg_dump", "--format=custom", "--table=nowhere"))
+    with pytest.raises(ArchiveError, match="pg_dump failed: no matching tables were found"):
+        back_up(engine, store, hospital, tmp_path / "failed.zip")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_features_are_in_it_where_asked(
+    hospital: Settings, engine: Engine, store: ObjectStore, tmp_path: Path, elsewhere: Settings
+) -> None:
+    made = back_up(engine, store, hospital, tmp_path / "all.zip", features=True)
+    restored(elsewhere, made.path)
+    assert objects_of(elsewhere, "features/") == {"features/view.npy": b"features"}
+
+
+def test_a_damaged_backup_restores_nothing(archive: Path, elsewhere: Settings) -> None:
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(ArchiveError, match="damaged"):
+        restored(elsewhere, archive)
+    assert objects_of(elsewhere, "") == {}
+    with database.connect_as_it_is(elsewhere) as engine:
+        assert migrate.current_revision(engine) is None
+
+
+def test_a_database_with_rows_is_not_restored_into(archive: Path, hospital: Settings) -> None:
+    before = all_rows(hospital)
+    with pytest.raises(RestoreError, match="not empty"):
+        restored(hospital, archive)
+    assert all_rows(hospital) == before
+
+
+def test_a_backup_of_a_newer_schema_is_refused(
+    archive: Path, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "revisions", lambda: {"0001"})
+    with pytest.raises(RestoreError, match="install that version"):
+        restored(elsewhere, archive)
+
+
+def test_a_file_that_changed_is_scored_again(hospital: Settings, archive: Path, elsewhere: Settings) -> None:
+    copy_ecgs(hospital, elsewhere)
+    store = open_store(elsewhere.resolved_store_url, elsewhere)
+    store.put("ecg/0.dat", store.get("ecg/1.dat"))  # of the same size, later than the backup's listing
+    assert restored(elsewhere, archive).copies == ECGS
+    with database.connect(elsewhere) as engine:
+        assert score(engine, store, elsewhere) == 1
+
+
+def test_roles_with_rights_are_made_where_they_are_missing(
+    hospital: Settings, engine: Engine, store: ObjectStore, tmp_path: Path
+) -> None:
+    role = f"Ward reader {uuid.uuid4().hex[:8]}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'CREATE ROLE "{role}" NOLOGIN')
+        connection.exec_driver_sql(f'GRANT SELECT ON flagged_patients TO "{role}"')
+    made = back_up(engine, store, hospital, tmp_path / "roles.zip").path
+    with server_folder() as folder:
+        settings = Settings(data_dir=folder)
+        restored(settings, made)
+        allowed = text("SELECT has_table_privilege(:role, 'flagged_patients', 'SELECT')")
+        with database.connect(settings) as new, new.connect() as connection:
+            assert connection.scalar(allowed, {"role": role})
+
+
+@pytest.mark.slow
+def test_the_commands_back_up_and_restore_the_embedded_database(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server_folder() as old, server_folder() as new:
+        set_environment(monkeypatch, Settings(data_dir=old))
+        first = CliRunner().invoke(main, ["restore", str(archive)])
+        assert "Restored: the database and 3 objects" in first.output
+        second = CliRunner().invoke(main, ["backup", str(tmp_path / "again.zip")])
+        assert "holds the database and 3 objects" in second.output
+        set_environment(monkeypatch, Settings(data_dir=new))
+        CliRunner().invoke(main, ["restore", str(tmp_path / "again.zip")])
+        assert all_rows(Settings(data_dir=new)) == all_rows(Settings(data_dir=old))
+        again = CliRunner().invoke(main, ["restore", str(archive)])
+        assert again.exit_code == 1
+        assert "The database is not empty" in again.output
