@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from stence import database, registry, scoring
 from stence.backup import back_up, programs, restore
+from stence.cli import main
+from stence.database import migrate
 from stence.database.tables import metadata
+from stence.errors import ArchiveError, RestoreError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.champion import crown
-from support.database import url_of
+from support.database import server_folder, url_of
 from support.ecgs import heartbeats, store_ecg
+from support.environment import set_environment
 from support.scoring import give_patients
 
 ECGS = 3
