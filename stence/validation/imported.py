@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Engine
 
 from stence.domain.checks import Check, Result, Verdict
@@ -35,10 +37,11 @@ def judge_imported(
         return Verdict((Check(NAME, Result.CANNOT_TELL, str(error)),))
     if "cannot_tell" in found:
         return Verdict((Check(NAME, Result.CANNOT_TELL, found["cannot_tell"]),))
-    return Verdict((Check(NAME, _result(found["auroc"]), f"AUROC {figure(found['auroc'])} here"),))
+    return Verdict((Check(NAME, against_chance(found["auroc"]), f"AUROC {figure(found['auroc'])} here"),))
 
 
-def _result(auroc: dict[str, float]) -> Result:
+def against_chance(auroc: Mapping[str, float]) -> Result:
+    """Compare the 95 % interval of an AUROC with chance."""
     if auroc["lower"] > CHANCE:
         return Result.PASSED
     return Result.FAILED if auroc["upper"] < CHANCE else Result.CANNOT_TELL

@@ -15,12 +15,14 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from stence import database, registry, scoring
+from stence.domain.checks import Check, Result, Verdict
 from stence.errors import StenceError
 from stence.objects import ObjectStore, open_store
 from stence.registry import Artefact
 from stence.registry.exchange import import_model
 from stence.settings import Settings
 from stence.validation import judge_imported
+from stence.validation.imported import against_chance
 from support.artefacts import make_artefact
 from support.champion import crown
 from support.database import url_of
@@ -147,6 +149,24 @@ def test_own_patients_judge_an_imported_model(
     assert "AUROC" in verdict.checks[0].finding
 
 
+def test_a_model_that_own_patients_refute_is_rejected(
+    engine: Engine, exported: Path, take: Callable[[Path], str]
+) -> None:
+    take(exported)
+    verdict = Verdict((Check("own patients", Result.FAILED, "AUROC 0.300"),))
+    with engine.begin() as connection:
+        assert registry.judge(connection, "imported-1", verdict) == "rejected"
+    assert state(engine, "imported-1") == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "result"),
+    [(0.51, 0.8, "passed"), (0.4, 0.6, "cannot tell"), (0.2, 0.49, "failed")],
+)
+def test_chance_is_the_bound_of_an_imported_model(lower: float, upper: float, result: str) -> None:
+    assert against_chance({"lower": lower, "upper": upper}).value == result
+
+
 def test_a_version_is_imported_once(exported: Path, take: Callable[[Path], str]) -> None:
     take(exported)
     with pytest.raises(StenceError, match="imported-1 is registered already"):
@@ -262,6 +282,17 @@ def test_a_cut_archive_is_refused(cut: int, exported: Path, take: Callable[[Path
     exported.write_bytes(content[:cut])
     with pytest.raises(StenceError, match="no complete archive"):
         take(exported)
+
+
+def test_an_altered_member_is_found(exported: Path, take: Callable[[Path], str]) -> None:
+    """Its checksum of the zip format is right; the one of the manifest is not."""
+    other = exported.with_name("other.zip")
+    with ZipFile(exported) as read, ZipFile(other, "w") as written:
+        for name in read.namelist():
+            content = read.read(name)
+            written.writestr(name, b"# another!!!" if name == "card/card.md" else content)
+    with pytest.raises(StenceError, match=r"card/card\.md is not what was written"):
+        take(other)
 
 
 def test_a_flipped_bit_is_found(exported: Path, take: Callable[[Path], str]) -> None:

@@ -24,7 +24,7 @@ from support.synthetic import load
 
 FILE = Path(__file__).parents[1] / "data" / "schemas.tar.xz"
 """One archive, since the dumps are much alike: each adds 3 kB to it."""
-ECGS, PATIENTS = 24, 10
+ECGS, PATIENTS = 60, 40
 
 
 @cache
