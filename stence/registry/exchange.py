@@ -20,6 +20,7 @@ from stence.errors import ArchiveError, ArtefactError, RegistryError
 from stence.objects import ObjectStore
 from stence.registry import artefact as files
 from stence.registry.artefact import KINDS, MANIFEST, WEIGHTS, Artefact
+from stence.registry.cards import LIMIT_BYTES as CARD_BYTES
 from stence.registry.cards import publish_card, read_card
 from stence.registry.versions import find, register, state_of
 from stence.settings import Settings
@@ -30,7 +31,7 @@ DIRECTORY_BYTES = 2**20
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CARD_FILE = re.compile(r"card\.md|[a-z0-9_-]{1,60}\.png")
 """Files of a card that are taken over. Pages (HTML) are not: they could run scripts."""
-MAX_CARD_FILES, MAX_CARD_FILE_BYTES = 100, 8 * 2**20
+MAX_CARD_FILES = 100
 ORIGIN = "origin.md"
 """File of an imported model's card that says where it comes from."""
 
@@ -109,8 +110,10 @@ def _check_members(archive: Archive, path: Path) -> None:
         raise ArchiveError(f"{path} lacks {', '.join(missing)}.")
     if len(card) > MAX_CARD_FILES or not all(name.startswith(CARD) for name in card):
         raise ArchiveError(f"{path} holds other files than those of a model and its card.")
-    for name, member in members.items():
-        if member.size > (limit := limits.get(name, MAX_CARD_FILE_BYTES)):
+    if sum(members[name].size for name in card) > CARD_BYTES:
+        raise ArchiveError(f"{path}: its card is larger than {CARD_BYTES} bytes.")
+    for name, limit in limits.items():
+        if members[name].size > limit:
             raise ArchiveError(f"{path}: {name} is larger than {limit} bytes.")
 
 
