@@ -233,7 +233,9 @@ HOSTILE = {
     ),
     "further files": (lambda members: members.update({"../evil": b""}), "other files"),
     "no weights": (lambda members: members.pop("model/model.safetensors"), "lacks model/model.safetensors"),
-    "a large card": (lambda members: members.update({"card/card.md": bytes(65 * 2**20)}), "its card is larger than"),
+    "a large card": (
+        lambda members: members.update({"card/card.md": bytes(65 * 2**20)}), "its card is larger than",
+    ),
 }  # fmt: skip
 
 
