@@ -89,3 +89,15 @@ class FeatureError(StenceError):
 
 class MonitoringError(StenceError):
     """This change of an alert is not possible, or part of monitoring failed."""
+
+
+class ArchiveError(StenceError):
+    """A backup or an exported model cannot be written, or is incomplete, altered, or of another kind."""
+
+
+class RestoreError(StenceError):
+    """A backup does not fit the place where it should be restored."""
+
+
+class NoLabelledPatientsError(StenceError):
+    """There are no patients with cath reports to learn from, or to validate on."""

@@ -52,6 +52,8 @@ COMMANDS = {
     "report": "report",
     "about": "about",
     "audit": "audit",
+    "backup": "backup",
+    "restore": "backup",
 }
 
 

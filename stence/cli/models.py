@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stence.cli import news
-from stence.cli.terminal import echo, print_table
+from stence.cli.terminal import echo, print_table, progress_bars
 from stence.settings import Settings
 
 if TYPE_CHECKING:
@@ -199,12 +199,57 @@ def card(version: str, save: Path | None) -> None:
     with database.connect(settings) as engine, engine.connect() as connection:
         files = registry.read_card(connection, store, version)
     if save is None:
-        echo(files["card.md"].decode())
+        for name in ("origin.md", "card.md"):
+            if name in files:
+                echo(files[name].decode(errors="replace"))
         return
     save.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (save / name).write_bytes(content)
     click.echo(f"The card is in {save / 'card.html'}.")
+
+
+@models.command("export")
+@click.argument("version")
+@click.argument("file", type=click.Path(path_type=Path))
+def export_version(version: str, file: Path) -> None:
+    """Write VERSION and its card into FILE, for another hospital. Nothing of a patient is in it."""
+    from stence import database, registry
+    from stence.objects import open_store
+
+    settings = Settings()
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, engine.connect() as connection:
+        registry.export_model(connection, store, version, file)
+    click.echo(f"{version} is in {file}: stence models import there.")
+
+
+@models.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@BY
+@WHY
+def import_version(file: Path, by: str, why: str) -> None:
+    """Take the model of FILE, which another hospital trained and exported, into shadow.
+
+    It is validated on this hospital's patients with cath reports, if there are any, and rejected if it fails.
+    It never becomes champion by itself.
+    """
+    from stence import database, registry
+    from stence.objects import open_store
+    from stence.validation import judge_imported
+
+    settings = Settings()
+    store = open_store(settings.resolved_store_url, settings)
+    with database.connect(settings) as engine, progress_bars() as progress:
+        with engine.begin() as connection:
+            version = registry.import_model(connection, store, settings, file, by=by, why=why)
+        verdict = judge_imported(engine, store, settings, version, progress)
+        with engine.begin() as connection:
+            state = registry.judge(connection, version, verdict)
+            if state == "shadow":
+                registry.make_room(connection, version, by=by)
+    echo(f"{version} is {state}. {verdict.text('the validation on own patients')}")
+    news.tell_model(settings, state, version)
 
 
 def _tell(done: Succession, what: str, change: str) -> None:

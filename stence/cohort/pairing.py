@@ -21,7 +21,7 @@ from stence.database import queries
 from stence.database.outage import transact
 from stence.domain.merged_patients import NOT_MERGED, Patients
 from stence.domain.splits import NOTHING_HELD_OUT, HeldOut
-from stence.errors import StenceError
+from stence.errors import NoLabelledPatientsError
 from stence.ingest.patients import load_patients
 from stence.ingest.report_tables import import_reports
 from stence.ingest.reports import Study
@@ -130,13 +130,13 @@ def plan_cohort(
     """Import the cath reports, and select ECGs and angiograms of their patients from the index.
 
     ECGs without a manifest row are opened later to learn their patient. Only angiograms with ``features`` are
-    selected; without ``features``, none. Raises StenceError if there are no reports, StoreUnavailableError,
-    DatabaseUnavailableError.
+    selected; without ``features``, none. Raises NoLabelledPatientsError if there are no reports,
+    StoreUnavailableError, DatabaseUnavailableError.
     """
     patients = transact(engine, settings.outage_seconds, load_patients)
     reports = import_reports(engine, store, settings, progress, patients)
     if not reports.files:
-        raise StenceError(
+        raise NoLabelledPatientsError(
             f"There is no cath report: no .csv or .parquet below {settings.report_prefix} in {store.url}. "
             "Copy cath reports there."
         )

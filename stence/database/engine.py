@@ -44,7 +44,6 @@ def connect(settings: Settings) -> Iterator[Engine]:
     """
     with _place(settings.database_url, settings, "STENCE_DATABASE_URL") as (url, server):
         with _opened(url, server) as administrator:
-            check(administrator)
             migrate.upgrade(administrator, settings)
         with _opened(url, server) as engine:
             event.listen(engine, "connect", _act_as_writer)
@@ -65,8 +64,16 @@ def connect_as_owner(settings: Settings) -> Iterator[Engine]:
     name = "STENCE_OWNER_URL" if settings.owner_url else "STENCE_DATABASE_URL"
     given = settings.owner_url or settings.database_url
     with _place(given, settings, name) as (url, server), _opened(url, server) as engine:
-        check(engine)
         migrate.upgrade(engine, settings)
+        yield engine
+
+
+@contextmanager
+def connect_as_it_is(settings: Settings) -> Iterator[Engine]:
+    """Open an engine as ``connect_as_owner`` does, on a database that may be empty: nothing is migrated."""
+    name = "STENCE_OWNER_URL" if settings.owner_url else "STENCE_DATABASE_URL"
+    given = settings.owner_url or settings.database_url
+    with _place(given, settings, name) as (url, server), _opened(url, server) as engine:
         yield engine
 
 
@@ -148,6 +155,7 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
     if server is not None:
         _revive_on_connect(engine, server)
     try:
+        check(engine)
         yield engine
     finally:
         engine.dispose()

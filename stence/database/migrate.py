@@ -54,6 +54,12 @@ def current_revision(engine: Engine) -> str | None:
         return _revision(connection)
 
 
+def revisions() -> set[str]:
+    """Return the revisions that this version of stence knows."""
+    versions = (sql_folder() / "migrations" / "versions").glob("*.py")
+    return {path.stem.partition("_")[0] for path in versions}
+
+
 def upgrade(engine: Engine, settings: Settings) -> None:
     """Apply missing migrations, views and grants in one transaction; concurrent processes wait for the first.
 

@@ -122,6 +122,12 @@ def index(
     return work.summary
 
 
+def ecg_objects(store: ObjectStore, settings: Settings, layouts: Sequence[Layout]) -> Iterator[StoredObject]:
+    """Yield the files of ECGs below ``settings.ecg_prefix``, without manifests and ignored files."""
+    found = _Listing(layouts)
+    return found.ecgs(store.list(settings.ecg_prefix, found.skip))
+
+
 class _Index:
     """An index in progress."""
 

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from stence.objects.store import MAX_KEY_BYTES, Skipped, StoredObject, is_portable
 
@@ -24,6 +25,11 @@ def describe(key: str, status: os.stat_result) -> StoredObject:
     """Build the listing entry; its etag is size, time and inode, which change when the file is replaced."""
     version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
     return StoredObject(key, version, status.st_size)
+
+
+def changed_at(item: StoredObject) -> datetime:
+    """Return the time in a listing entry's etag."""
+    return datetime.fromtimestamp(int(item.etag.split("-")[1], 16) / 1e9, UTC)
 
 
 class Walk:

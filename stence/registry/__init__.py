@@ -10,6 +10,7 @@ from stence.models import RiskScorer
 from stence.objects import ObjectStore
 from stence.registry.artefact import Artefact, publish, read, scorer, weights_of
 from stence.registry.cards import publish_card, read_card
+from stence.registry.exchange import export_model, import_model
 from stence.registry.forms import in_chosen_form
 from stence.registry.manifest import Manifest
 from stence.registry.versions import (
@@ -19,6 +20,7 @@ from stence.registry.versions import (
     days_since_look,
     due_shadows,
     find,
+    judge,
     make_room,
     promote,
     refuse,
@@ -41,8 +43,11 @@ __all__ = [
     "champion",
     "days_since_look",
     "due_shadows",
+    "export_model",
     "find",
+    "import_model",
     "in_chosen_form",
+    "judge",
     "load",
     "load_champion",
     "make_room",

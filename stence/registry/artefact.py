@@ -8,8 +8,11 @@ zipped by ``torch.save``) are refused by their name or first bytes, without bein
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -26,6 +29,9 @@ from stence.registry.manifest import Manifest
 
 WEIGHTS = "model.safetensors"
 MANIFEST = "manifest.json"
+BLOCKS = ("depth", "blocks")
+MAX_BLOCKS, MAX_DIMENSION = 100, 20_000
+"""Limits of an architecture from elsewhere: its blocks, and any other of its numbers."""
 CERTAINTY = "certainty."
 """Start of the names of tensors that are not the network's. Artefacts of earlier versions have none."""
 FOREIGN = {b"\x80": "a Python pickle", b"PK": "a zip archive (torch.save)", b"\x1f\x8b": "a gzip archive"}
@@ -69,6 +75,18 @@ def weights_of(model: RiskModel, certainty: Certainty | None = None) -> bytes:
     return save_tensors({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
 
 
+def parse(manifest: bytes, weights: bytes) -> Artefact:
+    """Check the two files of an artefact from elsewhere: format, size and hash, as ``read`` does.
+
+    Raises ArtefactError.
+    """
+    for name, content in ((MANIFEST, manifest), (WEIGHTS, weights)):
+        _check_kind(name, name, content)
+    found = _parsed(MANIFEST, manifest)
+    _check_hash(WEIGHTS, weights, found.files[WEIGHTS])
+    return Artefact(found, weights)
+
+
 def publish(store: ObjectStore, prefix: str, artefact: Artefact) -> str:
     """Write the artefact under ``prefix`` + its version. Return the folder's key, ending in a slash.
 
@@ -87,15 +105,8 @@ def read(store: ObjectStore, folder: str, sha256: str) -> Artefact:
     format.
     """
     _check_names(store, folder)
-    manifest_bytes = _verified(store, folder, MANIFEST, sha256)
-    try:
-        manifest = Manifest.model_validate_json(manifest_bytes)
-        registered = manifest.files[WEIGHTS]
-    except (ValidationError, KeyError) as error:
-        raise ArtefactError(
-            f"{folder}{MANIFEST} is not a manifest that this version of stence can read: {error}"
-        ) from error
-    return Artefact(manifest, _verified(store, folder, WEIGHTS, registered))
+    manifest = _parsed(folder + MANIFEST, _verified(store, folder, MANIFEST, sha256))
+    return Artefact(manifest, _verified(store, folder, WEIGHTS, manifest.files[WEIGHTS]))
 
 
 def scorer(artefact: Artefact, device: str) -> RiskScorer:
@@ -106,12 +117,8 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
     """
     manifest = artefact.manifest
     _check_fit(manifest)
-    recipe, architecture = VERSIONS[manifest.preprocessing.version], manifest.architecture
     try:
-        encoder = encoder_for(recipe, architecture.encoder, architecture.config)
-        model = RiskModel(
-            encoder, clinical=architecture.clinical != "none", shared_space=architecture.shared_space
-        )
+        model = _network(manifest)
         tensors = load_tensors(artefact.weights)
         certainty = _certainty(tensors, manifest)
         model.load_state_dict(tensors, strict=True)
@@ -123,11 +130,46 @@ def scorer(artefact: Artefact, device: str) -> RiskScorer:
         model,
         manifest.calibration,
         model_version=manifest.model_version,
-        recipe=recipe,
+        recipe=VERSIONS[manifest.preprocessing.version],
         windows=manifest.preprocessing.windows,
         thresholds=manifest.raising,
         device=device,
         certainty=certainty,
+    )
+
+
+def check_size(artefact: Artefact) -> None:
+    """Raise ArtefactError if the network of the manifest is larger than its weights, before it is built.
+
+    ``read`` needs no such check: what it opens was trained here or checked at its import.
+    """
+    manifest, architecture = artefact.manifest, artefact.manifest.architecture
+    _check_fit(manifest)
+    try:
+        _check_dimensions({"shared_space": architecture.shared_space, **architecture.config})
+        with torch.device("meta"):  # shapes without memory
+            tensors = _network(manifest).state_dict().values()
+    except (RuntimeError, ValueError, TypeError, KeyError, ArithmeticError) as error:
+        raise ArtefactError(f"{MANIFEST} describes no network that can be built: {error}") from error
+    if sum(tensor.numel() for tensor in tensors) > len(artefact.weights):
+        raise ArtefactError(f"{WEIGHTS} has fewer bytes than {MANIFEST} has parameters.")
+
+
+def _check_dimensions(config: Mapping[str, Any]) -> None:
+    """Raise ValueError for numbers beyond those of any encoder: even without memory, blocks take time."""
+    for name, value in config.items():
+        numbers = [len(value)] if isinstance(value, str) else value if isinstance(value, list) else [value]
+        limit = MAX_BLOCKS if name in BLOCKS else MAX_DIMENSION
+        if sum(abs(number) for number in numbers if isinstance(number, int | float)) > limit:
+            raise ValueError(f"{name} is beyond {limit}")
+
+
+def _network(manifest: Manifest) -> RiskModel:
+    architecture = manifest.architecture
+    recipe = VERSIONS[manifest.preprocessing.version]
+    encoder = encoder_for(recipe, architecture.encoder, architecture.config)
+    return RiskModel(
+        encoder, clinical=architecture.clinical != "none", shared_space=architecture.shared_space
     )
 
 
@@ -151,19 +193,39 @@ def _check_names(store: ObjectStore, folder: str) -> None:
         )
 
 
+def _parsed(key: str, content: bytes) -> Manifest:
+    try:
+        manifest = Manifest.model_validate_json(content)
+        manifest.files[WEIGHTS]
+    except (ValidationError, KeyError) as error:
+        raise ArtefactError(
+            f"{key} is not a manifest that this version of stence can read: {error}"
+        ) from error
+    return manifest
+
+
 def _verified(store: ObjectStore, folder: str, name: str, sha256: str) -> bytes:
-    key, kind = folder + name, KINDS[name]
-    content = store.get(key, limit_bytes=kind.limit_bytes)
+    key = folder + name
+    content = store.get(key, limit_bytes=KINDS[name].limit_bytes)
+    _check_kind(key, name, content)
+    _check_hash(key, content, sha256)
+    return content
+
+
+def _check_kind(key: str, name: str, content: bytes) -> None:
+    kind = KINDS[name]
     if content[kind.brace_at : kind.brace_at + 1] != b"{":
         raise ArtefactError(
             f"{key} is {_likely(content)}, but {kind.name} is expected: refused, and not opened."
         )
+
+
+def _check_hash(key: str, content: bytes, sha256: str) -> None:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ArtefactError(
             f"{key} was altered: its SHA-256 is not the registered one. "
             "Restore it from a backup, or train again."
         )
-    return content
 
 
 def _likely(content: bytes) -> str:

@@ -11,16 +11,18 @@ withdrawn. Those of the model that comes open again, and its scores that had rai
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, exists, func, insert, select, text, update
+from sqlalchemy import Connection, cast, exists, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from stence.database import queries
 from stence.database.roles import APPROVER, acting_as
 from stence.database.tables import model_events, models, promotion_refusals
-from stence.domain.checks import Verdict
+from stence.domain.checks import Result, Verdict
 from stence.errors import RegistryError
 from stence.registry import approvals
 from stence.registry.artefact import Artefact
@@ -50,8 +52,19 @@ class Succession(NamedTuple):
     opened: int
 
 
-def register(connection: Connection, artefact_folder: str, artefact: Artefact, *, by: str, why: str) -> None:
-    """Register a published artefact as a candidate. Raises RegistryError if the version exists."""
+def register(
+    connection: Connection,
+    artefact_folder: str,
+    artefact: Artefact,
+    *,
+    by: str,
+    why: str,
+    differing: Mapping[str, Any] | None = None,
+) -> None:
+    """Register a published artefact as a candidate. Raises RegistryError if the version exists.
+
+    ``differing`` fields stand in the registry instead of those of the artefact's manifest.
+    """
     _one_change_at_a_time(connection)
     version = artefact.manifest.model_version
     if state_of(connection, version) is not None:
@@ -62,7 +75,7 @@ def register(connection: Connection, artefact_folder: str, artefact: Artefact, *
         "folder": artefact_folder,
         "sha256": artefact.sha256,
         "preprocessing_version": artefact.manifest.preprocessing.version,
-        "manifest": json.loads(artefact.manifest_bytes),
+        "manifest": json.loads(artefact.manifest_bytes) | dict(differing or {}),
     }
     connection.execute(insert(models).values(row))
     _record(connection, version, None, "candidate", by, why)
@@ -73,6 +86,21 @@ def shadow(connection: Connection, version: str, *, by: str, why: str) -> None:
     _one_change_at_a_time(connection)
     _check(connection, version, ("candidate",), "go into shadow")
     _change(connection, version, "shadow", by, why)
+
+
+def judge(connection: Connection, version: str, verdict: Verdict) -> str:
+    """Record the verdict of this hospital's patients on a candidate that another one trained.
+
+    A candidate that failed is rejected, any other goes into shadow: a verdict from elsewhere does not count.
+    Return the state.
+    """
+    _one_change_at_a_time(connection)
+    _check(connection, version, ("candidate",), "be judged")
+    kept = models.c.manifest.concat(cast({"gate": verdict.as_json()}, JSONB))
+    connection.execute(update(models).where(models.c.version == version).values(manifest=kept))
+    state = "rejected" if verdict.result is Result.FAILED else "shadow"
+    _change(connection, version, state, "stence", verdict.text("the validation on this hospital's patients"))
+    return state
 
 
 def make_room(connection: Connection, version: str, *, by: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stence.validation.config import ValidationConfig
+from stence.validation.imported import judge_imported
 from stence.validation.run import Validation, validate
 
-__all__ = ["Validation", "ValidationConfig", "validate"]
+__all__ = ["Validation", "ValidationConfig", "judge_imported", "validate"]

@@ -20,7 +20,7 @@ from stence.database.outage import transact
 from stence.database.tables import validations
 from stence.device import device_of
 from stence.domain.targets import DECISIVE
-from stence.errors import StenceError
+from stence.errors import NoLabelledPatientsError
 from stence.evaluation.pictures import pictures
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
@@ -57,9 +57,10 @@ def validate(
     """Measure a model as it is on labelled ECGs of patients that it did not learn from.
 
     Thresholds and calibration are the model's own; nothing is fitted. The report (HTML, JSON) goes into the
-    store, the figures also into the table ``validations``. Neither names a patient. Raises StenceError if no
-    ECG is left or the model was trained here although the configuration says elsewhere, RegistryError for an
-    unknown version, ArtefactError for a damaged one, StoreUnavailableError, DatabaseUnavailableError.
+    store, the figures also into the table ``validations``. Neither names a patient. Raises
+    NoLabelledPatientsError if no ECG is left, StenceError if the model was trained here although the
+    configuration says elsewhere, RegistryError for an unknown version, ArtefactError for a damaged one,
+    StoreUnavailableError, DatabaseUnavailableError.
     """
     config = config or ValidationConfig()
     found = transact(engine, settings.outage_seconds, registry.find, version)
@@ -93,7 +94,7 @@ def _check_found(gathered: Gathered) -> None:
         return
     left_out = ", ".join(f"{reason} {count}" for reason, count in gathered.ecgs.left_out.items())
     patients = ", ".join(f"{reason} {count}" for reason, count in gathered.patients.left_out.items())
-    raise StenceError(
+    raise NoLabelledPatientsError(
         f"No ECG is left to validate on, of {gathered.ecgs.candidates}: {left_out or 'there is none'}. "
         f"Patients with a cath study: {gathered.patients.candidates}, of whom {patients or 'none'}."
     )

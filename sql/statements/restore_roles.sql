@@ -1,0 +1,2 @@
+-- The roles of this server.
+SELECT rolname FROM pg_roles
