@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from flows import lost_server
-from stence import orphans
+from stence import discretion, orphans
 
 SUPERVISOR = "RUNS_END_WITH_PID"
 """Environment variable: process number of the ``stence up`` that runs end with."""
@@ -17,6 +17,7 @@ WORKER = "RUNS_END_WITH_PARENT"
 """Environment variable: a word in the command line of the worker that runs end with."""
 
 lost_server.tell_in_one_line()
+discretion.install()
 
 if SUPERVISOR in os.environ:
     orphans.end_with(int(os.environ[SUPERVISOR]))

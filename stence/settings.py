@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stence import discretion
 from stence.domain.machine import usable_cores
 from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.errors import ConfigurationError
@@ -56,7 +57,7 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = Field(None, description="Secret of s3_access_key.")
     s3_ca_file: Path | None = Field(
         None,
-        description="Certificates (PEM) of the authority that s3_endpoint_url has its own from; empty: the usual.",
+        description="Certificates (PEM) of the authority behind s3_endpoint_url; empty: the usual ones.",
     )
 
     ecg_prefix: str = Field("ecg/", description="Prefix of ECGs and their record_list.csv in the store.")
@@ -205,7 +206,10 @@ class Settings(BaseSettings):
     alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: rules of stence.")
 
     def model_post_init(self, context: Any, /) -> None:
-        """Refuse misspelt variables. Otherwise the default would apply without a warning."""
+        """Keep secrets out of logs, and refuse misspelt variables: their default would apply unnoticed."""
+        for _, value in self:
+            if isinstance(value, SecretStr):
+                discretion.hide(value.get_secret_value())
         known = {*variables(), *secret_file_variables(), *OTHERS}
         for variable in sorted(_given()):
             name = variable.upper().removeprefix(PREFIX)

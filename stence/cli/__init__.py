@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from stence import __version__, private
+from stence import __version__, discretion, private
 from stence.cli.trouble import in_words
 from stence.errors import ObjectError, StenceError
 from stence.settings import NESTED
@@ -68,22 +69,23 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except StenceError as error:
-            raise click.ClickException(_message(error)) from error
+            raise click.ClickException(discretion.masked(_message(error))) from error
         except ValidationError as error:
             raise click.ClickException(_settings_message(error)) from error
         except Exception as error:
             if (words := in_words(error)) is None:
                 raise
-            raise click.ClickException(words) from error
+            raise click.ClickException(discretion.masked(words)) from error
 
 
 def _message(error: StenceError) -> str:
-    """The error's text and its object key, which the text omits. The user of the command may see the key."""
+    """The error's text, and on a terminal its object key: elsewhere, standard error is a log."""
     from stence.cli.terminal import shown
 
     lines = str(error).split("\n")
     if isinstance(error, ObjectError) and error.object_key is not None:
-        lines.append(f"The object is {error.object_key}")
+        key = error.object_key if sys.stderr.isatty() else "named on a terminal only"
+        lines.append(f"The object is {key}")
     return "\n".join(map(shown, lines))
 
 
@@ -101,6 +103,7 @@ def _settings_message(error: ValidationError) -> str:
 def main(verbose: bool) -> None:
     """Find patients with severe coronary stenosis from the ECGs that a hospital already has."""
     private.keep_to_ourselves()
+    discretion.install()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops cleanly, like Ctrl-C
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from stence.discretion import plain
 from stence.objects.store import MAX_KEY_BYTES, Skipped, StoredObject, is_portable
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,9 @@ class Walk:
     def report(self, url: str, prefix: str) -> None:
         """Log the number of skipped entries by kind."""
         for kind, count in self._passed_over.items():
-            logger.warning("%d %s in %s were passed over", count, kind, url, extra={"object_key": prefix})
+            logger.warning(
+                "%d %s in %s were passed over", count, plain(kind), plain(url), extra={"object_key": prefix}
+            )
 
     def _names(self, folder: str, start: str) -> Iterator[str]:
         """Yield names in a folder that begin with ``start``; folder names end in a slash."""
