@@ -19,7 +19,7 @@ FILE_MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OWN_NAMES = (
     "postgres", "postgres.new", "postgres.log", "postgres.users", "postgres.gate", "prefect", "store",
-    "training", "studies", "forms",
+    "training", "studies", "forms", "tmp",
 )  # fmt: skip
 """Names of stence's own files in the data folder."""
 ACL = "system.posix_acl_access"

@@ -1,4 +1,4 @@
-"""What may stand in logs and tracebacks: text, numbers and counts; no word that was read, and no credential."""
+"""What may stand in logs and tracebacks: text, numbers and counts; nothing that was read, no credential."""
 
 from __future__ import annotations
 
