@@ -82,7 +82,7 @@ def behind_tls(
 ) -> Iterator[int]:
     """The port of a proxy to a server, on ADDRESS and through TLS alone.
 
-    ``postgres``: the client asks for TLS first, by an SSLRequest (PostgreSQL, Frontend/Backend Protocol, 54.2.10).
+    ``postgres``: the client asks for TLS by an SSLRequest (PostgreSQL, Frontend/Backend Protocol, 54.2.10).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
