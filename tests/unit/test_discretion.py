@@ -113,6 +113,14 @@ def test_a_long_text_is_cut_and_costs_little() -> None:
     assert len(masked("://a:" * 100_000)) <= discretion.MAX_CHARACTERS
 
 
+def test_a_record_holds_no_exception_that_another_formatter_could_show() -> None:
+    make = discretion._DiscreetRecords(logging.LogRecord)
+    error = KeyError("OROURKE")
+    made = make("stence", logging.ERROR, "x.py", 1, "failed: %s", (error,), (KeyError, error, None))
+    assert (made.getMessage(), made.exc_info, made.args) == ("failed: KeyError", None, None)
+    assert "OROURKE" not in str(vars(made))
+
+
 PROGRAM = """
 import logging, sys, threading, warnings
 from stence import discretion
