@@ -33,7 +33,7 @@ FEW_EPOCHS = QUICK.replace("epochs: 8,", "epochs: 2,").replace("epochs: 8\n", "e
 STENCE = Path(sys.executable).with_name("stence")
 PATIENT_FILES = {"ecg", "reports", "angio", "patients", "pages", "export"}
 """Folders of the store whose files name patients."""
-PASSWORD_FILE = "prefect/server.json"
+SERVERS_RECORD = "prefect/server.json"
 """Where commands find the password of the Prefect server; only the account of stence may read it."""
 BUG = """
 import sys
@@ -194,7 +194,7 @@ def search(hospital: Hospital, ignoring: str = "\0") -> None:
     said = hospital.said.replace(ignoring.encode(), b"")
     assert not words_in(said), [line for line in said.splitlines() if words_in(line)][:5]
     found = leaks(hospital.everything())
-    assert not {path: words for path, words in found.items() if not path.endswith(PASSWORD_FILE)}
+    assert not {path: words for path, words in found.items() if not path.endswith(SERVERS_RECORD)}
     assert not words_in("\n".join(hospital.processes).replace(ignoring, "").encode())
 
 
