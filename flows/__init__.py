@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from stence import orphans
+from stence import discretion, orphans
 from stence.flows import lost_server
 
 SUPERVISOR = "RUNS_END_WITH_PID"
@@ -17,6 +17,7 @@ WORKER = "RUNS_END_WITH_PARENT"
 """Environment variable: a word in the command line of the worker that runs end with."""
 
 lost_server.tell_in_one_line()
+discretion.install()
 
 if SUPERVISOR in os.environ:
     orphans.end_with(int(os.environ[SUPERVISOR]))

@@ -22,12 +22,14 @@ def tell_in_one_line() -> None:
 
 
 def _without_traceback(make: Callable[..., logging.LogRecord]) -> Callable[..., logging.LogRecord]:
-    def made(*arguments: Any, **named: Any) -> logging.LogRecord:
-        record = make(*arguments, **named)
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None and record.name.partition(".")[0] in LOGGERS and _is_of_connection(error):
-            record.msg, record.exc_info = f"{record.msg} ({type(error).__name__})", None
-        return record
+    def made(
+        name: str, level: int, path: str, line: int, text: object, values: Any, exc_info: Any, *rest: Any,
+        **named: Any,
+    ) -> logging.LogRecord:  # fmt: skip
+        error = exc_info[1] if exc_info else None
+        if error is not None and name.partition(".")[0] in LOGGERS and _is_of_connection(error):
+            text, exc_info = f"{text} ({type(error).__name__})", None
+        return make(name, level, path, line, text, values, exc_info, *rest, **named)
 
     return made
 

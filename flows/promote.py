@@ -10,12 +10,12 @@ from prefect.input import RunInput
 from pydantic import Field
 from sqlalchemy import Connection
 
-from flows import news
-from flows.discretion import library_logs
-from flows.workplace import dated, open_workplace
 from stence import registry
 from stence.database.outage import transact
 from stence.errors import RegistryError
+from stence.flows import news
+from stence.flows.discretion import library_logs
+from stence.flows.workplace import dated, open_workplace
 from stence.registry import approvals
 
 FORM_SECONDS = 14 * 24 * 3600

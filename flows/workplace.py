@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import opaque
 from sqlalchemy import Engine
 
-from stence import database, private
+from stence import database, private, temporary
 from stence.errors import DatabaseUnavailableError, ReceiverUnavailableError, StoreUnavailableError
 from stence.flows.discretion import nothing_personal
 from stence.objects import ObjectStore, open_store
@@ -38,7 +38,7 @@ def open_workplace() -> Iterator[Workplace]:
     """Open database and store of the environment's settings; close both at the end."""
     private.keep_to_ourselves()
     settings = Settings()
-    with database.connect(settings) as engine:
+    with temporary.in_data_folder(settings.data_dir), database.connect(settings) as engine:
         yield Workplace(settings, engine, open_store(settings.resolved_store_url, settings))
 
 

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from stence.discretion import plain
+
 log = logging.getLogger(__name__)
 
 FOLDER_MODE = 0o700
@@ -17,7 +19,7 @@ FILE_MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OWN_NAMES = (
     "postgres", "postgres.new", "postgres.log", "postgres.users", "postgres.gate", "prefect", "store",
-    "training", "studies", "forms", "pseudonym.key",
+    "training", "studies", "forms", "pseudonym.key", "tmp",
 )  # fmt: skip
 """Names of stence's own files in the data folder."""
 ACL = "system.posix_acl_access"
@@ -56,14 +58,14 @@ def close(path: Path) -> None:
     if path.is_symlink() or not path.exists():
         return
     if is_shared(path):
-        log.warning("%s is a folder that others share: stence closes only what it makes in it", path)
+        log.warning("%s is a folder that others share: stence closes only what it makes in it", plain(path))
     elif loose := rights_of_others(path):
         try:
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~loose)
         except PermissionError:
-            log.warning("%s is open to other accounts, and not ours to close: chmod go= it", path)
+            log.warning("%s is open to other accounts, and not ours to close: chmod go= it", plain(path))
         else:
-            log.warning("%s was open to other accounts of this host, and is closed now", path)
+            log.warning("%s was open to other accounts of this host, and is closed now", plain(path))
 
 
 def rights_of_others(path: Path) -> int:

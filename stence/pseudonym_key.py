@@ -40,7 +40,7 @@ def find_key(settings: Settings) -> str | None:
 
 def key_file(settings: Settings) -> Path:
     """Return where the key is kept."""
-    return settings.pseudonym_key_file or settings.data_dir / FILE_NAME
+    return settings.data_dir / FILE_NAME
 
 
 def draw_key() -> str:

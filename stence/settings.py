@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from stence import discretion
 from stence.domain.machine import usable_cores
 from stence.domain.retention import KEEP_ALL, Retention
 from stence.domain.signal_quality import DEFAULT_QUALITY, QualityLimits
 from stence.errors import ConfigurationError
+from stence.secret_files import SUFFIX, SecretFiles, is_secret
 
 PREFIX = "STENCE_"
 NESTED = "__"
@@ -30,7 +32,8 @@ OTHERS = ("HOME",)
 class Settings(BaseSettings):
     """Settings from the environment (prefix ``STENCE_``) or a ``.env`` file in the working folder.
 
-    Raises ConfigurationError for an unknown variable with this prefix.
+    A secret may also come from the file that the variable with the suffix ``_FILE`` names. Raises
+    ConfigurationError for an unknown variable with this prefix, or such a file that cannot be used.
     """
 
     model_config = SettingsConfigDict(
@@ -58,6 +61,10 @@ class Settings(BaseSettings):
         None, description="Empty: boto3's own chain (environment, files, role)."
     )
     s3_secret_key: SecretStr | None = Field(None, description="Secret of s3_access_key.")
+    s3_ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) of the authority behind s3_endpoint_url; empty: the usual ones.",
+    )
 
     ecg_prefix: str = Field("ecg/", description="Prefix of ECGs and their record_list.csv in the store.")
     listing: Literal["full", "days", "announced"] = Field(
@@ -104,10 +111,9 @@ class Settings(BaseSettings):
         None, description="System URL of the hospital's patient numbers in exports; empty: pseudonyms."
     )
     pseudonym_key: SecretStr | None = Field(
-        None, description="Key of the patients' pseudonyms in tables and exports; empty: the one in its file."
-    )
-    pseudonym_key_file: Path | None = Field(
-        None, description="File of that key; empty: `pseudonym.key` in data_dir, drawn at first use."
+        None,
+        description="Key of the patients' pseudonyms in tables and exports; empty: that in `pseudonym.key` in "
+        "data_dir, drawn at first use.",
     )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
@@ -216,15 +222,31 @@ class Settings(BaseSettings):
     alert_rules: Path | None = Field(None, description="Your own alert rules (YAML); empty: rules of stence.")
 
     def model_post_init(self, context: Any, /) -> None:
-        """Refuse misspelt variables. Otherwise the default would apply without a warning."""
-        known = set(variables()) | set(OTHERS)
-        for variable in sorted({*os.environ, *dotenv_values(str(self.model_config["env_file"]))}):
+        """Keep secrets out of logs, and refuse misspelt variables: their default would apply unnoticed."""
+        for _, value in self:
+            if isinstance(value, SecretStr):
+                discretion.hide(value.get_secret_value())
+        known = {*variables(), *secret_file_variables(), *OTHERS}
+        for variable in sorted(_given()):
             name = variable.upper().removeprefix(PREFIX)
             if variable.upper().startswith(PREFIX) and name not in known:
                 nearest = get_close_matches(name, known, 1)
                 all_settings = "deployments/REFERENCE.md lists all settings."
                 hint = f"do you mean {PREFIX}{nearest[0]}?" if nearest else all_settings
                 raise ConfigurationError(f"{variable} is no setting of stence: {hint}")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments come first, then the environment, ``.env``, and files of secrets."""
+        files = SecretFiles(settings_cls, PREFIX, _given())
+        return init_settings, env_settings, dotenv_settings, files
 
     @field_validator("timezone")
     @classmethod
@@ -299,6 +321,16 @@ class Settings(BaseSettings):
     def resolved_store_url(self) -> str:
         """URL of the store, or the default."""
         return self.store_url or (self.data_dir / "store").as_uri()
+
+
+def _given() -> dict[str, str | None]:
+    """Return the variables of ``.env`` and of the environment, which comes first."""
+    return dotenv_values(str(Settings.model_config["env_file"])) | os.environ
+
+
+def secret_file_variables() -> set[str]:
+    """Return the variables that name files of secrets, without ``PREFIX``."""
+    return {name.upper() + SUFFIX for name, field in Settings.model_fields.items() if is_secret(field)}
 
 
 class Variable(NamedTuple):

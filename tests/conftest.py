@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,6 +50,15 @@ def umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> Iterator[None]:
+    """Nor do its filters of logs, warnings and exceptions stay."""
+    factory, uncaught, of_threads = logging.getLogRecordFactory(), sys.excepthook, threading.excepthook
+    yield
+    logging.setLogRecordFactory(factory)
+    sys.excepthook, threading.excepthook = uncaught, of_threads
 
 
 @pytest.fixture(autouse=True)

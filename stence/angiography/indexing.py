@@ -18,6 +18,7 @@ from stence.angiography.reasons import Reason, refuse
 from stence.angiography.refusals import Refusal
 from stence.database import queries
 from stence.database.outage import transact
+from stence.discretion import plain
 from stence.ingest.grouping import IndexedFile, record_key
 from stence.ingest.indexing import ROWS_TOGETHER, record
 from stence.objects import ObjectStore
@@ -59,7 +60,7 @@ def index_angiograms(
     read_heads(engine, store, settings, progress)
     match_angiograms(engine, settings)
     summary = AngiogramSummary(new, changed, **transact(engine, settings.outage_seconds, _count))
-    log.info("angiograms of %s: %s", store.url, summary.as_dict())
+    log.info("angiograms of %s: %s", plain(store.url), summary.as_dict())
     return summary
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from stence import __version__, private
+from stence import __version__, discretion, private, temporary
 from stence.cli.trouble import in_words
 from stence.errors import ObjectError, StenceError
-from stence.settings import NESTED
+from stence.settings import NESTED, Settings
 
 # Command -> module of stence.cli. Modules are imported on use, because torch and Prefect take seconds.
 COMMANDS = {
@@ -75,22 +77,23 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except StenceError as error:
-            raise click.ClickException(_message(error)) from error
+            raise click.ClickException(discretion.masked(_message(error))) from error
         except ValidationError as error:
             raise click.ClickException(_settings_message(error)) from error
         except Exception as error:
             if (words := in_words(error)) is None:
                 raise
-            raise click.ClickException(words) from error
+            raise click.ClickException(discretion.masked(words)) from error
 
 
 def _message(error: StenceError) -> str:
-    """The error's text and its object key, which the text omits. The user of the command may see the key."""
+    """The error's text, and on a terminal its object key: elsewhere, standard error is a log."""
     from stence.cli.terminal import shown
 
     lines = str(error).split("\n")
     if isinstance(error, ObjectError) and error.object_key is not None:
-        lines.append(f"The object is {error.object_key}")
+        key = error.object_key if sys.stderr.isatty() else "named on a terminal only"
+        lines.append(f"The object is {key}")
     return "\n".join(map(shown, lines))
 
 
@@ -105,10 +108,20 @@ def _settings_message(error: ValidationError) -> str:
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option("-v", "--verbose", is_flag=True, help="Show the library's detailed log.")
-def main(verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, verbose: bool) -> None:
     """Find patients with severe coronary stenosis from the ECGs that a hospital already has."""
     private.keep_to_ourselves()
+    discretion.install()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops cleanly, like Ctrl-C
+    _keep_temporary_files(context)
     level = logging.DEBUG if verbose else logging.WARNING
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("stence").setLevel(level)
+
+
+def _keep_temporary_files(context: click.Context) -> None:
+    """Keep the command's temporary files in the data folder, if there is one already."""
+    with suppress(StenceError, ValidationError):  # the command itself says what is wrong with the settings
+        if (folder := Settings().data_dir).is_dir():
+            context.with_resource(temporary.in_data_folder(folder))

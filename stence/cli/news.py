@@ -6,6 +6,7 @@ import logging
 import os
 
 from stence.cli import prefect_home
+from stence.discretion import plain
 from stence.domain.urls import without_secrets
 from stence.settings import Settings
 
@@ -19,7 +20,7 @@ def tell_model(settings: Settings, change: str, version: str, **counts: int) -> 
     configured = os.environ.get("PREFECT_API_URL")
     if configured and not prefect_home.is_healthy(configured):
         server = without_secrets(configured)
-        log.warning("The Prefect server %s does not answer: no automation was told of this", server)
+        log.warning("The Prefect server %s does not answer: no automation was told of this", plain(server))
     elif configured or prefect_home.running_server(settings):
         prefect_home.prepare(settings)
         from prefect.events.worker import EventsWorker

@@ -13,7 +13,7 @@ import sys
 import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from stence import orphans
+from stence import discretion, orphans
 
 
 def main(parent: str, host: str, port: str, *names: str) -> None:
@@ -22,6 +22,7 @@ def main(parent: str, host: str, port: str, *names: str) -> None:
     SIGTERM is blocked. systemd and shutdowns send SIGTERM to every process at once, but ``stence up`` still
     needs the server to close its runs.
     """
+    discretion.install()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     orphans.end_with(int(parent), by=signal.SIGINT)
     from prefect.server.api.server import create_app

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import psutil
 
-from stence import orphans, private
+from stence import discretion, orphans, private
 from stence.errors import ConfigurationError
 from stence.settings import Settings
 
@@ -68,6 +68,7 @@ def prepare(settings: Settings) -> None:
 
 def use(server: RunningServer) -> None:
     """Make Prefect in this process and its child processes a client of ``server``."""
+    discretion.hide(server.auth)
     os.environ |= {"PREFECT_API_URL": server.api_url, "PREFECT_API_AUTH_STRING": server.auth}
     os.environ.pop("PREFECT_API_KEY", None)  # Prefect would send the key instead of the password
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,8 @@ def ingest() -> None:
     prefect_home.prepare(Settings())
     from stence.flows.ingest import ingest as flow
 
-    counts = flow()
+    with _tagged("ingest"):
+        counts = flow()
     print_table("Indexed", ("what", "count"), list(counts.items()))
 
 
@@ -55,7 +57,8 @@ def monitor(days: tuple[datetime, ...]) -> None:
     prefect_home.prepare(Settings())
     from stence.flows.monitor import monitor as flow
 
-    found = flow([day.date() for day in days] or None)
+    with _tagged("monitor"):
+        found = flow([day.date() for day in days] or None)
     print_table("Monitored", list(found), [list(found.values())])
 
 
@@ -64,7 +67,8 @@ def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
     prefect_home.prepare(settings)
     from stence.flows.retrain import retrain as flow
 
-    outcome = flow(preset)
+    with _tagged("retrain"):
+        outcome = flow(preset)
     shown = {name: "; ".join(value) if isinstance(value, list) else value for name, value in outcome.items()}
     print_table("Retraining", list(shown), [list(shown.values())])
     return outcome
@@ -75,5 +79,13 @@ def run_score_flow(settings: Settings, workers: int = 1) -> None:
     prefect_home.prepare(settings)
     from stence.flows.score import score as flow
 
-    counts = flow(workers=workers)
+    with _tagged("score"):
+        counts = flow(workers=workers)
     print_table("Where every ECG ended", list(counts), [list(counts.values())])
+
+
+def _tagged(kind: str) -> AbstractContextManager[set[str]]:
+    """Give runs of the context the tags of the deployment of this kind, which automations match."""
+    from prefect import tags
+
+    return tags("stence", kind)

@@ -97,13 +97,13 @@ def _stop_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(each, handler)
 
 
-def described_deployments() -> list[RunnerDeployment]:
-    """The deployments of ``deployments/prefect.yaml``."""
+def described_deployments(timezone: str) -> list[RunnerDeployment]:
+    """The deployments of ``deployments/prefect.yaml``, with schedules in the zone ``timezone``."""
     described = yaml.safe_load((deployments_folder() / "prefect.yaml").read_text(encoding="utf-8"))
-    return [deployment(entry) for entry in described["deployments"]]
+    return [deployment(entry, timezone) for entry in described["deployments"]]
 
 
-def deployment(entry: dict[str, Any]) -> RunnerDeployment:
+def deployment(entry: dict[str, Any], timezone: str) -> RunnerDeployment:
     """Create a deployment of Prefect's Runner from an entry of ``prefect.yaml``."""
     from importlib import import_module
 
@@ -118,7 +118,7 @@ def deployment(entry: dict[str, Any]) -> RunnerDeployment:
         description=entry["description"],
         tags=entry["tags"],
         parameters=entry["parameters"],
-        schedules=[Cron(s["cron"], timezone=s["timezone"]) for s in entry["schedules"]],
+        schedules=[Cron(s["cron"], timezone=timezone) for s in entry["schedules"]],
         concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )

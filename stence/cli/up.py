@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -45,14 +46,15 @@ def serve_until_stopped(settings: Settings, host: str, port: int, names: Sequenc
         with prefect_server(settings, url, host, port, names) as server:
             prefect_home.prepare(settings)
             if made:
-                click.echo(
-                    f"The UI asks for this password, stored in {prefect_home.auth_file(settings)}: {auth}"
-                )
-            serve(server)
+                shown = f": {auth}" if sys.stdout.isatty() else ""  # a service's output goes to a log
+                click.echo(f"The UI asks for a password, stored in {prefect_home.auth_file(settings)}{shown}")
+            serve(server, settings.timezone)
 
 
-def serve(server: RunningServer) -> None:
-    """Serve the deployments. Before and after this call, no run is open and no slot is occupied.
+def serve(server: RunningServer, timezone: str) -> None:
+    """Serve the deployments, with schedules in the zone ``timezone``.
+
+    Before and after this call, no run is open and no slot is occupied.
 
     Raises ConfigurationError if the server ends by itself.
     """
@@ -63,7 +65,7 @@ def serve(server: RunningServer) -> None:
     if closed := dead_runs.close(Crashed(message="The stence up of this run was killed.")):
         click.echo(f"Closed {closed} runs that an earlier stence up left open.")
     click.echo(f"Prefect UI: {server.api_url.removesuffix('/api')}   (Ctrl-C stops)")
-    asked = serving.serve(serving.described_deployments(), lambda: server.process is not None)
+    asked = serving.serve(serving.described_deployments(timezone), lambda: server.process is not None)
     if server.process is not None:
         dead_runs.close(Cancelled(message="stence up was stopped."))
     elif not asked:

@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from stence.database import acl
+from stence.discretion import plain
 from stence.errors import DatabaseUnavailableError
 from stence.private import close
 
@@ -67,7 +68,7 @@ def let_pass(*folders: Path) -> None:
                 f"({error.strerror}). Run stence as another user than root, or set STENCE_DATA_DIR to a "
                 "folder that the account can reach."
             ) from error
-        logger.warning("let the account %s, and only it, pass through %s", SYSTEM_USER, path)
+        logger.warning("let the account %s, and only it, pass through %s", plain(SYSTEM_USER), plain(path))
 
 
 def _may_traverse(account: pwd.struct_passwd, folder: Path) -> bool:

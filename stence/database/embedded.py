@@ -29,6 +29,7 @@ from psycopg.pq import PGconn, Ping
 
 from stence import private
 from stence.database import account
+from stence.discretion import plain
 from stence.errors import DatabaseUnavailableError
 from stence.files import try_lock
 
@@ -169,7 +170,7 @@ class Server:
 
     def _create(self) -> None:
         """Create the cluster in a temporary folder, then rename the folder."""
-        logger.info("creating the embedded Postgres in %s", self.cluster)
+        logger.info("creating the embedded Postgres in %s", plain(self.cluster))
         growing = self.data_dir / "postgres.new"
         shutil.rmtree(growing, ignore_errors=True)
         growing.mkdir(mode=0o700)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 from pydantic import SecretStr
@@ -31,6 +32,8 @@ CONNECT_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+
+TLS_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl")
 
 
 @contextmanager
@@ -112,9 +115,10 @@ def _has_database(connection: Connection, name: str) -> bool:
 
 
 def _asyncpg_url(url: URL) -> str:
-    """Convert the URL for asyncpg: it calls libpq's ``sslmode`` ``ssl`` and lacks most other options."""
-    names = {"host": "host", "port": "port", "sslmode": "ssl"}
-    query = {names[name]: value for name, value in url.query.items() if name in names}
+    """Convert the URL for asyncpg, which takes libpq's TLS options only within a ``dsn``."""
+    query = {name: value for name, value in url.query.items() if name in {"host", "port"}}
+    if tls := {name: value for name, value in url.query.items() if name in TLS_OPTIONS}:
+        query["dsn"] = f"postgresql://?{urlencode(tls)}"
     return url.set(drivername="postgresql+asyncpg", query=query).render_as_string(hide_password=False)
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, or_, update
 from sqlalchemy.exc import DBAPIError
 
 from stence.database.words import said
+from stence.discretion import plain
 from stence.errors import StenceError
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def close_dead(connection: Connection, runs: Table) -> int:
     values = {"state": "abandoned", "error": WITHOUT_A_WORD, "finished_at": ended, "lease_expires_at": None}
     closed = connection.execute(dead.values(values)).rowcount
     if closed:
-        log.warning("%d rows of %s were closed: %s", closed, runs.name, WITHOUT_A_WORD)
+        log.warning("%d rows of %s were closed: %s", closed, plain(runs.name), plain(WITHOUT_A_WORD))
     return closed
 
 
@@ -87,11 +88,15 @@ class _Renewal:
     def _log_failure(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
-            log.warning("the lease of %s could not be renewed, trying again: %s", self._whose, _words(error))
+            log.warning(
+                "the lease of %s could not be renewed, trying again: %s",
+                plain(self._whose),
+                plain(_words(error)),
+            )
         late = time.monotonic() - self._renewed_at
         if late > self._lease_seconds and not self._has_run_out:
             self._has_run_out = True
-            log.warning("the lease of %s has run out: others may take its work over", self._whose)
+            log.warning("the lease of %s has run out: others may take its work over", plain(self._whose))
 
 
 def _words(error: Exception) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries
 from stence.database.outage import transact
 from stence.database.tables import ecg_pages
+from stence.discretion import plain
 from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.explain.gathering import ScoredEcg, gather
 from stence.explain.layout import ecg_page
@@ -121,7 +122,7 @@ def _write(engine: Engine, store: ObjectStore, settings: Settings, scorer: RiskS
         raise
     except Exception as error:  # one odd ECG must not cost the others their pages
         log.warning(
-            "ECG %d has no page (%s); stence explain %d says why", ecg_id, type(error).__name__, ecg_id
+            "ECG %d has no page (%s); stence explain %d says why", ecg_id, plain(type(error).__name__), ecg_id
         )
         return False
     key = page_key(settings, scorer.model_version, ecg_id)

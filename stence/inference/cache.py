@@ -8,27 +8,25 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkdtemp
 
+from stence import temporary
 from stence.files import write_json
-from stence.private import make_folder
 
 HASHES = "sha256.json"
+UNFINISHED = ".unfinished"
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Path]:
     """Yield a new folder; after the context it takes the place of ``folder``, with its files' hashes."""
-    make_folder(folder.parent)
-    unfinished = Path(mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
+    with temporary.owned(folder.parent / UNFINISHED) as own:
+        unfinished = own / folder.name
+        unfinished.mkdir()
         yield unfinished
         write_json(unfinished / HASHES, _hashes(unfinished))
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was quicker, with the same result
             unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def is_unaltered(folder: Path) -> bool:

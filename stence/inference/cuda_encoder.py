@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from stence.discretion import plain
 from stence.encoders import Encoder
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ class CudaEncoder(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         if not self._is_compiled:
-            log.warning("compiling the encoder in %s for the GPU; the first time takes minutes", self._form)
+            log.warning(
+                "compiling the encoder in %s for the GPU; the first time takes minutes", plain(self._form)
+            )
             self._is_compiled = True
         with _products_in_tf32(self._form == "tf32"):
             states = self._bulk(windows.to(self._dtype))

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.outage import transact
+from stence.discretion import plain
 from stence.ecg import FileKind, file_kind
 from stence.ecg.formats.kinds import is_hidden, is_table, suffix_of
 from stence.ecg.formats.tables import Layout, layout_of
@@ -118,7 +119,7 @@ def index(
         work.list_days()
     transact(engine, settings.outage_seconds, listing.note, extent, settings, started, work.counts)
     progress("index", work.summary.ecgs, work.summary.ecgs)
-    log.info("index (%s): %s", extent, work.summary.as_dict())
+    log.info("index (%s): %s", plain(extent), work.summary.as_dict())
     return work.summary
 
 

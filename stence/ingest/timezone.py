@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import queries
 from stence.database.outage import transact
 from stence.database.tables import installation
+from stence.discretion import plain
 from stence.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def move_times(engine: Engine, settings: Settings) -> int:
     moved, before = transact(engine, settings.outage_seconds, _move_from_before, settings.timezone)
     if before not in (None, settings.timezone):
         said = "STENCE_TIMEZONE is %s now, and was %s: the times of %d ECGs were moved"
-        log.warning(said, settings.timezone, before, moved)
+        log.warning(said, plain(settings.timezone), plain(before), moved)
     return moved
 
 

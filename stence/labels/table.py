@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stence.concurrency import in_order
+from stence.discretion import plain
 from stence.domain.patients import PatientIdError, patient_id
 from stence.ecg.formats.wfdb_header import MAX_HEADER_BYTES
 from stence.errors import ConfigurationError, ObjectError
@@ -91,7 +92,7 @@ def _from_table(store: ObjectStore, source: TableSource) -> LabelTable:
                 left_out[row] += 1
                 if left_out.total() <= LOGGED_ROWS:
                     log.warning(
-                        "the table's line %d left out: %s", line, row, extra={"object_key": source.key}
+                        "the table's line %d left out: %s", line, plain(row), extra={"object_key": source.key}
                     )
             elif repr(found.setdefault(row.record, row)) != repr(row):  # NaN is not equal to itself
                 spoilt.add(row.record)

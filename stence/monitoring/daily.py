@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database.leases import close_dead, kept_alive, lease_end
 from stence.database.outage import retry_outages, transact
 from stence.database.tables import monitor_runs
+from stence.discretion import plain
 from stence.domain.windows import Window
 from stence.errors import DatabaseUnavailableError, MonitoringError, StenceError
 from stence.evaluation.watched import Watched, watched_models
@@ -140,7 +141,7 @@ def measure_day(engine: Engine, settings: Settings, watched: Sequence[Watched], 
                 raise
             except Exception as error:
                 failures.append(f"{part.name} of {model.version}: {_said(error)}")
-                log.error("a part of monitoring failed: %s", failures[-1])
+                log.error("a part of monitoring failed: %s", plain(failures[-1]))
         failed += failures
         figures[window].append(_part_failed(part, bool(failures)))
     return Day(window, dict(figures), failed)

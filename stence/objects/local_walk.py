@@ -6,16 +6,19 @@ import errno
 import logging
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
+from stence.discretion import plain
 from stence.objects.store import MAX_KEY_BYTES, Skipped, StoredObject, is_portable
 
 logger = logging.getLogger(__name__)
 
 UNFINISHED = re.compile(r"\.stence-[0-9a-f]{32}\.tmp")
+LEFTOVER_SECONDS = 24 * 3600
 OVERLOADED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 """Errors from exhausted resources of the process or machine, not from a file."""
 _GONE = (FileNotFoundError, NotADirectoryError)
@@ -60,13 +63,17 @@ class Walk:
     def report(self, url: str, prefix: str) -> None:
         """Log the number of skipped entries by kind."""
         for kind, count in self._passed_over.items():
-            logger.warning("%d %s in %s were passed over", count, kind, url, extra={"object_key": prefix})
+            logger.warning(
+                "%d %s in %s were passed over", count, plain(kind), plain(url), extra={"object_key": prefix}
+            )
 
     def _names(self, folder: str, start: str) -> Iterator[str]:
         """Yield names in a folder that begin with ``start``; folder names end in a slash."""
         with os.scandir(f"{self._root}/{folder}" if folder else self._root) as entries:
             for entry in entries:
-                if entry.name.startswith(start) and not UNFINISHED.fullmatch(entry.name):
+                if UNFINISHED.fullmatch(entry.name):
+                    _remove_leftover(entry)
+                elif entry.name.startswith(start):
                     with self._skip_errors(_joined(folder, entry.name)):
                         yield from self._kept(folder, entry)
 
@@ -97,6 +104,13 @@ class Walk:
         self._passed_over[kind] += 1
         if self._skipped is not None:
             self._skipped(os.fsencode(key).decode("utf-8", "backslashreplace"))
+
+
+def _remove_leftover(entry: os.DirEntry[str]) -> None:
+    """Remove an unfinished write whose process has surely ended."""
+    with suppress(OSError):
+        if time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFTOVER_SECONDS:
+            os.unlink(entry.path)
 
 
 def _joined(folder: str, name: str) -> str:

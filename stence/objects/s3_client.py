@@ -26,6 +26,8 @@ def connect(settings: Settings, attempts: int = ATTEMPTS) -> S3Client:
     access, secret = settings.s3_access_key, settings.s3_secret_key
     if (access is None) != (secret is None):
         raise ConfigurationError("set both STENCE_S3_ACCESS_KEY and STENCE_S3_SECRET_KEY, or neither")
+    if settings.s3_ca_file and not settings.s3_ca_file.is_file():
+        raise ConfigurationError(f"STENCE_S3_CA_FILE={settings.s3_ca_file} is not a file")
     config = Config(
         max_pool_connections=settings.fetch_threads + SPARE_CONNECTIONS,
         connect_timeout=CONNECT_SECONDS,
@@ -43,6 +45,7 @@ def connect(settings: Settings, attempts: int = ATTEMPTS) -> S3Client:
             region_name=settings.s3_region,
             aws_access_key_id=access.get_secret_value() if access else None,
             aws_secret_access_key=secret.get_secret_value() if secret else None,
+            verify=str(settings.s3_ca_file) if settings.s3_ca_file else None,
             config=config,
         )
     except ValueError:

@@ -87,7 +87,9 @@ def meaning(failure: Exception, place: str, key: str | None) -> StenceError:
             "or another source of boto3 (AWS_PROFILE, a role)"
         )
     if isinstance(failure, failures.SSLError):
-        return ConfigurationError(f"{place} has a certificate that is not trusted here: set AWS_CA_BUNDLE")
+        return ConfigurationError(
+            f"{place} has a certificate that is not trusted here: set STENCE_S3_CA_FILE"
+        )
     if isinstance(failure, SILENCE):
         return _silence(place, type(failure).__name__)
     return ConfigurationError(

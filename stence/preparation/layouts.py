@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from stence.discretion import plain
 from stence.ecg.formats.tables import Layout
 from stence.errors import ConfigurationError, ObjectError, ObjectNotFoundError, StoreUnavailableError
 from stence.objects.store import ObjectStore
@@ -41,7 +42,7 @@ def read_layouts(store: ObjectStore, settings: Settings) -> tuple[Layout, ...]:
     except ObjectNotFoundError:
         return ()
     except (ObjectError, ConfigurationError) as error:
-        log.error("no table is read until %s is mended: %s", NAME, error, extra={"object_key": key})
+        log.error("no table is read until %s is mended: %s", plain(NAME), error, extra={"object_key": key})
         return ()
     return tuple(replace(each, prefix=settings.ecg_prefix + each.prefix) for each in layouts)
 

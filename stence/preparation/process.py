@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from stence import errors
+from stence.discretion import plain
 from stence.errors import StenceError
 from stence.preparation import job
 from stence.preparation.channel import receive, send
@@ -111,7 +112,7 @@ class PreparingProcess:
             self._channel.settimeout(seconds)
             while "log" in (message := json.loads(receive(self._channel).content)):
                 name, level, text = message["log"]
-                logging.getLogger(name).log(level, "%s", text)
+                logging.getLogger(name).log(level, "%s", plain(text))
             return message
         except (OSError, EOFError, ValueError, TypeError):  # a timeout is an OSError
             self.end()

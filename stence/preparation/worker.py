@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from stence import errors
+from stence import discretion, errors
 from stence.confinement import confine, limit_growth
 from stence.domain.pseudonyms import Pseudonyms
 from stence.ecg.profile import profile
@@ -98,6 +98,7 @@ class ToParent(logging.Handler):
 
 def main() -> None:
     """Answer requests until the parent closes the channel."""
+    discretion.install()
     confine()
     answering = Answering(socket.socket(fileno=os.dup(0)))
     logging.getLogger("stence").addHandler(ToParent(answering))

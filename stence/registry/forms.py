@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from stence.database.outage import transact
 from stence.database.tables import model_forms
+from stence.discretion import plain
 from stence.errors import FormError
 from stence.inference import FP32, Form, hindrance, library_of
 from stence.models import RiskScorer
@@ -79,7 +80,12 @@ def in_chosen_form(engine: Engine, settings: Settings, scorer: RiskScorer) -> Ri
         form = Form(found.form, found.shift, form_cache(settings, scorer.model_version))
         return scorer.in_form(form)
     except FormError as error:
-        log.warning("%s scores in fp32 on this host, not in %s. %s", scorer.model_version, found.form, error)
+        log.warning(
+            "%s scores in fp32 on this host, not in %s. %s",
+            plain(scorer.model_version),
+            plain(found.form),
+            error,
+        )
         return scorer
 
 

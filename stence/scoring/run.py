@@ -23,6 +23,7 @@ from stence.database.leases import close_dead, lease_end
 from stence.database.outage import transact
 from stence.database.tables import flags, models, monitoring_metrics, quarantine, runs, scores
 from stence.database.words import said
+from stence.discretion import plain
 from stence.domain.merged_patients import Patients
 from stence.errors import StenceError
 from stence.ingest.patients import load_merged
@@ -104,7 +105,7 @@ class Run:
         }
         transact(self._engine, self._settings.outage_seconds, self._record_begin, row)
         waiting = self._worklist.enqueue()
-        log.info("run %s of %s: %d ECGs are new to it", self.id, self._scorer.model_version, waiting)
+        log.info("run %s of %s: %d ECGs are new to it", self.id, plain(self._scorer.model_version), waiting)
 
     def end(self, state: str, error: BaseException | None = None) -> None:
         """Release unfinished ECGs, and record the end state of the run."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from stence import database, orphans, registry
+from stence import database, discretion, orphans, registry
 from stence.device import device_of
 from stence.errors import StenceError
 from stence.objects import open_store
@@ -146,6 +146,7 @@ def _work(
     """Score in a process of its own, and send the summary or the error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which sends SIGTERM
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    discretion.install()
     orphans.end_with(parent)
     if share.gpu is not None:
         os.environ[VISIBLE_GPUS] = share.gpu  # read at the first use of CUDA

@@ -16,6 +16,7 @@ from stence.database import queries
 from stence.database.copy import copy_rows
 from stence.database.datafaults import DATA_ERRORS, data_fault, is_data_error
 from stence.database.outage import transact
+from stence.discretion import plain
 from stence.domain.opt_outs import OptOuts
 from stence.domain.targets import TARGET_NAMES
 from stence.ecg import Finding, Reason
@@ -142,7 +143,9 @@ class Writer:
             self.write(results[:middle])
             self.write(results[middle:])
             return
-        log.warning("a value of one ECG cannot be written, it goes to quarantine: %s", data_fault(error))
+        log.warning(
+            "a value of one ECG cannot be written, it goes to quarantine: %s", plain(data_fault(error))
+        )
         refused = Refused(results[0].claim, Finding(Reason.UNWRITABLE, _advice(error)))
         transact(self._engine, self._outage_seconds, self._write, [refused])
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from stence.database import queries
 from stence.database.words import said
+from stence.discretion import plain
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def enable(connection: Connection) -> str | None:
     """
     _attempt(connection, queries.statement("similar_index"))
     if reason := hindrance(connection):
-        log.warning("no similar studies: %s", reason)
+        log.warning("no similar studies: %s", plain(reason))
         return reason
     return None
 
@@ -60,4 +61,4 @@ def _attempt(connection: Connection, statement: TextClause) -> None:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        log.info("the database refused: %s", said(error))
+        log.info("the database refused: %s", plain(said(error)))

@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+from stence import discretion
 from stence.errors import StenceError
 from stence.fitting import distributed
 from stence.training import stages
@@ -37,6 +38,7 @@ def end_with_parent() -> None:
 
 def main(folder: str, stage: str, device: str) -> None:
     """Run ``stage`` in ``folder`` as one of several processes."""
+    discretion.install()
     end_with_parent()
     try:
         with distributed.joined(device):

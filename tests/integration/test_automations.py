@@ -24,13 +24,14 @@ pytestmark = pytest.mark.slow
 PREFECT = Path(sys.executable).with_name("prefect")
 SECONDS = 60
 RUN_OF_A_FLOW = """
-from prefect import flow
+from prefect import flow, tags
 
 @flow(name="{name}", flow_run_name="{name}-2026-01-01-0000")
 def run():
     {what}
 
-run()
+with tags(*{tags}):
+    run()
 """
 MAKE_BLOCK = """
 import sys
@@ -155,11 +156,11 @@ def test_new_flags_are_told_by_their_number(python: Callable[..., str], messages
     assert len([text for text in messages.texts if "model-8" in text]) == 1
 
 
-def test_a_failed_run_of_a_flow_of_stence_is_told_and_no_other(
+def test_a_failed_run_with_the_tag_of_stence_is_told_and_no_other(
     python: Callable[..., str], messages: Messages
 ) -> None:
-    for name in ("another", "score"):
-        python(RUN_OF_A_FLOW.format(name=name, what="raise ValueError('ended by the test')"))
+    for name, tags in (("another", ["score"]), ("score", ["stence", "score"])):
+        python(RUN_OF_A_FLOW.format(name=name, tags=tags, what="raise ValueError('ended by the test')"))
     text = wait_for(messages, "score-2026-01-01-0000")
     assert text.startswith("stence run score-2026-01-01-0000 ended as Failed: http")
     assert not [each for each in messages.texts if "another" in each]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Engine, func, select, text, update
 
 from stence import scoring
@@ -253,6 +254,16 @@ def test_an_ingest_run(client: Any, store: ObjectStore, prefect_database: Path) 
     assert run.name.startswith("ingest-20")
     assert artifacts(client, run).keys() == {"ingest-counts"}
     assert "PAT-" not in everything_prefect_holds(prefect_database)
+
+
+def test_a_run_by_hand_has_the_tags_that_automations_match(
+    client: Any, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stence.cli import runs
+
+    monkeypatch.setattr(runs.prefect_home, "prepare", lambda _: None)
+    assert CliRunner().invoke(runs.ingest).exit_code == 0
+    assert set(last_run(client, "ingest").tags) == {"stence", "ingest"}
 
 
 def test_an_ingest_run_tells_that_score_runs_do_not_come(

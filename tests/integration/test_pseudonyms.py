@@ -319,7 +319,9 @@ def test_a_new_key_changes_every_pseudonym_and_nothing_else(
 
     assert "is another one" in stence("query").output + str(stence("patients", "show", "x").output)
     monkeypatch.delenv("STENCE_PSEUDONYM_KEY")
-    renewed = settings.model_copy(update={"pseudonym_key": None, "pseudonym_key_file": tmp_path / "new.key"})
+    renewed = settings.model_copy(
+        update={"pseudonym_key": SecretStr((tmp_path / "new.key").read_text().strip())}
+    )
     with database.connect(renewed) as engine:
         scoring.index(engine, store, renewed)
         with scoring.open_run(engine, store, renewed, ShapeScorer(threshold=0)) as run:

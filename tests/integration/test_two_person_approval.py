@@ -184,7 +184,7 @@ def test_the_form_is_typed_and_without_a_request_there_is_none(
 
 def suspended_run(client: Any) -> UUID:
     """A run of the deployment, up to its form."""
-    from flows.promote import promote
+    from stence.flows.promote import promote
 
     flow_id = client.create_flow(promote)
     deployment = client.create_deployment(flow_id=flow_id, name="promote-model")
@@ -198,7 +198,7 @@ def carried_out(client: Any, run_id: UUID) -> Any:
     from prefect.exceptions import Pause
     from prefect.flow_engine import run_flow
 
-    from flows.promote import promote
+    from stence.flows.promote import promote
 
     run = client.read_flow_run(run_id)
     with suppress(Pause):

@@ -22,6 +22,7 @@ from stence.settings import Settings
 from support.ports import free_port
 
 STENCE = Path(sys.executable).with_name("stence")
+ZONE = "Europe/Berlin"
 START_SECONDS, STOP_SECONDS, NEXT_RUN_SECONDS = 240, 90, 120
 # A scheduled run at the full hour would take the only slot of its deployment from a test's run.
 NO_SCHEDULED_RUNS = {"PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false"}
@@ -42,6 +43,7 @@ class Up:
             **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
             "STENCE_DATA_DIR": str(data_dir),
             "STENCE_DEVICE": "cpu",
+            "STENCE_TIMEZONE": ZONE,
             "OMP_NUM_THREADS": "1",
             **({} if scheduled else NO_SCHEDULED_RUNS),
             **ASKING_OFTEN,

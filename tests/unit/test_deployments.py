@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
 
-from stence.settings import Settings, variables
+from stence.settings import PREFIX, Settings, secret_file_variables, variables
 
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
 ENTRIES = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
-VARIABLES = {f"STENCE_{name}" for name in variables()} | {"STENCE_HOME"}
+VARIABLES = {f"{PREFIX}{name}" for name in (*variables(), *secret_file_variables(), "HOME")}
 
 
 def read(name: str) -> str:
@@ -45,25 +44,36 @@ def test_the_example_settings_are_valid(tmp_path: Path) -> None:
     assert settings.timezone == "Europe/Berlin"
 
 
-def test_automations_watch_the_flows_that_are_deployed() -> None:
-    watched = yaml.safe_load(read("automations.yaml"))["automations"]
-    names = [
-        automation["trigger"].get("match_related", {}).get("prefect.resource.name") for automation in watched
+def watched_tags(file: str) -> list[set[str]]:
+    """The tags of runs that each automation on runs matches."""
+    triggers = [automation["trigger"] for automation in yaml.safe_load(read(file))["automations"]]
+    related = [trigger["match_related"] for trigger in triggers if "match_related" in trigger]
+    return [
+        {
+            each["prefect.resource.id"].removeprefix("prefect.tag.")
+            for each in ([found] if isinstance(found, dict) else found)
+        }
+        for found in related
     ]
-    deployed = {entry["entrypoint"].rpartition(".")[2] for entry in ENTRIES}
-    assert set(names[1]) == deployed
-    assert names[2] in deployed
+
+
+def test_automations_match_the_tags_of_the_deployments() -> None:
+    assert watched_tags("automations.yaml") == [{"stence"}, {"stence", "score"}]
+    assert watched_tags("lost-runs.yaml") == [{"stence"}, {"stence"}]
+    tags = {entry["name"]: set(entry["tags"]) for entry in ENTRIES}
+    assert all("stence" in each for each in tags.values())
+    assert [name for name, each in tags.items() if "score" in each] == ["score-hourly"]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["name"])
 def test_a_deployment_becomes_what_stence_up_serves(entry: dict) -> None:
     from stence.cli.serving import deployment
 
-    served = deployment(entry)
+    served = deployment(entry, "Europe/Berlin")
     assert (served.name, served.tags) == (entry["name"], entry["tags"])
-    crons = [schedule.schedule.cron for schedule in served.schedules]
-    assert crons == [schedule["cron"] for schedule in entry["schedules"]]
-    assert all(ZoneInfo(schedule.schedule.timezone) for schedule in served.schedules)
+    assert [each.schedule.cron for each in served.schedules] == [each["cron"] for each in entry["schedules"]]
+    assert {each.schedule.timezone for each in served.schedules} <= {"Europe/Berlin"}
+    assert {each["timezone"] for each in entry["schedules"]} <= {"{{ $STENCE_TIMEZONE }}"}
     assert served.concurrency_limit == entry["concurrency_limit"]["limit"]
     assert served.parameters == entry["parameters"]
 

@@ -82,7 +82,12 @@ def test_secrets_come_from_the_cluster_and_the_data_folder_is_writable() -> None
     (container,) = pod["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "stence"}}]
     mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert mounted == {"/var/lib/stence", "/dev/shm"}  # noqa: S108
+    assert mounted == {"/var/lib/stence", "/dev/shm", "/run/secrets/stence"}  # noqa: S108
     assert {mount["name"] for mount in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     assert pod["securityContext"]["runAsUser"] == 10001
     assert "useradd --create-home --uid 10001" in (ROOT / "deployments/Dockerfile").read_text()
+
+
+def test_secrets_may_be_mounted_as_files() -> None:
+    (secret,) = (volume["secret"] for volume in pod_of("score-hourly")["volumes"] if "secret" in volume)
+    assert secret == {"secretName": "stence-files", "optional": True}

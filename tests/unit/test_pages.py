@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from stence.cli import COMMANDS
-from stence.settings import OTHERS, PREFIX, variables
+from stence.settings import OTHERS, PREFIX, secret_file_variables, variables
 from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, options, read
 
 page = pytest.mark.parametrize("page", PAGES)
@@ -64,7 +64,7 @@ def test_every_command_and_option_exists(page: str) -> None:
 
 @page
 def test_every_setting_that_is_named_exists(page: str) -> None:
-    known = {f"{PREFIX}{name}" for name in (*variables(), *OTHERS)}
+    known = {f"{PREFIX}{name}" for name in (*variables(), *secret_file_variables(), *OTHERS)}
     assert set(re.findall(rf"{PREFIX}[A-Z0-9_]*[A-Z0-9]", read(page))) <= known
 
 

@@ -52,13 +52,11 @@ def test_processes_that_start_together_have_one_key(settings: Settings) -> None:
     assert len(set(keys)) == 1
 
 
-def test_the_setting_goes_before_the_file_and_the_file_may_lie_elsewhere(
-    settings: Settings, tmp_path: Path
-) -> None:
-    (tmp_path / "mounted").write_text("of the file\n")
-    elsewhere = settings.model_copy(update={"pseudonym_key_file": tmp_path / "mounted"})
-    assert find_key(elsewhere) == "of the file"
-    both = elsewhere.model_copy(update={"pseudonym_key": SecretStr("of the setting")})
+def test_the_setting_goes_before_the_file(settings: Settings) -> None:
+    key_file(settings).parent.mkdir(parents=True, exist_ok=True)
+    key_file(settings).write_text("of the file\n")
+    assert find_key(settings) == "of the file"
+    both = settings.model_copy(update={"pseudonym_key": SecretStr("of the setting")})
     assert find_key(both) == "of the setting"
 
 

@@ -34,7 +34,17 @@ from support.documents import CODE, HISTORY, LEAVES, PAGES, ROOT, named, names, 
 from support.samples import samples
 
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-UNSET = {"embedded", "local folder", "AWS", "boto3's own", "shipped", "none", "pseudonyms", "drawn once"}
+UNSET = {
+    "embedded",
+    "the usual",
+    "local folder",
+    "AWS",
+    "boto3's own",
+    "shipped",
+    "none",
+    "pseudonyms",
+    "drawn once",
+}
 """Words for a default that is decided elsewhere."""
 
 # --- tables

@@ -77,7 +77,11 @@ def told(error: StenceError) -> str:
     return CliRunner().invoke(group, ["fail"]).output
 
 
-def test_an_error_is_shown_with_its_object() -> None:
+def test_a_key_is_shown_to_a_person_and_not_to_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told(ObjectForbiddenError("closed", "p1/ecg.hea")) == (
+        "Error: closed\nThe object is named on a terminal only\n"
+    )
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
     assert told(ObjectForbiddenError("closed; grant it", "p1/\x1b[2Jecg\n.hea")) == (
         "Error: closed; grant it\nThe object is p1/[2Jecg .hea\n"
     )

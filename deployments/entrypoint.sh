@@ -1,0 +1,10 @@
+#!/bin/sh
+# Prefect reads no secret from a file: give it PREFECT_X from the file that PREFECT_X_FILE names. stence reads its own.
+set -eu
+for name in $(env | sed -n 's/^\(PREFECT_[A-Z_]*\)_FILE=.*/\1/p'); do
+  eval "file=\$${name}_FILE"
+  value=$(cat "$file")
+  export "$name=$value"
+  unset "${name}_FILE"
+done
+exec "$@"
