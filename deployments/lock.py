@@ -194,10 +194,13 @@ def _marker(having: list[Target], targets: list[Target]) -> str:
     """The marker that holds for ``having`` alone, empty where that is all."""
     if len(having) == len(targets):
         return ""
-    terms = [
-        f"(python_version == '{each.python}' and platform_machine == '{each.machine}')" for each in having
-    ]
-    return f" ; {' or '.join(terms)}"
+    pythons = sorted({each.python for each in having})
+    if having == [each for each in targets if each.python in pythons]:
+        return " ; " + " or ".join(f"python_version == '{python}'" for python in pythons)
+    terms = (
+        f"(python_version == '{python}' and platform_machine == '{machine}')" for python, machine in having
+    )
+    return " ; " + " or ".join(terms)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,6 @@ FOLDERS = ("deployments", "sql", ".images")
 PAGES = ("README.md", "stence/**/README.md", "tests/**/README.md")
 EXTRAS = {False: ("training", "cpu"), True: ("training", "gpu")}
 """The locks beside requirements.lock, for a host without and with a GPU."""
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 BENCHMARK = (
     "alembic",
     "annotated-types",
@@ -100,13 +99,9 @@ def pack(folder: Path, *, gpu: bool) -> None:
         "--dest",
         wheel.parent,
         *tags(),
-        *torch(folder, gpu),
+        torch(folder, gpu),
         *wanted,
     )
-    if not gpu and not list(wheel.parent.glob("torch-*+cpu-*")):
-        sys.exit(
-            f"The index has no build of torch for CPUs. Set PIP_EXTRA_INDEX_URL={CPU_INDEX}, or use --gpu."
-        )
     copy_documents(folder)
     version, digest = wheel.name.split("-")[1], hashlib.sha256(wheel.read_bytes()).hexdigest()
     (folder / "stence.lock").write_text(f"stence=={version} --hash=sha256:{digest}\n", encoding="utf-8")
@@ -121,15 +116,13 @@ def build(wheels: Path) -> Path:
     return next(wheels.glob("stence-*.whl"))
 
 
-def torch(folder: Path, gpu: bool) -> list[str]:
-    """The constraint that keeps an index's builds of torch for CPUs out, for a GPU."""
-    if not gpu:
-        return []
+def torch(folder: Path, gpu: bool) -> str:
+    """The constraint to torch's build for CPUs, whose version ends in ``+cpu``, or to PyPI's for GPUs."""
     lines = (DEPLOYMENTS / "requirements.lock").read_text(encoding="utf-8").splitlines()
     version = next(line for line in lines if line.startswith("torch==")).split()[0].partition("==")[2]
     constraint = folder / "torch.txt"
-    constraint.write_text(f"torch==={version}\n", encoding="utf-8")
-    return [f"--constraint={constraint}"]
+    constraint.write_text(f"torch==={version}\n" if gpu else f"torch=={version}+cpu\n", encoding="utf-8")
+    return f"--constraint={constraint}"
 
 
 def copy_documents(folder: Path) -> None:

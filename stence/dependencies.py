@@ -80,16 +80,20 @@ def needed() -> dict[str, Distribution]:
 
 def licence(of: Distribution) -> Licence | None:
     """Return the licence that a distribution states (Core metadata 2.4), None if it states none."""
-    if expression := of.metadata.get("License-Expression"):
+    if expression := _stated(of, "License-Expression"):
         return Licence(expression, is_spdx=True)
-    for name in (of.metadata.get("License", ""), ", ".join(_classified(of))):
+    for name in (_stated(of, "License"), ", ".join(_classified(of))):
         if 0 < len(name) <= LONGEST_NAME and "\n" not in name and name != "UNKNOWN":
             return Licence(name, is_spdx=False)
     return None
 
 
+def _stated(of: Distribution, field: str) -> str:
+    return next(iter(of.metadata.get_all(field) or ()), "")
+
+
 def _classified(of: Distribution) -> list[str]:
     """The licences of the trove classifiers, ``License :: OSI Approved :: MIT License`` and the like."""
-    classifiers = of.metadata.get_all("Classifier", [])
+    classifiers = of.metadata.get_all("Classifier") or ()
     found = [each.split(" :: ")[1:] for each in classifiers if each.startswith("License :: ")]
     return [parts[-1] for parts in found if parts != ["OSI Approved"]]

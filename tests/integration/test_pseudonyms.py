@@ -319,9 +319,8 @@ def test_a_new_key_changes_every_pseudonym_and_nothing_else(
 
     assert "is another one" in stence("query").output + str(stence("patients", "show", "x").output)
     monkeypatch.delenv("STENCE_PSEUDONYM_KEY")
-    renewed = settings.model_copy(
-        update={"pseudonym_key": SecretStr((tmp_path / "new.key").read_text().strip())}
-    )
+    key = SecretStr((tmp_path / "new.key").read_text().strip())
+    renewed = settings.model_copy(update={"pseudonym_key": key})
     with database.connect(renewed) as engine:
         scoring.index(engine, store, renewed)
         with scoring.open_run(engine, store, renewed, ShapeScorer(threshold=0)) as run:

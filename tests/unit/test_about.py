@@ -27,6 +27,7 @@ def bill() -> str:
 
 
 def test_the_bill_of_materials_is_valid(bill: str) -> None:
+    assert json.loads(bill)["specVersion"] == "1.6"
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
 
 

@@ -19,7 +19,7 @@ LOCKS = ["requirements.lock", *(f"requirements-{extra}.lock" for extra in (*EXTR
 def locked(name: str) -> dict[str, tuple[str, list[str]]]:
     """Version and hashes, by name."""
     text = read(f"deployments/{name}").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     entries = [
         re.fullmatch(r"([\w.-]+)==(\S+)(?: ; [^#]*?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line)
         for line in lines

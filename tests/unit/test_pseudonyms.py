@@ -12,7 +12,7 @@ from pydantic import SecretStr, ValidationError
 from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import ConfigurationError
 from stence.preparation.rules import Rules
-from stence.pseudonym_key import FILE_NAME, find_key, load_pseudonyms
+from stence.pseudonym_key import FILE_NAME, find_key, key_file, load_pseudonyms
 from stence.settings import Settings
 
 
