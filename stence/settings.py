@@ -112,8 +112,8 @@ class Settings(BaseSettings):
     )
     pseudonym_key: SecretStr | None = Field(
         None,
-        description="Key of the patients' pseudonyms in tables and exports; empty: `pseudonym.key` in data_dir, "
-        "drawn at first use.",
+        description="Key of the patients' pseudonyms in tables and exports; empty: `pseudonym.key` "
+        "in data_dir, drawn at first use.",
     )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available.")
