@@ -252,6 +252,13 @@ class Settings(BaseSettings):
             raise ValueError("not an absolute URI such as https://hospital.example/patients or urn:oid:1.2.3")
         return value
 
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().strip():
+            raise ValueError("empty, which is no key; take the line out, or see deployments/THREATS.md")
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

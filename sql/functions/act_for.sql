@@ -1,5 +1,5 @@
--- Name the person and the reason of the changes that follow. A function that changes flags or scores begins with it, and
--- has SET stence.person and stence.reason, so that both end with the function.
+-- Name the person and the reason of the changes that follow. A function that changes flags or scores begins with act_for()
+-- and ends with end_act(); an error ends both with its transaction. (A function's own SET of them would take a superuser.)
 CREATE OR REPLACE FUNCTION audit.act_for(person text, reason text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF coalesce(btrim(person), '') = '' OR coalesce(btrim(reason), '') = '' THEN
@@ -10,6 +10,14 @@ END
 $$;
 REVOKE ALL ON FUNCTION audit.act_for(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION audit.act_for(text, text) IS 'Name the person and the reason of the changes of a function.';
+
+CREATE OR REPLACE FUNCTION audit.end_act() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('stence.person', '', true), set_config('stence.reason', '', true);
+END
+$$;
+REVOKE ALL ON FUNCTION audit.end_act() FROM PUBLIC;
+COMMENT ON FUNCTION audit.end_act() IS 'End what act_for() began.';
 
 CREATE OR REPLACE FUNCTION audit.log(action text, subject text, detail jsonb) RETURNS bigint LANGUAGE sql AS $$
     SELECT audit.record(log.action, log.subject,

@@ -1,13 +1,13 @@
 -- Delete the scores of ECGs that are void, or to forget a patient.
 CREATE OR REPLACE FUNCTION delete_scores(hashes bytea[], person text, reason text)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET stence.person = '' SET stence.reason = '' AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     deleted bigint;
 BEGIN
     PERFORM audit.act_for(person, reason);
     DELETE FROM scores WHERE content_hash = ANY (hashes);
     GET DIAGNOSTICS deleted = ROW_COUNT;
+    PERFORM audit.end_act();
     RETURN deleted;
 END
 $$;

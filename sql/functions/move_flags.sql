@@ -1,7 +1,6 @@
 -- Flags are the patient's to whom the ECG belongs, in every state.
 CREATE OR REPLACE FUNCTION move_flags(ids bigint[], person text, reason text)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET stence.person = '' SET stence.reason = '' AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     changed bigint;
 BEGIN
@@ -10,6 +9,7 @@ BEGIN
     FROM ecgs AS e
     WHERE f.id = ANY (ids) AND e.content_hash = f.content_hash AND e.patient_id <> f.patient_id;
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM audit.end_act();
     RETURN changed;
 END
 $$;

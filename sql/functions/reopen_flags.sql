@@ -1,8 +1,7 @@
 -- Withdrawn flags come back, those of the causes in was. A flag that waited for its model follows the newest review of its
 -- ECG since it was raised, as it would have without the withdrawal; any other is open.
 CREATE OR REPLACE FUNCTION reopen_flags(ids bigint[], was text[], person text, reason text)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET stence.person = '' SET stence.reason = '' AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     changed bigint;
 BEGIN
@@ -25,6 +24,7 @@ BEGIN
     ) AS back
     WHERE f.id = back.id AND f.state = 'withdrawn' AND coalesce(f.withdrawn_for, f.state) = ANY (was);
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM audit.end_act();
     RETURN changed;
 END
 $$;

@@ -1,8 +1,7 @@
 -- Record what a person found out about a flagged ECG; its flags that are not withdrawn follow. SECURITY DEFINER, so that a
 -- reviewer needs no right to the tables; nobody may call it until they are let.
 CREATE OR REPLACE FUNCTION review_ecg(ecg_id bigint, outcome text, reviewed_by text, note text DEFAULT NULL)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET stence.person = '' SET stence.reason = '' AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     hash bytea;
@@ -30,6 +29,7 @@ BEGIN
     INSERT INTO reviews (ecg_id, outcome, reviewed_by, note)
     VALUES (review_ecg.ecg_id, review_ecg.outcome, btrim(review_ecg.reviewed_by), review_ecg.note)
     RETURNING id INTO review;
+    PERFORM audit.end_act();
     RETURN review;
 END
 $$;

@@ -2,8 +2,7 @@
 -- that are withdrawn already. They are looked at again here, since the caller may have seen them before another's change.
 CREATE OR REPLACE FUNCTION withdraw_flags(
     ids bigint[], was text[], cause text, person text, reason text, decision bigint DEFAULT NULL
-) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = public, pg_temp SET stence.person = '' SET stence.reason = '' AS $$
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     changed bigint;
 BEGIN
@@ -14,6 +13,7 @@ BEGIN
     WHERE f.id = ANY (ids) AND coalesce(f.withdrawn_for, f.state) = ANY (was)
       AND f.state IN ('open', 'withdrawn');
     GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM audit.end_act();
     RETURN changed;
 END
 $$;

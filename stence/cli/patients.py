@@ -112,7 +112,7 @@ def rekey(key_file: Path, by: str, why: str, yes: bool) -> None:
     with database.connect(settings) as engine, engine.connect() as connection, connection.begin() as changes:
         rows = change(connection, settings, new, by=by, why=why)
         (changes.commit if yes else changes.rollback)()
-    print_table("Rows with new pseudonyms", ("table", "rows"), list(rows.items()))
+    print_table("Rows with new pseudonyms", ("column", "rows"), list(rows.items()))
     where = f"STENCE_PSEUDONYM_KEY_FILE={key_file.resolve()}"
     click.echo(f"Done. Set {where} on every host now." if yes else "Nothing was changed; add --yes to do it.")
 

@@ -27,7 +27,7 @@ _rekeyed = table("rekeyed", column("old"), column("new"))
 def rekey(
     connection: Connection, settings: Settings, new: Pseudonyms, *, by: str, why: str
 ) -> dict[str, int]:
-    """Replace the pseudonyms of the present key by ``new`` ones. Return the number of rows by table.
+    """Replace the pseudonyms of the present key by ``new`` ones. Return the number of rows by column.
 
     All of it is in the connection's transaction. Raises StenceError while a run is alive, ConfigurationError
     if this host lacks the present key.
@@ -50,7 +50,7 @@ def rekey(
     for pairs in _patients(connection):
         copy_rows(connection, "rekeyed", ("old", "new", "split"), (_row(*pair, new) for pair in pairs))
     connection.execute(queries.statement("rekey_03_splits"))
-    changed = {str(each.table): _replace(connection, each) for each in _columns()}
+    changed = {str(each): _replace(connection, each) for each in _columns()}
     connection.execute(queries.statement("rekey_04_traces"))
     replace_fingerprint(connection, new)
     audit.record(connection, "patients.rekeyed", "identity.patients", by=by, why=why, rows=changed)

@@ -1,7 +1,8 @@
-"""Split of patients into train, validation, calibration and test, by a hash of the patient's identifier.
+"""Split of patients into train, validation, calibration and test, by a hash of the patient's pseudonym.
 
 The split needs no storage, is the same in every run, and never changes as data grows. Key and shares are
-constants, not settings: a change would move test patients into training.
+constants, not settings: a change would move test patients into training. A change of the key of pseudonyms
+stores the splits that it would change (``patient_splits``).
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from stence.settings import Settings
 from support.champion import crown
 from support.ecgs import heartbeats, store_ecg
 from support.identity import put_manifest
+from support.pseudonyms import by_number
 from support.scoring import all_rows, in_quarantine
 
 STENCE = Path(sys.executable).with_name("stence")
@@ -117,7 +118,7 @@ def counts(engine: Engine) -> dict[str, int]:
 def patients(engine: Engine) -> dict[str, str]:
     statement = select(objects.c.key, ecgs.c.patient_id).join(ecgs, ecgs.c.object_id == objects.c.id)
     with engine.connect() as connection:
-        return dict(tuple(row) for row in connection.execute(statement))
+        return dict(by_number(engine, connection.execute(statement)))
 
 
 def dicom_of(patient: str, number: int) -> bytes:

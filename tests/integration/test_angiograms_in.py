@@ -27,6 +27,7 @@ from stence.settings import Settings
 from support.angiograms import NOON, Blocks, run
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
+from support.pseudonyms import numbers, split_of
 
 HEADER = "study_id,patient_id,performed_at,segment,degree\n"
 VERSIONS = 3
@@ -308,7 +309,7 @@ def test_features_are_gathered_as_the_store_has_them_also_after_a_kill(
     assert [plan.studies[number].study_id for number in found.study] == ["S-P1", "S-P2", "S-P3"]
     assert (found.first.tolist(), found.count.tolist()) == ([0, 2, 3], [2, 1, 3])
     assert found.degrees[:, 5].tolist() == [20, 10, 30]
-    assert found.splits == tuple(cohort.split_of(patient) for patient in ("P1", "P2", "P3"))
+    assert found.splits == tuple(split_of(patient) for patient in ("P1", "P2", "P3"))
     assert found.features.shape == (6, VERSIONS, 1, 4, 2)
     for view, features in zip(plan.views, found.features, strict=True):
         for number in range(VERSIONS):
@@ -388,9 +389,10 @@ def test_real_runs_are_ready_and_the_spine_is_refused(lab: CathLab, shared: Path
     lab.index()
     v = angiogram_views.c
     first_run = select(v.patient_id, func.min(v.acquired_at)).where(v.patient_id.is_not(None))
+    known = numbers(lab.engine)
     with lab.engine.connect() as connection:
         for number, (patient, taken_at) in enumerate(connection.execute(first_run.group_by(v.patient_id))):
-            lab.report(f"S{number}", patient, taken_at)
+            lab.report(f"S{number}", known[patient], taken_at)
     lab.index()
     lab.prepare(1)
     states = lab.states()

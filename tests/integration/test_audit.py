@@ -128,16 +128,27 @@ def test_the_person_ends_with_the_function(hospital: Engine) -> None:
             connection.execute(text("DELETE FROM flags"))
 
 
-def test_flags_are_withdrawn_only_where_they_stand_as_expected(hospital: Engine) -> None:
+WITHDRAW = "SELECT withdraw_flags(CAST(:ids AS bigint[]), '{open}', 'by_person', 'Dr A', 'wrong leads')"
+REOPEN = "SELECT reopen_flags(CAST(:ids AS bigint[]), '{model_retired}', 'Dr A', 'right leads')"
+
+
+def test_flags_change_only_where_they_stand_as_expected(hospital: Engine) -> None:
     one, two = flag_ids(hospital)[:2]
     with hospital.begin() as connection:
-        withdraw = "SELECT withdraw_flags(ARRAY[{}], '{{open}}', 'by_person', 'Dr A', 'wrong leads')"
-        assert connection.scalar(text(withdraw.format(one))) == 1
-        assert connection.scalar(text(withdraw.format(f"{one}, {two}"))) == 1
+        assert connection.scalar(text(WITHDRAW), {"ids": [one]}) == 1
+        assert connection.scalar(text(WITHDRAW), {"ids": [one, two]}) == 1
+        assert connection.scalar(text(REOPEN), {"ids": [one, two]}) == 0
     [first, second] = [entry for entry in entries(hospital) if entry.reason == "wrong leads"]
     assert (first.action, first.subject, first.person) == ("flags.changed", "flags", "Dr A")
     about = {"from": "open", "to": "by_person", "moved": False, "altered": False}
     assert (first.detail, second.detail) == (about | {"flags": [one]}, about | {"flags": [two]})
+
+
+def test_reviewed_flags_are_not_withdrawn(hospital: Engine) -> None:
+    reviewed = flag_ids(hospital, "confirmed")
+    withdraw = text(WITHDRAW.replace("{open}", "{open,confirmed}"))
+    with hospital.begin() as connection:
+        assert connection.scalar(withdraw, {"ids": reviewed}) == 0
 
 
 def test_a_direct_change_with_a_name_leaves_its_trace(hospital: Engine) -> None:
@@ -172,6 +183,16 @@ def test_a_score_run_is_one_entry_with_its_counts(
     [raised] = [entry for entry in told if entry.action == "flags.raised"]
     assert raised.detail == {"to": "open", "flags": flag_ids(engine)}
     assert audit.verify(engine).faults == []
+
+
+def test_scores_that_are_added_behind_a_run_are_told_at_once(hospital: Engine) -> None:
+    after = last(hospital)
+    execute(
+        hospital,
+        "INSERT INTO scores SELECT content_hash, model_version, 'new', 0, 0, 0, 0, 0, 0, run_id FROM scores",
+    )
+    assert {entry.action for entry in entries(hospital, after)} == {"scores.written"}
+    assert audit.verify(hospital).faults == []
 
 
 def test_scores_that_are_void_are_taken_from_their_run(
@@ -266,7 +287,7 @@ def test_an_acknowledged_alert_is_told(engine: Engine) -> None:
     assert told.detail == {"alert_id": number, "event": "acknowledged"}
 
 
-def test_an_export_is_told_once_with_its_counts(
+def test_an_export_is_told_with_its_counts(
     hospital: Engine, store: ObjectStore, settings: Settings
 ) -> None:
     after = last(hospital)

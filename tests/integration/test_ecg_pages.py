@@ -21,6 +21,7 @@ from support.champion import crown
 from support.database import allow_changes
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
+from support.pseudonyms import pseudonym
 from support.scoring import all_rows, give_patients
 
 PATIENTS = ("40001111", "40002222", "40003333", "40004444")
@@ -111,7 +112,7 @@ def test_a_page_shows_the_ecg_the_score_and_where_it_comes_from(
     write()
     page = page_of(store, keys(engine)[number])
     [(probability, sha256, run, rank)] = [row[1:] for row in all_rows_of(engine, RANKED) if row[0] == number]
-    assert f"patient {PATIENTS[1]}, 61 years, female" in page
+    assert f"patient {pseudonym(PATIENTS[1])}, 61 years, female" in page
     assert f"<dd>{100 * probability:.1f} %</dd>" in page
     assert f"<dd>{rank} <small>of 4 ECGs</small></dd>" in page
     for shown in (sha256, str(run), "tiny-1", "I runs against V6", "Dr Heart", "ST &amp; T", "Flagged from"):
@@ -214,7 +215,7 @@ def test_a_page_that_names_the_wrong_patient_is_removed_and_written_anew(
     assert write() == PageCounts(written=1, failed=0, waiting=0, removed=1)
     page = page_of(store, keys(engine)[number])
     assert "40009999" in page
-    assert PATIENTS[0] not in page
+    assert pseudonym(PATIENTS[0]) not in page
 
 
 def test_a_page_whose_patient_became_unclear_is_removed(
@@ -252,7 +253,7 @@ def test_explain_writes_the_page_into_a_file(
     number = ids(engine)[PATIENTS[2]]
     said = stence("explain", str(number), "--output", "here.html")
     assert f"page of ECG {number} is in here.html" in said
-    assert f"patient {PATIENTS[2]}" in (tmp_path / "here.html").read_text()
+    assert f"patient {pseudonym(PATIENTS[2])}" in (tmp_path / "here.html").read_text()
     stence("explain", str(number))
     assert (tmp_path / f"ecg-{number}.html").exists()
     assert (
@@ -311,7 +312,9 @@ def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_t
 ) -> None:
     with engine.begin() as connection:
         connection.execute(update(ecgs).values(site="ward 3"))
-        connection.execute(update(ecgs).where(ecgs.c.patient_id == PATIENTS[3]).values(site="<b>clinic</b>"))
+        connection.execute(
+            update(ecgs).where(ecgs.c.patient_id == pseudonym(PATIENTS[3])).values(site="<b>clinic</b>")
+        )
     write(pages_per_run=3)
     assert "4 patients are in ward-list.html" in stence("ward-list")
     page = (tmp_path / "ward-list.html").read_text()
@@ -321,11 +324,11 @@ def test_the_ward_list_has_the_patients_in_the_order_of_the_view_with_links_to_t
             engine, "SELECT patient_id FROM flagged_patients ORDER BY probability DESC, flag_id DESC"
         )
     ]
-    assert re.findall(r"<b>(4000\d+)</b>", page) == order
+    assert re.findall(r"<b>([0-9a-f]{32})</b>", page) == order
     assert page.count('href="tiny-1/') == 3
     assert "&lt;b&gt;clinic" in page
     assert "3 patients are in some.html" in stence("ward-list", "--site", "ward 3", "--output", "some.html")
-    assert PATIENTS[3] not in (tmp_path / "some.html").read_text()
+    assert pseudonym(PATIENTS[3]) not in (tmp_path / "some.html").read_text()
 
 
 def test_the_pages_command_writes_pages_and_the_list(

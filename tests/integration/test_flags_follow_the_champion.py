@@ -21,6 +21,7 @@ from support.ecgs import heartbeats, store_ecg
 from support.identity import put_manifest
 from support.models import ShapeScorer, promote, register
 from support.processes import start_rollback
+from support.pseudonyms import pseudonym
 from support.scoring import ScoreAll, all_rows
 from support.waiting import wait_until
 
@@ -44,7 +45,9 @@ def rollback(engine: Engine) -> registry.Succession:
 
 def review(engine: Engine, patient: str, outcome: str) -> None:
     with engine.begin() as connection:
-        number = connection.scalar(text("SELECT id FROM ecgs WHERE patient_id = :p"), {"p": patient})
+        number = connection.scalar(
+            text("SELECT id FROM ecgs WHERE patient_id = :p"), {"p": pseudonym(patient)}
+        )
         scoring.reviews.review(connection, number, outcome=outcome, by="Dr A", note="seen")
 
 

@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 from sqlalchemy import Engine, text
 
 from stence import scoring
-from stence.cohort import Cohort, Plan, Split, gather, hold_out, plan_cohort, split_of
+from stence.cohort import Cohort, Plan, Split, gather, hold_out, plan_cohort
 from stence.cohort.held_out import PatientSplit, SiteSplit, SplitConfig, TemporalSplit
 from stence.errors import StenceError
 from stence.objects import ObjectStore
@@ -23,6 +23,7 @@ from stence.progress import silent
 from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
 from stence.validation import ValidationConfig, validate
+from support.pseudonyms import numbers, split_of
 from support.validated import NEW, OLD, Hospital
 
 CUT = date(2026, 4, 15)
@@ -34,11 +35,12 @@ def planned(engine: Engine, store: ObjectStore, settings: Settings, option: Spli
 
 
 def splits_of(engine: Engine) -> dict[str, set[str]]:
-    """Splits of each patient's pairs."""
+    """Splits of each patient's pairs, by the patient's number."""
     found: dict[str, set[str]] = {}
+    known = numbers(engine)
     with engine.connect() as connection:
         for patient, split in connection.execute(text("SELECT patient_id, split FROM ecg_study_pairs")):
-            found.setdefault(patient, set()).add(split)
+            found.setdefault(known[patient], set()).add(split)
     return found
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load
 
 from stence import encoders
 from stence.cli import main
-from stence.cohort import Split, split_of
+from stence.cohort import Split
 from stence.ecg.recipes import PUBLISHED
 from stence.errors import StenceError
 from stence.fitting.finetuning import first_encoder
@@ -25,6 +25,7 @@ from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.encoders import SMALL
 from support.environment import set_environment
+from support.pseudonyms import split_of
 from support.published import NAMES, import_small
 from support.toy_hospital import is_ill, toy_ecg
 

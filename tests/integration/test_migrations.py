@@ -201,6 +201,19 @@ def test_views_follow_their_files(engine: Engine, sql: Path) -> None:
     assert views(engine).keys() == before.keys() - {"ecg_risk"} | {"flags_by_state"}
 
 
+def test_functions_follow_their_files_and_keep_their_grants(engine: Engine, sql: Path) -> None:
+    role = f"nurse_{uuid.uuid4().hex}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
+    function = sql / "functions" / "review_ecg.sql"
+    function.write_text(function.read_text().replace("there is no ECG", "nobody knows ECG"))
+    migrate.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        with pytest.raises(DBAPIError, match="nobody knows ECG 1"):
+            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
+
+
 def test_a_new_migration_may_change_what_views_show(engine: Engine, sql: Path) -> None:
     (sql / "migrations" / "versions" / "9999_rename.py").write_text(
         f"from alembic import op\nrevision = '9999'\ndown_revision = '{HEAD}'\n"

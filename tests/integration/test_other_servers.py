@@ -22,6 +22,7 @@ from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
 from support.pgbouncer import needs_pgbouncer, pooled
+from support.pseudonyms import pseudonym
 from support.scoring import run_scorer
 
 DEFAULTS = {
@@ -234,8 +235,8 @@ def test_one_bad_stored_time_ends_no_query_of_everybody(
     run_scorer(engine, store, settings, ShapeScorer(threshold=0))
     with engine.begin() as connection:
         connection.execute(
-            text("UPDATE ecgs SET acquired_at = CAST(:time AS timestamptz) WHERE patient_id = 'pat1'"),
-            {"time": time},
+            text("UPDATE ecgs SET acquired_at = CAST(:time AS timestamptz) WHERE patient_id = :patient"),
+            {"time": time, "patient": pseudonym("pat1")},
         )
     shown = CliRunner().invoke(main, ["query", "flagged_patients", "--csv"])
     assert shown.exit_code == 0, shown.output

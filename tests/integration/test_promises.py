@@ -23,6 +23,7 @@ from stence.settings import Settings
 from support.champion import crown
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer
+from support.pseudonyms import pseudonym
 from support.scoring import give_patients, run_scorer
 
 ECGS = 24
@@ -82,7 +83,7 @@ def test_a_flag_is_traced_to_its_file_the_sha256_of_its_model_its_rule_and_its_r
         run_id = connection.scalar(select(runs.c.id))
     traced = dict(zip(columns, row, strict=True))
     assert traced["object_key"] == "ecg/1.hea"
-    assert traced["patient_id"] == "p1"
+    assert traced["patient_id"] == pseudonym("p1")
     assert traced["run_id"] == run_id
     assert (traced["threshold"], traced["rule"]) == (0, "chosen by the test")
     assert (traced["model_version"], traced["model_folder"]) == ("model-7", folder)

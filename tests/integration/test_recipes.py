@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine, select
 
 from stence import registry, scoring
-from stence.cohort import split_of
 from stence.database.tables import models, objects, quarantine, runs, scores
 from stence.ecg.recipes import PUBLISHED
 from stence.errors import StenceError
@@ -23,6 +22,7 @@ from stence.training.config import RetrainConfig
 from stence.training.evaluation import find_champion
 from support.ecgs import heartbeats
 from support.encoders import SMALL
+from support.pseudonyms import split_of
 from support.published import NAMES, import_small
 from support.toy_hospital import LENIENT, ToyHospital, is_ill, toy_ecg
 

@@ -15,6 +15,7 @@ from stence.settings import Settings
 from support.artefacts import make_artefact, make_certainty
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
+from support.pseudonyms import pseudonym
 from support.scoring import give_patients
 
 ECGS = ("a", "b", "c")
@@ -73,10 +74,10 @@ def test_a_score_is_stored_with_its_interval_and_novelty(
         assert (lower, upper) == (expected.lower[0].tolist(), expected.upper[0].tolist())
         assert (novelty, unlike) == (expected.novelty[0], bool(expected.novelty[0] >= 99))
     with engine.connect() as connection:
-        columns, rows = queries.run(connection, "patient_history", {"patient": "a"})
+        columns, rows = queries.run(connection, "patient_history", {"patient": pseudonym("a")})
         shown = dict(zip(columns, rows[0], strict=True))
         number = connection.scalar(
-            select(flags.c.id).where(flags.c.patient_id == "a", flags.c.target == "stenosis_70")
+            select(flags.c.id).where(flags.c.patient_id == pseudonym("a"), flags.c.target == "stenosis_70")
         )
         columns, [row] = queries.run(connection, "trace_flag", {"flag": str(number)})
         traced = dict(zip(columns, row, strict=True))

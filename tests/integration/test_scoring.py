@@ -27,6 +27,7 @@ from stence.objects import ObjectStore
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
+from support.pseudonyms import pseudonym
 from support.scoring import ScoreAll, all_rows, give_patients, in_quarantine, run_scorer
 
 
@@ -119,7 +120,7 @@ def test_the_flags_of_an_ecg_follow_its_newest_review_and_all_reviews_are_kept(
     score_all(ShapeScorer(threshold=0))
     with engine.begin() as connection:
         connection.execute(text(WITHDRAWN))
-        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == "1"))
+        ecg_id = connection.scalar(select(ecgs.c.id).where(ecgs.c.patient_id == pseudonym("1")))
     for outcome, by in (("dismissed", "Dr A"), ("confirmed", " Dr B ")):
         with engine.begin() as connection:
             scoring.reviews.review(connection, ecg_id, outcome=outcome, by=by, note=f"by {by.strip()}")
@@ -171,10 +172,10 @@ def test_what_is_watched_is_written_with_the_score_and_once_an_ecg(
     with engine.connect() as connection:
         measured = connection.execute(select(patient, ecg_measurements).join(ecg_measurements)).mappings()
         found = {row["patient_id"]: row for row in measured}
-    assert found.keys() == {"1", "2"}
+    assert found.keys() == {pseudonym("1"), pseudonym("2")}
     for number in (1, 2):
         expected = profile(Recording((heartbeats(number) / 1000).astype(np.float32), 500.0))
-        row = found[str(number)]
+        row = found[pseudonym(str(number))]
         assert row["heart_rate"] == expected.heart_rate
         for name in ("r_mv", "s_mv", "noise_uv"):
             np.testing.assert_allclose(row[name], getattr(expected, name), rtol=1e-5)

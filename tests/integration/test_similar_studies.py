@@ -22,6 +22,7 @@ from support.artefacts import INFORMATIVE, make_artefact
 from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
+from support.pseudonyms import pseudonym
 from support.scoring import run_scorer
 
 SHARED = 8
@@ -215,6 +216,8 @@ def test_the_command_shows_them_without_identifiers(
     folder = registry.publish(store, settings.model_prefix, artefact)
     with engine.begin() as connection:
         connection.execute(text(STUDIES.partition("INSERT INTO objects")[0]))
+        own = text("UPDATE cath_studies SET patient_id = :patient WHERE patient_id = 'P0'")
+        connection.execute(own, {"patient": pseudonym("P0")})
         registry.register(connection, folder, artefact, by="test", why="test")
         keep(connection, scorer(artefact, "cpu"))
         registry.promote(connection, "tiny-1", by="test", why="test")

@@ -13,7 +13,7 @@ from pydicom.data import get_testdata_file
 from sqlalchemy import Engine, select
 
 from stence import registry, scoring
-from stence.cohort import Split, split_of
+from stence.cohort import Split
 from stence.database.tables import models
 from stence.ecg import decode
 from stence.errors import StenceError
@@ -27,6 +27,7 @@ from stence.registry.manifest import Manifest
 from stence.settings import Settings
 from stence.training import SupervisedConfig, TrainingConfig, train
 from support.ecgs import heartbeats, store_ecg
+from support.pseudonyms import split_of
 from support.toy_hospital import LENIENT, PATIENTS, STUDY, ToyHospital, is_ill, toy_ecg
 
 CONFIG = SupervisedConfig(

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from stence import scoring
 from stence.cli import main
-from stence.cohort import Split, split_of
+from stence.cohort import Split
 from stence.database import queries
 from stence.errors import StenceError
 from stence.objects import ObjectStore
@@ -25,6 +25,7 @@ from stence.validation import Validation, ValidationConfig, validate
 from stence.validation.report import ITEMS
 from stence.validation.words import figure
 from support.environment import set_environment
+from support.pseudonyms import split_of
 from support.toy_hospital import toy_ecg
 from support.validated import MADE, NEW, OLD, Hospital, register
 

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from stence.database.tables import patients
+from stence.domain import splits
 from stence.domain.pseudonyms import Pseudonyms
+from stence.domain.splits import Split
 
 KEY = "key of the tests"
 PSEUDONYMS = Pseudonyms.by(KEY)
@@ -25,3 +27,8 @@ def by_number(engine: Engine, rows: Iterable[Sequence[Any]]) -> list[tuple[Any, 
     """The rows with numbers in the place of pseudonyms, so that tests can be read."""
     known = numbers(engine)
     return [tuple(known.get(cell, cell) if isinstance(cell, str) else cell for cell in row) for row in rows]
+
+
+def split_of(number: str) -> Split:
+    """The split of the patient with this number, where none was decided."""
+    return splits.split_of(pseudonym(number))

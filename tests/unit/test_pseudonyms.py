@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import ConfigurationError
@@ -60,6 +60,11 @@ def test_the_setting_goes_before_the_file_and_the_file_may_lie_elsewhere(
     assert find_key(elsewhere) == "of the file"
     both = elsewhere.model_copy(update={"pseudonym_key": SecretStr("of the setting")})
     assert find_key(both) == "of the setting"
+
+
+def test_an_empty_setting_is_no_key() -> None:
+    with pytest.raises(ValidationError, match="empty, which is no key"):
+        Settings(pseudonym_key=SecretStr(" "))
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe", b"k" * 5000])
