@@ -111,6 +111,7 @@ def _forget_rows(
     connection: Connection, patients: Sequence[str], found: Traces, *, by: str, why: str
 ) -> dict[str, int]:
     """Remove the rows. The audit keeps that it happened: counts and models, and the patient's keyed hash."""
+    connection.execute(queries.statement("opt_outs_change"))  # first: a shared lock would have to grow
     subject = load_opt_outs(connection).digest(patients[0]).hex()
     detail = {"receivers": _counts(found), "models": [learned._asdict() for learned in found.models]}
     values = {"patient_ids": patients, "subject": subject, "by": by, "why": why, "detail": json.dumps(detail)}

@@ -41,6 +41,7 @@ SCHEDULES = {
     "monitor-daily": "30 5 * * *",
     "retrain-weekly": "0 1 * * 0",
 }
+DEPLOYMENTS = {*SCHEDULES, "promote-model"}
 RUN_SECONDS = 180
 
 
@@ -74,7 +75,7 @@ def up(data_dir: Path) -> Iterator[Up]:
 
 def test_up_serves_the_deployments_and_runs_one(up: Up, data_dir: Path) -> None:
     assert f"http://127.0.0.1:{up.port}" in up.said()
-    up.wait_for(lambda: up.deployments().keys() == SCHEDULES.keys(), 60)
+    up.wait_for(lambda: up.deployments().keys() == DEPLOYMENTS, 60)
     for name, cron in SCHEDULES.items():
         deployment = up.deployments()[name]
         (schedule,) = deployment["schedules"]
@@ -157,7 +158,7 @@ def test_a_second_one_is_refused_in_words_and_the_first_goes_on(up: Up, data_dir
     assert second.returncode == 1
     assert f"another stence up (process {up.process.pid}) serves {data_dir}" in second.stderr
     assert "STENCE_DATA_DIR" in second.stderr
-    assert up.deployments().keys() == SCHEDULES.keys()
+    assert up.deployments().keys() == DEPLOYMENTS
 
 
 def test_a_port_that_another_server_holds_is_named(up: Up, tmp_path: Path) -> None:
@@ -183,8 +184,9 @@ def test_it_ends_with_its_server_and_the_next_one_goes_on(up: Up, data_dir: Path
     again = Up(data_dir, up.port)
     assert ":".join(again.auth) == server.auth
     assert server.auth not in again.said()
-    again.wait_for(lambda: again.deployments().keys() == SCHEDULES.keys(), 60)
-    assert all(found["schedules"][0]["active"] for found in again.deployments().values())
+    again.wait_for(lambda: again.deployments().keys() == DEPLOYMENTS, 60)
+    schedules = [each for found in again.deployments().values() for each in found["schedules"]]
+    assert all(each["active"] for each in schedules)
     assert again.stop(signal.SIGTERM) == 0
     assert left_running(data_dir) == []
 
