@@ -88,7 +88,7 @@ def readings(engine: Engine) -> dict[str, list[Reading]]:
 
 
 def change(engine: Engine, statement: str, **values: Any) -> None:
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         assert connection.execute(text(statement), values).rowcount
 
 
