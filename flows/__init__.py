@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from flows import lost_server
 from stence import orphans
+from stence.flows import lost_server
 
 SUPERVISOR = "RUNS_END_WITH_PID"
 """Environment variable: process number of the ``stence up`` that runs end with."""

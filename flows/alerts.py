@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect import get_run_logger
 from prefect.events import emit_event
 
-from flows.workplace import Workplace, step
 from stence.errors import ConfigurationError
+from stence.flows.workplace import Workplace, step
 from stence.monitoring import liveness
 from stence.monitoring.alerts import Alert, Settled
 

@@ -12,11 +12,11 @@ from typing import Any
 from prefect import flow, get_run_logger
 from pydantic import PositiveInt
 
-from flows import news
-from flows.discretion import library_logs
-from flows.score import list_shadows, load_champion, publish, score_all, score_in_shadow
-from flows.workplace import dated, open_workplace, unseen
 from stence import scoring
+from stence.flows import news
+from stence.flows.discretion import library_logs
+from stence.flows.score import list_shadows, load_champion, publish, score_all, score_in_shadow
+from stence.flows.workplace import dated, open_workplace, unseen
 
 
 @flow(name="archive", flow_run_name=dated("archive"), persist_result=False)

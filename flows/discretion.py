@@ -27,7 +27,8 @@ from prefect.logging import get_run_logger
 from stence.errors import StenceError
 
 HELD_BACK = "(…)"
-log = logging.getLogger("flows")
+log = logging.getLogger("stence_flows")
+"""Beside ``stence``, whose lines go to Prefect: these hold what must not."""
 
 
 class UnexpectedError(Exception):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prefect import get_run_logger
 
-from flows.workplace import Workplace, step, unseen
 from stence.errors import StenceError
 from stence.export import SENDERS, Sent
+from stence.flows.workplace import Workplace, step, unseen
 
 
 @step("export-flags")

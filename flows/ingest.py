@@ -7,11 +7,11 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from flows.alerts import check_runs, progress
-from flows.discretion import library_logs
-from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import cohort, scoring
 from stence.angiography import indexing
+from stence.flows.alerts import check_runs, progress
+from stence.flows.discretion import library_logs
+from stence.flows.workplace import Workplace, dated, open_workplace, step, unseen
 
 
 @step("index")

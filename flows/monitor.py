@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.alerts import check_runs, progress
-from flows.discretion import library_logs
-from flows.workplace import Workplace, dated, open_workplace, step, unseen
-from stence.database import queries
+from stence.database import audit, queries
+from stence.flows.alerts import check_runs, progress
+from stence.flows.discretion import library_logs
+from stence.flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.monitoring.alerts import Settled
 from stence.monitoring.daily import Watch, complete_days, watch
 from stence.monitoring.report import ReportFile, write_report
@@ -47,6 +47,7 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         seen = watch_days(shared, looked_at)
         progress(Settled(seen.opened, seen.resolved))
         show_tables(place)
+        log_audit_head(place)
         written = report(shared, max(looked_at) + timedelta(days=1))
         link = f"{place.store.url}/{written.key}"
     # A browser does not open a file:// or s3:// link from Prefect's UI, so the address is also there to copy.
@@ -58,6 +59,13 @@ def monitor(days: list[date] | None = None) -> dict[str, Any]:
         "alerts resolved": len(seen.resolved),
         "parts failed": len(seen.failed),
     }
+
+
+def log_audit_head(place: Workplace) -> None:
+    """Log the newest hash of the audit, where whoever changes the database cannot take it back."""
+    with place.engine.connect() as connection:
+        head = audit.head(connection)
+    get_run_logger().info("audit: %d links; stence audit verify --expect %s", head.position, head.hash)
 
 
 def show_tables(place: Workplace) -> None:

@@ -15,11 +15,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows import news
-from flows.discretion import library_logs
-from flows.ingest import index, index_cath_lab
-from flows.workplace import dated, open_workplace, step, unseen
 from stence.fitting.loop import TrainingHistory
+from stence.flows import news
+from stence.flows.discretion import library_logs
+from stence.flows.ingest import index, index_cath_lab
+from stence.flows.workplace import dated, open_workplace, step, unseen
 from stence.training import STAGES, Retraining, load_preset, open_retraining
 from stence.training.gate import Verdict
 from stence.training.retrain import OUTCOMES, Candidate, Inputs

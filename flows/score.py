@@ -12,14 +12,14 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from pydantic import PositiveInt
 
-from flows import news
-from flows.discretion import library_logs
-from flows.export import export_if_wanted
-from flows.ingest import index
-from flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence import explain, registry, scoring
 from stence.database.outage import retry_outages
 from stence.errors import ConfigurationError, StenceError
+from stence.flows import news
+from stence.flows.discretion import library_logs
+from stence.flows.export import export_if_wanted
+from stence.flows.ingest import index
+from stence.flows.workplace import Workplace, dated, open_workplace, step, unseen
 from stence.training import promotion
 from stence.training.promotion import Attempt
 

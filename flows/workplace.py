@@ -12,9 +12,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import opaque
 from sqlalchemy import Engine
 
-from flows.discretion import nothing_personal
 from stence import database, private
 from stence.errors import DatabaseUnavailableError, ReceiverUnavailableError, StoreUnavailableError
+from stence.flows.discretion import nothing_personal
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 

@@ -1,7 +1,7 @@
 -- stence_clinician: the list and the histories of the patients of the login's sites, by the policies of the tables.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stence_clinician;
 GRANT SELECT ON
-    alembic_version, schema_grants, schema_views,
+    alembic_version, schema_functions, schema_grants, schema_views,
     cath_studies, ecg_pages, ecgs, flag_exports, flags, models, objects, patient_aliases, patient_merges, reviews,
     scores, snoozes, worklist,
     ecg_files, ecg_risk, flagged_patients, flagged_patients_all, list_counts, model_versions, model_events, patient_numbers, patient_risk,

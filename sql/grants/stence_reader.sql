@@ -1,7 +1,7 @@
 -- stence_reader: figures, and patients by their pseudonyms. No object keys, no free text of people, no identities.
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stence_reader;
 GRANT SELECT ON
-    alembic_version, schema_grants, schema_views,
+    alembic_version, schema_functions, schema_grants, schema_views,
     alerts, alert_events, ecg_embeddings, ecg_measurements, ignored_objects, model_events, model_forms, models, monitor_runs,
     monitoring_metrics, promotion_refusals, reference_profiles, runs, scores, segment_stenoses, training_runs,
     validations, verification_draws, verification_sample, worklist, worklist_marks, worklist_tally,

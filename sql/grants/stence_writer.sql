@@ -14,10 +14,13 @@ TO stence_writer;
 
 -- Rows that stay, with a state that changes.
 GRANT INSERT, UPDATE ON
-    alerts, ecg_measurements, ecgs, flag_exports, flags, installation, models, monitor_runs, objects, patient_merges,
+    alerts, ecg_measurements, ecgs, flag_exports, installation, models, monitor_runs, objects, patient_merges,
     promotion_refusals, quarantine, reference_profiles, runs, source_faults, training_runs
 TO stence_writer;
-GRANT INSERT, DELETE ON scores TO stence_writer;
+
+-- Results: changed by functions that write the audit alone.
+GRANT INSERT ON flags, scores TO stence_writer;
+GRANT EXECUTE ON FUNCTION delete_scores, move_flags, reopen_flags, withdraw_flags TO stence_writer;
 
 -- Histories.
 GRANT INSERT ON

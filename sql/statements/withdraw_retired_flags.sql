@@ -1,4 +1,4 @@
 -- A model is champion no more: its open flags leave the list. Reviewed ones stay.
-UPDATE flags
-SET state = 'withdrawn', withdrawn_for = 'model_retired', reviewed_at = now(), reviewed_by = :withdrawn_by, note = :reason
+SELECT withdraw_flags(array_agg(id), '{open}', 'model_retired', :by, :reason)
+FROM flags
 WHERE model_version = :model_version AND state = 'open'

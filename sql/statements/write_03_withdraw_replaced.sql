@@ -4,12 +4,12 @@ CREATE TEMP TABLE replaced ON COMMIT DROP AS
 SELECT o.id AS object_id, o.content_hash
 FROM objects AS o JOIN staged_results AS s ON s.object_id = o.id
 WHERE s.reason IS NULL AND o.content_hash <> s.content_hash;
-UPDATE flags AS f
-SET state = 'withdrawn', withdrawn_for = 'replaced', reviewed_at = now(), reviewed_by = 'stence',
-    note = 'its file was replaced'
-FROM replaced AS r
-WHERE f.content_hash = r.content_hash AND (f.state = 'open' OR f.withdrawn_for = 'model_retired')
+SELECT withdraw_flags(array_agg(f.id), '{open,model_retired}', 'replaced', 'stence', 'its file was replaced')
+FROM flags AS f
+JOIN replaced AS r USING (content_hash)
+WHERE (f.state = 'open' OR f.withdrawn_for = 'model_retired')
   AND NOT EXISTS (
       SELECT FROM objects AS other
       WHERE other.content_hash = r.content_hash AND other.id NOT IN (SELECT object_id FROM replaced)
   )
+HAVING count(*) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stence.angiography.backbone import Backbone
+from stence.dependencies import require
 from stence.errors import ConfigurationError
 from stence.weights.published import DINOV2, SEGMENT_MIL
 
@@ -23,8 +24,8 @@ def open_backbone(
 
     ``ridges`` needs no weights and runs on the CPU. ``dinov2-vits14`` reads its imported weights from the
     store, ``segment-mil`` those of the imported teacher's backbone. With ``trained_blocks``, the backbone
-    ends before its last so many blocks. Raises ConfigurationError for another name, or more blocks than there
-    are; WeightsError if the weights are missing or altered.
+    ends before its last so many blocks. Raises ConfigurationError for another name, more blocks than there
+    are, or without the extra ``training``; WeightsError if the weights are missing or altered.
     """
     if name == RIDGES and trained_blocks:
         raise ConfigurationError(
@@ -36,6 +37,7 @@ def open_backbone(
 
         return Ridges()
     if name in (DINOV2, SEGMENT_MIL):
+        require("training", f"The backbone {name}")
         from stence.angiography.dinov2 import open_dinov2  # noqa: PLC0415
 
         return open_dinov2(store, settings, device, name, trained_blocks)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stence.angiography.process import KEY_FRAME, Answer, DecodingProcess, ProcessDiedError
 from stence.angiography.reasons import Reason, UnusableAngiogramError, refuse
+from stence.dependencies import require
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,11 @@ class Decoder:
     If a file crashes, hangs or exhausts the child, only that file fails; the next file gets a new child.
     ``seconds`` (wall clock) and ``memory_bytes`` (above the idle child) are limits for one file; the file
     itself takes up to three times its size. Used by one thread at a time; other threads wait.
+    Raises ConfigurationError without the extra ``training``: files would be refused that are sound.
     """
 
     def __init__(self, *, seconds: float, memory_bytes: int) -> None:
+        require("training", "Decoding angiograms")
         self._seconds = seconds
         self._memory_bytes = memory_bytes
         self._child: DecodingProcess | None = None

@@ -49,6 +49,8 @@ COMMANDS = {
     "study": "study",
     "labels": "labels",
     "report": "report",
+    "about": "about",
+    "audit": "audit",
 }
 
 

@@ -24,7 +24,7 @@ def tell_model(settings: Settings, change: str, version: str, **counts: int) -> 
         prefect_home.prepare(settings)
         from prefect.events.worker import EventsWorker
 
-        from flows import news
+        from stence.flows import news
 
         news.tell_model(change, version, **counts)
         EventsWorker.drain_all(timeout=LONGEST_WAIT_SECONDS)

@@ -16,7 +16,7 @@ from stence.settings import Settings
 def ingest() -> None:
     """List the object store and record new or changed ECGs, cath reports and angiograms."""
     prefect_home.prepare(Settings())
-    from flows.ingest import ingest as flow
+    from stence.flows.ingest import ingest as flow
 
     counts = flow()
     print_table("Indexed", ("what", "count"), list(counts.items()))
@@ -53,7 +53,7 @@ def retrain(preset: str | None) -> None:
 def monitor(days: tuple[datetime, ...]) -> None:
     """Monitor the last complete days: measure drift and outcomes, raise alerts, write the report."""
     prefect_home.prepare(Settings())
-    from flows.monitor import monitor as flow
+    from stence.flows.monitor import monitor as flow
 
     found = flow([day.date() for day in days] or None)
     print_table("Monitored", list(found), [list(found.values())])
@@ -62,7 +62,7 @@ def monitor(days: tuple[datetime, ...]) -> None:
 def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
     """Run the retrain flow in this process; print and return its outcome."""
     prefect_home.prepare(settings)
-    from flows.retrain import retrain as flow
+    from stence.flows.retrain import retrain as flow
 
     outcome = flow(preset)
     shown = {name: "; ".join(value) if isinstance(value, list) else value for name, value in outcome.items()}
@@ -73,7 +73,7 @@ def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
 def run_score_flow(settings: Settings, workers: int = 1) -> None:
     """Run the score flow in this process and print the counts, which must add up."""
     prefect_home.prepare(settings)
-    from flows.score import score as flow
+    from stence.flows.score import score as flow
 
     counts = flow(workers=workers)
     print_table("Where every ECG ended", list(counts), [list(counts.values())])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from prefect.runner import Runner
 
-import flows
+from stence import flows
 from stence.resources import deployments_folder
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def deployment(entry: dict[str, Any]) -> RunnerDeployment:
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
-    path, function = entry["entrypoint"].split(":")
-    flow = getattr(import_module(path.removesuffix(".py").replace("/", ".")), function)
+    module, _, function = entry["entrypoint"].rpartition(".")
+    flow = getattr(import_module(module), function)
     return flow.to_deployment(
         name=entry["name"],
         description=entry["description"],

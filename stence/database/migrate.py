@@ -1,8 +1,9 @@
-"""Migrate the schema to this version: migrations by Alembic, then ``sql/views`` and ``sql/grants``.
+"""Migrate the schema to this version: migrations by Alembic, then ``sql/functions``, ``sql/views``, ``sql/grants``.
 
-Views are never altered. If a migration is due or a file has changed, all views are dropped and created again,
-in the order of their dependencies, and the rights of all roles are granted again. ``schema_views`` and
-``schema_grants`` hold the hashes of the files. All this runs as the role that owns the schema.
+If a migration is due or a file has changed, all views are dropped and created again, in the order of their
+dependencies. Functions, with their triggers, are replaced where they are; a migration drops those that go. Then
+the rights of all roles are granted again. ``schema_functions``, ``schema_views`` and ``schema_grants`` hold the
+hash of each file. All this runs as the role that owns the schema.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from graphlib import TopologicalSorter
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -21,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from stence.database.outage import repeated
 from stence.database.roles import DENIED
-from stence.database.tables import schema_grants, schema_views
+from stence.database.tables import schema_functions, schema_grants, schema_views
 from stence.database.words import said, state_of
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
@@ -35,6 +37,14 @@ ACT_AS_OWNER = text(
 """Act as the owner of the schema, if there is one: the login, before migration 0023."""
 
 
+class Files(NamedTuple):
+    """Contents of the files that are applied after the migrations, by name."""
+
+    functions: dict[str, str]
+    views: dict[str, str]
+    grants: dict[str, str]
+
+
 def current_revision(engine: Engine) -> str | None:
     """Return the revision of the last applied migration."""
     with engine.connect() as connection:
@@ -46,12 +56,12 @@ def upgrade(engine: Engine) -> None:
 
     Raises ConfigurationError if the schema cannot be migrated to this version.
     """
-    views, grants = _files("views"), _files("grants")
+    files = Files(_read("functions"), _read("views"), _read("grants"))
     try:
         with engine.connect() as connection:
-            if _is_current(connection, views, grants):
+            if _is_current(connection, files):
                 return
-        repeated(lambda: _apply(engine, views, grants))
+        repeated(lambda: _apply(engine, files))
     except CommandError as error:
         raise ConfigurationError(f"The database schema could not be brought up to date: {error}") from error
     except DBAPIError as error:  # its text quotes statements and rows
@@ -69,28 +79,25 @@ def _who_may(engine: Engine) -> str:
     )
 
 
-def _files(kind: str) -> dict[str, str]:
-    """Read the SQL files of a kind: name -> content."""
-    return {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / kind).glob("*.sql")}
-
-
-def _apply(engine: Engine, views: dict[str, str], grants: dict[str, str]) -> None:
+def _apply(engine: Engine, files: Files) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        if not _is_current(connection, views, grants):
+        if not _is_current(connection, files):
             connection.execute(ACT_AS_OWNER)
             _drop_views(connection)
             command.upgrade(_alembic(connection), "head")
-            _create_views(connection, views)
-            _grant(connection, grants)
+            _replace_functions(connection, files.functions)
+            _create_views(connection, files.views)
+            _grant(connection, files.grants)
 
 
-def _is_current(connection: Connection, views: dict[str, str], grants: dict[str, str]) -> bool:
+def _is_current(connection: Connection, files: Files) -> bool:
     head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
     return (
         _revision(connection) == head
-        and _present(connection, schema_views) == _hashes(views)
-        and _present(connection, schema_grants) == _hashes(grants)
+        and _applied(connection, schema_functions) == _hashes(files.functions)
+        and _applied(connection, schema_views) == _hashes(files.views)
+        and _applied(connection, schema_grants) == _hashes(files.grants)
     )
 
 
@@ -98,42 +105,53 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _present(connection: Connection, table: Table) -> dict[str, str]:
-    """Read what ``schema_views`` or ``schema_grants`` holds: name -> hash of the file."""
+def _read(folder: str) -> dict[str, str]:
+    return {path.stem: path.read_text(encoding="utf-8") for path in (sql_folder() / folder).glob("*.sql")}
+
+
+def _applied(connection: Connection, table: Table) -> dict[str, str]:
+    """Read which files of a kind were applied: name -> hash."""
     if not inspect(connection).has_table(table.name):
         return {}
     return {name: sha256 for name, sha256 in connection.execute(select(table))}
 
 
 def _hashes(files: dict[str, str]) -> dict[str, str]:
-    return {name: hashlib.sha256(definition.encode()).hexdigest() for name, definition in files.items()}
+    return {name: hashlib.sha256(content.encode()).hexdigest() for name, content in files.items()}
 
 
 def _drop_views(connection: Connection) -> None:
-    if names := _present(connection, schema_views):
+    if names := _applied(connection, schema_views):
         quote = connection.dialect.identifier_preparer.quote_identifier
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {', '.join(map(quote, names))}")
         connection.execute(delete(schema_views))
 
 
+def _replace_functions(connection: Connection, functions: dict[str, str]) -> None:
+    """Create or replace them, in the order of their names."""
+    for name in sorted(functions):
+        connection.exec_driver_sql(functions[name], execution_options={"no_parameters": True})
+    if _applied(connection, schema_functions):
+        connection.execute(delete(schema_functions))
+    _note(connection, schema_functions, functions)
+
+
 def _create_views(connection: Connection, views: dict[str, str]) -> None:
     for name in _in_order(views):
         connection.exec_driver_sql(views[name], execution_options={"no_parameters": True})
-    _remember(connection, schema_views, views)
+    _note(connection, schema_views, views)
 
 
 def _grant(connection: Connection, grants: dict[str, str]) -> None:
     """Grant the rights of all roles; each file begins by revoking what its role had."""
     for name in sorted(grants):
         connection.exec_driver_sql(grants[name], execution_options={"no_parameters": True})
-    if grants:
-        connection.execute(delete(schema_grants))
-        _remember(connection, schema_grants, grants)
+    connection.execute(delete(schema_grants))
+    _note(connection, schema_grants, grants)
 
 
-def _remember(connection: Connection, table: Table, files: dict[str, str]) -> None:
-    rows = [{"name": name, "sha256": sha256} for name, sha256 in _hashes(files).items()]
-    if rows:
+def _note(connection: Connection, table: Table, files: dict[str, str]) -> None:
+    if rows := [{"name": name, "sha256": sha256} for name, sha256 in _hashes(files).items()]:
         connection.execute(insert(table), rows)
 
 

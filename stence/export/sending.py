@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from stence.database import audit
 from stence.database.outage import retry_outages, transact
 from stence.domain.urls import without_secrets
 from stence.export import ledger
@@ -73,8 +74,11 @@ SENDERS: Mapping[str, Callable[[Engine, ObjectStore, Settings], Sent]] = {"fhir"
 def _send(engine: Engine, settings: Settings, receiver: Receiver, channel: Channel) -> Sent:
     transact(engine, settings.outage_seconds, ledger.plan, receiver)
     sending = _Sending(engine, receiver, channel)
-    while retry_outages(sending.send_batch, settings.outage_seconds):
-        pass
+    try:
+        while retry_outages(sending.send_batch, settings.outage_seconds):
+            pass
+    finally:  # also of what an outage left incomplete
+        transact(engine, settings.outage_seconds, sending.record)
     counts = sending.counts
     return Sent(counts["final"], counts["corrected"], counts["entered-in-error"], counts["refused"])
 
@@ -97,6 +101,12 @@ class _Sending:
                     ledger.record(connection, receipts)
                 self._count(receipts)
         return bool(messages)
+
+    def record(self, connection: Connection) -> None:
+        """Write the audit, if anything was sent."""
+        if self.counts:
+            about = f"{self._receiver.format} {self._receiver.destination}"
+            audit.record(connection, "export.sent", about, by="stence", why=None, **self.counts)
 
     def _count(self, receipts: Sequence[Receipt]) -> None:
         self._after = receipts[-1].message.id

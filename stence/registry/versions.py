@@ -228,18 +228,18 @@ def _make_champion(
     with acting_as(connection, APPROVER):
         if current := champion(connection):
             _change(connection, current.version, "retired", by, why)
-            withdrawn = _move_flags(
-                connection, "withdraw_retired_flags", current.version, withdrawn_by=by, reason=why
-            )
+            withdrawn = _change_flags(connection, "withdraw_retired_flags", current.version, by, why)
         _change(connection, version, "champion", by, why, ungated=ungated)
-        opened = _move_flags(connection, "reopen_flags", version)
-        opened += _move_flags(connection, "flag_held_back_scores", version)
+        opened = _change_flags(connection, "reopen_flags", version, by, why)
+        held_back = queries.statement("flag_held_back_scores")
+        opened += connection.execute(held_back, {"model_version": version}).rowcount
     return Succession(version, withdrawn, opened)
 
 
-def _move_flags(connection: Connection, statement: str, version: str, **values: str) -> int:
-    """Execute a statement on the flags of a model, and return their number."""
-    return connection.execute(queries.statement(statement), {"model_version": version, **values}).rowcount
+def _change_flags(connection: Connection, statement: str, version: str, by: str, why: str) -> int:
+    """Execute a statement that changes the flags of a model, and return their number."""
+    values = {"model_version": version, "by": by, "reason": why}
+    return int(connection.scalar(queries.statement(statement), values) or 0)
 
 
 def _change(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 
 from stence import registry
 from stence.database import queries
@@ -82,16 +82,8 @@ def withdraw(
     criteria = selection._asdict()
     del criteria["timezone"]
     number = _record(connection, "withdrawn", len(found), by, why, **criteria)
-    values = {
-        "state": "withdrawn",
-        "withdrawn_for": "by_person",
-        "withdrawal_id": number,
-        "reviewed_by": by,
-        "reviewed_at": func.now(),
-        "note": why,
-    }
-    chosen = queries.among(flags.c.id, (flag.id for flag in found))
-    connection.execute(update(flags).where(chosen).values(values))
+    values = {"ids": [flag.id for flag in found], "by": by, "reason": why, "decision": number}
+    connection.execute(queries.statement("withdraw_found_flags"), values)
     return Decision(number, len(found))
 
 
@@ -108,12 +100,12 @@ def restore(connection: Connection, number: int, *, by: str, why: str) -> Restor
             f"No flag is withdrawn by decision {number}; stence query flag_decisions shows all decisions."
         )
     values: dict[str, Any] = {"withdrawal_id": number, "restored_by": by, "reason": why}
-    restored = connection.execute(queries.statement("restore_flags"), values).rowcount
+    restored = int(connection.scalar(queries.statement("restore_flags"), values))
     _record(connection, "restored", restored, by, why, withdrawal_id=number)
     opened = 0
     if champion := registry.champion(connection):
-        values = {"model_version": champion.version}
-        opened = connection.execute(queries.statement("reopen_flags"), values).rowcount
+        values = {"model_version": champion.version, "by": by, "reason": why}
+        opened = int(connection.scalar(queries.statement("reopen_flags"), values))
     return Restored(opened, restored - opened, withdrawn - restored)
 
 

@@ -97,6 +97,7 @@ def main() -> None:
         rows = plain_rows(results, run_id)
         for way in (by_copy, by_executemany):
             with engine.begin() as connection:
+                connection.execute(text("SELECT audit.act_for('test', 'the next way begins anew')"))
                 connection.execute(text("DELETE FROM scores WHERE model_version = 'plain'"))
             start = time.perf_counter()
             way(engine, rows)

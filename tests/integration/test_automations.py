@@ -40,7 +40,7 @@ print(Webhook(url=sys.argv[1]).save("stence"))
 """
 ALERT = """
 from prefect.events.worker import EventsWorker
-from flows.alerts import emit
+from stence.flows.alerts import emit
 from stence.monitoring.alerts import Alert
 
 emit("opened", Alert(7, "device_gain", "critical", None, "device", 'Cardio "200"', 0.6, "Check its gain."))
@@ -57,7 +57,7 @@ news.tell_model(Settings(data_dir=Path("{folder}")), "rolled_back", "model-7", o
 FLAGS = """
 from types import SimpleNamespace
 from prefect.events.worker import EventsWorker
-from flows.news import tell_flags
+from stence.flows.news import tell_flags
 
 for flagged in ({}, {"stenosis_50": 4, "stenosis_70": 3}):
     tell_flags(SimpleNamespace(model_version="model-8", flagged=flagged))

@@ -48,7 +48,7 @@ def store(
 def test_a_score_run(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path
 ) -> None:
-    from flows.score import score
+    from stence.flows.score import score
 
     crown(engine, store, settings, "model-7")
     counts = score()
@@ -82,8 +82,8 @@ def test_a_score_run(
 def test_new_ecgs_are_scored_by_the_hour_and_the_archive_in_the_time_it_is_given(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.archive import archive
-    from flows.score import score
+    from stence.flows.archive import archive
+    from stence.flows.score import score
 
     scoring.index(engine, store, settings)
     crown(engine, store, settings, "model-7")
@@ -109,7 +109,7 @@ def test_new_ecgs_are_scored_by_the_hour_and_the_archive_in_the_time_it_is_given
 def test_a_score_run_with_two_workers_gives_the_same_counts(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:
-    from flows.score import score
+    from stence.flows.score import score
 
     crown(engine, store, settings, "model-7")
     assert score(workers=2) == {"indexed": 8, "scored": 7, "quarantined": 1, "pending": 0}
@@ -123,7 +123,7 @@ def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_on
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from flows.score import score
+    from stence.flows.score import score
 
     crown(engine, store, settings, "model-7", threshold=0)
     monkeypatch.setenv("STENCE_PAGES_PER_RUN", "2")
@@ -145,7 +145,7 @@ def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_on
 def test_pages_that_cannot_be_written_stop_neither_the_run_nor_the_shadows(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:
-    from flows.score import score
+    from stence.flows.score import score
 
     crown(engine, store, settings, "model-7", threshold=0)
     enshadow(engine, store, settings, "shade", threshold=0)
@@ -160,7 +160,7 @@ def test_pages_that_cannot_be_written_stop_neither_the_run_nor_the_shadows(
 def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_nobody(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:
-    from flows.score import score
+    from stence.flows.score import score
 
     crown(engine, store, settings, "model-7", threshold=0)
     for version in ("broken", "shade"):
@@ -184,7 +184,7 @@ def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_n
 def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.score import score
+    from stence.flows.score import score
 
     monkeypatch.setenv("STENCE_SHADOW_DAYS", "0")
     crown(engine, store, settings, "model-7", threshold=0)
@@ -215,7 +215,7 @@ def test_a_score_run_tells_and_exports_its_flags_where_the_settings_say_so(
     fhir_server: FhirServer,
     server: str,
 ) -> None:
-    from flows.score import score
+    from stence.flows.score import score
 
     crown(engine, store, settings, f"model-{server}", threshold=0)
     monkeypatch.setenv("STENCE_AUTO_EXPORT", "fhir")
@@ -246,7 +246,7 @@ def flagged_by(engine: Engine) -> set[str]:
 
 
 def test_an_ingest_run(client: Any, store: ObjectStore, prefect_database: Path) -> None:
-    from flows.ingest import ingest
+    from stence.flows.ingest import ingest
 
     assert ingest()["new"] == 8
     run = last_run(client, "ingest")
@@ -260,7 +260,7 @@ def test_an_ingest_run_tells_that_score_runs_do_not_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Every hour, and also where the alert rules are wrong it indexes."""
-    from flows.ingest import ingest
+    from stence.flows.ingest import ingest
 
     crown(engine, store, settings, "model-7")
     with tampering(engine) as connection:
@@ -277,8 +277,8 @@ def test_an_ingest_run_tells_that_score_runs_do_not_come(
 def test_a_run_without_a_champion_says_what_to_do_and_is_not_tried_again(
     client: Any, store: ObjectStore
 ) -> None:
-    from flows.score import score
     from stence.errors import RegistryError
+    from stence.flows.score import score
 
     with pytest.raises(RegistryError, match="stence models promote"):
         score()
@@ -300,8 +300,8 @@ def test_a_run_without_a_champion_says_what_to_do_and_is_not_tried_again(
 def test_only_outages_are_tried_again(
     client: Any, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, fault: Exception, tries: int
 ) -> None:
-    from flows.discretion import UnexpectedError
-    from flows.ingest import index, ingest
+    from stence.flows.discretion import UnexpectedError
+    from stence.flows.ingest import index, ingest
 
     faults = [fault]
     really_index = scoring.index
@@ -326,7 +326,7 @@ def test_an_outage_of_the_store_leaves_no_identifier_in_prefect(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from flows.score import score, score_batch
+    from stence.flows.score import score, score_batch
 
     crown(engine, store, settings)
     monkeypatch.setattr(score_batch, "retries", 0)
@@ -364,7 +364,7 @@ def test_no_error_takes_a_name_into_prefect(
     monkeypatch: pytest.MonkeyPatch, break_down: Callable[[], None],
 ) -> None:  # fmt: skip
     """Neither as the message of one that nobody foresaw, nor as that of a cause; in a task or the flow."""
-    from flows import score
+    from stence.flows import score
 
     crown(engine, store, settings)
     monkeypatch.setattr(score.list_shadows, "retries", 0)
@@ -383,7 +383,7 @@ def test_no_log_line_takes_a_name_into_prefect(
     client: Any, store: ObjectStore, prefect_database: Path
 ) -> None:
     """Manifests, reports and their rows are told by number; what they are called and hold is not."""
-    from flows.ingest import ingest
+    from stence.flows.ingest import ingest
 
     row = ("PAT-OROURKE^NIAMH", "2026-03-01 08:30:00", "")
     store.put("ecg/PAT-OROURKE^NIAMH/record_list.csv", manifest([row, row]))

@@ -143,14 +143,14 @@ def test_a_database_with_ecgs_and_judgements_is_brought_up(postgres: Engine, sql
     newer = [path for path in versions.glob("*.py") if path.name >= "0003"]
     for path in newer:
         shutil.move(path, sql / path.name)
-    for kind in ("views", "grants"):
+    for kind in ("views", "functions", "grants"):
         shutil.move(sql / kind, sql / f"newer {kind}")
     migrate.upgrade(old)
     with old.begin() as connection:
         connection.execute(text(OF_0002))
     for path in newer:
         shutil.move(sql / path.name, path)
-    for kind in ("views", "grants"):
+    for kind in ("views", "functions", "grants"):
         shutil.move(sql / f"newer {kind}", sql / kind)
 
     migrate.upgrade(old)
@@ -201,6 +201,19 @@ def test_views_follow_their_files(owner_engine: Engine, sql: Path) -> None:
     )
     migrate.upgrade(owner_engine)
     assert views(owner_engine).keys() == before.keys() - {"new_categories"} | {"flags_by_state"}
+
+
+def test_functions_follow_their_files_and_keep_their_grants(owner_engine: Engine, sql: Path) -> None:
+    role = f"nurse_{uuid.uuid4().hex}"
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
+    function = sql / "functions" / "check_visible.sql"
+    function.write_text(function.read_text().replace("there is no ECG", "nobody knows ECG"))
+    migrate.upgrade(owner_engine)
+    with owner_engine.connect() as connection:
+        connection.exec_driver_sql(f"SET ROLE {role}")
+        with pytest.raises(DBAPIError, match="nobody knows ECG 1"):
+            connection.exec_driver_sql("SELECT review_ecg(1, 'confirmed', 'somebody')")
 
 
 def test_a_new_migration_may_change_what_views_show(owner_engine: Engine, sql: Path) -> None:

@@ -71,9 +71,9 @@ def test_a_full_run_tells_what_it_found_and_names_no_patient(
 ) -> None:
     from prefect.events.worker import EventsWorker
 
-    from flows.ingest import ingest
-    from flows.monitor import monitor
-    from flows.score import score
+    from stence.flows.ingest import ingest
+    from stence.flows.monitor import monitor
+    from stence.flows.score import score
 
     ingest()
     scored = score()
@@ -108,8 +108,8 @@ def test_a_full_run_tells_what_it_found_and_names_no_patient(
 
 @pytest.mark.slow
 def test_days_monitored_again_raise_nothing_new(client: Any, engine: Engine, store: ObjectStore) -> None:
-    from flows.monitor import monitor
-    from flows.score import score
+    from stence.flows.monitor import monitor
+    from stence.flows.score import score
 
     score()
     first = monitor(DAYS)

@@ -120,7 +120,7 @@ def test_every_ready_query_is_tried_and_says_what_it_answers() -> None:
 
 def test_a_patient_leaves_the_list_when_the_last_flag_is_dismissed(hospital: Engine) -> None:
     [first, *_] = ask(hospital, "flagged_patients")
-    with hospital.begin() as connection:
+    with tampering(hospital) as connection:
         dismiss = flags.update().values(state="dismissed").where(flags.c.patient_id == first["patient_id"])
         connection.execute(dismiss)
     assert first["patient_id"] not in {row["patient_id"] for row in ask(hospital, "flagged_patients")}

@@ -65,7 +65,7 @@ def states(engine: Engine) -> dict[str, str]:
 def test_too_few_new_pairs_make_no_training_and_say_so(
     client: Any, engine: Engine, filmed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.retrain import retrain
+    from stence.flows.retrain import retrain
 
     monkeypatch.setenv("STENCE_MIN_NEW_PAIRS", str(PATIENTS + 1))
     reason = retrain()["reason"]
@@ -86,7 +86,7 @@ def test_too_few_new_pairs_make_no_training_and_say_so(
 def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
     client: Any, engine: Engine, filmed: None, prefect_database: Path
 ) -> None:
-    from flows.retrain import retrain
+    from stence.flows.retrain import retrain
 
     outcome = retrain()
     run = last_run(client, "retrain")
@@ -148,7 +148,7 @@ def test_a_retraining_leaves_a_judged_model_and_no_identifier_in_prefect(
 def test_no_second_retraining_beside_one_at_work(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:
-    from flows.retrain import retrain
+    from stence.flows.retrain import retrain
 
     config = load_preset(str(settings.data_dir / "quick.yaml"))
     settings = settings.model_copy(update={"lease_seconds": 2})
@@ -163,7 +163,7 @@ def test_no_second_retraining_beside_one_at_work(
 def test_a_step_is_tried_again_after_an_outage_and_the_last_error_stands_in_the_run(
     client: Any, engine: Engine, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows.retrain import gather, retrain
+    from stence.flows.retrain import gather, retrain
     from stence.training import retrain as library
 
     faults = [ConfigurationError("the folder is not to be written"), DatabaseUnavailableError("it is away")]
@@ -190,16 +190,16 @@ def test_a_step_is_tried_again_after_an_outage_and_the_last_error_stands_in_the_
 def test_a_prefect_server_that_is_away_ends_no_training(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect import flow
 
-    import flows.retrain
+    from stence.flows import retrain as module
 
     def be_away(*arguments: Any, **options: Any) -> None:
         raise ConnectError("refused")
 
-    monkeypatch.setattr(flows.retrain, "create_progress_artifact", be_away)
+    monkeypatch.setattr(module, "create_progress_artifact", be_away)
 
     @flow(name="bar", persist_result=False)
     def told() -> str:
-        bar = flows.retrain.Bar()
+        bar = module.Bar()
         for epoch in (1, 2):
             bar("teacher", epoch, 2, f"epoch {epoch}")
         return "goes on"

@@ -88,8 +88,10 @@ def _copy(folder: Path) -> Path:
     place.mkdir(parents=True)
     (folder / "shared").symlink_to(ROOT.parent / "shared")  # where the tests look for it
     for name in COPIED:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, place / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place / name, symlinks=True)
+        else:
+            shutil.copy2(ROOT / name, place / name)
     return place
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prefect.types.names import raise_on_name_alphanumeric_dashes_only
 
 import stence
-from flows.retrain import artifact_key
+from stence.flows.retrain import artifact_key
 from stence.training import STAGES
 
 LIBRARY = Path(stence.__file__).parent

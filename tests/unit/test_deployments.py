@@ -50,7 +50,7 @@ def test_automations_watch_the_flows_that_are_deployed() -> None:
     names = [
         automation["trigger"].get("match_related", {}).get("prefect.resource.name") for automation in watched
     ]
-    deployed = {entry["entrypoint"].split(":")[1] for entry in ENTRIES}
+    deployed = {entry["entrypoint"].rpartition(".")[2] for entry in ENTRIES}
     assert set(names[1]) == deployed
     assert names[2] in deployed
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import pytest
 
-from flows.discretion import discreet
+from stence.flows.discretion import discreet
 
 
 class Fault(StrEnum):

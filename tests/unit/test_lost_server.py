@@ -9,7 +9,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidMessage
 
-import flows  # noqa: F401 - sets it up, as in every run
+from stence import flows  # noqa: F401 - sets it up, as in every run
 
 
 def logged(name: str, error: BaseException, caplog: pytest.LogCaptureFixture) -> str:

@@ -57,6 +57,33 @@ REVOKE ALL ON FUNCTION audit.canonical(audit.entries), audit.link() FROM PUBLIC;
 CREATE CONSTRAINT TRIGGER entries_link AFTER INSERT ON audit.entries DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION audit.link();
 """
+# Entries keep digests of scores: this function never changes, nor what it reads of a score.
+DIGEST = """
+CREATE FUNCTION audit.digest(score scores) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT CAST(CAST('x' || encode(substring(sha256(
+        score.content_hash || convert_to(score.model_version || ' ' || score.preprocessing_version, 'UTF8')
+        || float8send(score.stenosis_50) || float8send(score.stenosis_70) || float8send(score.stenosis_90)
+        || float8send(score.stenosis_100) || float8send(score.rca_70) || float8send(score.lca_70)
+        || coalesce(array_send(score.lower) || array_send(score.upper), '')
+        || coalesce(float8send(score.novelty), '')) FROM 1 FOR 8), 'hex') AS bit(64)) AS bigint)
+$$;
+COMMENT ON FUNCTION audit.digest(scores) IS
+    'The first 64 bits of SHA-256 over a score. Digests of many are combined by exclusive or, in any order.';
+REVOKE ALL ON FUNCTION audit.digest(scores) FROM PUBLIC;
+"""
+# What there is before the first entry: how flags stand, and the scores of runs. sql/functions tells the rest.
+BASELINE = """
+SELECT audit.record('flags.raised', 'flags', 'stence', 'they were there before the audit',
+                    jsonb_build_object('to', standing, 'flags', jsonb_agg(id ORDER BY id)))
+FROM (SELECT id, coalesce(withdrawn_for, state) AS standing,
+             (row_number() OVER (ORDER BY id) - 1) / 10000 AS part
+      FROM flags) AS numbered
+GROUP BY standing, part;
+SELECT audit.record('scores.written', format('runs %s', run_id), 'stence', 'they were there before the audit',
+                    jsonb_build_object('scores', scores, 'digest', digest))
+FROM (SELECT run_id, count(*) AS scores, bit_xor(audit.digest(s)) AS digest
+      FROM scores AS s GROUP BY run_id) AS by_run;
+"""
 
 
 def upgrade() -> None:
@@ -67,6 +94,15 @@ def upgrade() -> None:
     op.execute(HISTORIES)
     op.execute(RECORD)
     op.execute(LINK)
+    op.create_table(
+        "schema_functions",
+        sa.Column("name", sa.Text(), nullable=False, comment="Name of the file."),
+        sa.Column("sha256", sa.Text(), nullable=False, comment="SHA-256 of the file."),
+        sa.PrimaryKeyConstraint("name", name=op.f("schema_functions_pkey")),
+        comment="The files of sql/functions as they were last applied.",
+    )
+    op.execute(DIGEST)
+    op.execute(BASELINE)
 
 
 def _create_entries() -> None:

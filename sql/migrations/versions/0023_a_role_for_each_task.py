@@ -121,73 +121,6 @@ Other roles see all that they are granted. The subquery stands in ``IS NOT NULL`
 Postgres may plan that as a hash of all patients, and takes it for a condition that few rows meet, so that it
 would not read the list in order.
 """
-
-# These act with the owner's rights, which no policy limits. The answer is that of an ECG that does not exist.
-REVIEWS = """
-CREATE FUNCTION check_visible(ecg_id bigint) RETURNS void
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM ecgs WHERE id = check_visible.ecg_id)
-        OR NOT (pg_has_role(session_user, 'stence_writer', 'MEMBER')
-                OR EXISTS (SELECT FROM access.ecgs WHERE id = check_visible.ecg_id)) THEN
-        RAISE no_data_found USING MESSAGE = format('there is no ECG %s', check_visible.ecg_id);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION check_visible(bigint) IS
-    'Refuse an ECG that does not exist, or that the login does not see and may not score either.';
-REVOKE ALL ON FUNCTION check_visible(bigint) FROM PUBLIC;
-CREATE OR REPLACE FUNCTION review_ecg(ecg_id bigint, outcome text, reviewed_by text, note text DEFAULT NULL)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    review bigint;
-BEGIN
-    IF review_ecg.outcome IS NULL OR review_ecg.outcome NOT IN ('confirmed', 'dismissed') THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'the outcome of a review is confirmed or dismissed';
-    END IF;
-    IF coalesce(btrim(review_ecg.reviewed_by), '') = '' THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'a review says who reviewed';
-    END IF;
-    PERFORM check_visible(review_ecg.ecg_id);
-    -- The flags first: of two reviews of one ECG the second waits, and the newest decides what they say.
-    UPDATE flags
-    SET state = review_ecg.outcome, reviewed_by = btrim(review_ecg.reviewed_by), reviewed_at = now(),
-        note = review_ecg.note
-    FROM ecgs
-    WHERE ecgs.id = review_ecg.ecg_id AND flags.content_hash = ecgs.content_hash AND state <> 'withdrawn';
-    IF NOT FOUND THEN
-        RAISE no_data_found USING MESSAGE = format('ECG %s has no flag to review', review_ecg.ecg_id);
-    END IF;
-    INSERT INTO reviews (ecg_id, outcome, reviewed_by, note, login)
-    VALUES (review_ecg.ecg_id, review_ecg.outcome, btrim(review_ecg.reviewed_by), review_ecg.note,
-            session_user)
-    RETURNING id INTO review;
-    RETURN review;
-END
-$$;
-CREATE OR REPLACE FUNCTION snooze_patient(ecg_id bigint, until date, snoozed_by text, reason text)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    snooze bigint;
-BEGIN
-    IF snooze_patient.until IS NULL OR NOT isfinite(snooze_patient.until) THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'a snooze has a last day';
-    END IF;
-    IF coalesce(btrim(snooze_patient.snoozed_by), '') = ''
-        OR coalesce(btrim(snooze_patient.reason), '') = '' THEN
-        RAISE invalid_parameter_value USING MESSAGE = 'a snooze says who decided, and why';
-    END IF;
-    PERFORM check_visible(snooze_patient.ecg_id);
-    INSERT INTO snoozes (ecg_id, until, snoozed_by, reason, login)
-    VALUES (snooze_patient.ecg_id, snooze_patient.until, btrim(snooze_patient.snoozed_by),
-            snooze_patient.reason, session_user)
-    RETURNING id INTO snooze;
-    RETURN snooze;
-END
-$$;
-"""
 # A version never changes but for its state, and the thresholds are in its manifest.
 APPROVAL = """
 CREATE FUNCTION require_approver() RETURNS void
@@ -250,7 +183,7 @@ def upgrade() -> None:
     _create_tables()
     for table in ("reviews", "snoozes"):
         op.add_column(table, sa.Column("login", sa.Text(), comment=LOGIN))
-    for part in (SIGHT, REVIEWS, APPROVAL, SIMILAR):
+    for part in (SIGHT, APPROVAL, SIMILAR):
         op.execute(part)
     _include_sites()
     for table, visible in VISIBLE.items():

@@ -438,3 +438,11 @@ schema_views = Table(
     Column("sha256", Text, nullable=False, comment="SHA-256 of the view's file."),
     comment="The views of sql/views as they were last created.",
 )
+
+schema_functions = Table(
+    "schema_functions",
+    metadata,
+    Column("name", Text, primary_key=True, comment="Name of the file."),
+    Column("sha256", Text, nullable=False, comment="SHA-256 of the file."),
+    comment="The files of sql/functions as they were last applied.",
+)
