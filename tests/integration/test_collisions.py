@@ -204,7 +204,7 @@ def test_what_postgres_refuses_a_command_is_told_in_words(engine: Engine, comman
 def test_no_value_is_in_the_text_of_an_error(engine: Engine, statement: str) -> None:
     with tampering(engine) as connection:
         connection.execute(text("CREATE TABLE named (name text PRIMARY KEY CHECK (name <> 'nobody'))"))
-    with pytest.raises(DBAPIError) as caught, engine.begin() as connection:
+    with pytest.raises(DBAPIError) as caught, tampering(engine) as connection:
         connection.exec_driver_sql(statement)
     shown = f"{caught.value.args} {caught.value.orig}"
     assert PATIENT not in shown

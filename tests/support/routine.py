@@ -118,7 +118,7 @@ class Routine:
             .where(scores.c.model_version == of, taken)
             .order_by(scores.c.content_hash)
         )
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             rows = connection.execute(found).all()
             made = draw(np.array([row[1:] for row in rows]))
             copy_rows(
@@ -163,7 +163,7 @@ class Routine:
         names = [f"ecg/{number}/{place}" for place in range(len(taken))]
         hashes = [hashlib.sha256(name.encode()).digest() for name in names]
         patients = [f"p{number}-{place}" for place in range(len(taken))]
-        with self.engine.begin() as connection:
+        with tampering(self.engine) as connection:
             copy_rows(
                 connection, "objects", ("key", "record_key", "etag", "size_bytes", "changed_at"),
                 ((n, n, "e", 1, _utc(e.taken_at)) for n, e in zip(names, taken, strict=True)),
