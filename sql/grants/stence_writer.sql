@@ -20,6 +20,7 @@ TO stence_writer;
 
 -- Results: changed by functions that write the audit alone.
 GRANT INSERT ON flags, scores TO stence_writer;
+GRANT UPDATE (id) ON flags TO stence_writer; -- a right to lock rows: nobody can update a number that Postgres gives
 GRANT EXECUTE ON FUNCTION delete_scores, move_flags, reopen_flags, withdraw_flags TO stence_writer;
 
 -- Histories.
@@ -35,4 +36,5 @@ GRANT EXECUTE ON FUNCTION forget_ecgs, request_promotion, answer_promotion, use_
 GRANT USAGE ON SCHEMA identity TO stence_writer;
 GRANT EXECUTE ON FUNCTION identity.remember, identity.numbers_to_send TO stence_writer;
 GRANT USAGE ON SCHEMA audit TO stence_writer;
-GRANT EXECUTE ON FUNCTION audit.record TO stence_writer;
+GRANT EXECUTE ON FUNCTION audit.record, audit.digest TO stence_writer;
+GRANT SELECT ON audit.entries, audit.links TO stence_writer;
