@@ -12,6 +12,10 @@ from sqlalchemy import Connection
 from stence.database.words import keep_values_out
 
 
+class RowsBrokeOffError(Exception):
+    """The rows' source failed. The cause, which may name a patient, stays out of the server's log."""
+
+
 def copy_rows(
     connection: Connection, table_name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> int:
@@ -26,9 +30,21 @@ def copy_rows(
     cursor = connection.connection.cursor()
     try:
         with cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
+            _write(copy, rows)
     except psycopg.Error as error:
         keep_values_out(error)
         raise
+    except RowsBrokeOffError as error:
+        raise error.__cause__ or error from None
     return int(cursor.rowcount)
+
+
+def _write(copy: psycopg.Copy, rows: Iterable[Sequence[Any]]) -> None:
+    """Write the rows. What is raised here, psycopg tells the server with its text."""
+    try:
+        for row in rows:
+            copy.write_row(row)
+    except psycopg.Error:
+        raise
+    except Exception as error:
+        raise RowsBrokeOffError("the source of the rows broke off") from error

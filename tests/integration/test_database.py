@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,6 +23,7 @@ from stence.errors import ConfigurationError, DatabaseUnavailableError
 from stence.settings import Settings
 from support.database import tampering, url_of
 from support.ports import free_port
+from support.waiting import wait_until
 
 
 def at(url: str) -> Settings:
@@ -112,6 +115,22 @@ def test_rows_are_copied_as_they_are(engine: Engine) -> None:
             text("SELECT number, content, name, value, remarks, moment FROM staged ORDER BY number")
         ).all()
     assert [tuple(row) for row in found] == rows
+
+
+def test_the_servers_log_does_not_tell_why_rows_broke_off(owner_engine: Engine) -> None:
+    """psycopg sends the server the text of whatever is raised while it copies."""
+    marker = f"P-{uuid.uuid4().hex}"
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        yield ("a", "1", "0", "0")
+        raise KeyError(marker)
+
+    with owner_engine.connect() as connection:
+        log = Path(str(connection.scalar(text("SHOW data_directory")))).parent / "postgres.log"
+        with pytest.raises(KeyError, match=marker):
+            copy_rows(connection, "manifests", ["key", "etag", "rows_read", "rows_refused"], rows())
+    wait_until(lambda: "the source of the rows broke off" in log.read_text())
+    assert marker not in log.read_text()
 
 
 def test_a_row_that_does_not_fit_takes_the_whole_copy_with_it(engine: Engine) -> None:
