@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy import Engine
 
-from support.watched_hospital import SIGNS, Plan, WatchedHospital
+from support.watched_hospital import SHUFFLED, SIGNS, Plan, WatchedHospital
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +23,10 @@ PLAN = Plan(
     first_day=date(2026, 7, 3),
 )
 """Sound are a Friday and a weekend; the faults come on a Monday, as few outpatients come at weekends."""
+
+CERTAIN = [fault for fault in SIGNS if fault != SHUFFLED]
+"""A network with shuffled weights ranks patients by chance, and by chance much as before: in one of five or
+six (tests/benchmarks/README.md). Which one it is depends on the last digits of a training, so on the CPU."""
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,6 @@ def test_sound_days_pass_without_an_alert(hospital: WatchedHospital) -> None:
     assert [alert for day in PLAN.watched_days for alert in hospital.watch(day)] == []
 
 
-@pytest.mark.parametrize("fault", SIGNS)
+@pytest.mark.parametrize("fault", CERTAIN)
 def test_a_fault_is_found_on_its_first_day(hospital: WatchedHospital, fault: str) -> None:
     assert SIGNS[fault] in [(alert.rule, alert.slice_value) for alert in hospital.watch_with(fault)]

@@ -41,8 +41,8 @@ from stence.training import load_preset, train
 from support.database import url_of
 from support.toy_hospital import LENIENT
 
-SHUFFLED = "shuffled-weights"
-"""The fault that lies in the model, beside those of ``FEED_FAULTS``."""
+SHUFFLED, TURNED = "shuffled-weights", "turned-answer"
+"""The faults that lie in the model, beside those of ``FEED_FAULTS``."""
 
 
 class Sign(NamedTuple):
@@ -58,6 +58,7 @@ SIGNS = {
     "new-device": Sign("new_device", "Boreal Systems Touch 12"),
     "prevalence-doubled": Sign("mix_moved", "indication"),
     SHUFFLED: Sign("model_disagrees", None),
+    TURNED: Sign("model_disagrees", None),
     "feed-stopped": Sign("site_feed_stopped", "outpatient clinic"),
     "area-reported": Sign("reports_moved", None),
 }
@@ -116,8 +117,8 @@ class WatchedHospital:
         day = self.plan.feed(self.plan.fault_day, 1, fault if fault in FEED_FAULTS else None)
         with self._copied("sound", fault) as (engine, store, settings):
             self._pass(engine, store, settings, day)
-            if fault == SHUFFLED:
-                crown(engine, store, settings, shuffled(champion(engine, store)), only_after=day.first_day)
+            if spoil := MODEL_FAULTS.get(fault):
+                crown(engine, store, settings, spoil(champion(engine, store)), only_after=day.first_day)
                 score(engine, store, settings)
             return watch(engine, settings, [day.first_day], self._progress).opened
 
@@ -216,14 +217,29 @@ SCORED_BEFORE = text(
 
 
 def shuffled(artefact: Artefact) -> Artefact:
-    """The same model with the rows of every weight in another order, under another version."""
+    """The same model with the rows of every weight in another order."""
     generator = torch.Generator().manual_seed(0)
     tensors = {
         name: tensor[torch.randperm(len(tensor), generator=generator)] if tensor.ndim > 1 else tensor
         for name, tensor in load_tensors(artefact.weights).items()
     }
+    return _spoilt(artefact, SHUFFLED, tensors)
+
+
+def turned(artefact: Artefact) -> Artefact:
+    """The same model with the sign of its answers turned, as by labels the wrong way round."""
+    tensors = load_tensors(artefact.weights)
+    return _spoilt(
+        artefact, TURNED, tensors | {name: -tensors[name] for name in ("answer.weight", "answer.bias")}
+    )
+
+
+MODEL_FAULTS = {SHUFFLED: shuffled, TURNED: turned}
+
+
+def _spoilt(artefact: Artefact, version: str, tensors: dict[str, torch.Tensor]) -> Artefact:
     weights = save_tensors(tensors)
-    changed = {"model_version": SHUFFLED, "files": {WEIGHTS: hashlib.sha256(weights).hexdigest()}}
+    changed = {"model_version": version, "files": {WEIGHTS: hashlib.sha256(weights).hexdigest()}}
     return Artefact(artefact.manifest.model_copy(update=changed), weights)
 
 
