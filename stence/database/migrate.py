@@ -1,9 +1,9 @@
-"""Migrate the schema to this version: migrations by Alembic, then ``sql/functions``, ``sql/views``, ``sql/grants``.
+"""Migrate the schema to this version: migrations by Alembic, then the functions, views and grants of ``sql``.
 
 If a migration is due or a file has changed, all views are dropped and created again, in the order of their
-dependencies. Functions, with their triggers, are replaced where they are; a migration drops those that go. Then
-the rights of all roles are granted again. ``schema_functions``, ``schema_views`` and ``schema_grants`` hold the
-hash of each file. All this runs as the role that owns the schema.
+dependencies. Functions, with their triggers, are replaced where they are; a migration drops those that go.
+Then the rights of all roles are granted again. ``schema_functions``, ``schema_views`` and ``schema_grants``
+hold the hash of each file. All this runs as the role that owns the schema.
 """
 
 from __future__ import annotations
