@@ -1,2 +1,2 @@
--- pgvector and the index of the nearest studies (HNSW), made where they are missing with the owner's rights.
+-- Index of the nearest studies (pgvector, HNSW), made where it is missing with the owner's rights.
 SELECT index_similar_studies()

@@ -37,6 +37,14 @@ def acting_as(connection: Connection, role: str) -> Iterator[None]:
     connection.execute(ACT, {"role": before})
 
 
+@contextmanager
+def as_login(connection: Connection) -> Iterator[None]:
+    """Act with the rights of the login itself in the connection's transaction during the context."""
+    before = connection.execute(ACT, {"role": "none"}).one()[0]
+    yield
+    connection.execute(ACT, {"role": before})
+
+
 def check_role(connection: Connection) -> None:
     """Check that the login may work with stence. Raises ConfigurationError if it has none of the roles."""
     if not connection.scalar(queries.statement("has_a_role")):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from stence.database import queries
+from stence.database.roles import as_login
 from stence.database.words import said
 from stence.discretion import plain
 
@@ -26,7 +29,7 @@ def hindrance(connection: Connection) -> str | None:
     if found.extversion is None:
         return (
             "this database has no extension vector yet; a retraining with angiograms creates it if "
-            f"stence_owner may, else run {COMMAND} as a role that may"
+            f"its login may, else run {COMMAND} as a role that may"
         )
     if tuple(int(part) for part in found.extversion.split(".")[:2]) < OLDEST:
         wanted = ".".join(map(str, OLDEST))
@@ -45,19 +48,23 @@ def hindrance(connection: Connection) -> str | None:
 def enable(connection: Connection) -> str | None:
     """Create extension and index where they are missing. Return the ``hindrance`` that is left, if any.
 
-    A database that lacks the extension changes nothing: the transaction of ``connection`` goes on.
+    A login that may not create the extension changes nothing: the transaction of ``connection`` goes on.
     """
-    _attempt(connection, queries.statement("similar_index"))
+    if hindrance(connection):
+        with _refusals_logged(), connection.begin_nested(), as_login(connection):
+            connection.execute(text(f"{COMMAND} SCHEMA public"))
     if reason := hindrance(connection):
         log.warning("no similar studies: %s", plain(reason))
         return reason
+    with _refusals_logged(), connection.begin_nested():
+        connection.execute(queries.statement("similar_index"))
     return None
 
 
-def _attempt(connection: Connection, statement: TextClause) -> None:
+@contextmanager
+def _refusals_logged() -> Iterator[None]:
     try:
-        with connection.begin_nested():
-            connection.execute(statement)
+        yield
     except DBAPIError as error:
         if error.connection_invalidated:
             raise

@@ -24,6 +24,7 @@ from support.ecgs import heartbeats, manifest, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
 from support.pseudonyms import pseudonym
+from support.roles import logged_in, make_logins
 from support.scoring import run_scorer
 
 SHARED = 8
@@ -177,22 +178,22 @@ def test_a_model_that_is_not_better_than_chance_shows_none(connection: Connectio
 
 
 def test_without_pgvector_they_are_unavailable_and_nothing_else_fails(
-    connection: Connection, model: RiskScorer
+    settings: Settings, owner_engine: Engine, model: RiskScorer
 ) -> None:
-    connection.execute(
-        text(
-            "CREATE ROLE visitor; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO visitor; "
-            "SET LOCAL ROLE visitor"
-        )
-    )
-    keep(connection, model)  # this role may not create the extension
-    assert connection.scalar(text("SELECT count(*) FROM study_embeddings")) == 10
-    found = similar_studies(connection, model, ECG, count=5, leave_out_patient="nobody")
-    assert found.studies == ()
-    assert "CREATE EXTENSION vector" in (found.reason or "")
-
-    connection.execute(text("RESET ROLE; CREATE EXTENSION vector; SET LOCAL ROLE visitor"))
-    assert degrees(connection, model) == [0, 1, 2, 3, 5], "without an index, after the extension came"
+    with owner_engine.begin() as connection:
+        make_logins(connection, flows_only="writer")
+    with logged_in(settings, "flows_only") as connection:  # which may not create the extension
+        connection.execute(text(STUDIES))
+        register(connection, make_artefact(shared=SHARED))
+        keep(connection, model)
+        assert connection.scalar(text("SELECT count(*) FROM study_embeddings")) == 10
+        found = similar_studies(connection, model, ECG, count=5, leave_out_patient="nobody")
+        assert found.studies == ()
+        assert "CREATE EXTENSION vector" in (found.reason or "")
+        connection.commit()
+        with owner_engine.begin() as owner:
+            owner.execute(text("CREATE EXTENSION vector"))
+        assert degrees(connection, model) == [0, 1, 2, 3, 5], "without an index, after the extension came"
 
 
 @pytest.mark.parametrize("version", ["0.7.4", "0.10.0"])
@@ -201,6 +202,7 @@ def test_a_version_without_iterative_scans_is_too_old(
 ) -> None:
     keep(connection, model)
     old = text("UPDATE pg_extension SET extversion = :version WHERE extname = 'vector'")
+    connection.execute(text("SET LOCAL ROLE NONE"))
     connection.execute(old, {"version": version})
     found = similar_studies(connection, model, ECG, count=5, leave_out_patient="nobody")
     assert ("ALTER EXTENSION vector UPDATE" in (found.reason or "")) == (version == "0.7.4")

@@ -67,7 +67,9 @@ def copied(postgres: Engine, template: str) -> Iterator[SecretStr]:
     name = f"test_{next(NUMBERS)}"
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-        connection.execute(text(f"GRANT CREATE ON DATABASE {name} TO stence_owner"))  # a copy has no grants
+        connection.execute(
+            text(f"GRANT CREATE ON DATABASE {name} TO stence_owner")
+        )  # a copy has no grants of the database
     yield SecretStr(url_of(postgres, name))
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))

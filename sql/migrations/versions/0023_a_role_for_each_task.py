@@ -159,18 +159,17 @@ COMMENT ON FUNCTION protect_forms() IS 'Leaves the numeric form of the champion 
 CREATE TRIGGER model_forms_protected BEFORE INSERT ON model_forms
     FOR EACH ROW EXECUTE FUNCTION protect_forms();
 """
-# Only an owner makes an index. The extension is trusted: its creator need not be a superuser.
+# Only an owner makes an index.
 SIMILAR = """
 CREATE FUNCTION index_similar_studies() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
     CREATE INDEX IF NOT EXISTS study_embeddings_nearest_idx ON study_embeddings
         USING hnsw ((CAST(embedding AS halfvec(256))) halfvec_cosine_ops);
 END
 $$;
 COMMENT ON FUNCTION index_similar_studies() IS
-    'Create pgvector and its index of training studies where they are missing.';
+    'Create the index of training studies where it is missing; needs pgvector.';
 REVOKE ALL ON FUNCTION index_similar_studies() FROM PUBLIC;
 """
 LOGIN = "Login that Postgres checked; empty: an earlier version did not keep it."
