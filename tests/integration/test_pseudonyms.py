@@ -32,7 +32,7 @@ from stence.resources import sql_folder
 from stence.settings import Settings
 from support import synthetic
 from support.angiograms import run
-from support.database import url_of
+from support.database import tampering, url_of
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.identity import listed, put_manifest, put_named
@@ -79,7 +79,7 @@ def hospital(engine: Engine, store: ObjectStore, settings: Settings, score_all: 
 def places_of(engine: Engine, planted: str) -> dict[str, int]:
     """Tables of every schema with rows that hold a text, in a column of any type, and the number of rows."""
     found = {}
-    with engine.connect() as connection:
+    with tampering(engine) as connection:
         for table in connection.scalars(text(TABLES)).all():
             count = text(f"SELECT count(*) FROM {table} AS t WHERE CAST(to_jsonb(t) AS text) LIKE :planted")  # noqa: S608
             if rows := connection.scalar(count, {"planted": f"%{planted}%"}):
@@ -94,7 +94,7 @@ def reads(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 def answers(engine: Engine, query: str) -> list[tuple[Any, ...]]:
-    with engine.connect() as connection:
+    with tampering(engine) as connection:
         return [tuple(row) for row in connection.execute(text(query))]
 
 

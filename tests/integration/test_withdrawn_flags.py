@@ -55,7 +55,7 @@ def scored(engine: Engine, store: ObjectStore, score_all: ScoreAll) -> None:
         "ELSE '2026-11-03 00:00 America/New_York' END AS timestamptz) "
         "FROM identity.patients AS p WHERE p.patient_id = e.patient_id"
     )
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.execute(about)
 
 
@@ -66,7 +66,7 @@ def states(engine: Engine) -> dict[tuple[str, str, str | None], int]:
 
 def withdrawn(engine: Engine) -> set[str]:
     """Patients with a flag that a person withdrew; the counts of every model add up."""
-    with engine.connect() as connection:
+    with tampering(engine) as connection:
         assert set(connection.scalars(text(COUNTED))) == {True}
         on_list = "SELECT number FROM flagged_patients JOIN identity.patients USING (patient_id)"
         listed = set(connection.scalars(text(on_list)))
