@@ -20,6 +20,8 @@ TO stence_writer;
 
 -- Results: changed by functions that write the audit alone.
 GRANT INSERT ON flags, scores TO stence_writer;
+-- SELECT FOR UPDATE takes the right to update a column; this one is always generated, and the trigger flags_guarded stays.
+GRANT UPDATE (id) ON flags TO stence_writer;
 GRANT EXECUTE ON FUNCTION delete_scores, move_flags, reopen_flags, withdraw_flags TO stence_writer;
 
 -- Histories.
