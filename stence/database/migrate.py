@@ -158,8 +158,9 @@ def _grant(connection: Connection, grants: dict[str, str]) -> None:
     """Grant the rights of all roles; each file begins by revoking what its role had."""
     for name in sorted(grants):
         connection.exec_driver_sql(grants[name], execution_options={"no_parameters": True})
-    connection.execute(delete(schema_grants))
-    _note(connection, schema_grants, grants)
+    if grants:
+        connection.execute(delete(schema_grants))
+        _note(connection, schema_grants, grants)
 
 
 def _note(connection: Connection, table: Table, files: dict[str, str]) -> None:

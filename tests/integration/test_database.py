@@ -146,10 +146,10 @@ def test_a_lost_connection_is_tried_again(engine: Engine) -> None:
     attempts = []
 
     def action() -> int | None:
-        with tampering(engine) as connection:
+        with engine.begin() as connection:
             attempts.append(connection.scalar(text("SELECT pg_backend_pid()")))
             if len(attempts) < 3:
-                with engine.connect() as other:
+                with tampering(engine) as other:
                     other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": attempts[-1]})
             if len(attempts) == 1:  # one way to notice is COPY, the other a statement
                 copy_rows(connection, "manifests", ["key"], [("a",)])

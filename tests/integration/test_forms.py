@@ -52,7 +52,7 @@ def choose(
     engine: Engine, version: str, form: str, library: str = "openvino 2026.4.1", shift: list | None = None
 ) -> None:
     row = MeasuredForm("cpu", form, library, "test", {"speed": 2.0}, shift, chosen=True)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         record_forms(connection, version, [row], by="ada", why="test")
 
 
@@ -161,7 +161,7 @@ def test_a_form_of_another_kind_of_device_changes_nothing(
 ) -> None:
     crown(engine, store, settings)
     choose(engine, "tiny-1", FAST)
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         row = MeasuredForm("cuda", "bf16", "torch", "H100", {}, chosen=True)
         record_forms(connection, "tiny-1", [row], by="ada", why="test")
     assert champion(engine, store, settings).form == FAST

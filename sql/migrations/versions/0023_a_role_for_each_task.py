@@ -177,6 +177,7 @@ LOGIN = "Login that Postgres checked; empty: an earlier version did not keep it.
 
 def upgrade() -> None:
     op.execute(ROLES)
+    op.execute("SET CONSTRAINTS ALL IMMEDIATE")  # no table changes hands while its deferred triggers wait
     op.execute(OWNERSHIP)
     op.execute("SET LOCAL ROLE stence_owner")
     _create_tables()
