@@ -287,9 +287,7 @@ def test_an_acknowledged_alert_is_told(engine: Engine) -> None:
     assert told.detail == {"alert_id": number, "event": "acknowledged"}
 
 
-def test_an_export_is_told_with_its_counts(
-    hospital: Engine, store: ObjectStore, settings: Settings
-) -> None:
+def test_an_export_is_told_with_its_counts(hospital: Engine, store: ObjectStore, settings: Settings) -> None:
     after = last(hospital)
     sent = send_csv(hospital, store, settings)
     assert send_csv(hospital, store, settings).raised == 0
