@@ -207,7 +207,7 @@ def test_functions_follow_their_files_and_keep_their_grants(engine: Engine, sql:
         connection.exec_driver_sql(f"CREATE ROLE {role}; GRANT EXECUTE ON FUNCTION review_ecg TO {role}")
     function = sql / "functions" / "review_ecg.sql"
     function.write_text(function.read_text().replace("there is no ECG", "nobody knows ECG"))
-    migrate.upgrade(engine)
+    migrate.upgrade(engine, Settings())
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SET ROLE {role}")
         with pytest.raises(DBAPIError, match="nobody knows ECG 1"):
