@@ -31,7 +31,8 @@ TO stence_writer;
 
 GRANT EXECUTE ON FUNCTION review_ecg, snooze_patient, index_similar_studies TO stence_writer;
 -- Retention removes what is old; requests of promotions, and answers through a form of Prefect. What was asked is in the audit.
-GRANT EXECUTE ON FUNCTION forget_ecgs, request_promotion, answer_promotion, use_approval TO stence_writer;
+GRANT DELETE ON ecg_measurements TO stence_writer;
+GRANT EXECUTE ON FUNCTION forget_ecgs, forget_closed_quarantine, request_promotion, answer_promotion, use_approval TO stence_writer;
 -- Numbers go into the map, and come out for messages that wait to be sent alone.
 GRANT USAGE ON SCHEMA identity TO stence_writer;
 GRANT EXECUTE ON FUNCTION identity.remember, identity.numbers_to_send TO stence_writer;

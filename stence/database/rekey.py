@@ -50,7 +50,7 @@ def rekey(
     for pairs in _patients(connection):
         copy_rows(connection, "rekeyed", ("old", "new", "split"), (_row(*pair, new) for pair in pairs))
     connection.execute(queries.statement("rekey_03_splits"))
-    changed = {str(each): _replace(connection, each) for each in _columns()}
+    changed = {f"{each.table}.{each.name}": _replace(connection, each) for each in _columns()}
     connection.execute(queries.statement("rekey_04_traces"))
     replace_fingerprint(connection, new)
     audit.record(connection, "patients.rekeyed", "identity.patients", by=by, why=why, rows=changed)

@@ -294,11 +294,7 @@ def test_who_is_drawn_enters_with_the_probability_of_the_draw(hospital: Hospital
         times = {"scored_from": START, "scored_until": START + timedelta(days=20)}
         draw = insert(verification_draws).values(about | times).returning(verification_draws.c.id)
         number = connection.scalar(draw)
-        first = (
-            select(ecgs.c.content_hash)
-            .where(ecgs.c.patient_id == pseudonym("a drawn"))
-            .order_by(ecgs.c.acquired_at)
-        )
+        first = select(ecgs.c.content_hash).where(ecgs.c.patient_id == "a drawn").order_by(ecgs.c.acquired_at)
         row = {"content_hash": connection.scalar(first.limit(1)), "draw_id": number, "chance": 0.05}
         month = f"{START + timedelta(days=10):%Y-%m}"
         connection.execute(insert(verification_sample).values(row | {"month": month}))
