@@ -14,7 +14,7 @@ TO stence_writer;
 
 -- Rows that stay, with a state that changes.
 GRANT INSERT, UPDATE ON
-    alerts, ecg_measurements, ecgs, flag_exports, installation, models, monitor_runs, objects, patient_merges,
+    alerts, ecg_measurements, ecgs, flag_exports, installation, models, monitor_runs, objects, patient_merges, patient_splits,
     promotion_refusals, quarantine, reference_profiles, runs, source_faults, training_runs
 TO stence_writer;
 
@@ -25,7 +25,7 @@ GRANT EXECUTE ON FUNCTION delete_scores, move_flags, reopen_flags, withdraw_flag
 
 -- Histories.
 GRANT INSERT ON
-    alert_events, ecg_moments, flag_decisions, model_events, model_forms, patient_splits, store_listings, validations,
+    alert_events, ecg_moments, flag_decisions, model_events, model_forms, store_listings, validations,
     verification_draws, verification_sample
 TO stence_writer;
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
@@ -48,8 +48,7 @@ def connect(settings: Settings) -> Iterator[Engine]:
     with _place(settings.database_url, settings, "STENCE_DATABASE_URL") as (url, server):
         with _opened(url, server) as administrator:
             migrate.upgrade(administrator, settings)
-        with _opened(url, server) as engine:
-            event.listen(engine, "connect", _act_as_writer)
+        with _opened(url, server, _act_as_writer) as engine:
             with engine.connect() as connection:
                 check_role(connection)
                 writes = is_writer(connection)
@@ -145,7 +144,10 @@ def _embedded_url(server: Server) -> URL:
 
 
 @contextmanager
-def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
+def _opened(
+    url: URL, server: Server | None = None, begin: Callable[..., None] = lambda *_: None
+) -> Iterator[Engine]:
+    """Open an engine on a Postgres that answers; ``begin`` is the last that each new session does."""
     defaults = {name: value for name, value in CONNECT_OPTIONS.items() if name not in url.query}
     engine = create_engine(
         url,
@@ -155,6 +157,7 @@ def _opened(url: URL, server: Server | None = None) -> Iterator[Engine]:
         connect_args=defaults | {"client_encoding": "utf8"},
     )
     event.listen(engine, "connect", _set_up)
+    event.listen(engine, "connect", begin)
     event.listen(engine, "handle_error", _keep_values_out)
     if server is not None:
         _revive_on_connect(engine, server)

@@ -46,6 +46,12 @@ from support.scoring import ScoreAll, all_rows, in_quarantine
 
 
 @pytest.fixture
+def engine(owner_engine: Engine) -> Engine:
+    """The owner's: stence patients forget and opt-out act with it."""
+    return owner_engine
+
+
+@pytest.fixture
 def score(score_all: ScoreAll) -> ScoreAll:
     """Score with a model that flags every ECG."""
     return lambda version="shape-1": score_all(ShapeScorer(version, threshold=0))

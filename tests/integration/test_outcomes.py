@@ -34,7 +34,6 @@ from stence.monitoring import estimation, outcomes
 from stence.monitoring.verification import propose
 from stence.settings import Settings
 from support.database import tampering
-from support.pseudonyms import pseudonym
 
 MODEL = Watched(
     "m1", "champion", "p1", {"thresholds": {name: {"value": 0.5, "rule": "half"} for name in TARGET_NAMES}}

@@ -40,6 +40,13 @@ from support.models import ShapeScorer
 from support.pseudonyms import numbers, pseudonym
 from support.scoring import ScoreAll
 
+
+@pytest.fixture
+def engine(owner_engine: Engine) -> Engine:
+    """The owner's, whom the map hides nothing."""
+    return owner_engine
+
+
 PLANTED = "PLANTED"
 """Part of every patient number of these tests, and of nothing else."""
 TABLES = """
@@ -351,12 +358,14 @@ def earlier(
     folder = shutil.copytree(sql_folder(), tmp_path / "sql")
     monkeypatch.setattr(migrate, "sql_folder", lambda: folder)
     newer = [path for path in (folder / "migrations" / "versions").glob("*.py") if path.name >= "0024"]
-    newer += (folder / "functions").glob("identity_*.sql")
+    for kind in ("identity_*", "forget_*", "promotion_requests", "withdraw_opted_out"):
+        newer += (folder / "functions").glob(f"{kind}.sql")
+    newer += (folder / "grants").glob("*.sql")
     for path in newer:
         shutil.move(path, folder / path.name)
     database.create_database(postgres, name := f"earlier_{uuid.uuid4().hex}")
     settings = Settings(data_dir=tmp_path, database_url=SecretStr(url_of(postgres, name)))
-    with database.connect(settings) as engine:
+    with database.connect_as_owner(settings) as engine:
         synthetic.load(engine, ecgs=400, patients=100)
         with engine.begin() as connection:
             connection.execute(text(OF_EARLIER_RELEASES))

@@ -20,6 +20,7 @@ from stence.database import queries
 from stence.errors import RegistryError
 from stence.registry import approvals
 from stence.settings import Settings
+from support.database import tampering
 from support.environment import set_environment
 from support.models import ShapeScorer, register
 
@@ -49,15 +50,14 @@ def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 @pytest.fixture
 def second_login(engine: Engine, postgres: Engine, settings: Settings) -> Any:
-    """A connection as another login of Postgres, which may call the functions."""
+    """Settings of another login of Postgres, an approver's."""
     assert settings.database_url
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         if not connection.scalar(
             text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :n)"), {"n": LOGIN}
         ):
             connection.execute(text(f"CREATE ROLE {LOGIN} LOGIN"))
-        connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {LOGIN}"))
-        connection.execute(text(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO {LOGIN}"))
+        connection.execute(text(f"GRANT stence_approver TO {LOGIN}"))
     url = make_url(settings.database_url.get_secret_value()).set(username=LOGIN)
     return settings.model_copy(update={"database_url": SecretStr(url.render_as_string(hide_password=False))})
 
@@ -148,7 +148,7 @@ def test_without_the_setting_one_person_promotes(
 def test_the_requests_are_append_only(models: None, engine: Engine) -> None:
     with engine.begin() as connection:
         registry.request_promotion(connection, "new", by="Ada", why="better")
-    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+    with pytest.raises(DBAPIError, match="append-only"), tampering(engine) as connection:
         connection.execute(text("UPDATE promotion_requests SET event = 'approved'"))
 
 

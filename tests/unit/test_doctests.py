@@ -15,8 +15,6 @@ PACKAGES = ("domain", "ecg", "encoders", "models", "evaluation", "scoring", "exp
 WITH_EXAMPLES = {
     "domain": "arteries checks opt_outs patients pseudonyms random_projection retention signal_quality "
     "splits subgroups targets text thresholds urls windows",
-    "domain": "arteries checks patients pseudonyms random_projection signal_quality splits subgroups targets "
-    "text thresholds urls windows",
     "ecg": "augmentation delineation fingerprint formats formats.aecg.particulars formats.archives "
     "formats.archives.paths formats.cursor formats.kinds formats.tables formats.xml_document leads machine "
     "preprocessing profile quality reasons recipes recording reference_augmentation resampling "
