@@ -8,13 +8,13 @@ GRANT USAGE ON SEQUENCE object_changes TO stence_writer;
 -- Mirrors of what the store says, and work: rows come and go.
 GRANT INSERT, UPDATE, DELETE ON
     angiogram_features, angiogram_views, announced_objects, cath_studies, ecg_embeddings, ecg_pages, ecg_study_pairs,
-    ignored_objects, manifest_records, manifest_rows, manifests, monitoring_metrics, patient_aliases, record_parts,
+    ignored_objects, installation, manifest_records, manifest_rows, manifests, monitoring_metrics, patient_aliases, record_parts,
     segment_stenoses, study_embeddings, worklist, worklist_marks, worklist_tally
 TO stence_writer;
 
 -- Rows that stay, with a state that changes.
 GRANT INSERT, UPDATE ON
-    alerts, ecg_measurements, ecgs, flag_exports, installation, models, monitor_runs, objects, patient_merges, patient_splits,
+    alerts, ecg_measurements, ecgs, flag_exports, models, monitor_runs, objects, patient_merges, patient_splits,
     promotion_refusals, quarantine, reference_profiles, runs, source_faults, training_runs
 TO stence_writer;
 

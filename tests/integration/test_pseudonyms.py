@@ -20,8 +20,9 @@ from stence.angiography.indexing import index_angiograms
 from stence.cli import main
 from stence.database import migrate
 from stence.database.identity import KEPT_KEY, PRACTICE_KEY
+from stence.domain.merged_patients import Patients
 from stence.domain.pseudonyms import Pseudonyms
-from stence.domain.splits import split_of
+from stence.domain.splits import Split, split_of
 from stence.errors import ConfigurationError
 from stence.export.sending import send_csv, send_fhir
 from stence.ingest.patients import load_patients
@@ -393,8 +394,9 @@ def test_a_database_of_an_earlier_release_has_the_same_list_and_splits_under_pse
     settings, engine = earlier
     monkeypatch.delenv("STENCE_PSEUDONYM_KEY")
     before = answers(engine, LIST)
-    with engine.connect() as connection:
-        old = load_patients(connection)
+    former = dict(answers(engine, "SELECT patient_id, present_id FROM patient_aliases"))
+    decided = dict(answers(engine, "SELECT patient_id, split FROM patient_splits"))
+    old = Patients(former, {patient: Split(split) for patient, split in decided})
     drawn = settings.model_copy(update={"pseudonym_key": None})
     connect(drawn)
 
