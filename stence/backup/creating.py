@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from stence.archive import Writer, write_archive
 from stence.backup import programs
 from stence.backup.contents import DATABASE, KIND, STORE, own_prefixes
-from stence.database import migrate, queries
+from stence.database import audit, migrate, queries
 from stence.errors import ObjectNotFoundError
 from stence.objects import ObjectStore
 from stence.progress import Progress, silent
@@ -43,6 +43,8 @@ def back_up(
     angiograms are left out by default: they are computed again. Memory does not grow with the content.
     Raises ArchiveError, DatabaseUnavailableError, StoreUnavailableError.
     """
+    with engine.begin() as connection:  # before the dump, which holds it then
+        audit.record(connection, "backup.started", "database", by="stence", why="stence backup")
     path = place / f"stence-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip" if place.is_dir() else place
     with write_archive(path, KIND, _about(engine)) as archive:
         archive.add(DATABASE, _counted(programs.dump(engine.url), progress))

@@ -215,12 +215,14 @@ def card(version: str, save: Path | None) -> None:
 def export_version(version: str, file: Path) -> None:
     """Write VERSION and its card into FILE, for another hospital. Nothing of a patient is in it."""
     from stence import database, registry
+    from stence.database import audit
     from stence.objects import open_store
 
     settings = Settings()
     store = open_store(settings.resolved_store_url, settings)
-    with database.connect(settings) as engine, engine.connect() as connection:
+    with database.connect(settings) as engine, engine.begin() as connection:
         registry.export_model(connection, store, version, file)
+        audit.record(connection, "model.exported", version, by="stence", why="stence models export")
     click.echo(f"{version} is in {file}: stence models import there.")
 
 

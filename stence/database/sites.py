@@ -25,7 +25,7 @@ def add_site(connection: Connection, login: str, site: str, *, by: str, why: str
     _make_clinician(connection, login)
     row = {"login": login, "site": site, "added_by": by, "why": why}
     connection.execute(insert(site_members).values(row).on_conflict_do_nothing())
-    audit.record(connection, "access granted", login, by=by, why=why, site=site)
+    audit.record(connection, "access.granted", login, by=by, why=why, site=site)
     return bool(connection.scalar(select(select(ecgs).where(ecgs.c.site == site).exists())))
 
 
@@ -34,7 +34,7 @@ def remove_site(connection: Connection, login: str, site: str, *, by: str, why: 
     found = connection.execute(delete(site_members).filter_by(login=login, site=site)).rowcount
     if not found:
         raise ConfigurationError(f"{login} is no member of the site {site}: stence access list shows all.")
-    audit.record(connection, "access revoked", login, by=by, why=why, site=site)
+    audit.record(connection, "access.revoked", login, by=by, why=why, site=site)
 
 
 def members(connection: Connection) -> list[Row[tuple[str, ...]]]:

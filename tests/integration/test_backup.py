@@ -22,7 +22,7 @@ from stence.errors import ArchiveError, RestoreError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
 from support.champion import crown
-from support.database import server_folder, url_of
+from support.database import server_folder, tampering, url_of
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.scoring import give_patients
@@ -81,7 +81,7 @@ def restored(settings: Settings, archive: Path) -> Any:
 def all_rows(settings: Settings) -> dict[str, list[str]]:
     """Every row of every table, as text."""
     found = {}
-    with database.connect(settings) as engine, engine.connect() as connection:
+    with database.connect_as_owner(settings) as engine, engine.connect() as connection:
         for name in metadata.tables:
             rows = connection.scalars(text(f"SELECT CAST(t AS text) FROM {name} AS t ORDER BY 1"))  # noqa: S608
             found[name] = list(rows)
@@ -179,7 +179,7 @@ def test_roles_with_rights_are_made_where_they_are_missing(
     hospital: Settings, engine: Engine, store: ObjectStore, tmp_path: Path
 ) -> None:
     role = f"Ward reader {uuid.uuid4().hex[:8]}"
-    with engine.begin() as connection:
+    with tampering(engine) as connection:
         connection.exec_driver_sql(f'CREATE ROLE "{role}" NOLOGIN')
         connection.exec_driver_sql(f'GRANT SELECT ON flagged_patients TO "{role}"')
     made = back_up(engine, store, hospital, tmp_path / "roles.zip").path

@@ -144,6 +144,6 @@ def test_access_is_granted_listed_and_revoked(
     with owner_engine.connect() as connection:
         assert connection.scalar(text("SELECT pg_has_role('ben', 'stence_clinician', 'MEMBER')"))
         audited = connection.execute(text("SELECT action, subject, person, reason FROM audit.entries")).all()
-    assert audited == [("access granted", "ben", "Dr A", "works there")]
+    assert audited == [("access.granted", "ben", "Dr A", "works there")]
     assert run.invoke(main, ["access", "revoke", "ben", "--site", "north", *why]).exit_code == 0
     assert "north" not in run.invoke(main, ["access", "list"]).output
