@@ -22,6 +22,7 @@ from stence.simulation import FEED_FAULTS, FeedConfig, simulate_days, write_repo
 from stence.simulation.arrivals import arrivals
 from stence.simulation.devices import WARD_CART
 from stence.simulation.feed_faults import CLINIC, SOUND, FeedFault
+from support.pseudonyms import pseudonym
 
 DAY = date(2026, 7, 1)  # a Wednesday
 Row = dict[str, str]
@@ -182,7 +183,7 @@ def test_reports_come_within_two_weeks_and_say_the_truth(tmp_path: Path) -> None
 
 def test_a_flag_sends_patients_whom_symptoms_alone_do_not(tmp_path: Path) -> None:
     days = [date(2026, 6, number) for number in range(17, 31)] + [DAY, date(2026, 7, 2)]
-    everyone = {str(a.patient.subject_id) for d in days for a in arrivals(7, 50, d, SOUND)}
+    everyone = {pseudonym(str(a.patient.subject_id)) for d in days for a in arrivals(7, 50, d, SOUND)}
     without = {row["study_id"] for row in reports(tmp_path / "without", set())}
     with_flags = {row["study_id"] for row in reports(tmp_path / "with", everyone)}
     assert without < with_flags
