@@ -67,7 +67,7 @@ def test_the_daily_look_neither_raises_what_is_over_nor_resolves_what_is_not(
     run_ended(crowned, timedelta(minutes=1))
     seen = daily.watch(crowned, settings, yesterday)
     assert "no_run" not in rules(seen.opened)
-    with crowned.begin() as connection:
+    with tampering(crowned) as connection:
         connection.execute(text("DELETE FROM runs"))
     assert rules(liveness.check(crowned, settings).opened) == ["no_run"]
     assert "no_run" not in rules(daily.watch(crowned, settings, yesterday).resolved)
