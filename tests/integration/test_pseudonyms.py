@@ -396,7 +396,7 @@ def test_a_database_of_an_earlier_release_has_the_same_list_and_splits_under_pse
     before = answers(engine, LIST)
     former = dict(answers(engine, "SELECT patient_id, present_id FROM patient_aliases"))
     decided = dict(answers(engine, "SELECT patient_id, split FROM patient_splits"))
-    old = Patients(former, {patient: Split(split) for patient, split in decided})
+    old = Patients(former, {patient: Split(split) for patient, split in decided.items()})
     drawn = settings.model_copy(update={"pseudonym_key": None})
     connect(drawn)
 

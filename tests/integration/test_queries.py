@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, insert, text
 
+from stence import registry
 from stence.cli import main
 from stence.database import queries
 from stence.database.tables import flag_decisions, flags
@@ -28,6 +29,8 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("alert_history", {}),
     ("alert_history", {"limit": "1"}),
     ("alerts_open", {}),
+    ("audit", {}),
+    ("audit", {"action": "flags.raised", "limit": "2"}),
     ("angiograms", {}),
     ("flag_counts", {}),
     ("flag_decisions", {}),
@@ -50,6 +53,7 @@ CALLS: list[tuple[str, dict[str, str]]] = [
     ("patient_risk", {}),
     ("patient_risk", {"limit": "3"}),
     ("promotion_refusals", {}),
+    ("promotion_requests", {}),
     ("promotion_refusals", {"limit": "1"}),
     ("quarantine_by_reason", {}),
     ("quarantine_open", {}),
@@ -92,6 +96,7 @@ def hospital(engine: Engine) -> Engine:
         for why in ("leads swapped", "wrong patient"):
             row = {"decision": "withdrawn", "decided_by": "Dr A", "reason": why, "flags": 0}
             connection.execute(insert(flag_decisions).values(row))
+        registry.request_promotion(connection, "synthetic-1", by="Ada", why="better")
         ledger.plan(connection, ledger.Receiver("csv", "file:///exported"))
     return engine
 
