@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, insert, text
 
-from stence import registry
 from stence.cli import main
 from stence.database import queries
 from stence.database.tables import flag_decisions, flags
@@ -96,7 +95,7 @@ def hospital(engine: Engine) -> Engine:
         for why in ("leads swapped", "wrong patient"):
             row = {"decision": "withdrawn", "decided_by": "Dr A", "reason": why, "flags": 0}
             connection.execute(insert(flag_decisions).values(row))
-        registry.request_promotion(connection, "synthetic-1", by="Ada", why="better")
+        connection.execute(text("SELECT request_promotion('synthetic-1', 'Ada', 'better')"))
         ledger.plan(connection, ledger.Receiver("csv", "file:///exported"))
     return engine
 
