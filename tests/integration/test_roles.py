@@ -109,6 +109,33 @@ def test_a_clinician_sees_the_patients_of_the_own_sites_and_all_their_rows(
         )
 
 
+@pytest.mark.parametrize("login", WARDS)
+def test_a_clinician_reads_the_numbers_of_their_patients_alone_and_the_audit_keeps_it(
+    hospital: Settings, owner_engine: Engine, login: str
+) -> None:
+    everybody = ["n", "both", "s", "w", "homeless", "merged"]
+    with logged_in(hospital, login) as connection:
+        asked = text("SELECT patient_id FROM identity.numbers_of(:everybody, 'ward round')")
+        assert set(connection.scalars(asked, {"everybody": everybody})) == SEEN[login]
+        search = text("SELECT present_id FROM identity.find('number of ' || :who, 'a call')")
+        found = {who for who in everybody if connection.scalars(search, {"who": who}).all()}
+        assert found == SEEN[login]
+        merged = connection.scalars(search, {"who": "former"}).all()
+        assert merged == (["merged"] if "merged" in SEEN[login] else [])
+        listed = connection.scalars(text("SELECT number FROM identity.flagged_patients('the list')"))
+        assert set(listed) == {f"number of {who}" for who in SEEN[login]}
+        connection.commit()
+    reads = (
+        "SELECT login, reason, detail -> 'patients' FROM audit.entries WHERE action = 'patients.identified'"
+    )
+    with owner_engine.connect() as connection:
+        kept = [tuple(entry) for entry in connection.execute(text(f"{reads} ORDER BY id"))]
+    assert [(who, why) for who, why, _ in kept] == [
+        (login, "ward round"), *[(login, "a call")] * 7, (login, "the list"),
+    ]  # fmt: skip
+    assert set(kept[0][2]) == set(kept[-1][2]) == SEEN[login]
+
+
 def test_the_newest_ecg_decides_also_where_it_is_of_another_site(hospital: Settings) -> None:
     with logged_in(hospital, "north") as connection:
         site, ecgs = connection.execute(

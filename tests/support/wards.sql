@@ -12,6 +12,8 @@ FROM objects AS o
 JOIN (VALUES (1, 'n', 'north'), (2, 'both', 'north'), (3, 'both', 'east'), (4, 's', 'south'), (5, 'w', 'west'),
              (6, 'homeless', NULL), (7, 'merged', 'north'), (8, 'merged', 'south'))
     AS e (number, patient_id, site) ON o.key = 'ecg/' || e.number || '.hea';
+INSERT INTO identity.patients (patient_id, number)
+SELECT DISTINCT patient_id, 'number of ' || patient_id FROM ecgs UNION VALUES ('former', 'number of former');
 INSERT INTO scores (content_hash, model_version, preprocessing_version, stenosis_50, stenosis_70, stenosis_90,
                     stenosis_100, rca_70, lca_70, run_id)
 SELECT content_hash, 'm', 'p', 0.9, 0.8, 0.1, 0.1, 0.1, 0.1, '00000000-0000-0000-0000-000000000001' FROM ecgs;
