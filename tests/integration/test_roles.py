@@ -44,6 +44,9 @@ PATIENTS = {
     "ecg_files": OF_ITS_NUMBER.format("ecg_files"),
 }
 """The patients of the rows of each relation that a clinician reads; NULL for a row that none is seen of."""
+READS = """
+SELECT login, reason, detail -> 'patients' FROM audit.entries WHERE action = 'patients.identified' ORDER BY id
+"""
 NO_PATIENT = {
     "alembic_version",
     "schema_functions",
@@ -125,11 +128,8 @@ def test_a_clinician_reads_the_numbers_of_their_patients_alone_and_the_audit_kee
         listed = connection.scalars(text("SELECT number FROM identity.flagged_patients('the list')"))
         assert set(listed) == {f"number of {who}" for who in SEEN[login]}
         connection.commit()
-    reads = (
-        "SELECT login, reason, detail -> 'patients' FROM audit.entries WHERE action = 'patients.identified'"
-    )
     with owner_engine.connect() as connection:
-        kept = [tuple(entry) for entry in connection.execute(text(f"{reads} ORDER BY id"))]
+        kept = [tuple(entry) for entry in connection.execute(text(READS))]
     assert [(who, why) for who, why, _ in kept] == [
         (login, "ward round"), *[(login, "a call")] * 7, (login, "the list"),
     ]  # fmt: skip
