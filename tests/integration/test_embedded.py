@@ -115,7 +115,7 @@ def test_what_was_committed_survives_when_everything_is_killed(
         connection.execute(text("CREATE TABLE kept AS SELECT 7 AS value"))
     for pid in [*(user.pid for user in users), server_pid(own)]:
         kill(pid)
-    with database.connect(own) as engine, engine.connect() as connection:
+    with database.connect(own) as engine, tampering(engine) as connection:
         assert connection.scalar(text("SELECT value FROM kept")) == 7
 
 

@@ -19,7 +19,7 @@ import sys
 from prefect.flows import load_flow_from_entrypoint
 from stence import database, resources
 from stence.cli.serving import described_deployments
-for each in described_deployments():
+for each in described_deployments("UTC"):
     print(load_flow_from_entrypoint(each.entrypoint, use_placeholder_flow=False).name)
 print(resources.sql_folder(), len(database.queries.available()))
 assert "flows" not in sys.modules
