@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from stence import database
 from stence.cli.prefect_server import prefect_server
 from stence.database.embedded import Server
-from stence.database.tables import flags
+from stence.database.tables import ecgs, flags
 from stence.objects.local import LocalStore
 from stence.settings import Settings
 from support.champion import crown
@@ -97,6 +98,11 @@ class Hospital:
         return own + [path for path in (self.folder / "store").iterdir() if path.name not in PATIENT_FILES]
 
 
+def own(folder: Path) -> Settings:
+    """Settings of the hospital in this process."""
+    return Settings(data_dir=folder, pseudonym_key=SecretStr(SECRETS["pseudonym key"]), device="cpu")
+
+
 @pytest.fixture(scope="module")
 def hospital() -> Iterator[Hospital]:
     before = dict(os.environ)
@@ -107,7 +113,7 @@ def hospital() -> Iterator[Hospital]:
         prefect = folder / "server"
         database_url = f"sqlite+aiosqlite:///{prefect}/prefect.db"
         with (
-            database.connect(Settings(data_dir=folder)),
+            database.connect(own(folder)),
             prefect_server(Settings(data_dir=prefect), database_url, "127.0.0.1", free_port()) as server,
         ):
             os.environ.clear()
@@ -132,7 +138,7 @@ def plant(store: LocalStore) -> None:
 def test_a_full_run_leaves_nothing_that_was_planted(hospital: Hospital) -> None:
     run = hospital.run
     run("ingest")
-    settings = Settings(data_dir=hospital.folder)
+    settings = own(hospital.folder)
     with database.connect(settings) as engine:
         crown(engine, LocalStore(hospital.folder / "store"), settings, "tiny-1", threshold=0)
     run("-v", "score")
@@ -200,4 +206,6 @@ def search(hospital: Hospital, ignoring: str = "\0") -> None:
 
 def flagged_ecg(settings: Settings) -> int:
     with database.connect(settings) as engine, engine.connect() as connection:
-        return connection.execute(select(flags.c.ecg_id).limit(1)).scalar_one()
+        return connection.scalars(
+            select(ecgs.c.id).join(flags, flags.c.content_hash == ecgs.c.content_hash)
+        ).first()

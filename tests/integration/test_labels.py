@@ -139,7 +139,9 @@ def test_a_linear_probe_of_published_weights_on_their_authors_input(
     published = import_small(encoder, store, settings, tmp_path, monkeypatch)
     sizes = {name: size for name, size in SMALL[encoder].items() if name != "window_samples"}
     chosen = {"encoder": encoder, "encoder_config": sizes, "recipe": "published", "weights": NAMES[encoder]}
-    report = fit_labels(store, settings, config(finetuning=FINETUNING | chosen | {"frozen": True, "epochs": 30}))
+    report = fit_labels(
+        store, settings, config(finetuning=FINETUNING | chosen | {"frozen": True, "epochs": 30})
+    )
     own = PUBLISHED[encoder]
     assert (report.preprocessing.version, report.preprocessing.windows) == (own.version, 1)
     assert report.architecture.config["window_samples"] == own.samples

@@ -40,7 +40,6 @@ import sys
 from stence import database
 from stence.settings import Settings
 from stence.training.journal import entered
-from support.database import tampering
 
 settings = Settings()
 with database.connect(settings) as engine, entered(engine, "small", {}, settings) as journal:

@@ -17,6 +17,7 @@ from stence import database
 from stence.database import tables
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
+from support.tampering import allow_changes, tampering  # noqa: F401 - tests import both from here
 
 NUMBERS = itertools.count(1)
 MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps it
@@ -89,14 +90,6 @@ def owner_engine(settings: Settings) -> Iterator[Engine]:
         yield engine
 
 
-@contextmanager
-def tampering(engine: Engine) -> Iterator[Connection]:
-    """A transaction with the rights of the login, for what the flows' role may not do."""
-    with engine.begin() as connection:
-        allow_changes(connection)
-        yield connection
-
-
 @pytest.fixture
 def store(settings: Settings) -> ObjectStore:
     """The store of these settings, empty."""
@@ -118,9 +111,3 @@ def forget_ecgs(connection: Connection, *, with_files: bool = False) -> None:
     files = (tables.record_parts, tables.objects) if with_files else ()
     for table in (*results, *ecgs, *files):
         connection.execute(delete(table))
-
-
-def allow_changes(connection: Connection) -> None:
-    """Give a transaction the rights of the login, and let it change flags and scores by statements."""
-    connection.execute(text("SET LOCAL ROLE NONE"))
-    connection.execute(text("SELECT audit.act_for('test', 'a test prepares its database')"))

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select, text
 
 from stence.database.tables import flags
 from support import synthetic
-from support.database import tampering
+from support.tampering import tampering
 
 FEW = 8
 NUMBERED = "INSERT INTO identity.patients SELECT DISTINCT patient_id, 'MRN-' || patient_id FROM ecgs"

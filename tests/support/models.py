@@ -18,7 +18,7 @@ from stence.domain.targets import DECISIVE
 from stence.ecg import Recording
 from stence.ecg.recipes import STENCE
 from stence.models import Scores, Threshold
-from support.database import tampering
+from support.tampering import tampering
 
 
 class Computed(NamedTuple):

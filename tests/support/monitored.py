@@ -13,8 +13,8 @@ from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.ecg import LEADS
 from stence.monitoring.metrics import Metric, write
-from support.database import tampering
 from support.synthetic import load
+from support.tampering import tampering
 
 MODEL = "synthetic-2"
 DEVICES = ("Aurum Medical Cardio 1000", "Aurum Medical Cardio 200", "Norden Rest 12")

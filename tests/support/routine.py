@@ -21,7 +21,7 @@ from stence.database.tables import ecgs, scores
 from stence.domain.targets import TARGET_NAMES
 from stence.domain.windows import Window
 from stence.evaluation.watched import Watched
-from support.database import tampering
+from support.tampering import tampering
 
 FIRST_DAY = date(2026, 3, 2)
 """A Monday."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from support.database import tampering
+from support.tampering import tampering
 
 SCRIPT = Path(__file__).with_suffix(".sql")
 
