@@ -29,7 +29,7 @@ from support.toy_hospital import QUICK, ToyHospital, toy_ecg
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
-PATIENTS = 80
+PATIENTS = 110
 FEW_EPOCHS = QUICK.replace("epochs: 8,", "epochs: 2,").replace("epochs: 8\n", "epochs: 2\n")
 STENCE = Path(sys.executable).with_name("stence")
 PATIENT_FILES = {"ecg", "reports", "angio", "patients", "pages", "export"}
@@ -187,7 +187,7 @@ def test_a_bug_tells_its_place_and_nothing_else(hospital: Hospital, command: str
 
 
 def test_a_retraining_leaves_nothing_that_was_planted(hospital: Hospital) -> None:
-    hospital.run("-v", "retrain")
+    hospital.run("-v", "retrain", STENCE_WINDOWS_PER_ECG="2")  # as the champion of the full run
     search(hospital)
 
 

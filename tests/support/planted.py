@@ -18,7 +18,7 @@ SECRETS = {
     "access key": "AKIAPLANTED7261QQ",
     "secret key": "laubfrosch-7261-geheim",
     "token": "fhir-7261-losung",
-    "pseudonym key": "schluessel-7261-tarnung",
+    "pseudonym key": "schluessel-7261-tarnung-1215",  # it gives every split sick and healthy patients
     "prefect": "pforte-7261-einlass",
 }
 WORDS = (NAME, "Doe^Jane", NUMBER, *SECRETS.values())
