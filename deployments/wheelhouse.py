@@ -126,9 +126,11 @@ def torch(folder: Path, gpu: bool) -> str:
 
 
 def copy_documents(folder: Path) -> None:
-    """Copy FOLDERS, without the passwords of ``.env``, and PAGES."""
+    """Copy FOLDERS, without passwords, and PAGES."""
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".env", "__pycache__"))
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns(".env", "secrets", "__pycache__")
+        )
     for page in {path for pattern in PAGES for path in ROOT.glob(pattern)}:
         place = folder / page.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -109,7 +109,7 @@ def discreet(record: logging.LogRecord) -> str:
     if package in OPEN:
         return _formatted(record, _open)
     if not record.args and package not in OURS:
-        return f"{HELD_BACK} at {Path(record.pathname).name}:{record.lineno}"
+        return _place(record)
     if not record.args:
         return record.msg if isinstance(record.msg, str) else HELD_BACK
     return _formatted(record, _shown)
@@ -149,9 +149,16 @@ def _said(error: BaseException) -> str:
 def _formatted(record: logging.LogRecord, shown: Callable[[object], Any]) -> str:
     if not record.args:
         return str(shown(record.msg))
-    if isinstance(record.args, Mapping):
-        return str(record.msg) % {name: shown(value) for name, value in record.args.items()}
-    return str(record.msg) % tuple(map(shown, record.args))
+    try:
+        if isinstance(record.args, Mapping):
+            return str(record.msg) % {name: shown(value) for name, value in record.args.items()}
+        return str(record.msg) % tuple(map(shown, record.args))
+    except (TypeError, ValueError, KeyError):  # a line that cannot be formatted must not fail who logs it
+        return _place(record)
+
+
+def _place(record: logging.LogRecord) -> str:
+    return f"{HELD_BACK} at {Path(record.pathname).name}:{record.lineno}"
 
 
 def _open(argument: object) -> Any:

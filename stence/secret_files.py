@@ -38,7 +38,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         path = self._variables.get(name + SUFFIX)
         if not is_secret(field) or not path:
             return None, field_name, False
-        if self._variables.get(name):
+        if self._variables.get(name) is not None:  # an empty one would hide the file
             raise ConfigurationError(f"{name} and {name}{SUFFIX} are both set: unset one of them")
         return read_secret(Path(path), name + SUFFIX), field_name, False
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stence import private
@@ -67,6 +67,14 @@ def _use(folder: str | None, variable: str | None) -> None:
 def _sweep(root: Path) -> None:
     for folder in root.iterdir():
         if folder.is_dir() and not folder.is_symlink():
-            with private.open_lock(folder / OWNER) as owner:
-                if try_lock(owner):
-                    shutil.rmtree(folder, ignore_errors=True)
+            _remove_left(folder)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove a folder whose owner has ended; one that goes meanwhile, or is another account's, is left."""
+    with (
+        suppress(FileNotFoundError, PermissionError),
+        private.open_lock(folder / OWNER) as owner,
+    ):
+        if try_lock(owner):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -19,10 +19,12 @@ $$;
 REVOKE ALL ON FUNCTION audit.end_act() FROM PUBLIC;
 COMMENT ON FUNCTION audit.end_act() IS 'End what act_for() began.';
 
-CREATE OR REPLACE FUNCTION audit.log(action text, subject text, detail jsonb) RETURNS bigint LANGUAGE sql AS $$
-    SELECT audit.record(log.action, log.subject,
-                        coalesce(nullif(current_setting('stence.person', true), ''), session_user),
-                        nullif(current_setting('stence.reason', true), ''), log.detail)
+CREATE OR REPLACE FUNCTION audit.log(action text, subject text, detail jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN audit.write_entry(log.action, log.subject,
+                             coalesce(nullif(current_setting('stence.person', true), ''), session_user),
+                             nullif(current_setting('stence.reason', true), ''), log.detail);
+END
 $$;
 REVOKE ALL ON FUNCTION audit.log(text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION audit.log(text, text, jsonb) IS

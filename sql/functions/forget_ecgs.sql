@@ -10,15 +10,18 @@ DECLARE
     gone bigint;
 BEGIN
     PERFORM audit.act_for(person, reason);
-    ALTER TABLE reviews DISABLE TRIGGER reviews_append_only;
-    ALTER TABLE snoozes DISABLE TRIGGER snoozes_append_only;
+    -- The flags first, as a review does: of a review and this the second waits.
+    PERFORM FROM flags WHERE content_hash = ANY (hashes) ORDER BY id FOR UPDATE;
     FOREACH name IN ARRAY ARRAY['reviews', 'snoozes'] LOOP
-        EXECUTE format('DELETE FROM %I WHERE ecg_id = ANY ($1)', name) USING numbers;
-        GET DIAGNOSTICS gone = ROW_COUNT;
+        EXECUTE format('SELECT count(*) FROM %I WHERE ecg_id = ANY ($1)', name) INTO gone USING numbers;
+        IF gone > 0 THEN
+            EXECUTE format('ALTER TABLE %I DISABLE TRIGGER %I', name, name || '_append_only');
+            EXECUTE format('DELETE FROM %I WHERE ecg_id = ANY ($1)', name) USING numbers;
+            GET DIAGNOSTICS gone = ROW_COUNT;
+            EXECUTE format('ALTER TABLE %I ENABLE TRIGGER %I', name, name || '_append_only');
+        END IF;
         counts = counts || jsonb_build_object(name, gone);
     END LOOP;
-    ALTER TABLE reviews ENABLE TRIGGER reviews_append_only;
-    ALTER TABLE snoozes ENABLE TRIGGER snoozes_append_only;
 
     DELETE FROM flag_exports USING flags WHERE flags.id = flag_id AND content_hash = ANY (hashes);
     GET DIAGNOSTICS gone = ROW_COUNT;

@@ -3,17 +3,15 @@
 CREATE OR REPLACE FUNCTION identity.visible(patient_ids text[]) RETURNS SETOF text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF to_regclass('access.patients') IS NOT NULL THEN  -- a database without roles shows all
-        IF NOT pg_has_role(session_user, 'stence_owner', 'MEMBER') THEN
-            RETURN QUERY
-            SELECT p.patient_id FROM identity.patients AS p
-            LEFT JOIN public.patient_aliases AS a ON a.patient_id = p.patient_id
-            WHERE p.patient_id = ANY (visible.patient_ids)
-              AND EXISTS (SELECT FROM access.patients AS seen
-                          WHERE seen.patient_id = coalesce(a.present_id, p.patient_id))
-            ORDER BY 1;
-            RETURN;
-        END IF;
+    IF NOT pg_has_role(session_user, 'stence_owner', 'MEMBER') THEN
+        RETURN QUERY
+        SELECT p.patient_id FROM identity.patients AS p
+        LEFT JOIN public.patient_aliases AS a ON a.patient_id = p.patient_id
+        WHERE p.patient_id = ANY (visible.patient_ids)
+          AND EXISTS (SELECT FROM access.patients AS seen
+                      WHERE seen.patient_id = coalesce(a.present_id, p.patient_id))
+        ORDER BY 1;
+        RETURN;
     END IF;
     RETURN QUERY
     SELECT p.patient_id FROM identity.patients AS p WHERE p.patient_id = ANY (visible.patient_ids) ORDER BY 1;

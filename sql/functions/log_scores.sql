@@ -1,13 +1,15 @@
 -- Scores by run: an entry at its end, whatever the end, with the number of its scores and their sum of digests. Scores that
 -- are written outside a running run, or deleted, make an entry at once.
--- The lock puts the entry in order with those of deletions: each counts what those before it left.
+-- The lock of all puts the entry in order with those of deletions: each counts what those before it left. The lock of the
+-- run makes a run that is closed for dead wait for a batch that is being written: one of the two counts it.
 CREATE OR REPLACE FUNCTION audit.log_run(run runs) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('scores of a run'), hashtext(CAST(run.id AS text)));
     PERFORM pg_advisory_xact_lock(hashtext('audit of scores'));
-    PERFORM audit.record('scores.written', format('runs %s', run.id),
-                         coalesce(nullif(current_setting('stence.person', true), ''), session_user),
-                         'the run is ' || run.state,
-                         jsonb_build_object('model_version', run.model_version, 'scores', scores, 'digest', digest))
+    PERFORM audit.write_entry('scores.written', format('runs %s', run.id),
+                              coalesce(nullif(current_setting('stence.person', true), ''), session_user),
+                              'the run is ' || run.state,
+                              jsonb_build_object('model_version', run.model_version, 'scores', scores, 'digest', digest))
     FROM (SELECT count(*) AS scores, coalesce(bit_xor(audit.digest(s)), 0) AS digest
           FROM scores AS s WHERE s.run_id = run.id) AS of_run;
 END
@@ -30,6 +32,8 @@ CREATE OR REPLACE FUNCTION audit.log_scores() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
+        PERFORM pg_advisory_xact_lock_shared(hashtext('scores of a run'), hashtext(CAST(run_id AS text)))
+        FROM (SELECT DISTINCT run_id FROM added) AS of_added;
         PERFORM audit.log_run(r) FROM runs AS r
         WHERE r.id IN (SELECT run_id FROM added) AND r.state <> 'running';
     ELSE

@@ -25,6 +25,9 @@ BEGIN
     IF coalesce(btrim(person), '') = '' OR coalesce(btrim(reason), '') = '' THEN
         RAISE invalid_parameter_value USING MESSAGE = 'A request says who requests, and why.';
     END IF;
+    IF lower(btrim(person)) = 'stence' AND NOT pg_has_role(session_user, 'stence_writer', 'MEMBER') THEN
+        RAISE invalid_parameter_value USING MESSAGE = 'Only the flows request in the name of stence.';
+    END IF;
     IF (last_promotion_event(version)).event IN ('requested', 'approved') THEN
         RAISE invalid_parameter_value USING
             MESSAGE = 'This promotion is requested already; stence models requests shows by whom.';

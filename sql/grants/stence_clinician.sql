@@ -1,5 +1,7 @@
 -- stence_clinician: the list and the histories of the patients of the login's sites, by the policies of the tables.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stence_clinician;
+REVOKE ALL ON ALL TABLES IN SCHEMA public, audit, access, identity FROM stence_clinician;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public, audit, identity FROM stence_clinician;
+REVOKE ALL ON SCHEMA audit, identity FROM stence_clinician;
 GRANT SELECT ON
     alembic_version, schema_functions, schema_grants, schema_views,
     cath_studies, ecg_pages, ecgs, flag_exports, flags, models, objects, patient_aliases, patient_merges, reviews,
@@ -11,5 +13,3 @@ GRANT SELECT ON access.patients, access.ecgs TO stence_clinician;
 GRANT EXECUTE ON FUNCTION review_ecg, snooze_patient TO stence_clinician;
 GRANT USAGE ON SCHEMA identity TO stence_clinician;
 GRANT EXECUTE ON FUNCTION identity.numbers_of, identity.find, identity.flagged_patients TO stence_clinician;
-GRANT USAGE ON SCHEMA audit TO stence_clinician;
-GRANT EXECUTE ON FUNCTION audit.record TO stence_clinician;

@@ -1,5 +1,7 @@
 -- stence_reader: figures, and patients by their pseudonyms. No object keys, no free text of people, no identities.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stence_reader;
+REVOKE ALL ON ALL TABLES IN SCHEMA public, audit, access, identity FROM stence_reader;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public, audit, identity FROM stence_reader;
+REVOKE ALL ON SCHEMA audit, identity FROM stence_reader;
 GRANT SELECT ON
     alembic_version, schema_functions, schema_grants, schema_views,
     alerts, alert_events, ecg_embeddings, ecg_measurements, ignored_objects, model_events, model_forms, models, monitor_runs,

@@ -1,5 +1,7 @@
 -- stence_writer: what the flows do. Histories are added to, never changed; reviews and snoozes have functions.
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM stence_writer;
+REVOKE ALL ON ALL TABLES IN SCHEMA public, audit, access, identity FROM stence_writer;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public, audit, identity FROM stence_writer;
+REVOKE ALL ON SCHEMA audit, identity FROM stence_writer;
 REVOKE ALL ON SEQUENCE object_changes FROM stence_writer;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO stence_writer;
 REVOKE SELECT ON site_members FROM stence_writer;
@@ -20,7 +22,8 @@ TO stence_writer;
 
 -- Results: changed by functions that write the audit alone.
 GRANT INSERT ON flags, scores TO stence_writer;
-GRANT UPDATE (id) ON flags TO stence_writer; -- a right to lock rows: nobody can update a number that Postgres gives
+-- A right to lock rows; the trigger flags_guarded refuses any change by it.
+GRANT UPDATE (id) ON flags TO stence_writer;
 GRANT EXECUTE ON FUNCTION delete_scores, move_flags, reopen_flags, withdraw_flags TO stence_writer;
 
 -- Histories.

@@ -13,5 +13,6 @@ CROSS JOIN LATERAL jsonb_to_record(m.manifest -> 'thresholds' -> p.target)
     AS t (value double precision, rule text)
 WHERE s.model_version = :model_version AND p.target = coalesce(m.manifest ->> 'decisive', 'stenosis_70')
   AND p.probability >= t.value
-  AND EXISTS (SELECT FROM objects AS o WHERE o.content_hash = s.content_hash)
+  AND EXISTS (SELECT FROM objects AS o JOIN worklist AS w ON w.object_id = o.id
+              WHERE o.content_hash = s.content_hash AND w.model_version = s.model_version AND w.state = 'scored')
 ON CONFLICT (content_hash, model_version, target) DO NOTHING

@@ -6,5 +6,6 @@ WITH old AS MATERIALIZED (
     ORDER BY coalesce(acquired_at, first_read_at)
     LIMIT :limit
 )
-SELECT count(*), forget_ecgs(array_agg(content_hash), 'stence', 'STENCE_RETENTION__SCORES_DAYS')
+SELECT count(*),
+       CASE WHEN count(*) > 0 THEN forget_ecgs(array_agg(content_hash), 'stence', 'STENCE_RETENTION__SCORES_DAYS') END
 FROM old

@@ -9,8 +9,8 @@ SELECT objects.kind,
        count(*) FILTER (WHERE state = 'dismissed') AS dismissed,
        min(entered_at) AS oldest,
        max(entered_at) AS newest,
-       -- Object keys often hold a patient's number, so that words with a slash are left out.
-       regexp_replace((array_agg(detail ORDER BY state = 'open' DESC, quarantine.id DESC))[1], '\S*/\S*', '…', 'g')
+       -- Object keys often hold a patient's number: no example of a reason that names files, no word with a slash of others.
+       regexp_replace(CASE WHEN reason <> 'patient_conflict' THEN (array_agg(detail ORDER BY state = 'open' DESC, quarantine.id DESC))[1] END, '\S*/\S*', '…', 'g')
            AS example
 FROM quarantine JOIN objects ON objects.id = quarantine.object_id
 GROUP BY objects.kind, reason;

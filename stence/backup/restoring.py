@@ -43,6 +43,7 @@ def restore(
         objects = _put_objects(archive, store, progress)
         _create_roles(engine, archive)
         programs.restore(engine.url, archive.pieces(DATABASE))
+        _give_rights(engine)
     migrate.upgrade(engine, settings)
     return Restored(objects, take_over_copies(engine, store, settings, progress))
 
@@ -82,6 +83,11 @@ def _create_roles(engine: Engine, archive: Archive) -> None:
         for role in archive.manifest.about.get("roles", ()):
             if role not in present:
                 _execute(connection, f"CREATE ROLE {quote(role)} NOLOGIN ROLE CURRENT_USER")
+
+
+def _give_rights(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(queries.statement("restore_rights"))
 
 
 def _execute(connection: Connection, command: str) -> None:

@@ -122,6 +122,7 @@ def main(context: click.Context, verbose: bool) -> None:
 
 def _keep_temporary_files(context: click.Context) -> None:
     """Keep the command's temporary files in the data folder, if there is one already."""
-    with suppress(StenceError, ValidationError):  # the command itself says what is wrong with the settings
+    # The command itself says what is wrong with the settings; another account's folder is not for this one.
+    with suppress(StenceError, ValidationError, PermissionError):
         if (folder := Settings().data_dir).is_dir():
             context.with_resource(temporary.in_data_folder(folder))

@@ -80,6 +80,8 @@ def request(version: str, by: str, why: str) -> None:
     """Request the promotion of VERSION, which another person approves."""
     from stence import database, registry
 
+    if by.strip().lower() == "stence":  # whose requests may be approved from any login
+        raise click.BadParameter("a person requests under their own name", param_hint="--by")
     with database.connect(Settings()) as engine, engine.begin() as connection:
         registry.request_promotion(connection, version, by=by, why=why)
     click.echo(f"Requested: another person approves it with stence models approve {version}.")

@@ -68,10 +68,10 @@ def find(number: str, why: str) -> None:
     """Find the pseudonym of the patient with NUMBER, present or former. The audit keeps the search."""
     from stence import database
     from stence.database import identity
-    from stence.domain.patients import patient_id
+    from stence.domain.patients import certain_id
 
     with database.connect(Settings()) as engine, engine.begin() as connection:
-        found = identity.find(connection, patient_id(number) or "", why=why)
+        found = identity.find(connection, certain_id(number, StenceError), why=why)
     if found is None:
         raise StenceError("No patient with this number is known here, or not to you.")
     click.echo(f"Pseudonym {found[0]}" if found[0] == found[1] else f"Pseudonym {found[0]}, now {found[1]}")
@@ -168,10 +168,11 @@ def opt_out(number: str, by: str, why: str) -> None:
     Scores stay; stence patients forget removes them.
     """
     from stence import database, forgetting
+    from stence.database.identity import settle_key
 
     settings = Settings()
     with database.connect_as_owner(settings) as engine, engine.begin() as connection:
-        done = forgetting.opt_out(connection, load_pseudonyms(settings), number, by=by, why=why)
+        done = forgetting.opt_out(connection, settle_key(connection, settings), number, by=by, why=why)
     click.echo(f"Opted out, by {done.numbers} numbers. {done.flags} flags were withdrawn.")
 
 
@@ -182,10 +183,11 @@ def opt_out(number: str, by: str, why: str) -> None:
 def opt_in(number: str, by: str, why: str) -> None:
     """End the opt-out of the patient with NUMBER. The next runs take up the patient's files."""
     from stence import database, forgetting
+    from stence.database.identity import settle_key
 
     settings = Settings()
     with database.connect_as_owner(settings) as engine, engine.begin() as connection:
-        forgetting.opt_in(connection, load_pseudonyms(settings), number, by=by, why=why)
+        forgetting.opt_in(connection, settle_key(connection, settings), number, by=by, why=why)
     click.echo("Opted in: the next index and score run take up the patient's files.")
 
 

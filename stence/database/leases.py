@@ -12,13 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy import ColumnElement, Connection, Table, func, or_, update
-from sqlalchemy.exc import DBAPIError
 
-from stence.database.words import said
+from stence.database.words import told
 from stence.discretion import plain
-from stence.errors import StenceError
 
 log = logging.getLogger(__name__)
 
@@ -91,15 +88,9 @@ class _Renewal:
             log.warning(
                 "the lease of %s could not be renewed, trying again: %s",
                 plain(self._whose),
-                plain(_words(error)),
+                plain(told(error)),
             )
         late = time.monotonic() - self._renewed_at
         if late > self._lease_seconds and not self._has_run_out:
             self._has_run_out = True
             log.warning("the lease of %s has run out: others may take its work over", plain(self._whose))
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, DBAPIError | psycopg.Error):
-        return said(error)
-    return str(error) if isinstance(error, StenceError) else type(error).__name__

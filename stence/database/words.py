@@ -11,6 +11,8 @@ import re
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from stence.errors import StenceError
+
 REMEDIES = {
     "53100": "its disk is full: free space on the database server",
     "53200": "it has no memory left: give the database server more memory, or less other work",
@@ -35,6 +37,13 @@ def said(error: DBAPIError | psycopg.Error) -> str:
     if state == DEPENDENTS_EXIST and (detail := cause.diag.message_detail):
         message = f"{message}: {' '.join(detail.split())}"
     return f"{REMEDIES[state]} ({message})" if state in REMEDIES else message
+
+
+def told(error: BaseException) -> str:
+    """Return what a table or a log may hold of an error; texts of foreign errors may name a patient."""
+    if isinstance(error, DBAPIError | psycopg.Error):
+        return said(error)
+    return str(error) if isinstance(error, StenceError) and str(error) else type(error).__name__
 
 
 def keep_values_out(error: DBAPIError | psycopg.Error) -> None:

@@ -58,6 +58,21 @@ def patient_id(text: str | None) -> str | None:
     return plain
 
 
+def certain_id(text: str, refusal: type[Exception]) -> str:
+    """Return the patient number that a person wrote. Raises ``refusal``, in words, if it is none.
+
+    >>> certain_id(" 12345", ValueError)
+    '12345'
+    """
+    try:
+        found = patient_id(text)
+    except PatientIdError as error:
+        raise refusal(f"This is not a patient number: {error}.") from None
+    if found is None:
+        raise refusal("A placeholder or an empty text is not a patient number.")
+    return found
+
+
 def _too_long(text: str) -> PatientIdError:
     return PatientIdError(
         f"the patient number has {len(text)} characters; at most {MAX_PATIENT_ID_CHARACTERS} are read"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 
@@ -27,6 +28,11 @@ class Retention:
     def __post_init__(self) -> None:
         if any(days < 0 for days in astuple(self)):
             raise ValueError("days must not be negative; 0 keeps all rows")
+
+    def oldest(self, kind: str, now: datetime) -> datetime | None:
+        """Return the time before which rows of a kind are removed; None if they stay."""
+        days = int(getattr(self, f"{kind}_days"))
+        return now - timedelta(days=days) if days else None
 
     @property
     def is_limited(self) -> bool:

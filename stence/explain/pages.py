@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Engine, delete
+from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from stence.database import queries
 from stence.database.outage import transact
-from stence.database.tables import ecg_pages
+from stence.database.tables import ecg_pages, ecgs
 from stence.discretion import plain
 from stence.errors import DatabaseUnavailableError, StoreUnavailableError
 from stence.explain.gathering import ScoredEcg, gather
@@ -96,7 +96,8 @@ def write_pages(
     DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     removed = _remove_misnamed(engine, store, settings)
-    waiting = transact(engine, settings.outage_seconds, _unwritten, scorer)
+    kept_from = settings.retention.oldest("pages", datetime.now(UTC))
+    waiting = transact(engine, settings.outage_seconds, _unwritten, scorer, kept_from)
     written = failed = 0
     for ecg_id in waiting:
         if written == settings.pages_per_run:
@@ -127,16 +128,23 @@ def _write(engine: Engine, store: ObjectStore, settings: Settings, scorer: RiskS
         return False
     key = page_key(settings, scorer.model_version, ecg_id)
     retry(partial(store.put, key, made.content), settings.outage_seconds, StoreUnavailableError)
-    transact(engine, settings.outage_seconds, _record, made, key)
-    return True
+    if transact(engine, settings.outage_seconds, _record, made, key):
+        return True
+    retry(partial(store.delete, key), settings.outage_seconds, StoreUnavailableError)
+    return False
 
 
-def _unwritten(connection: Connection, scorer: RiskScorer) -> list[int]:
-    about = {"model_version": scorer.model_version, "target": scorer.decisive}
+def _unwritten(connection: Connection, scorer: RiskScorer, kept_from: datetime | None) -> list[int]:
+    about = {"model_version": scorer.model_version, "target": scorer.decisive, "kept_from": kept_from}
     return list(connection.scalars(queries.statement("unwritten_pages"), about))
 
 
-def _record(connection: Connection, made: EcgPage, key: str) -> None:
+def _record(connection: Connection, made: EcgPage, key: str) -> bool:
+    """Write the row of a page. Return False if the ECG was removed meanwhile, with its patient or by age."""
+    connection.execute(queries.statement("opt_outs_hold"))
+    there = select(ecgs.c.id).filter_by(content_hash=made.ecg.content_hash)
+    if connection.scalar(there.with_for_update(read=True, key_share=True)) is None:
+        return False
     deletion = made.explanation.deletion
     row = {
         "content_hash": made.ecg.content_hash,
@@ -147,6 +155,7 @@ def _record(connection: Connection, made: EcgPage, key: str) -> None:
         "random_drops": list(deletion.random) if deletion else None,
     }
     connection.execute(insert(ecg_pages).values(row).on_conflict_do_nothing())
+    return True
 
 
 def _remove_misnamed(engine: Engine, store: ObjectStore, settings: Settings) -> int:

@@ -96,7 +96,8 @@ def _send(
         while retry_outages(sending.send_batch, settings.outage_seconds):
             pass
     finally:  # also of what an outage left incomplete
-        transact(engine, settings.outage_seconds, sending.record)
+        if sending.counts:
+            transact(engine, settings.outage_seconds, sending.record)
     counts = sending.counts
     return Sent(counts["final"], counts["corrected"], counts["entered-in-error"], counts["refused"])
 
@@ -136,10 +137,9 @@ class _Sending:
             return with_numbers(connection, messages)
 
     def record(self, connection: Connection) -> None:
-        """Write the audit, if anything was sent."""
-        if self.counts:
-            about = f"{self._receiver.format} {self._receiver.destination}"
-            audit.record(connection, "export.sent", about, by="stence", why=None, **self.counts)
+        """Write the audit of what was sent."""
+        about = f"{self._receiver.format} {self._receiver.destination}"
+        audit.record(connection, "export.sent", about, by="stence", why=None, **self.counts)
 
     def _count(self, receipts: Sequence[Receipt]) -> None:
         self._after = receipts[-1].message.id

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database import audit, queries
 from stence.database.tables import opted_out
 from stence.domain.opt_outs import OPTED_OUT
-from stence.domain.patients import PatientIdError, patient_id
+from stence.domain.patients import certain_id
 from stence.domain.pseudonyms import Pseudonyms
 from stence.errors import ForgettingError
 from stence.ingest.patients import load_opt_outs
@@ -29,13 +29,7 @@ def pseudonyms_of(connection: Connection, pseudonyms: Pseudonyms, text: str) -> 
 
     Raises ForgettingError if it is not a patient number.
     """
-    try:
-        found = patient_id(text)
-    except PatientIdError as error:
-        raise ForgettingError(f"This is not a patient number: {error}.") from None
-    if found is None:
-        raise ForgettingError("A placeholder or an empty text is not a patient number.")
-    values = {"patient_id": pseudonyms.of(found)}
+    values = {"patient_id": pseudonyms.of(certain_id(text, ForgettingError))}
     return list(connection.scalars(queries.statement("opt_outs_numbers"), values))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from stence.database import queries
+from stence.database.identity import settle_key
 from stence.database.outage import transact
 from stence.errors import ForgettingError
 from stence.export import SENDERS, receiver_of
@@ -22,7 +23,6 @@ from stence.forgetting.files import Files
 from stence.forgetting.traces import Learned, Traces
 from stence.ingest.patients import load_opt_outs
 from stence.objects import ObjectStore
-from stence.pseudonym_key import load_pseudonyms
 from stence.settings import Settings
 
 
@@ -49,7 +49,7 @@ def try_forgetting(engine: Engine, settings: Settings, number: str) -> Forgotten
     Raises ForgettingError if it is not a patient number.
     """
     with engine.connect() as connection, connection.begin() as transaction:
-        patients = opting_out.pseudonyms_of(connection, load_pseudonyms(settings), number)
+        patients = opting_out.pseudonyms_of(connection, settle_key(connection, settings), number)
         found = traces.find(connection, settings, patients)
         rows = _forget_rows(connection, patients, found, by="stence", why="dry run")
         transaction.rollback()
@@ -81,7 +81,7 @@ def forget(
 
 
 def _begin(connection: Connection, settings: Settings, number: str, by: str) -> tuple[list[str], Traces]:
-    patients = opting_out.pseudonyms_of(connection, load_pseudonyms(settings), number)
+    patients = opting_out.pseudonyms_of(connection, settle_key(connection, settings), number)
     opting_out.add(connection, patients, by=by)
     return patients, traces.find(connection, settings, patients)
 

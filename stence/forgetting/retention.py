@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -52,17 +52,14 @@ def apply(
     return counts
 
 
-def oldest_kept(settings: Settings, kind: str) -> datetime | None:
-    """Return the time before which rows of a kind are removed; None if they stay."""
-    days = int(getattr(settings.retention, f"{kind}_days"))
-    return datetime.now(UTC) - timedelta(days=days) if days else None
-
-
 def _times(settings: Settings) -> Times:
-    return {kind: oldest_kept(settings, kind) for kind in KINDS}
+    now = datetime.now(UTC)
+    return {kind: settings.retention.oldest(kind, now) for kind in KINDS}
 
 
 def _rows(kind: str, times: Times, connection: Connection) -> int:
+    if times[kind] is None:
+        return 0
     values = {"before": times[kind], "limit": BATCH}
     removed = connection.execute(queries.statement(f"retention_{kind}"), values).one()[0]
     return _record(connection, kind, removed)

@@ -18,7 +18,7 @@ from stence.database.copy import copy_rows
 from stence.database.identity import remember
 from stence.database.outage import transact
 from stence.database.tables import patient_merges, patient_splits
-from stence.domain.patients import PatientIdError, patient_id
+from stence.domain.patients import certain_id
 from stence.domain.pseudonyms import Pseudonyms
 from stence.domain.splits import Split, split_of
 from stence.errors import PatientMergeError, StoreUnavailableError
@@ -79,7 +79,7 @@ def merge(
     Raises PatientMergeError if either is not a patient number, the former number is already merged, or the
     merge is circular.
     """
-    numbers = _usable(former), _usable(present)
+    numbers = certain_id(former, PatientMergeError), certain_id(present, PatientMergeError)
     former_id, present_id = map(pseudonyms.of, numbers)
     opted_out = load_opt_outs(connection)
     _lock(connection)
@@ -117,7 +117,7 @@ def unmerge(connection: Connection, pseudonyms: Pseudonyms, former: str, *, by: 
     Raises PatientMergeError if the number is not merged, or if a table in the store holds the merge: then the
     table must be corrected.
     """
-    former_id = pseudonyms.of(_usable(former))
+    former_id = pseudonyms.of(certain_id(former, PatientMergeError))
     _lock(connection)
     active = (_M.former_id == former_id, _M.state == "active")
     source = connection.scalar(select(_M.source).where(*active))
@@ -127,16 +127,6 @@ def unmerge(connection: Connection, pseudonyms: Pseudonyms, former: str, *, by: 
         raise PatientMergeError("A merge table in the store holds this merge: take the row out there.")
     connection.execute(_ended(by).where(*active))
     _apply(connection, _active(connection))
-
-
-def _usable(text: str) -> str:
-    try:
-        found = patient_id(text)
-    except PatientIdError as error:
-        raise PatientMergeError(f"This is not a patient number: {error}.") from None
-    if found is None:
-        raise PatientMergeError("A placeholder or an empty text is not a patient number.")
-    return found
 
 
 def _lock(connection: Connection) -> None:

@@ -238,12 +238,12 @@ def take_in(
     has opted out nothing else is found.
     """
     recording = decode_object(key, files, rules)
-    _check_opt_out(recording, given, patients)
+    in_file = recording.patient_id and rules.pseudonyms.of(recording.patient_id)
+    _check_opt_out(in_file, given, patients)
     findings = check(recording, rules.quality)
     refusing = [finding for finding in findings if POLICY[finding.reason] is Action.QUARANTINE]
     if refusing:
         raise UnusableEcgError(_summed_up(refusing))
-    in_file = recording.patient_id and rules.pseudonyms.of(recording.patient_id)
     named = _patient(in_file, given, patients)
     return UsableEcg(
         recording,
@@ -258,9 +258,9 @@ def take_in(
     )
 
 
-def _check_opt_out(recording: Recording, given: Identity, patients: Patients) -> None:
-    named = (recording.patient_id, given.patient_id, given.otherwise)
-    if any(number in patients.opted_out for number in named if number is not None):
+def _check_opt_out(in_file: str | None, given: Identity, patients: Patients) -> None:
+    named = (in_file, given.patient_id, given.otherwise)
+    if any(patient in patients.opted_out for patient in named if patient is not None):
         raise refuse(Reason.OPTED_OUT, OPTED_OUT_DETAIL)
 
 

@@ -12,17 +12,15 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 
 from stence import __version__
 from stence.database import queries
 from stence.database.leases import close_dead, lease_end
 from stence.database.outage import transact
 from stence.database.tables import flags, models, monitoring_metrics, quarantine, runs, scores
-from stence.database.words import said
+from stence.database.words import told
 from stence.discretion import plain
 from stence.domain.merged_patients import Patients
 from stence.errors import StenceError
@@ -205,5 +203,5 @@ def was_stopped(error: BaseException) -> bool:
 
 
 def _words(error: BaseException) -> str:
-    text = said(error) if isinstance(error, DBAPIError | psycopg.Error) else str(error)
-    return f"{type(error).__name__}: {text}"
+    kind, words = type(error).__name__, told(error)
+    return kind if words == kind else f"{kind}: {words}"

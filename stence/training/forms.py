@@ -93,6 +93,12 @@ def _choose(connection: Connection, version: str, measured: list[MeasuredForm], 
         record_forms(connection, version, measured, by=by, why=why)
 
 
+def _check_approver(connection: Connection) -> None:
+    """Raise ConfigurationError at once, not after minutes of measuring, if the login may not choose."""
+    with acting_as(connection, APPROVER):
+        pass
+
+
 def optimise(
     engine: Engine,
     store: ObjectStore,
@@ -112,6 +118,7 @@ def optimise(
     found = transact(engine, settings.outage_seconds, registry.find, version)
     artefact = registry.read(store, found.folder, found.sha256)
     scorer = registry.scorer(artefact, device_of(settings))
+    transact(engine, settings.outage_seconds, _check_approver)
     if form and (reason := hindrance(form, scorer.device)):
         raise FormError(f"The form {form} cannot be used here: {reason}.")
     with TemporaryDirectory(prefix="stence-forms-") as folder:

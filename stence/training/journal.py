@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from stence.database.leases import close_dead, kept_alive, lease_end
 from stence.database.outage import retry_outages, transact
 from stence.database.tables import training_runs
+from stence.database.words import told
 from stence.errors import LeaseLostError, StenceError
 from stence.progress import Progress
 from stence.settings import Settings
@@ -121,7 +122,7 @@ def entered(engine: Engine, preset: str, config: Mapping[str, Any], settings: Se
             yield journal
         except BaseException as error:
             state = "failed" if isinstance(error, Exception) else "interrupted"
-            journal.end(state, str(error) or type(error).__name__)
+            journal.end(state, told(error))
             raise
 
 

@@ -26,6 +26,8 @@ from stence.registry import approvals
 
 MAX_ECGS = 20_000
 """ECGs that are compared, those of the lowest content hashes: a random sample."""
+WAITING = ("requested", "approved")
+"""Last events of a promotion that people are still about."""
 MIN_PATIENTS = 100
 """Patients scored by both models, below which nothing is said."""
 MIN_OUTCOMES = 20
@@ -75,12 +77,14 @@ class Attempt(NamedTuple):
 def promote_due(connection: Connection, shadow_days: float, *, two_people: bool = False) -> list[Attempt]:
     """Promote the newest due shadow whose evidence passes. Return it and those refused before it.
 
-    Refusals are kept with their reasons. With ``two_people`` the promotion is requested, once for each
-    shadow, and a person approves it.
+    Refusals are kept with their reasons. With ``two_people`` the promotion is requested, one at a time and
+    once for each shadow, and a person approves it.
     """
     attempts: list[Attempt] = []
     for version in registry.due_shadows(connection, shadow_days):
-        if two_people and approvals.last_event(connection, version):
+        if two_people and (event := approvals.last_event(connection, version)):
+            if event in WAITING:
+                break
             continue
         attempts.append(attempt := Attempt(version, evidence(connection, version), two_people))
         if attempt.evidence.passed:

@@ -82,7 +82,10 @@ def test_not_even_for_a_reason_are_scores_altered_or_tables_emptied(hospital: En
 def test_a_change_without_a_person_or_a_reason_is_refused(hospital: Engine, person: str, reason: str) -> None:
     with pytest.raises(DBAPIError, match="says who decided, and why"):
         execute(
-            hospital, "SELECT delete_scores(ARRAY['x'::bytea], :person, :reason)", person=person, reason=reason
+            hospital,
+            "SELECT delete_scores(ARRAY['x'::bytea], :person, :reason)",
+            person=person,
+            reason=reason,
         )
 
 
@@ -180,6 +183,7 @@ FLAGGED = "SELECT ecgs.id FROM ecgs JOIN flags USING (content_hash) WHERE state 
 
 
 def test_what_people_decide_is_told(hospital: Engine, settings: Settings) -> None:
+    execute(hospital, "INSERT INTO worklist SELECT object_id, 'synthetic-1', etag, 'scored' FROM worklist")
     after = last(hospital)
     with hospital.begin() as connection:
         ecg = connection.scalar(text(FLAGGED))
@@ -259,3 +263,23 @@ def test_an_export_is_told_with_its_counts(hospital: Engine, store: ObjectStore,
     [told] = entries(hospital, after)
     assert (told.action, told.detail) == ("export.sent", {"final": sent.raised})
     assert told.subject.startswith("csv ")
+
+
+@pytest.mark.parametrize("role", ["stence_writer", "stence_approver"])
+@pytest.mark.parametrize("action", ["flags.changed", "scores.written"])
+def test_entries_that_the_verification_believes_are_the_triggers_own(
+    engine: Engine, role: str, action: str
+) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SET LOCAL ROLE {role}")
+        audit.record(connection, "test.added", "thing", by="Dr A", why="a test")
+        with pytest.raises(DBAPIError, match="by their triggers alone"):
+            audit.record(connection, action, "flags", by="Dr A", why="forged")
+
+
+def test_a_writer_who_names_a_person_changes_no_flag(hospital: Engine) -> None:
+    """It may lock flags, and so it has the right to update the number, to its default at least."""
+    with hospital.connect() as connection:
+        connection.exec_driver_sql("SET LOCAL ROLE stence_writer; SET LOCAL stence.person = 'Dr A'")
+        with pytest.raises(DBAPIError, match="write the audit alone"):
+            connection.exec_driver_sql("UPDATE flags SET id = DEFAULT")

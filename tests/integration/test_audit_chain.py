@@ -201,3 +201,21 @@ def test_the_commands_list_and_verify(engine: Engine, settings: Settings) -> Non
     verified = stence(settings, "verify")
     assert verified.exit_code == 1
     assert "BROKEN: link 1" in verified.output
+
+
+def test_a_run_that_is_closed_for_dead_amid_a_batch_is_told_whole(hospital: Engine) -> None:
+    """Its process was only slow: the scores of the batch are in the run's entry all the same."""
+    late = "SELECT content_hash, model_version, 'late', 0, 0, 0, 0, 0, 0, run_id FROM scores"
+    run = "(SELECT run_id FROM scores LIMIT 1)"
+    tamper(hospital, f"UPDATE runs SET state = 'running' WHERE id = {run}")  # noqa: S608
+    closing = threading.Thread(
+        target=execute,
+        args=(hospital, f"UPDATE runs SET state = 'abandoned' WHERE id = {run}"),  # noqa: S608
+    )
+    with hospital.begin() as batch:
+        batch.execute(text(f"INSERT INTO scores {late} WHERE run_id = {run} LIMIT 3"))
+        closing.start()
+        closing.join(2)
+        assert closing.is_alive()
+    closing.join()
+    assert audit.verify(hospital).faults == []

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import Engine, delete, text, update
+from sqlalchemy import Connection, Engine, delete, func, select, text, update
 
 from stence import registry, scoring
 from stence.cli import main
 from stence.database.tables import ecg_pages, ecgs, flags
+from stence.domain.retention import Retention
 from stence.errors import StoreUnavailableError
 from stence.explain import PageCounts, write_pages, write_ward_list
 from stence.objects import ObjectStore
@@ -344,3 +346,39 @@ def test_pages_are_closed_to_other_accounts(
     stence("pages")
     for path in (settings.data_dir / "store" / "pages").rglob("*.html"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_page_of_an_ecg_that_was_removed_meanwhile_is_not_left(
+    engine: Engine, write: Callable[..., PageCounts], store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its patient was forgotten, or its age was past retention: no row would lead to the page."""
+    removed = ids(engine)[PATIENTS[0]]
+
+    def put(key: str, content: bytes) -> None:
+        kept(key, content)
+        if key.endswith(f"/{removed}.html"):
+            with tampering(engine) as connection:
+                hashes = "ARRAY(SELECT content_hash FROM ecgs WHERE id = :ecg)"
+                forget = text(f"SELECT forget_ecgs({hashes}, 'Dr A', 'asked by letter')")
+                connection.execute(forget, {"ecg": removed})
+
+    kept = store.put
+    monkeypatch.setattr(store, "put", put)
+    counts = write()
+    assert (counts.failed, counts.written) == (1, len(PATIENTS) - 1)
+    assert removed not in keys(engine)
+    assert not [item.key for item in store.list("pages/") if item.key.endswith(f"/{removed}.html")]
+
+
+def test_a_page_that_went_by_its_age_is_not_written_again(
+    engine: Engine, write: Callable[..., PageCounts]
+) -> None:
+    old = {"raised_at": func.now() - timedelta(days=9)}
+    with tampering(engine) as connection:
+        connection.execute(update(flags).where(flags.c.content_hash == some_hash(connection)).values(old))
+    week = Retention(pages_days=7)
+    assert write(retention=week).written == len(PATIENTS) - 1
+
+
+def some_hash(connection: Connection) -> bytes:
+    return connection.execute(select(ecgs.c.content_hash).limit(1)).scalar_one()

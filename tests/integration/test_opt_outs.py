@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
-from stence import forgetting, scoring
+from stence import forgetting, registry, scoring
 from stence.cli import main
 from stence.database import queries
 from stence.database.rekey import rekey
@@ -97,7 +98,7 @@ def test_an_opted_out_patient_comes_back_whole(
     put_named(store, "6", FORMER, 6)
     score()
     ingest(engine, store, settings)
-    assert in_quarantine(engine) == {"ecg/6.hea": "opted_out"}
+    assert in_quarantine(engine) == {f"ecg/{number}.hea": "opted_out" for number in (1, 2, 3, 6)}
     assert len(all_rows(engine, scores.c.content_hash)) == 5  # what was there stays
     assert all_rows(engine, cath_studies.c.patient_id) == [(OTHER,)]
 
@@ -200,3 +201,51 @@ def test_the_key_does_not_change_while_somebody_has_opted_out(
     forget(engine, store, settings)
     with pytest.raises(StenceError, match="opted out"), engine.begin() as connection:
         rekey(connection, settings, Pseudonyms.by("another key"), by="Dr A", why="it leaked")
+
+
+def test_a_promotion_brings_no_patient_back_who_has_opted_out(
+    two_patients: None, engine: Engine, stence: Any, score: ScoreAll
+) -> None:
+    """What the next champion scored in shadow waits for its flags."""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE models SET state = 'retired'"))
+        connection.execute(text(NEXT))
+        connection.execute(text(SCORED_BY_NEXT))
+    stence("patients", "opt-out", PATIENT, "--by", "Dr A", "--why", "asked by letter")
+    with engine.begin() as connection:
+        registry.promote(connection, "next", by="Dr B", why="better", ungated=True)
+    assert listed(engine) == {OTHER}
+
+
+NEXT = """
+INSERT INTO models SELECT 'next', 'shadow', folder, sha256, preprocessing_version,
+    manifest || '{"thresholds": {"stenosis_70": {"value": 0, "rule": "all"}}}' FROM models
+"""
+SCORED_BY_NEXT = """
+INSERT INTO worklist (object_id, model_version, etag, state)
+SELECT object_id, 'next', etag, state FROM worklist;
+INSERT INTO scores SELECT content_hash, 'next', preprocessing_version, stenosis_50, stenosis_70, stenosis_90,
+    stenosis_100, rca_70, lca_70, run_id FROM scores
+"""
+
+
+def test_a_forgotten_patient_is_not_converted_either(
+    two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, stence: Any, tmp_path: Path
+) -> None:
+    forget(engine, store, settings)
+    said = stence("convert", "ecg/1.hea", "ecg/5.hea", "--to", "wfdb", "--output", str(tmp_path / "research"))
+    assert said.exit_code == 1
+    assert "opted_out" in said.output
+    assert len(list((tmp_path / "research").glob("**/*.hea"))) == 1
+
+
+@pytest.mark.parametrize("command", ["opt-out", "opt-in", "forget"])
+def test_a_host_with_another_key_forgets_nobody(
+    two_patients: None, engine: Engine, stence: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """It would take the patient for somebody else, and say that it was done."""
+    monkeypatch.setenv("STENCE_PSEUDONYM_KEY", "of another hospital")
+    said = stence("patients", command, PATIENT, "--by", "Dr A", "--why", "asked by letter")
+    assert said.exit_code == 1
+    assert "is another one" in said.output
+    assert listed(engine) == {PATIENT, OTHER}

@@ -152,3 +152,25 @@ def test_a_candidate_that_never_scored_has_no_evidence(engine: Engine) -> None:
         found = evidence(connection, "new")
         assert found.result is Result.CANNOT_TELL
         assert evidence(connection, "old").reasons == ["there is no champion to compare with"]
+
+
+def test_with_two_people_one_promotion_waits_at_a_time(engine: Engine) -> None:
+    """Else the next run would request an older shadow, which it would never have promoted."""
+    hospital(engine, like)
+    with tampering(engine) as connection:
+        newer = "INSERT INTO models SELECT 'newer', state, folder, sha256, preprocessing_version, manifest"
+        connection.execute(text(f"{newer} FROM models WHERE version = 'new'"))
+        event = "INSERT INTO model_events (version, from_state, to_state, changed_by, reason, changed_at)"
+        ago = "now() - interval '1 day'"
+        connection.execute(text(f"{event} VALUES ('newer', 'candidate', 'shadow', 'gate', 'passed', {ago})"))
+        connection.execute(
+            text("INSERT INTO scores SELECT content_hash, 'newer', preprocessing_version, stenosis_50,"
+                 " stenosis_70, stenosis_90, stenosis_100, rca_70, lca_70, run_id, scored_at FROM scores"
+                 " WHERE model_version = 'new'")
+        )  # fmt: skip
+    for _ in range(2):
+        with engine.begin() as connection:
+            promote_due(connection, 0, two_people=True)
+    with engine.connect() as connection:
+        requested = connection.scalars(text("SELECT version FROM promotion_requests ORDER BY id")).all()
+    assert requested == ["newer"]

@@ -90,6 +90,33 @@ def test_the_flows_read_numbers_of_waiting_messages_alone(
     assert len(answers(hospital, everything)) == 1
 
 
+def test_the_flows_cannot_write_themselves_a_message_about_anybody(
+    hospital: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    send_csv(hospital, store, settings)
+    forged = (
+        "INSERT INTO flag_exports (flag_id, format, destination, status, patient_id) "
+        "SELECT DISTINCT ON (patient_id) (SELECT min(id) FROM flags), 'csv', patient_id, 'final', patient_id "
+        "FROM ecgs"
+    )
+    with hospital.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL ROLE stence_writer")
+        connection.exec_driver_sql(forged)
+        own = connection.scalar(text("SELECT patient_id FROM flags ORDER BY id LIMIT 1"))
+        read = text("SELECT patient_id FROM identity.numbers_to_send(ARRAY(SELECT id FROM flag_exports))")
+        assert set(connection.scalars(read)) == {own}
+
+
+@pytest.mark.parametrize("written", ["UNKNOWN", "4\\5", "9" * 80])
+def test_what_is_no_patient_number_is_not_looked_for(
+    hospital: Engine, stence: Callable[..., Result], written: str
+) -> None:
+    said = stence("patients", "find", written, "--why", "a call")
+    assert said.exit_code == 1
+    assert "is not a patient number" in said.output
+    assert reads(hospital) == []
+
+
 def test_a_child_that_a_file_controls_does_not_spoil_the_map(
     engine: Engine, score_all: ScoreAll, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,7 +144,7 @@ def test_a_number_is_found_by_pseudonym_and_a_pseudonym_by_number_also_a_former_
     found = stence("patients", "find", f" {PLANTED}-3 ", "--why", "call of the ward")
     assert found.output == f"Pseudonym {former}, now {present}\n"
     assert f"{PLANTED}-2" in stence("patients", "number", present, "--why", "ward round").output
-    assert stence("patients", "find", "nobody", "--why", "call of the ward").exit_code == 1
+    assert stence("patients", "find", "4711-unknown", "--why", "call of the ward").exit_code == 1
     assert reads(hospital) == [
         ("call of the ward", [former]),
         ("ward round", [present]),

@@ -28,6 +28,7 @@ from stence.forgetting import retention
 from stence.objects import ObjectStore
 from stence.scoring.reviews import review
 from stence.settings import Settings
+from support.database import tampering
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
 from support.models import ShapeScorer
@@ -200,3 +201,14 @@ def test_a_negative_retention_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("STENCE_RETENTION__PAGES_DAYS", "-1")
     with pytest.raises(ValidationError, match="negative"):
         Settings()
+
+
+def test_without_a_time_nothing_waits_for_an_open_review(
+    hospital: None, engine: Engine, store: ObjectStore, settings: Settings
+) -> None:
+    with tampering(engine) as connection:
+        connection.execute(text(f"ALTER DATABASE {engine.url.database} SET lock_timeout = '2s'"))
+    engine.dispose()
+    with tampering(engine) as reviewing:
+        reviewing.execute(text("LOCK TABLE reviews IN ROW EXCLUSIVE MODE"))
+        assert sum(retention.apply(engine, store, settings).values()) == 0

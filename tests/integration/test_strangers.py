@@ -32,6 +32,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone, wheels, folder = (tmp_path_factory.mktemp(name) for name in ("clone", "wheels", "installed"))
     copy_code(clone)
     (clone / "deployments/.env").write_text("POSTGRES_PASSWORD=planted\n")
+    (clone / "deployments/secrets").mkdir()
+    (clone / "deployments/secrets/prefect_auth").write_text("planted")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run([*pip, "wheel", "--no-deps", "-w", wheels, clone], check=True)
     (wheel,) = wheels.glob("stence-*.whl")

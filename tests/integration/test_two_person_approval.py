@@ -211,3 +211,11 @@ def answer(run_id: UUID, form: dict[str, Any]) -> None:
     from prefect.flow_runs import resume_flow_run
 
     resume_flow_run(run_id, run_input=form)
+
+
+def test_nobody_requests_in_the_name_of_stence(models: None, stence: Any, second_login: Settings) -> None:
+    """Its requests may be approved from any login: one person would be two."""
+    said = stence("request", "new", "--by", " Stence ", "--why", "better")
+    assert said.exit_code == 2
+    with pytest.raises(RegistryError, match="in the name of stence"), connected(second_login) as connection:
+        approvals.request(connection, "new", by="stence", why="better")

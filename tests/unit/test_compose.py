@@ -72,3 +72,12 @@ def test_prefect_gets_its_secrets_from_files_and_no_argument_shows_them(secrets:
     value, arguments = shown.split("\n", 1)
     assert value == file.read_text()
     assert value not in arguments
+
+
+def test_paths_of_prefect_stay_paths(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("certificate")
+    certificate = str(tmp_path / "ca.pem")
+    shown = through_entrypoint(
+        "sh", "-c", 'echo "$PREFECT_API_SSL_CERT_FILE"', PREFECT_API_SSL_CERT_FILE=certificate
+    )
+    assert shown == f"{certificate}\n"

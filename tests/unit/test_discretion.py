@@ -153,3 +153,8 @@ def test_no_way_out_of_a_process_tells_what_was_planted() -> None:
     assert "KeyError" in done.stderr
     assert done.stderr.count("RuntimeError") == 2
     assert not [word for word in PLANTED if word in done.stderr + done.stdout]
+
+
+def test_a_line_that_cannot_be_formatted_fails_nobody() -> None:
+    assert discreet(record("stence.x", "%d rows", "many")) == "(…) at values.py:7"
+    assert discreet(record("numpy", "%.1f", object())) == "(…) at values.py:7"

@@ -99,3 +99,9 @@ def test_a_pipe_is_no_file(secret: Path) -> None:
     os.mkfifo(secret, 0o600)
     with pytest.raises(ConfigurationError, match="is not a file"):
         Settings()
+
+
+def test_an_empty_value_does_not_hide_the_file(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STENCE_DATABASE_URL", "")
+    with pytest.raises(ConfigurationError, match="are both set"):
+        Settings()
