@@ -7,14 +7,12 @@ and the messages of its causes. Causes therefore never pass; the log of the proc
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from stence.discretion import discreet, masked
+from stence.discretion import discreet, masked, placed
 from stence.errors import StenceError
 
 log = logging.getLogger("stence_flows")
@@ -60,6 +58,6 @@ def nothing_personal() -> Iterator[None]:
         raise
     except Exception as error:
         log.error("unexpected error", exc_info=error)
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        raise UnexpectedError(f"{text}; the log of the run's process has the lines of code") from None
+        raise UnexpectedError(
+            f"{placed(error)}; the log of the run's process has the lines of code"
+        ) from None

@@ -120,6 +120,13 @@ def described(error: BaseException) -> str:
     return "\n\nwhich led to:\n\n".join(map(_with_place, reversed([*_chain(error)])))
 
 
+def placed(error: BaseException) -> str:
+    """Return the type of an error and the line of code that raised it: what may stand of a foreign one."""
+    frames = traceback.extract_tb(error.__traceback__) if isinstance(error, Exception) else []  # no Ctrl-C
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
+
+
 def _with_place(error: BaseException) -> str:
     lines = "".join(traceback.format_tb(error.__traceback__))
     return f"Traceback (most recent call last):\n{lines}{_said(error)}"

@@ -12,10 +12,25 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from support.database import engine, owner_engine, postgres, settings, store
+from support.prefect_server import client, prefect_database
 from support.pseudonyms import KEY
 from support.s3 import s3_bucket, s3_server, s3_settings
 
-__all__ = ["s3_bucket", "s3_server", "s3_settings", "shared"]
+# Servers are named here alone: two conftests that name a fixture of the session would start two of them.
+__all__ = [
+    "client",
+    "engine",
+    "owner_engine",
+    "postgres",
+    "prefect_database",
+    "s3_bucket",
+    "s3_server",
+    "s3_settings",
+    "settings",
+    "shared",
+    "store",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 987_654_321

@@ -11,6 +11,7 @@ import re
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
+from stence.discretion import placed
 from stence.errors import StenceError
 
 REMEDIES = {
@@ -43,7 +44,7 @@ def told(error: BaseException) -> str:
     """Return what a table or a log may hold of an error; texts of foreign errors may name a patient."""
     if isinstance(error, DBAPIError | psycopg.Error):
         return said(error)
-    return str(error) if isinstance(error, StenceError) and str(error) else type(error).__name__
+    return str(error) if isinstance(error, StenceError) and str(error) else placed(error)
 
 
 def keep_values_out(error: DBAPIError | psycopg.Error) -> None:

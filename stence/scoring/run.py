@@ -204,4 +204,4 @@ def was_stopped(error: BaseException) -> bool:
 
 def _words(error: BaseException) -> str:
     kind, words = type(error).__name__, told(error)
-    return kind if words == kind else f"{kind}: {words}"
+    return words if words.startswith(kind) else f"{kind}: {words}"

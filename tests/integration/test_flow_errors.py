@@ -125,11 +125,11 @@ def test_no_error_takes_a_name_into_prefect(
     for where in ((scoring, "open_run"), (score.registry, "shadows")):
         with monkeypatch.context() as patch:
             patch.setattr(*where, lambda *arguments: break_down())
-            with pytest.raises(Exception, match=r"does not answer|KeyError at test_flows.py:\d+"):
+            with pytest.raises(Exception, match=r"does not answer|KeyError at test_flow_errors.py:\d+"):
                 score.score()
         assert last_run(client, "score").state.is_failed()
     held = everything_prefect_holds(prefect_database)
-    assert "test_flows.py" in held
+    assert "test_flow_errors.py" in held
     assert "OROURKE" not in held
 
 

@@ -69,8 +69,15 @@ def when_some_are_scored(engine: Engine, act: Callable[[], None]) -> threading.T
 
 def workers_of(process: psutil.Process) -> list[psutil.Process]:
     """Processes of workers below another."""
-    children = process.children()
-    return [child for child in children if any("spawn_main" in word for word in child.cmdline())]
+    return [child for child in process.children() if "spawn_main" in " ".join(command_of(child))]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Its words; none if it has ended."""
+    try:
+        return process.cmdline()
+    except (psutil.ZombieProcess, psutil.NoSuchProcess):
+        return []
 
 
 def kill_a_worker() -> None:
