@@ -15,7 +15,8 @@ SELECT patient_id, probability,
            || round(CAST(unexamined_upper AS numeric), 2) || ')' AS if_unexamined,
        expected_degree, change, ecgs, acquired_at, last_study_degree, last_review, off_list, nullif(unlike, false) AS unlike, ecg_id, flag_id, state
 FROM flagged_patients_all
-WHERE (listed
+WHERE newest  -- all reasons below imply it; said beforehand, most rows are dropped before the rest is looked up
+  AND (listed
        OR off_list IN ('known severe', 'answered') AND CAST(:'include_known' AS boolean)
        OR off_list = 'snoozed' AND CAST(:'include_snoozed' AS boolean))
   AND raised_at >= coalesce(CAST(nullif(:'since', '') AS timestamptz), '-infinity')

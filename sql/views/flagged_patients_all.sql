@@ -14,6 +14,7 @@ SELECT flags.patient_id,
        score.expected_degree,
        NOT newer.found AND NOT known.severe AND NOT coalesce(study.performed_at >= newer.than, false)
            AND NOT coalesce(snooze.until >= current_date, false) AS listed,
+       NOT newer.found AS newest,
        CASE WHEN newer.found THEN 'newer ECG'
             WHEN known.severe THEN 'known severe'
             WHEN study.performed_at >= newer.than THEN 'answered'
@@ -167,6 +168,7 @@ COMMENT ON COLUMN flagged_patients_all.unexamined_lower IS 'Lower end of its 95 
 COMMENT ON COLUMN flagged_patients_all.unexamined_upper IS 'Upper end of its 95 % interval.';
 COMMENT ON COLUMN flagged_patients_all.expected_degree IS 'Worst narrowing to expect, percent; see valid_scores.';
 COMMENT ON COLUMN flagged_patients_all.listed IS 'True: on the list.';
+COMMENT ON COLUMN flagged_patients_all.newest IS 'True: the patient has no newer ECG that the model scored.';
 COMMENT ON COLUMN flagged_patients_all.off_list IS
     'Empty: on the list. newer ECG: a newer one has no flag; known severe: a cath study found >= 70 %; answered: a cath study after the ECG found less; snoozed: by a person.';
 COMMENT ON COLUMN flagged_patients_all.acquired_at IS 'Time of the recording.';
