@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text, update
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
 sys.path.insert(0, str(Path(__file__).parent))
 
 from ten_million import archive
 
-from stence import forgetting, scoring
+from stence import database, forgetting, scoring
+from stence.database import tables
+from stence.database.identity import remember, settle_key
 from stence.objects import open_store
 from stence.settings import Settings
 from support.database import server_folder
@@ -38,6 +40,8 @@ COUNTS = """
 SELECT indexed = scored + quarantined + pending FROM worklist_counts WHERE model_version = 'champion'
 """
 BOUND_SECONDS = 5.0
+NAMED = (tables.objects, tables.ecgs, tables.flags, tables.flag_exports)
+"""Tables of the archive that name patients."""
 
 
 def main() -> None:
@@ -48,19 +52,21 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'ECGs':>12}{'dry run, s':>12}{'forget, s':>12}{'longest, s':>12}{'rows':>8}   counts add up")
     for ecgs in (options.small, options.ecgs):
-        with archive(ecgs) as engine, server_folder() as folder:
-            measure(engine, folder, ecgs, options.patients)
+        with server_folder() as folder, archive(ecgs, folder):
+            settings = Settings(data_dir=folder)
+            with database.connect_as_owner(settings) as engine:
+                measure(engine, settings, ecgs, options.patients)
     print(f"bound: {BOUND_SECONDS:g} s")
 
 
-def measure(engine: Engine, folder: Path, ecgs: int, patients: int) -> None:
-    settings = Settings(data_dir=folder)
+def measure(engine: Engine, settings: Settings, ecgs: int, patients: int) -> None:
     store = open_store(settings.resolved_store_url, settings)
     with engine.begin() as connection:
         connection.execute(text(SENT), {"destination": f"{store.url}/export/csv/"})
         chosen = connection.execute(text(FLAGGED), {"patients": patients}).all()
         for _, ecg in chosen:
             scoring.reviews.review(connection, ecg, outcome="confirmed", by="benchmark")
+        give_pseudonyms(connection, settings, [patient for patient, _ in chosen])
     dry, real, rows = [], [], []
     for patient, _ in chosen:
         seconds, _ = timed(lambda patient=patient: forgetting.try_forgetting(engine, settings, patient))
@@ -76,6 +82,16 @@ def measure(engine: Engine, folder: Path, ecgs: int, patients: int) -> None:
         adds_up = connection.scalar(text(COUNTS))
     medians = f"{statistics.median(dry):>12.2f}{statistics.median(real):>12.2f}{max(real):>12.2f}"
     print(f"{ecgs:>12,}{medians}{statistics.median(rows):>8.0f}   {'yes' if adds_up else 'NO'}", flush=True)
+
+
+def give_pseudonyms(connection: Connection, settings: Settings, patients: list[str]) -> None:
+    """Patients of the archive as an index would have read them; SQL could not make their pseudonyms."""
+    numbers = {settle_key(connection, settings).of(patient): patient for patient in patients}
+    remember(connection, numbers)
+    connection.execute(text("SET LOCAL session_replication_role = replica"))
+    for table in NAMED:
+        for new, old in numbers.items():
+            connection.execute(update(table).filter_by(patient_id=old).values(patient_id=new))
 
 
 def timed(action: Callable[[], forgetting.Forgotten]) -> tuple[float, forgetting.Forgotten]:

@@ -115,15 +115,16 @@ def archive(ecgs: int, folder: Path | None = None) -> Iterator[Engine]:
 @contextmanager
 def filled(folder: Path, ecgs: int) -> Iterator[Engine]:
     start = time.monotonic()
-    with database.connect(Settings(data_dir=folder)) as engine:
+    settings = Settings(data_dir=folder)
+    with database.connect_as_owner(settings) as owner, database.connect(settings) as engine:
         print(f"migrated in {time.monotonic() - start:.0f} s", flush=True)
-        with engine.connect() as connection:
+        with owner.connect() as connection:
             empty = not connection.scalar(text("SELECT EXISTS (SELECT FROM objects)"))
         if empty:
             script = SCRIPT.read_text().replace(":ecgs", str(ecgs)).replace(":until", f"'{UNTIL}'")
-            with engine.begin() as connection:
+            with owner.begin() as connection:
                 connection.exec_driver_sql(script, execution_options={"no_parameters": True})
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with owner.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("VACUUM ANALYZE")
         print(f"{ecgs:,} ECGs are there after {time.monotonic() - start:.0f} s", flush=True)
         yield engine
