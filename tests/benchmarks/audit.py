@@ -13,6 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for support
+
 from stence import database
 from stence.database import audit
 from stence.settings import Settings
@@ -39,7 +41,10 @@ FROM ecgs LIMIT :size
 
 def main() -> None:
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory() as folder, database.connect(Settings(data_dir=Path(folder))) as engine:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        database.connect_as_owner(Settings(data_dir=Path(folder))) as engine,
+    ):
         synthetic.load(engine, ecgs=2000, patients=500)
         seconds: dict[str, list[float]] = {"DISABLE": [], "ENABLE": []}
         for number in range(ROUNDS):

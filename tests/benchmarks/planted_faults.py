@@ -8,6 +8,7 @@ Each seed is a fresh draw of the hospital, its model and its days.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from stence import database
 from stence.monitoring.alerts import Alert
 from stence.settings import Settings
 from support.database import server_folder
+from support.pseudonyms import KEY
 from support.watched_hospital import SIGNS, Plan, Sign, WatchedHospital
 
 PLAN = Plan(patients=2000, epochs=12, ecgs_per_day=800, reference_days=14, clean_days=20)
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--sound-days", type=int, default=PLAN.clean_days)
     parser.add_argument("--seeds", type=int, nargs="+", default=[PLAN.seed])
     asked = parser.parse_args()
+    os.environ["STENCE_PSEUDONYM_KEY"] = KEY  # each fault has a copy of the database, and a folder of its own
     for seed in asked.seeds:
         print(f"seed {seed}", flush=True)
         _draw(replace(PLAN, ecgs_per_day=asked.ecgs_per_day, clean_days=asked.sound_days, seed=seed))
@@ -41,7 +44,7 @@ def _draw(plan: Plan) -> None:
     with (
         server_folder() as server,
         tempfile.TemporaryDirectory() as folder,
-        database.connect(Settings(data_dir=server)) as admin,
+        database.connect_as_owner(Settings(data_dir=server)) as admin,
     ):
         hospital = WatchedHospital(admin, Path(folder), plan)
         hospital.open()

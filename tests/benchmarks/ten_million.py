@@ -154,6 +154,10 @@ class Archive:
         """No manifest."""
         raise ObjectNotFoundError("none", key)
 
+    def get(self, key: str, limit: int | None = None) -> bytes:
+        """No layouts."""
+        raise ObjectNotFoundError("none", key)
+
 
 def measured(engine: Engine, ecgs: int) -> Iterator[Row]:
     settings = Settings(listing="days", full_listing_hours=1e6)

@@ -27,6 +27,7 @@ from stence.scoring.work import Worklist
 from stence.scoring.writing import Scored, Writer
 from stence.settings import Settings
 from support.models import ShapeScorer, register
+from support.tampering import tampering
 
 ROWS_TOGETHER = 5000
 OBJECTS = text(
@@ -64,8 +65,10 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
 
 
 def _facts(patient: str, now: datetime) -> EcgFacts:
-    about = ("Cardiograph 1", "F", 61.0, 500.0, 10.0)
-    return EcgFacts(os.urandom(32), patient, None, now, None, *about, [], None, None)
+    return EcgFacts(
+        os.urandom(32), patient, None, now, None, "Cardiograph 1", "F", 61.0, 500.0, 10.0, [], None, None,
+        "wfdb", None, None, "{}", [], list(range(16)),
+    )  # fmt: skip
 
 
 def plain_rows(results: list[Scored], run_id: uuid.UUID) -> list[dict[str, object]]:
@@ -96,8 +99,7 @@ def main() -> None:
         register(engine, ShapeScorer("plain"))
         rows = plain_rows(results, run_id)
         for way in (by_copy, by_executemany):
-            with engine.begin() as connection:
-                connection.execute(text("SELECT audit.act_for('test', 'the next way begins anew')"))
+            with tampering(engine) as connection:
                 connection.execute(text("DELETE FROM scores WHERE model_version = 'plain'"))
             start = time.perf_counter()
             way(engine, rows)
