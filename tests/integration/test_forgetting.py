@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine, insert, text
+from sqlalchemy import Connection, Engine, insert, text
 
 from stence import forgetting, scoring
 from stence.cli import main
@@ -86,6 +86,14 @@ def found_in_files(folders: Iterable[Path], needles: Iterable[str]) -> list[Path
     ]
 
 
+def reviewed_and_snoozed(connection: Connection, engine: Engine, note: str | None = None) -> int:
+    """The number of an ECG of the patient, after a person has seen it."""
+    number = ecg_of(engine, PATIENT)
+    scoring.reviews.review(connection, number, outcome="confirmed", by="Dr B", note=note)
+    scoring.reviews.snooze(connection, number, until=date(2026, 12, 1), by="Dr B", why="on leave")
+    return number
+
+
 def test_nothing_is_left_of_a_patient_but_the_audits_line(
     two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, score: ScoreAll
 ) -> None:
@@ -95,11 +103,7 @@ def test_nothing_is_left_of_a_patient_but_the_audits_line(
     assert all_rows(engine, angiogram_views.c.state) == [("ready",)]
     assert len(list(store.list("features/"))) == 1
     with engine.begin() as connection:
-        number = ecg_of(engine, PATIENT)
-        scoring.reviews.review(
-            connection, number, outcome="confirmed", by="Dr B", note=f"spoke with {PATIENT}"
-        )
-        scoring.reviews.snooze(connection, number, until=date(2026, 12, 1), by="Dr B", why="on leave")
+        number = reviewed_and_snoozed(connection, engine, note=f"spoke with {PATIENT}")
         page = {
             "model_version": "shape-1",
             "object_key": f"pages/shape-1/{number}.html",
@@ -297,6 +301,8 @@ def test_models_that_learned_from_the_patient_are_named(
 def test_histories_stay_append_only_afterwards(
     two_patients: None, engine: Engine, store: ObjectStore, settings: Settings, change: str
 ) -> None:
+    with engine.begin() as connection:
+        reviewed_and_snoozed(connection, engine)
     forget(engine, store, settings)
     with pytest.raises(Exception, match="append-only"), engine.begin() as connection:
         connection.execute(text(change))

@@ -239,13 +239,13 @@ def test_a_forgotten_patient_is_not_converted_either(
     assert len(list((tmp_path / "research").glob("**/*.hea"))) == 1
 
 
-@pytest.mark.parametrize("command", ["opt-out", "opt-in", "forget"])
+@pytest.mark.parametrize("command", [["opt-out"], ["opt-in"], ["forget"], ["forget", "--yes"]], ids=" ".join)
 def test_a_host_with_another_key_forgets_nobody(
-    two_patients: None, engine: Engine, stence: Any, monkeypatch: pytest.MonkeyPatch, command: str
+    two_patients: None, engine: Engine, stence: Any, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     """It would take the patient for somebody else, and say that it was done."""
     monkeypatch.setenv("STENCE_PSEUDONYM_KEY", "of another hospital")
-    said = stence("patients", command, PATIENT, "--by", "Dr A", "--why", "asked by letter")
+    said = stence("patients", *command, PATIENT, "--by", "Dr A", "--why", "asked by letter")
     assert said.exit_code == 1
     assert "is another one" in said.output
     assert listed(engine) == {PATIENT, OTHER}
