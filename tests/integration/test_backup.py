@@ -25,6 +25,7 @@ from support.champion import crown
 from support.database import server_folder, tampering, url_of
 from support.ecgs import heartbeats, store_ecg
 from support.environment import set_environment
+from support.s3 import S3Server
 from support.scoring import give_patients
 
 ECGS = 3
@@ -33,6 +34,11 @@ ECGS = 3
 @pytest.fixture
 def hospital(engine: Engine, store: ObjectStore, settings: Settings) -> Settings:
     """A hospital whose ECGs were scored by a real model, but for one that is in quarantine."""
+    open_hospital(engine, store, settings)
+    return settings
+
+
+def open_hospital(engine: Engine, store: ObjectStore, settings: Settings) -> None:
     for number in range(ECGS):
         store_ecg(store, f"ecg/{number}.hea", heartbeats(number))
     store.put("ecg/broken.hea", b"no header")
@@ -41,7 +47,6 @@ def hospital(engine: Engine, store: ObjectStore, settings: Settings) -> Settings
     store.put("features/view.npy", b"features")
     crown(engine, store, settings)
     score(engine, store, settings)
-    return settings
 
 
 def score(engine: Engine, store: ObjectStore, settings: Settings) -> int:
@@ -115,6 +120,30 @@ def test_nothing_is_scored_again_after_a_restore(
         assert score(engine, store, elsewhere) == 0
         store_ecg(store, "ecg/new.hea", heartbeats(99))
         assert score(engine, store, elsewhere) == 1
+
+
+@pytest.mark.s3
+def test_nothing_is_scored_again_in_another_bucket(
+    engine: Engine, settings: Settings, s3_server: S3Server, elsewhere: Settings, tmp_path: Path
+) -> None:
+    here, there = (in_a_bucket(each, s3_server) for each in (settings, elsewhere))
+    source, target = (open_store(each.resolved_store_url, each) for each in (here, there))
+    open_hospital(engine, source, here)
+    made = back_up(engine, source, here, tmp_path / "backup.zip")
+    for item in source.list("ecg/"):  # as a hospital copies its own part
+        target.put(item.key, source.get(item.key))
+    restored(there, made.path)
+    assert objects_of(there, "models/", "cards/") == objects_of(here, "models/", "cards/")
+    with database.connect(there) as restored_engine:
+        assert score(restored_engine, target, there) == 0
+        store_ecg(target, "ecg/new.hea", heartbeats(99))
+        assert score(restored_engine, target, there) == 1
+
+
+def in_a_bucket(settings: Settings, server: S3Server) -> Settings:
+    """The same with a new bucket as the store."""
+    place = {**server.settings, "store_url": f"s3://{server.make_bucket()}/hospital"}
+    return Settings(**settings.model_dump(exclude_none=True, exclude=set(place)) | place)
 
 
 def test_a_backup_is_private_and_whole_or_not_there(
