@@ -42,8 +42,8 @@ def restore(
         archive.verify(progress)
         objects = _put_objects(archive, store, progress)
         _create_roles(engine, archive)
-        programs.restore(engine.url, archive.pieces(DATABASE))
         _give_rights(engine)
+        programs.restore(engine.url, archive.pieces(DATABASE))
     migrate.upgrade(engine, settings)
     return Restored(objects, take_over_copies(engine, store, settings, progress))
 

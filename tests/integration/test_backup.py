@@ -21,6 +21,7 @@ from stence.database.tables import metadata
 from stence.errors import ArchiveError, RestoreError
 from stence.objects import ObjectStore, open_store
 from stence.settings import Settings
+from support.bare_server import bare_server, of
 from support.champion import crown
 from support.database import server_folder, tampering, url_of
 from support.ecgs import heartbeats, store_ecg
@@ -220,6 +221,17 @@ def test_roles_with_rights_are_made_where_they_are_missing(
             assert connection.scalar(allowed, {"role": role})
             owns = text("SELECT has_database_privilege('stence_owner', current_database(), 'CREATE')")
             assert connection.scalar(owns)  # the next migration needs it
+
+
+@pytest.mark.slow
+def test_a_login_without_superuser_rights_restores(hospital: Settings, archive: Path, tmp_path: Path) -> None:
+    with bare_server("CREATE ROLE plain LOGIN CREATEROLE", "CREATE DATABASE own OWNER plain") as server:
+        settings = of(server, "plain", "own").model_copy(update={"data_dir": tmp_path / "elsewhere"})
+        restored(settings, archive)
+        assert all_rows(settings) == all_rows(hospital)
+        with database.connect(settings) as engine, engine.connect() as connection:
+            acting = connection.execute(text("SELECT current_user, session_user")).one()
+            assert acting == ("stence_writer", "plain")
 
 
 @pytest.mark.slow

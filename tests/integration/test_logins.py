@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
@@ -17,33 +14,15 @@ from sqlalchemy import Engine, text
 from stence import database
 from stence.cli import main
 from stence.cli.doctor import roles
-from stence.database.embedded import Server, programs
+from stence.database.embedded import programs
 from stence.errors import ConfigurationError
 from stence.resources import sql_folder
 from stence.settings import Settings
-from support.database import server_folder
+from support.bare_server import bare_server, of
 from support.environment import set_environment
 from support.roles import make_logins
 
 ACTING = text("SELECT current_user, session_user")
-
-
-@contextmanager
-def bare_server(*commands: str) -> Iterator[Server]:
-    """A server on which nobody has made the roles of stence, after these commands of its superuser."""
-    with server_folder() as folder:
-        server = Server(folder)
-        with server.in_use():
-            with psycopg.connect(
-                host=str(server.socket_folder), user="postgres", autocommit=True
-            ) as connection:
-                for command in commands:
-                    connection.execute(command)
-            yield server
-
-
-def of(server: Server, login: str, name: str) -> Settings:
-    return Settings(database_url=SecretStr(f"postgresql://{login}@/{name}?host={server.socket_folder}"))
 
 
 def at(settings: Settings, login: str) -> SecretStr:
