@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
         ("forgetting.py --small 500 --ecgs 1000 --patients 2", r"1,000 .* yes"),
         ("ten_million.py --small 1000 --ecgs 2000", "whole database"),
         ("upsert.py 600", "executemany"),
+        ("pseudonyms.py --ecgs 1000", "the list is the same"),
     ],
 )
 def test_a_benchmark_of_the_database_runs_to_its_end(command: str, said: str) -> None:

@@ -23,7 +23,7 @@ from stence import database
 from stence.database.tables import runs, scores
 from stence.preparation.job import Measured, array_text
 from stence.preparation.reading import EcgFacts
-from stence.scoring.work import Worklist
+from stence.scoring.work import Claim, Worklist
 from stence.scoring.writing import Scored, Writer
 from stence.settings import Settings
 from support.models import ShapeScorer, register
@@ -57,10 +57,12 @@ def results_of(worklist: Worklist, count: int) -> list[Scored]:
     probabilities = np.random.default_rng(1).uniform(size=(count, 6))
     figures = np.random.default_rng(2).uniform(size=12)
     measured, sketch = Measured(72.3, *map(array_text, [figures] * 3)), np.zeros(32, np.float32)
-    now = datetime.now(UTC)
+    now, claims = datetime.now(UTC), list[Claim]()
+    while more := worklist.claim(count):  # a claim gives what one statement can fence
+        claims += more
     return [
         Scored(claim, _facts(f"p{claim.object_id}", now), measured, row, sketch, row / 2, (1 + row) / 2, 12.5)
-        for claim, row in zip(worklist.claim(count), probabilities, strict=True)
+        for claim, row in zip(claims, probabilities, strict=True)
     ]
 
 
