@@ -6,20 +6,26 @@ WITH staged AS (
     FROM staged_results AS s
     LEFT JOIN patient_aliases AS a ON a.patient_id = s.patient_id
     WHERE s.reason IS NULL AND s.acquired_at IS NOT NULL
-), kept AS (
-    SELECT DISTINCT ON (s.object_id) s.object_id, other.content_hash
+), other AS (
+    SELECT s.object_id AS of_object, e.content_hash, e.fingerprint, 1 AS turn, e.id
     FROM staged AS s
     CROSS JOIN LATERAL (
-        SELECT e.content_hash, e.fingerprint, 1 AS turn, e.id
+        SELECT content_hash, fingerprint, id
         FROM ecgs AS e
         WHERE e.patient_id = s.patient_id AND e.acquired_at IS NOT NULL
           AND coalesce(e.acquired_at, e.first_read_at) >= s.second
           AND coalesce(e.acquired_at, e.first_read_at) < s.second + interval '1 second'
-        UNION ALL
-        SELECT t.content_hash, t.fingerprint, 2, t.object_id
-        FROM staged AS t
-        WHERE t.patient_id = s.patient_id AND t.second = s.second AND t.object_id < s.object_id
-    ) AS other
+        OFFSET 0  -- looked up for each: a pass over all ECGs would grow with the archive
+    ) AS e
+    UNION ALL
+    -- A join apart, that Postgres may hash: within the look-up above it compared each ECG of a batch with each other.
+    SELECT s.object_id, t.content_hash, t.fingerprint, 2, t.object_id
+    FROM staged AS s
+    JOIN staged AS t ON t.patient_id = s.patient_id AND t.second = s.second AND t.object_id < s.object_id
+), kept AS (
+    SELECT DISTINCT ON (s.object_id) s.object_id, other.content_hash
+    FROM staged AS s
+    JOIN other ON other.of_object = s.object_id
     WHERE (SELECT max(abs(CAST(x AS integer) - y)) <= :tolerance_uv
            FROM unnest(other.fingerprint, s.fingerprint) AS places (x, y))
     ORDER BY s.object_id, other.content_hash <> s.content_hash, other.turn, other.id
