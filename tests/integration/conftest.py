@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.environment import stence_models
+from support.environment import stence, stence_models
 from support.exporting import few
 from support.fhir import fhir_server
 from support.forgetting import two_patients
@@ -12,6 +12,7 @@ __all__ = [
     "few",
     "fhir_server",
     "score_all",
+    "stence",
     "stence_models",
     "two_patients",
 ]

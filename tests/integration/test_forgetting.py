@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from sqlalchemy import Connection, Engine, insert, text
 
 from stence import forgetting, scoring
-from stence.cli import main
 from stence.database import audit, queries
 from stence.database.tables import (
     angiogram_views,
@@ -28,7 +26,6 @@ from stence.export import send_csv, send_fhir
 from stence.files import try_lock
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from support.environment import set_environment
 from support.fhir import FhirServer
 from support.forgetting import (
     FORMER,
@@ -58,12 +55,6 @@ def engine(owner_engine: Engine) -> Engine:
 def score(score_all: ScoreAll) -> ScoreAll:
     """Score with a model that flags every ECG."""
     return lambda version="shape-1": score_all(ShapeScorer(version, threshold=0))
-
-
-@pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 TRAINED = """

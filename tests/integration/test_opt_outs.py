@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from sqlalchemy import Engine, select, text
 
 from stence import forgetting, registry, scoring
-from stence.cli import main
 from stence.database import queries
 from stence.database.rekey import rekey
 from stence.database.tables import (
@@ -28,7 +26,6 @@ from stence.errors import PatientMergeError, StenceError
 from stence.ingest import merges
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from support.environment import set_environment
 from support.forgetting import (
     FORMER,
     NAMES,
@@ -56,12 +53,6 @@ def engine(owner_engine: Engine) -> Engine:
 def score(score_all: ScoreAll) -> ScoreAll:
     """Score with a model that flags every ECG."""
     return lambda version="shape-1": score_all(ShapeScorer(version, threshold=0))
-
-
-@pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 class Retold(ShapeScorer):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import Engine, select, text
 
 from stence import cohort, scoring
-from stence.cli import main
 from stence.database import queries
 from stence.database.outage import transact
 from stence.database.tables import cath_studies, ecgs, patient_merges, source_faults
@@ -21,7 +18,6 @@ from stence.ingest import merges
 from stence.ingest.patients import load_patients
 from stence.objects import ObjectStore
 from stence.settings import Settings
-from support.environment import set_environment
 from support.identity import listed, patients_by_key, put_ecgs, put_manifest, put_named
 from support.models import ShapeScorer
 from support.pseudonyms import PSEUDONYMS, pseudonym
@@ -35,12 +31,6 @@ REPORT = "study_id,patient_id,performed_at,segment,degree\nS1,{},2026-03-10T12:0
 def score(score_all: ScoreAll) -> ScoreAll:
     """Score with a model that flags every ECG."""
     return lambda version="shape-1": score_all(ShapeScorer(version, threshold=0))
-
-
-@pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 def put_merges(store: ObjectStore, *rows: tuple[str, str], key: str = "patients/merges.csv") -> None:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import Engine
 
-from stence.cli import main
 from stence.database.tables import models
 from stence.objects import ObjectStore
 from stence.practice import MARK, claim_for_practice
 from stence.settings import Settings
-from support.environment import set_environment
 from support.identity import put_manifest
 from support.models import ShapeScorer, register
 from support.scoring import all_rows
-
-
-@pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 def contents(store: ObjectStore) -> dict[str, bytes]:

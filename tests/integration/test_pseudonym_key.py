@@ -46,12 +46,6 @@ def engine(owner_engine: Engine) -> Engine:
 
 
 @pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
-
-
-@pytest.fixture
 def hospital(engine: Engine, store: ObjectStore, settings: Settings, score_all: ScoreAll) -> Engine:
     """A hospital that names patients in every way."""
     name_patients(engine, store, settings, score_all)

@@ -6,16 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from stence.cli import main
 from stence.export.sending import send_csv, send_fhir
 from stence.objects import ObjectStore
 from stence.preparation import job
 from stence.settings import Settings
-from support.environment import set_environment
 from support.identity import listed, put_named
 from support.models import ShapeScorer
 from support.named_patients import PLANTED, answers, name_patients, places_of, reads
@@ -27,12 +25,6 @@ from support.scoring import ScoreAll
 def engine(owner_engine: Engine) -> Engine:
     """The owner's, whom the map hides nothing."""
     return owner_engine
-
-
-@pytest.fixture
-def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    set_environment(monkeypatch, settings)
-    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 @pytest.fixture

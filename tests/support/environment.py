@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from stence.cli import main
@@ -18,6 +18,13 @@ def set_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None:
         value = getattr(settings, name)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         patch.setenv(f"STENCE_{name.upper()}", str(plain))
+
+
+@pytest.fixture
+def stence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run a command of ``stence`` with these settings."""
+    set_environment(monkeypatch, settings)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 @pytest.fixture
