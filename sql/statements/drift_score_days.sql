@@ -14,9 +14,11 @@ WITH taken AS (
     FROM taken
     ORDER BY patient_id, CAST(taken_at AT TIME ZONE :timezone AS date), taken_at, content_hash
 )
-SELECT day, place, count(*) AS ecgs, avg(stenosis_50) AS stenosis_50, avg(stenosis_70) AS stenosis_70,
-       avg(stenosis_90) AS stenosis_90, avg(stenosis_100) AS stenosis_100, avg(rca_70) AS rca_70,
-       avg(lca_70) AS lca_70
+-- As numeric: a sum of doubles depends on the order in which a plan reads the rows.
+SELECT day, place, count(*) AS ecgs,
+       avg(CAST(stenosis_50 AS numeric)) AS stenosis_50, avg(CAST(stenosis_70 AS numeric)) AS stenosis_70,
+       avg(CAST(stenosis_90 AS numeric)) AS stenosis_90, avg(CAST(stenosis_100 AS numeric)) AS stenosis_100,
+       avg(CAST(rca_70 AS numeric)) AS rca_70, avg(CAST(lca_70 AS numeric)) AS lca_70
 FROM first_of_day
 GROUP BY day, place
 ORDER BY day, place
