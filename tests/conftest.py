@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from support.database import engine, owner_engine, postgres, settings, store
+from support.database import engine, owner_engine, postgres, settings, store, template
 from support.prefect_server import client, prefect_database
 from support.pseudonyms import KEY
 from support.s3 import s3_bucket, s3_server, s3_settings
@@ -30,6 +30,7 @@ __all__ = [
     "settings",
     "shared",
     "store",
+    "template",
 ]
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, Table, delete, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
@@ -55,7 +54,10 @@ def current_revision(engine: Engine) -> str | None:
 
 
 def revisions() -> set[str]:
-    """Return the revisions that this version of stence knows."""
+    """Return the revisions that this version of stence knows; the largest is the newest.
+
+    By the names of their files: each process asks for them, and Alembic would compile every migration.
+    """
     versions = (sql_folder() / "migrations" / "versions").glob("*.py")
     return {path.stem.partition("_")[0] for path in versions}
 
@@ -104,9 +106,8 @@ def _apply(engine: Engine, files: Files, settings: Settings) -> None:
 
 
 def _is_current(connection: Connection, files: Files) -> bool:
-    head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
     return (
-        _revision(connection) == head
+        _revision(connection) == max(revisions())
         and _applied(connection, schema_functions) == _hashes(files.functions)
         and _applied(connection, schema_views) == _hashes(files.views)
         and _applied(connection, schema_grants) == _hashes(files.grants)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, func, make_url, select, text
+from sqlalchemy import Engine, func, select, text
 
 from stence import database
 from stence.database.tables import ecgs, reference_profiles
@@ -17,7 +17,7 @@ from stence.monitoring import embeddings, inputs, labels, operations, scores, wo
 from stence.monitoring.metrics import Metric
 from stence.monitoring.reference import reference
 from stence.settings import Settings
-from support.database import copied, tampering
+from support.database import copied, filled, tampering
 from support.routine import Change, Ecg, Routine, day, sound
 
 MODULES = (operations, workload, inputs, embeddings, scores, labels)
@@ -35,26 +35,25 @@ BOUNDS = {
 Alarm = tuple[str, str | None, str | None]
 
 
+def hospital_of(engine: Engine, days: int, **drawn: int) -> Routine:
+    """A hospital of its own, of so many days."""
+    routine = Routine(engine, **drawn)
+    routine.crown("model-1")
+    routine.write(0, days)
+    return routine
+
+
 @pytest.fixture(scope="module")
-def weeks(postgres: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def weeks(postgres: Engine) -> Iterator[str]:
     """The name of a database with four weeks of sound days, scored by the champion ``model-1``."""
-    with copied(postgres, "template") as url:
-        with database.connect(
-            Settings(data_dir=tmp_path_factory.mktemp("weeks"), database_url=url)
-        ) as engine:
-            routine = Routine(engine)
-            routine.crown("model-1")
-            routine.write(0, REFERENCE_DAYS)
-        yield str(make_url(url.get_secret_value()).database)
+    with filled(postgres, lambda engine: hospital_of(engine, REFERENCE_DAYS)) as name:
+        yield name
 
 
 @pytest.fixture
-def hospital(postgres: Engine, settings: Settings, weeks: str) -> Iterator[Routine]:
+def hospital(postgres: Engine, weeks: str) -> Iterator[Routine]:
     """Those weeks, for the test alone."""
-    with (
-        copied(postgres, weeks) as url,
-        database.connect(settings.model_copy(update={"database_url": url})) as engine,
-    ):
+    with copied(postgres, weeks) as url, database.connect(Settings(database_url=url)) as engine:
         yield Routine(engine)
 
 
@@ -264,28 +263,17 @@ def test_a_profile_of_an_earlier_version_is_completed(hospital: Routine, setting
 
 def test_too_few_days_make_no_reference(engine: Engine, settings: Settings) -> None:
     """Nothing is compared in the first days, and what arrives is counted all the same."""
-    routine = Routine(engine)
-    routine.crown("model-1")
-    routine.write(0, 3)
-    found = measured(routine, settings, day(2))
+    found = measured(hospital_of(engine, 3), settings, day(2))
     assert of(found, "ecgs_arrived")[None].value > 400
     assert of(found, "score_mean")
     assert not [m for m in found if m.name.endswith("_p") and m.name != "flag_rate_p"]
-
-
-def small(engine: Engine, days: int, ecgs_per_day: int) -> Routine:
-    """A hospital of its own, of so many days."""
-    routine = Routine(engine, ecgs_per_day=ecgs_per_day)
-    routine.crown("model-1")
-    routine.write(0, days)
-    return routine
 
 
 @pytest.mark.parametrize(("days", "enough"), [(14, True), (13, False)])
 def test_half_of_the_days_make_a_reference(
     engine: Engine, settings: Settings, days: int, enough: bool
 ) -> None:
-    watched = small(engine, days, 40).watched()
+    watched = hospital_of(engine, days, ecgs_per_day=40).watched()
     asked = settings.model_copy(update={"reference_days": REFERENCE_DAYS})
     assert (reference(engine, asked, day(days), watched) is not None) == enough
 
@@ -294,7 +282,7 @@ def test_half_of_the_days_make_a_reference(
 def test_ten_cath_reports_of_a_day_are_compared(
     engine: Engine, settings: Settings, studies: int, compared: bool
 ) -> None:
-    routine, today = small(engine, 9, 100), day(8)
+    routine, today = hospital_of(engine, 9, ecgs_per_day=100), day(8)
     asked = settings.model_copy(update={"reference_days": 8})
     kept = "SELECT study_id FROM cath_studies WHERE performed_at >= :start ORDER BY study_id LIMIT :most"
     values = {"start": today.start, "most": studies, "of_day": "sp8-%"}
@@ -307,7 +295,7 @@ def test_ten_cath_reports_of_a_day_are_compared(
 
 def test_a_saturday_is_held_against_saturdays(engine: Engine, settings: Settings) -> None:
     """On which half as many ECGs come as on other days."""
-    routine, saturday = small(engine, 20, 40), day(19)
+    routine, saturday = hospital_of(engine, 20, ecgs_per_day=40), day(19)
     asked = settings.model_copy(update={"reference_days": 14})
     found = list(operations.measure(engine, asked, saturday, routine.watched()))
     assert of(found, "feed_ratio")[None].value > 0.7
@@ -315,7 +303,7 @@ def test_a_saturday_is_held_against_saturdays(engine: Engine, settings: Settings
 
 @pytest.mark.slow
 def test_figures_are_the_same_at_every_look(hospital: Routine, settings: Settings) -> None:
-    """Samples and permutations are drawn from seeds. Postgres may add up in another order after an ANALYZE."""
+    """Samples and permutations are drawn from seeds; after an ANALYZE, Postgres adds up in another order."""
     hospital.write(REFERENCE_DAYS)
     window = day(REFERENCE_DAYS)
     first = measured(hospital, settings, window)

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from sqlalchemy import Engine, text
 
+from stence import database
 from stence.monitoring import inputs
 from stence.monitoring.alerts import Finding
 from stence.monitoring.metrics import Metric
 from stence.monitoring.rules import find, load_rules
 from stence.settings import Settings
-from support.database import tampering
+from support.database import copied, filled, tampering
 from support.routine import Routine, day
 
 TODAY = 28
 RULES = ("field_missing", "site_field_missing")
 
 
+@pytest.fixture(scope="module")
+def template(postgres: Engine) -> Iterator[str]:
+    with filled(postgres, fill) as name:
+        yield name
+
+
 @pytest.fixture
 def hospital(engine: Engine) -> Routine:
     """Four weeks and a day on which nothing is missing."""
+    return Routine(engine, ecgs_per_day=60)
+
+
+def fill(engine: Engine) -> None:
     routine = Routine(engine, ecgs_per_day=60)
     routine.crown("model-1")
     routine.write(0, TODAY + 1)
-    return routine
 
 
 def remove(hospital: Routine, field: str, where: str = "true", *, from_day: int = TODAY) -> None:
@@ -85,11 +97,12 @@ def test_a_field_that_the_hospital_never_had_is_no_news(hospital: Routine, setti
     assert "input_missing_expected" in names
 
 
-def test_without_a_reference_it_is_measured_and_not_judged(engine: Engine, settings: Settings) -> None:
-    routine = Routine(engine, ecgs_per_day=60)
-    routine.crown("model-1")
-    routine.write(TODAY)
-    remove(routine, "age")
-    assert found(routine, settings) == {}
-    shares = {m.slice_value: m.value for m in measured(routine, settings) if m.name == "input_missing"}
+def test_without_a_reference_it_is_measured_and_not_judged(postgres: Engine, settings: Settings) -> None:
+    with copied(postgres, "template") as url, database.connect(Settings(database_url=url)) as engine:
+        routine = Routine(engine, ecgs_per_day=60)
+        routine.crown("model-1")
+        routine.write(TODAY)
+        remove(routine, "age")
+        assert found(routine, settings) == {}
+        shares = {m.slice_value: m.value for m in measured(routine, settings) if m.name == "input_missing"}
     assert shares["age"] == 1

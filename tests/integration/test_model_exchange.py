@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from stence import database, registry, scoring
@@ -25,7 +24,7 @@ from stence.validation import judge_imported
 from stence.validation.imported import against_chance
 from support.artefacts import make_artefact
 from support.champion import crown
-from support.database import url_of
+from support.database import copied
 from support.ecgs import heartbeats, store_ecg
 from support.scoring import give_patients
 from support.validated import CARD, NEW, Hospital
@@ -33,18 +32,16 @@ from support.validated import CARD, NEW, Hospital
 ABOUT = {"by": "ada", "why": "they have thousands of patients"}
 
 
-@pytest.fixture
-def elsewhere(postgres: Engine, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+@pytest.fixture(scope="module")
+def elsewhere(postgres: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Another hospital, where the model was trained."""
-    name = f"elsewhere_{uuid.uuid4().hex}"
-    database.create_database(postgres, name)
     folder = tmp_path_factory.mktemp("elsewhere")
-    url = SecretStr(url_of(postgres, name))
-    return Settings(data_dir=folder, database_url=url, device="cpu", model_prefix="trained/")
+    with copied(postgres, "template") as url:
+        yield Settings(data_dir=folder, database_url=url, device="cpu", model_prefix="trained/")
 
 
-@pytest.fixture
-def exported(elsewhere: Settings, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def sent(elsewhere: Settings) -> Path:
     """The file of a champion there that was called better, with a card."""
     store = open_store(elsewhere.resolved_store_url, elsewhere)
     card = {"card.md": b"# imported-1", "card.html": b"<script>", "auroc.png": b"\x89PNG"}
@@ -55,8 +52,14 @@ def exported(elsewhere: Settings, tmp_path: Path) -> Path:
     with database.connect(elsewhere) as engine, engine.begin() as connection:
         folder = registry.publish(store, elsewhere.model_prefix, artefact)
         registry.register(connection, folder, artefact, by="stence retrain", why="trained")
-        registry.export_model(connection, store, "imported-1", tmp_path / "model.zip")
-    return tmp_path / "model.zip"
+        registry.export_model(connection, store, "imported-1", elsewhere.data_dir / "model.zip")
+    return elsewhere.data_dir / "model.zip"
+
+
+@pytest.fixture
+def exported(sent: Path, tmp_path: Path) -> Path:
+    """That file, for the test alone."""
+    return shutil.copy(sent, tmp_path / "model.zip")
 
 
 @pytest.fixture

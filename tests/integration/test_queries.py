@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from stence.export import ledger
 from stence.monitoring import alerts
 from stence.monitoring.alerts import Cause, Finding
 from stence.settings import Settings
-from support.database import tampering
+from support.database import filled, tampering
 from support.psql import as_read, in_psql
 from support.synthetic import load
 
@@ -82,9 +83,19 @@ CALLS: list[tuple[str, dict[str, str]]] = [
 EMPTY = {"'; DROP TABLE flags; --", "-1"}
 
 
+@pytest.fixture(scope="module")
+def template(postgres: Engine) -> Iterator[str]:
+    with filled(postgres, fill) as name:
+        yield name
+
+
 @pytest.fixture
 def hospital(engine: Engine) -> Engine:
     """An engine on a database with 2,000 scored ECGs of 300 patients, two alerts, and flags to export."""
+    return engine
+
+
+def fill(engine: Engine) -> None:
     load(engine, ecgs=2000, patients=300)
     causes = [Cause("device_gain", None, "device", of) for of in ("Cardio 200", "Rest 12")]
     findings = [
@@ -97,7 +108,6 @@ def hospital(engine: Engine) -> Engine:
             connection.execute(insert(flag_decisions).values(row))
         connection.execute(text("SELECT request_promotion('synthetic-1', 'Ada', 'better')"))
         ledger.plan(connection, ledger.Receiver("csv", "file:///exported"))
-    return engine
 
 
 def ask(engine: Engine, name: str, **params: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from stence.cli import main
 from stence.database import queries
 from stence.scoring.reviews import ReviewError
 from stence.settings import Settings
-from support.database import tampering
+from support.database import filled, tampering
 from support.synthetic import load
 
 ECGS = """
@@ -48,15 +49,24 @@ class Reading(NamedTuple):
     state: str | None
 
 
+@pytest.fixture(scope="module")
+def template(postgres: Engine) -> Iterator[str]:
+    with filled(postgres, fill) as name:
+        yield name
+
+
 @pytest.fixture
 def hospital(engine: Engine) -> Engine:
     """An engine on a database with 2,000 scored ECGs of 300 patients."""
+    return engine
+
+
+def fill(engine: Engine) -> None:
     load(engine, ecgs=2000, patients=300)
     with tampering(engine) as connection:  # of what the other tests are not about
         connection.execute(text("ALTER TABLE snoozes DISABLE TRIGGER snoozes_append_only"))
         connection.execute(text("DELETE FROM snoozes"))
         connection.execute(text("DELETE FROM cath_studies"))
-    return engine
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,10 +55,16 @@ def postgres() -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture(scope="session")
+def template() -> str:
+    """The database that tests copy; a file whose tests share much makes it once, and names it here."""
+    return "template"
+
+
 @pytest.fixture
-def settings(postgres: Engine, tmp_path: Path) -> Iterator[Settings]:
-    """Settings with a migrated, empty database and a data folder of the test's own."""
-    with copied(postgres, "template") as url:
+def settings(postgres: Engine, template: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with a migrated database, empty by default, and a data folder of the test's own."""
+    with copied(postgres, template) as url:
         yield Settings(data_dir=tmp_path, database_url=url, device="cpu")
 
 
@@ -74,6 +80,15 @@ def copied(postgres: Engine, template: str) -> Iterator[SecretStr]:
     yield SecretStr(url_of(postgres, name))
     with postgres.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@contextmanager
+def filled(postgres: Engine, fill: Callable[[Engine], object]) -> Iterator[str]:
+    """The name of a database into which ``fill`` has written, to be copied."""
+    with copied(postgres, "template") as url:
+        with database.connect(Settings(database_url=url)) as engine:
+            fill(engine)
+        yield str(make_url(url.get_secret_value()).database)
 
 
 @pytest.fixture
