@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from stence.ecg import LEADS, POLICY, Action, Finding, Reason, Recording, check, read
-from support.noisy_ecgs import exchanged_arms, noisy, set_a, sound
+from support.noisy_ecgs import WANDER_HZ, exchanged_arms, noisy, set_a, sound
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 BAD, GOOD = 1.5, 11.0
@@ -36,14 +36,14 @@ def row(population: str, *cells: str) -> None:
     print(f"{population:<44}" + "".join(f"{cell:<32}" for cell in cells))
 
 
-def artefacts(shared: Path, half: int, *levels: float) -> None:
-    ecgs = [ecg for level in levels for ecg in noisy(shared, half, level)]
+def artefacts(shared: Path, half: int, above: float, *levels: float) -> None:
+    ecgs = [ecg for level in levels for ecg in noisy(shared, half, level, above)]
     findings = [refusing(ecg.recording) for ecg in ecgs]
     named = [np.isin(LEADS, [finding.lead for finding in found]) for found in findings]
     bad = [hit[ecg.decibels < BAD] for ecg, hit in zip(ecgs, named, strict=True)]
     good = [hit[ecg.decibels > GOOD] for ecg, hit in zip(ecgs, named, strict=True)]
     row(
-        f"{' and '.join(f'{level:g}' for level in levels)} dB of noise",
+        f"{' and '.join(f'{level:g}' for level in levels)} dB of noise above {above:g} Hz",
         share(bool(found) for found in findings),
         share(np.concatenate(bad)) if min(levels) < GOOD - 5 and len(np.concatenate(bad)) else "",
         share(~np.concatenate(good)),
@@ -53,8 +53,9 @@ def artefacts(shared: Path, half: int, *levels: float) -> None:
 def synthetic(shared: Path, half: int) -> None:
     row(f"-- half {half}", "ECGs refused", "bad leads found", "good leads not found")
     row("as they are", share(bool(refusing(ecg)) for _, ecg in sound(shared, half)))
-    for levels in ((12.0,), (0.0,), (-6.0,), (0.0, -6.0)):
-        artefacts(shared, half, *levels)
+    for above in (WANDER_HZ, 0.0):
+        for levels in ((12.0,), (0.0,), (-6.0,), (0.0, -6.0)):
+            artefacts(shared, half, above, *levels)
 
 
 def published(shared: Path) -> None:

@@ -24,6 +24,8 @@ from stence.ecg.analysis import analyse
 
 SAMPLES, RATE = 5000, 500.0
 SEED = 0
+WANDER_HZ = 0.5
+"""Below it lie wander and offsets, which have limits of their own and are subtracted before a model looks."""
 Half = int
 """0: the half on which limits were chosen. 1: the half on which they are tested."""
 
@@ -104,13 +106,15 @@ def _good_set_a(shared: Path) -> Iterator[tuple[str, Recording]]:
 
 
 @cache
-def clips(shared: Path, half: Half) -> tuple[NDArray[np.float32], ...]:
-    """Noise of single leads (5000,), each with a standard deviation of 1."""
+def clips(shared: Path, half: Half, above: float) -> tuple[NDArray[np.float32], ...]:
+    """Noise of single leads (5000,) above so many Hz, each with a standard deviation of 1."""
     found = []
     for path, leads, muscle in _SOURCES[half]:
         for lead in leads:
             left = _without_beats(_source(shared, path), LEADS.index(lead))
-            noise = _muscle(left) if muscle else left - left.mean()
+            noise = _high(left, 15) if muscle else _high(left, above) if above else left - left.mean()
+            if muscle:
+                noise = np.clip(noise, -4 * noise.std(), 4 * noise.std())
             if noise.std() > 0:
                 found.append((noise / noise.std()).astype(np.float32))
     return tuple(found)
@@ -134,18 +138,20 @@ def _without_beats(recording: Recording, lead: int) -> NDArray[np.float32]:
     return values
 
 
-def _muscle(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    high = sosfiltfilt(butter(2, 15, "high", fs=RATE, output="sos"), values)
-    return np.clip(high, -4 * high.std(), 4 * high.std())
+def _high(values: NDArray[np.float32], above: float) -> NDArray[np.float32]:
+    return sosfiltfilt(butter(2, above, "high", fs=RATE, output="sos"), values)
 
 
-def noisy(shared: Path, half: Half, decibels: float) -> Iterator[Noisy]:
-    """Each sound ECG of the half three times: noise in a chest electrode, in a limb electrode, in all."""
+def noisy(shared: Path, half: Half, decibels: float, above: float = WANDER_HZ) -> Iterator[Noisy]:
+    """Each sound ECG of the half three times: noise in a chest electrode, in a limb electrode, in all.
+
+    The decibels are those of the noise above so many Hz, and no other is added; 0: of all there is.
+    """
     rng = np.random.default_rng(SEED)
     for name, recording in sound(shared, half):
         height = _height(recording.signal)
         for kind in ("chest", "limb", "all"):
-            noise = _noise(rng, kind, height, clips(shared, half)) * 10 ** (-decibels / 20)
+            noise = _noise(rng, kind, height, clips(shared, half, above)) * 10 ** (-decibels / 20)
             size = np.maximum(noise.std(axis=1), 1e-9)
             ratio = 20 * np.log10(height / np.sqrt(8) / size)
             yield Noisy(f"{name} {kind}", Recording(recording.signal + noise, RATE), ratio)
