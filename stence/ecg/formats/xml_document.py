@@ -9,7 +9,8 @@ from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from string import whitespace
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers.expat import ExpatError
 from xml.parsers.expat.errors import (
     XML_ERROR_NO_ELEMENTS,
     XML_ERROR_UNCLOSED_CDATA_SECTION,
@@ -65,14 +66,12 @@ def parse(content: bytes, limits: Limits) -> Element:
     many elements, ends too early, or is no XML.
     """
     encoding = "utf-8" if _DECLARED.match(content) else None  # UTF-16 by name only: the bytes are ASCII
-    parser = _Parser(limits, encoding)
     try:
-        parser.read(content)
-        return parser.close()
+        return _Parser(limits, encoding).read(content)
     except DefusedXmlException as error:
         detail = f"the XML document declares entities ({type(error).__name__}), which are not read"
         raise refuse(Reason.BROKEN_HEADER, detail) from None
-    except ParseError as error:
+    except ExpatError as error:
         reason = Reason.TRUNCATED if error.code in _ENDS else Reason.BROKEN_HEADER
         raise refuse(reason, f"the XML document cannot be parsed: {error}") from None
 
@@ -87,7 +86,7 @@ class _Parser(DefusedXMLParser):
         builder = TreeBuilder()
         super().__init__(target=builder, encoding=encoding, forbid_entities=True, forbid_external=True)
         self._limits, self._depth, self._count = limits, 0, 0
-        self._start_element, self._end_element = builder.start, builder.end
+        self._builder, self._start_element, self._end_element = builder, builder.start, builder.end
         self.parser.ordered_attributes = False
         self.parser.buffer_size = _BUFFER_BYTES
         self.parser.StartDoctypeDeclHandler = self._refuse_declarations
@@ -95,13 +94,18 @@ class _Parser(DefusedXMLParser):
         self.parser.StartElementHandler = self._begin
         self.parser.EndElementHandler = self._finish
 
-    def read(self, content: bytes) -> None:
-        """Feed the document in parts, so that a tag without end is seen before it is all taken in."""
+    def read(self, content: bytes) -> Element:
+        """Parse the document in parts, so that a tag without end is seen before it is all taken in.
+
+        ``feed`` does not say which part is the last, and a part takes a quarter longer if it is not.
+        """
         view = memoryview(content)
-        for start in range(0, len(content), _MAX_TAG_BYTES):
-            self.feed(view[start : start + _MAX_TAG_BYTES])
+        for start in range(0, max(1, len(content)), _MAX_TAG_BYTES):
+            end = start + _MAX_TAG_BYTES
+            self.parser.Parse(view[start:end], end >= len(content))
             if start - self.parser.CurrentByteIndex > _MAX_TAG_BYTES:
                 raise refuse(Reason.IMPLAUSIBLE_SIZE, f"a tag or comment of more than {_MAX_TAG_BYTES} bytes")
+        return self._builder.close()
 
     def _check_namespace(self, _prefix: str | None, name: str | None) -> None:
         if name and len(name) > _MAX_NAMESPACE_CHARACTERS:
