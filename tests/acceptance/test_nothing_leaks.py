@@ -48,6 +48,15 @@ from stence.cli import main
 main(sys.argv[1:])
 """
 
+IMPATIENT = """
+import sys
+from stence.flows import workplace
+
+workplace.RETRY_DELAYS_SECONDS[:] = [0.1] * len(workplace.RETRY_DELAYS_SECONDS)
+from stence.cli import main
+main(sys.argv[1:])
+"""
+
 
 class Hospital:
     """A data folder with planted patients, and commands that run on it."""
@@ -161,17 +170,23 @@ def test_a_full_run_leaves_nothing_that_was_planted(hospital: Hospital) -> None:
     [
         ("ingest", {"STENCE_DATABASE_URL": f"postgresql://x:{SECRETS['database']}@127.0.0.1:1/x"}),
         ("doctor", {"STENCE_DATABASE_URL": f"postgresql://x:{SECRETS['database']}@@127.0.0.1:1/x"}),
-        ("ingest", {
-            "STENCE_STORE_URL": "s3://bucket/x", "STENCE_S3_ENDPOINT_URL": "http://127.0.0.1:1",
-            "STENCE_S3_ACCESS_KEY": SECRETS["access key"], "STENCE_S3_SECRET_KEY": SECRETS["secret key"],
-        }),
         ("ingest", {"STENCE_STORE_URL": f"https://x:{SECRETS['secret key']}@host/x"}),
         ("score", {"STENCE_BATCH_SIZE": SECRETS["token"]}),
         ("ingest", {"PREFECT_API_URL": f"http://x:{SECRETS['prefect']}@127.0.0.1:1/api"}),
     ],
-)  # fmt: skip
+)
 def test_a_failure_tells_nothing(hospital: Hospital, command: str, changed: dict[str, str]) -> None:
     hospital.run(command, fails=True, **changed)
+    search(hospital)
+
+
+def test_a_store_that_stays_away_tells_nothing(hospital: Hospital) -> None:
+    """Its first task is tried four times; here without minutes between."""
+    hospital.run_program(
+        sys.executable, "-c", IMPATIENT, "ingest", fails=True,
+        STENCE_STORE_URL="s3://bucket/x", STENCE_S3_ENDPOINT_URL="http://127.0.0.1:1",
+        STENCE_S3_ACCESS_KEY=SECRETS["access key"], STENCE_S3_SECRET_KEY=SECRETS["secret key"],
+    )  # fmt: skip
     search(hospital)
 
 

@@ -24,7 +24,7 @@ from stence.preparation.reading import EcgFacts
 from stence.scoring.work import Claim, Worklist
 from stence.scoring.writing import Refused, Result, Scored, Writer
 from stence.settings import Settings
-from support.database import tampering
+from support.database import forget_ecgs, tampering
 from support.models import ShapeScorer, register
 from support.scoring import all_rows
 
@@ -190,10 +190,10 @@ VALUES = st.fixed_dictionaries(
 @effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, min_size=1, max_size=BATCH))
 def test_whatever_a_file_holds_ends_scored_or_in_quarantine(work: Work, values: list[dict[str, Any]]) -> None:
-    with tampering(work.engine) as connection:
-        for table in (flags, scores, quarantine):
-            connection.execute(table.delete())
-        connection.execute(update(worklist).values(state="pending", run_id=None))
+    with tampering(work.engine) as connection:  # one example knows nothing of another
+        connection.execute(update(objects).values(content_hash=None, patient_id=None))
+        forget_ecgs(connection)
+    work.worklist.enqueue()
     claims = work.worklist.claim(len(values))
     work.writer.write([scored(claim, **changed) for claim, changed in zip(claims, values, strict=True)])
     ended = work.ended()
