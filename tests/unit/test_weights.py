@@ -132,7 +132,7 @@ def test_a_damaged_file_is_refused(
     store: LocalStore, settings: Settings, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(WeightsError, match="damaged"):
+    with pytest.raises(WeightsError, match="this file is damaged"):
         weights.import_weights(store, settings, DINOV2, tmp_path / "file")
     assert list(store.list("")) == []
 
