@@ -112,9 +112,7 @@ def clips(shared: Path, half: Half, above: float) -> tuple[NDArray[np.float32], 
     for path, leads, muscle in _SOURCES[half]:
         for lead in leads:
             left = _without_beats(_source(shared, path), LEADS.index(lead))
-            noise = _high(left, 15) if muscle else _high(left, above) if above else left - left.mean()
-            if muscle:
-                noise = np.clip(noise, -4 * noise.std(), 4 * noise.std())
+            noise = _muscle(left) if muscle else _high(left, above)
             if noise.std() > 0:
                 found.append((noise / noise.std()).astype(np.float32))
     return tuple(found)
@@ -138,7 +136,15 @@ def _without_beats(recording: Recording, lead: int) -> NDArray[np.float32]:
     return values
 
 
+def _muscle(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    high = _high(values, 15)
+    return np.clip(high, -4 * high.std(), 4 * high.std())
+
+
 def _high(values: NDArray[np.float32], above: float) -> NDArray[np.float32]:
+    """What lies above so many Hz; above 0, everything but the mean."""
+    if not above:
+        return values - values.mean()
     return sosfiltfilt(butter(2, above, "high", fs=RATE, output="sos"), values)
 
 
