@@ -1,4 +1,4 @@
-"""The server process of ``stence up``: ``python -m stence.cli.prefect_app PARENT HOST PORT NAME…``.
+"""A server process: ``python -m stence.cli.prefect_app PARENT KIND HOST PORT NAME…``.
 
 The process runs Prefect's own server. It ends on SIGINT, or together with the process PARENT. It answers only
 requests to the host names NAME. This refuses a web page whose domain points at this host (DNS rebinding),
@@ -14,9 +14,10 @@ import uvicorn
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from stence import discretion, orphans
+from stence.cli.prefect_server import FOR_ONE
 
 
-def main(parent: str, host: str, port: str, *names: str) -> None:
+def main(parent: str, kind: str, host: str, port: str, *names: str) -> None:
     """Serve until SIGINT, or until the process ``parent`` ends.
 
     SIGTERM is blocked. systemd and shutdowns send SIGTERM to every process at once, but ``stence up`` still
@@ -28,7 +29,8 @@ def main(parent: str, host: str, port: str, *names: str) -> None:
     from prefect.server.api.server import create_app
 
     # The middleware wraps the application: inside, it would refuse Prefect's services (other host name).
-    app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=list(names), www_redirect=False)
+    serving = create_app(ephemeral=kind == FOR_ONE, final=True)
+    app = TrustedHostMiddleware(serving, allowed_hosts=list(names), www_redirect=False)
     uvicorn.run(app, host=host, port=int(port), log_level="warning", timeout_graceful_shutdown=5)
 
 

@@ -52,7 +52,6 @@ def prepare(settings: Settings) -> None:
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
     }
@@ -62,8 +61,6 @@ def prepare(settings: Settings) -> None:
         return
     if server := running_server(settings):
         use(server)
-    else:
-        os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "true")
 
 
 def use(server: RunningServer) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stence.cli import prefect_home
+from stence.cli.prefect_server import ensure_server
 from stence.cli.terminal import print_table
 from stence.settings import Settings
 
@@ -16,7 +16,7 @@ from stence.settings import Settings
 @click.command()
 def ingest() -> None:
     """List the object store and record new or changed ECGs, cath reports and angiograms."""
-    prefect_home.prepare(Settings())
+    ensure_server(Settings())
     from stence.flows.ingest import ingest as flow
 
     with _tagged("ingest"):
@@ -54,7 +54,7 @@ def retrain(preset: str | None) -> None:
 )
 def monitor(days: tuple[datetime, ...]) -> None:
     """Monitor the last complete days: measure drift and outcomes, raise alerts, write the report."""
-    prefect_home.prepare(Settings())
+    ensure_server(Settings())
     from stence.flows.monitor import monitor as flow
 
     with _tagged("monitor"):
@@ -64,7 +64,7 @@ def monitor(days: tuple[datetime, ...]) -> None:
 
 def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
     """Run the retrain flow in this process; print and return its outcome."""
-    prefect_home.prepare(settings)
+    ensure_server(settings)
     from stence.flows.retrain import retrain as flow
 
     with _tagged("retrain"):
@@ -76,7 +76,7 @@ def run_retrain_flow(settings: Settings, preset: str | None) -> dict[str, Any]:
 
 def run_score_flow(settings: Settings, workers: int = 1) -> None:
     """Run the score flow in this process and print the counts, which must add up."""
-    prefect_home.prepare(settings)
+    ensure_server(settings)
     from stence.flows.score import score as flow
 
     with _tagged("score"):

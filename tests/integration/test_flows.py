@@ -246,7 +246,7 @@ def test_a_run_by_hand_has_the_tags_that_automations_match(
 ) -> None:
     from stence.cli import runs
 
-    monkeypatch.setattr(runs.prefect_home, "prepare", lambda _: None)
+    monkeypatch.setattr(runs, "ensure_server", lambda _: None)
     assert CliRunner().invoke(runs.ingest).exit_code == 0
     assert set(last_run(client, "ingest").tags) == {"stence", "ingest"}
 

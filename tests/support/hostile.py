@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def cost(action: Callable[[], object]) -> tuple[float, float]:
     before, began = _memory("VmRSS"), time.thread_time()
     action()
     return time.thread_time() - began, _memory("VmHWM") - before
+
+
+def allocated(action: Callable[[], object]) -> float:
+    """MB that Python and numpy hold at most for ``action``, whatever the process kept of earlier work."""
+    tracemalloc.start()
+    try:
+        action()
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def _memory(name: str) -> float:
