@@ -6,7 +6,7 @@ import math
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from string import whitespace
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -85,14 +85,12 @@ class _Parser(DefusedXMLParser):
     def __init__(self, limits: Limits, encoding: str | None) -> None:
         builder = TreeBuilder()
         super().__init__(target=builder, encoding=encoding, forbid_entities=True, forbid_external=True)
-        self._limits, self._depth, self._count = limits, 0, 0
-        self._builder, self._start_element, self._end_element = builder, builder.start, builder.end
+        self._builder = builder
         self.parser.ordered_attributes = False
         self.parser.buffer_size = _BUFFER_BYTES
         self.parser.StartDoctypeDeclHandler = self._refuse_declarations
         self.parser.StartNamespaceDeclHandler = self._check_namespace
-        self.parser.StartElementHandler = self._begin
-        self.parser.EndElementHandler = self._finish
+        self.parser.StartElementHandler, self.parser.EndElementHandler = _counting(builder, limits)
 
     def read(self, content: bytes) -> Element:
         """Parse the document in parts, so that a tag without end is seen before it is all taken in.
@@ -119,20 +117,38 @@ class _Parser(DefusedXMLParser):
         if declares:
             raise refuse(Reason.BROKEN_HEADER, "the XML document declares entities or attributes of its own")
 
-    def _begin(self, tag: str, attributes: dict[str, str]) -> None:
-        self._depth += 1
-        self._count += 1 + len(attributes)
-        if self._depth > self._limits.nesting:
-            detail = f"elements nested more than {self._limits.nesting} deep"
-            raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=self._depth)
-        if self._count > self._limits.elements:
-            detail = f"more than {self._limits.elements} elements and attributes"
-            raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=self._count)
-        self._start_element(tag[tag.rfind("}") + 1 :], attributes)
 
-    def _finish(self, tag: str) -> None:
-        self._depth -= 1
-        self._end_element(tag)
+def _counting(
+    builder: TreeBuilder, limits: Limits
+) -> tuple[Callable[[str, dict[str, str]], None], Callable[[str], None]]:
+    """Return the handlers of a tag's start and end. They count, stop at a limit, and drop namespaces.
+
+    Each is called for every element. Therefore both keep what they need in local variables.
+    """
+    start, end, most, deepest = builder.start, builder.end, limits.elements, limits.nesting
+    names: dict[str, str] = {}
+    count = depth = 0
+
+    def begin(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal count, depth
+        depth += 1
+        count += 1 + len(attributes)
+        if depth > deepest:
+            raise refuse(Reason.IMPLAUSIBLE_SIZE, f"elements nested more than {deepest} deep", value=depth)
+        if count > most:
+            detail = f"more than {most} elements and attributes"
+            raise refuse(Reason.IMPLAUSIBLE_SIZE, detail, value=count)
+        name = names.get(tag)
+        if name is None:
+            name = names[tag] = tag[tag.rfind("}") + 1 :]
+        start(name, attributes)
+
+    def finish(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(tag)
+
+    return begin, finish
 
 
 def text(element: Element | None, path: str) -> str:

@@ -78,5 +78,8 @@ def _converted(annotation: Element) -> float | None:
 
 
 def _of_one_lead(annotation: Element) -> bool:
-    boundaries = annotation.iterfind("support/supportingROI/component/boundary/code")
-    return any(code.get("code", "").startswith(_LEAD) for code in boundaries)
+    return any(
+        code.get("code", "").startswith(_LEAD)
+        for support in annotation.findall("support")
+        for code in support.iterfind("supportingROI/component/boundary/code")
+    )

@@ -20,6 +20,7 @@ _SECONDS = {"s": 1.0, "ms": 1e3, "us": 1e6}
 _BEAT = "REPRESENTATIVE_BEAT"
 _INVALID = -1
 _LARGEST = 2**31
+_SPACE = 32
 
 
 def rhythm(root: Element) -> tuple[Element, list[Element]]:
@@ -93,11 +94,11 @@ def _voltage(channel: Element, name: str, lead: str) -> float:
 
 
 def _characters(channel: Element, lead: str) -> NDArray[np.uint8]:
-    """Return the digits as ASCII codes."""
+    """Return the digits and a space as ASCII codes."""
     written = text(channel, "value/digits")
     if not written.isascii():
         raise refuse(Reason.BROKEN_SIGNAL, f"lead {lead} has other characters than digits", lead)
-    return np.frombuffer(written.encode(), np.uint8)
+    return np.frombuffer(f"{written} ".encode(), np.uint8)
 
 
 def _integers(characters: NDArray[np.uint8], count: int, lead: str) -> NDArray[np.int32]:
@@ -117,28 +118,35 @@ def _count(characters: NDArray[np.uint8]) -> int:
     words = 0
     inside = False
     for character in characters:
-        words += character > 32 and not inside
-        inside = character > 32
+        words += character > _SPACE and not inside
+        inside = character > _SPACE
     return words
 
 
 @compiled_exactly
 def _parse(characters: NDArray[np.uint8], values: NDArray[np.int32]) -> int:
-    """Fill ``values`` with the integers in the text. Return how many there are, or -1 if a word is none."""
-    found, at, end = 0, 0, len(characters)
-    while at < end:
-        if characters[at] <= 32:
-            at += 1
-            continue
-        negative = characters[at] == 45
-        at += characters[at] == 43 or negative
-        begin, value = at, 0
-        while at < end and 48 <= characters[at] <= 57 and value < _LARGEST:
-            value = 10 * value + characters[at] - 48
-            at += 1
-        if at == begin or value >= _LARGEST or (at < end and characters[at] > 32):
+    """Fill ``values`` with the integers in the text. Return how many there are, or -1 if a word is none.
+
+    The text must end with a space.
+    """
+    found, value = 0, 0
+    signed, negative, has_digits = False, False, False
+    for character in characters:
+        if 48 <= character <= 57:
+            value = 10 * value + character - 48
+            has_digits = True
+            if value >= _LARGEST:
+                return _INVALID
+        elif character <= _SPACE:
+            if has_digits:
+                if found < len(values):
+                    values[found] = -value if negative else value
+                found += 1
+            elif signed:
+                return _INVALID
+            value, signed, negative, has_digits = 0, False, False, False
+        elif character in (43, 45) and not signed and not has_digits:
+            signed, negative = True, character == 45
+        else:
             return _INVALID
-        if found < len(values):
-            values[found] = -value if negative else value
-        found += 1
     return found
