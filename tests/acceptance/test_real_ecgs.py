@@ -75,6 +75,7 @@ def outcome(engine: Engine) -> dict[str, tuple[Any, ...]]:
     return {row[0]: tuple(row[1:]) for row in rows}
 
 
+@pytest.mark.slow
 def test_every_real_ecg_is_scored_or_refused_for_the_right_reason(
     engine: Engine, settings: Settings, shared: Path
 ) -> None:

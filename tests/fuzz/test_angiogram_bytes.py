@@ -85,6 +85,7 @@ def test_damaged_files(decoder: Decoder, content: bytes):
     ends_well(decoder, content)
 
 
+@pytest.mark.slow
 @fuzzed
 @given(content=st.sampled_from(SYNTAXES).flatmap(lambda syntax: damaged(FILES[syntax])), whole=st.booleans())
 def test_damaged_headers(content: bytes, whole: bool):
@@ -128,6 +129,7 @@ def test_a_jpeg_2000_picture_that_claims_to_be_huge(decoder: Decoder):
     assert ends_well(decoder, bytes(content)) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @pytest.mark.parametrize("frames", [7, 120])
 def test_headers_that_claim_gigabytes(decoder: Decoder, syntax: uid.UID, frames: int):

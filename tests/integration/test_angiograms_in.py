@@ -221,6 +221,7 @@ def test_angiograms_of_a_withdrawn_study_wait_for_it_again(lab: CathLab) -> None
     assert [row["state"] for row in lab.ask("unusable_rows")] == ["mended"]
 
 
+@pytest.mark.slow
 def test_the_key_frame_and_its_features_are_those_of_the_present_content(lab: CathLab) -> None:
     lab.report("S1", "P1")
     lab.put("a.dcm", run("P1", 1, seed=1))
@@ -240,6 +241,7 @@ def test_the_key_frame_and_its_features_are_those_of_the_present_content(lab: Ca
     assert lab.prepare() == 0
 
 
+@pytest.mark.slow
 def test_more_versions_are_added_to_those_there_are(lab: CathLab) -> None:
     lab.report("S1", "P1")
     lab.put("a.dcm", run("P1", 1))
@@ -260,6 +262,7 @@ def killing_at(stage: str, done: int) -> Callable[..., None]:
     return progress
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_is_gone_on_with(lab: CathLab) -> None:
     lab.report("S1", "P1")
     for number in range(5):
@@ -287,6 +290,7 @@ def test_an_outage_of_the_store_is_waited_for(lab: CathLab, monkeypatch: pytest.
     assert (lab.states(), outages) == ({"a.dcm": "ready"}, [])
 
 
+@pytest.mark.slow
 def test_features_are_gathered_as_the_store_has_them_also_after_a_kill(
     lab: CathLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -319,6 +323,7 @@ def test_features_are_gathered_as_the_store_has_them_also_after_a_kill(
     assert not [name for name in (b"S-P1", b"P2", b"1.2.826") if name in files]
 
 
+@pytest.mark.slow
 def test_lost_features_cost_their_view_once_and_are_made_again(lab: CathLab) -> None:
     lab.report("S1", "P1")
     for number in range(3):
@@ -333,6 +338,7 @@ def test_lost_features_cost_their_view_once_and_are_made_again(lab: CathLab) -> 
     assert len(lab.plan().views) == 3
 
 
+@pytest.mark.slow
 def test_several_frames_of_a_view_lie_around_the_key_frame_by_time(lab: CathLab) -> None:
     lab.report("S1", "P1")
     lab.put("middle.dcm", run("P1", 1, frames=8, filled=5))
@@ -351,6 +357,7 @@ def test_several_frames_of_a_view_lie_around_the_key_frame_by_time(lab: CathLab)
     assert len(np.unique(found.features[0, 0], axis=0)) == 3, "the frames are not the same"
 
 
+@pytest.mark.slow
 def test_a_replaced_run_has_features_of_its_own(lab: CathLab) -> None:
     lab.report("S1", "P1")
     lab.put("a.dcm", run("P1", 1, filled=5))
@@ -380,6 +387,7 @@ def test_angiograms_are_none_of_the_ecgs_to_score(lab: CathLab) -> None:
     assert scoring_run.summary().counts() == {"indexed": 1, "scored": 1, "quarantined": 0, "pending": 0}
 
 
+@pytest.mark.slow
 def test_real_runs_are_ready_and_the_spine_is_refused(lab: CathLab, shared: Path) -> None:
     files = sorted((shared / "data" / "xa").glob("*.dcm"))
     for file in files:

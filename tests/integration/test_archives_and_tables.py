@@ -40,6 +40,7 @@ def table(seed: int) -> bytes:
     return "\n".join(",".join(map(str, row)) for row in heartbeats(seed).T).encode()
 
 
+@pytest.mark.slow
 def test_archives_of_one_ecg_are_scored(
     engine: Engine, store: ObjectStore, score_all: ScoreAll, tmp_path: Path
 ) -> None:
@@ -51,6 +52,7 @@ def test_archives_of_one_ecg_are_scored(
     assert in_quarantine(engine) == {}
 
 
+@pytest.mark.slow
 def test_several_ecgs_are_unpacked_and_then_scored(
     engine: Engine, store: ObjectStore, score_all: ScoreAll, settings: Settings, tmp_path: Path
 ) -> None:

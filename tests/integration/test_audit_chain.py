@@ -203,6 +203,7 @@ def test_the_commands_list_and_verify(engine: Engine, settings: Settings) -> Non
     assert "BROKEN: link 1" in verified.output
 
 
+@pytest.mark.slow
 def test_a_run_that_is_closed_for_dead_amid_a_batch_is_told_whole(hospital: Engine) -> None:
     """Its process was only slow: the scores of the batch are in the run's entry all the same."""
     late = "SELECT content_hash, model_version, 'late', 0, 0, 0, 0, 0, 0, run_id FROM scores"

@@ -123,6 +123,7 @@ def test_nothing_is_scored_again_after_a_restore(
         assert score(engine, store, elsewhere) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_nothing_is_scored_again_in_another_bucket(
     engine: Engine, settings: Settings, s3_server: S3Server, elsewhere: Settings, tmp_path: Path
@@ -205,6 +206,7 @@ def test_a_file_that_changed_is_scored_again(hospital: Settings, archive: Path, 
         assert score(engine, store, elsewhere) == 1
 
 
+@pytest.mark.slow
 def test_roles_with_rights_are_made_where_they_are_missing(
     hospital: Settings, engine: Engine, store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def streamed(store: ObjectStore, key: str = KEY) -> bytes:
     return b"".join(store.stream(key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
@@ -147,6 +148,7 @@ def test_what_answers_nothing_but_405_is_no_store(store: ObjectStore, faulty: Fa
     assert not isinstance(caught.value, ObjectError)
 
 
+@pytest.mark.slow
 def test_a_store_that_asks_for_fewer_requests_is_no_bad_object(
     store: ObjectStore, faulty: FaultyServer
 ) -> None:
@@ -163,6 +165,7 @@ def test_the_object_that_was_read_last_speaks_for_the_store(store: ObjectStore, 
     assert isinstance(refused(store), ObjectUnreadableError)
 
 
+@pytest.mark.slow
 def test_the_only_object_is_bad(store: ObjectStore, faulty: FaultyServer) -> None:
     for number in range(3):
         store.delete(f"good/{number}")
@@ -182,6 +185,7 @@ def test_a_store_that_comes_back_meanwhile_is_asked_again(store: ObjectStore, fa
     assert store.get(KEY) == CONTENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("etag", ["0" * 32, "d41d8cd98f00b204e9800998ecf8427e"])
 def test_an_etag_that_looks_like_an_md5_and_is_none(
     store: ObjectStore, faulty: FaultyServer, etag: str
@@ -209,6 +213,7 @@ def whole(_: Request, answer: Answer) -> Answer:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [with_etag("1" * 32), whole])
 def test_a_stream_goes_on_with_nothing_else(store: ObjectStore, faulty: FaultyServer, fault: Fault) -> None:
     """What was replaced meanwhile is never joined to what came before."""
@@ -221,6 +226,7 @@ def test_a_stream_goes_on_with_nothing_else(store: ObjectStore, faulty: FaultySe
     assert LARGE.startswith(b"".join(pieces))
 
 
+@pytest.mark.slow
 def test_an_object_that_comes_byte_by_byte_has_a_deadline(
     store: ObjectStore, faulty: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_row_that_does_not_fit_takes_the_whole_copy_with_it(engine: Engine) ->
         assert connection.scalar(text("SELECT count(*) FROM manifests")) == 0
 
 
+@pytest.mark.slow
 def test_a_lost_connection_is_tried_again(engine: Engine) -> None:
     attempts = []
 

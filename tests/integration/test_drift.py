@@ -208,6 +208,7 @@ def test_a_model_without_scores_of_its_own_is_compared_with_its_predecessor(
     assert of(found, "embedding_mmd") == {}
 
 
+@pytest.mark.slow
 def test_a_reference_is_made_once(hospital: Routine, settings: Settings) -> None:
     """Later days do not change it, and its own days are not compared with it."""
     watched = hospital.watched()
@@ -222,6 +223,7 @@ def test_a_reference_is_made_once(hospital: Routine, settings: Settings) -> None
         assert connection.execute(profiles).all() == before
 
 
+@pytest.mark.slow
 def test_means_of_days_are_by_day_and_place_and_the_sample_knows_its_weekends(
     hospital: Routine, settings: Settings
 ) -> None:
@@ -245,6 +247,7 @@ def test_means_of_days_are_by_day_and_place_and_the_sample_knows_its_weekends(
     assert at_weekends < else_ / 3
 
 
+@pytest.mark.slow
 def test_a_profile_of_an_earlier_version_is_completed(hospital: Routine, settings: Settings) -> None:
     """It lacks the means of its days; they are added from the scores of those days, the rest stays."""
     today, watched = day(REFERENCE_DAYS), hospital.watched()
@@ -261,6 +264,7 @@ def test_a_profile_of_an_earlier_version_is_completed(hospital: Routine, setting
     assert stored == {name: value for name, value in made.json().items() if name != "weekend"}
 
 
+@pytest.mark.slow
 def test_too_few_days_make_no_reference(engine: Engine, settings: Settings) -> None:
     """Nothing is compared in the first days, and what arrives is counted all the same."""
     found = measured(hospital_of(engine, 3), settings, day(2))

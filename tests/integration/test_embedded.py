@@ -140,6 +140,7 @@ def test_a_lock_file_that_names_another_process_does_not_stop_the_start(own: Set
         assert ask(engine) == 7
 
 
+@pytest.mark.slow
 def test_a_creation_that_was_cut_off_is_begun_anew(own: Settings) -> None:
     half = own.data_dir / "postgres.new"
     half.mkdir()
@@ -191,6 +192,7 @@ def test_a_server_that_cannot_start_is_told_with_its_last_words(own: Settings) -
         pass
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_terminal_does_not_reach_the_server(own: Settings) -> None:
     with database.connect(own):
         pid = server_pid(own)

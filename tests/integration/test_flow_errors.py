@@ -19,6 +19,8 @@ from support.ecgs import manifest
 from support.flows import eight_ecgs
 from support.prefect_server import everything_prefect_holds, last_run, task_runs
 
+pytestmark = pytest.mark.slow  # with a Prefect server
+
 
 @pytest.fixture
 def store(

@@ -22,6 +22,8 @@ from support.flows import PATIENTS, eight_ecgs
 from support.prefect_server import artifacts, everything_prefect_holds, last_run, task_runs
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # with a Prefect server
+
 
 @pytest.fixture
 def store(
@@ -91,7 +93,6 @@ def test_new_ecgs_are_scored_by_the_hour_and_the_archive_in_the_time_it_is_given
     assert artifacts(client, run).keys() == {"archive-counts", "archive-run"}
 
 
-@pytest.mark.slow
 def test_a_score_run_with_two_workers_gives_the_same_counts(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:
@@ -104,7 +105,6 @@ def test_a_score_run_with_two_workers_gives_the_same_counts(
     assert "score-batch-1" not in names
 
 
-@pytest.mark.slow
 def test_flagged_ecgs_have_pages_and_prefect_has_counts_and_the_lists_address_only(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, prefect_database: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -166,7 +166,6 @@ def test_shadows_score_after_the_champion_without_flags_and_a_broken_one_stops_n
     assert "shade" in left["shadow-run"]
 
 
-@pytest.mark.slow
 def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     client: Any, engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +188,6 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     assert "shade" in artifacts(client, last_run(client, "score"))["score-run"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("server", ["none", "wrong"])
 def test_a_score_run_tells_and_exports_its_flags_where_the_settings_say_so(
     client: Any,

@@ -112,6 +112,7 @@ def test_a_form_beyond_the_bounds_is_refused_recorded_and_does_not_score(
         optimise(engine, store, settings, version, form="fp16", **WHO)
 
 
+@pytest.mark.slow
 def test_a_run_says_its_form(engine: Engine, store: ObjectStore, settings: Settings) -> None:
     ToyHospital(store, patients=3).write()
     scoring.index(engine, store, settings)

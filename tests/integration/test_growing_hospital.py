@@ -178,6 +178,7 @@ def test_new_pairs_are_those_that_no_finished_training_has_seen(hospital: Hospit
     assert hospital.new_pairs() == 3
 
 
+@pytest.mark.slow
 def test_ecgs_after_the_study_too_long_before_it_or_after_an_intervention_are_no_pairs(
     hospital: Hospital,
 ) -> None:

@@ -81,6 +81,7 @@ def config(**changes: object) -> LabelsConfig:
     return LabelsConfig.model_validate(TABLE | changes)
 
 
+@pytest.mark.slow
 def test_a_model_learns_a_table_of_labels_and_is_measured_on_each(
     store: ObjectStore, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +164,7 @@ def test_headers_are_a_source_and_their_ecgs_their_own_patients(
     assert f"{PATIENTS} ECGs name no patient" in text
 
 
+@pytest.mark.slow
 def test_a_linear_probe_is_published_with_the_encoder_it_began_with(
     store: ObjectStore, settings: Settings
 ) -> None:

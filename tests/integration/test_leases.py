@@ -114,6 +114,7 @@ def test_the_next_run_of_any_model_closes_the_row_of_a_killed_one(
     assert all(row[0] for row in all_rows(engine, runs.c.finished_at > runs.c.started_at))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_slow_is_not_closed(
     engine: Engine, store: ObjectStore, settings: Settings, archive: None
 ) -> None:
@@ -146,6 +147,7 @@ def test_the_next_monitoring_closes_the_row_of_a_killed_one(
     assert sorted(state for state, _ in ended.values()) == ["abandoned", "failed", "running"]
 
 
+@pytest.mark.slow
 def test_leases_are_renewed_after_any_error(
     engine: Engine,
     store: ObjectStore,
@@ -200,6 +202,7 @@ class RobbedScorer(ShapeScorer):
         return super().score(ecgs)
 
 
+@pytest.mark.slow
 def test_what_others_have_taken_over_is_not_worked_on(
     engine: Engine, store: ObjectStore, settings: Settings, archive: None, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -212,6 +215,7 @@ def test_what_others_have_taken_over_is_not_worked_on(
     assert all_rows(engine, scores.c.content_hash) == []
 
 
+@pytest.mark.slow
 def test_only_claims_of_this_very_attempt_are_held(engine: Engine, settings: Settings, archive: None) -> None:
     ours, theirs = (Worklist(engine, settings, "shape-1", uuid.uuid4()) for _ in range(2))
     ours.enqueue()
@@ -260,6 +264,7 @@ def test_what_a_run_gave_back_is_its_own_by_the_new_claim_only(
     assert ours.still_held(again) == set(again)
 
 
+@pytest.mark.slow
 def test_a_slow_run_keeps_the_ecgs_that_it_holds(
     engine: Engine, settings: Settings, worklists: list[Worklist]
 ) -> None:
@@ -271,6 +276,7 @@ def test_a_slow_run_keeps_the_ecgs_that_it_holds(
         wait_until(lambda: all(moment > end for moment, is_held in all_rows(engine, *held) if is_held), 7)
 
 
+@pytest.mark.slow
 def test_who_finds_nothing_waits_for_the_leases_of_a_silent_scorer(
     engine: Engine, settings: Settings, worklists: list[Worklist]
 ) -> None:

@@ -60,6 +60,7 @@ def found(hospital: Routine, settings: Settings) -> dict[tuple[str, str | None],
     }
 
 
+@pytest.mark.slow
 def test_on_sound_days_the_share_is_told_and_no_alert(hospital: Routine, settings: Settings) -> None:
     remove(hospital, "age", "content_hash < '\\x20'")
     shares = {m.slice_value: m for m in measured(hospital, settings) if m.name == "input_missing"}

@@ -59,6 +59,7 @@ def ended(engine: Engine, settings: Settings) -> list[tuple[Any, ...]]:
     return rows
 
 
+@pytest.mark.slow
 def test_every_format_is_scored_or_refused(engine: Engine, settings: Settings) -> None:
     rows = {row[0]: row for row in ended(engine, settings)}
     refused = {key.removeprefix("ecg/"): row[-1] for key, row in rows.items() if row[-1]}
@@ -70,6 +71,7 @@ def test_every_format_is_scored_or_refused(engine: Engine, settings: Settings) -
     assert told[10]
 
 
+@pytest.mark.slow
 @pytest.mark.s3
 def test_rows_in_s3_equal_those_of_a_folder(
     engine: Engine, settings: Settings, s3_settings: dict[str, Any]

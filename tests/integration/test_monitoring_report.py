@@ -95,6 +95,7 @@ def says(written: str, value: float) -> bool:
     return abs(float(digits) - value * times) <= 0.5001 * 10.0**-decimals
 
 
+@pytest.mark.slow
 def test_every_number_of_every_table_is_what_its_query_answers(hospital: Hospital) -> None:
     checked = 0
     for table in page_of(hospital.report).tables:

@@ -65,6 +65,7 @@ def test_what_is_put_is_got(store: ObjectStore, size: int) -> None:
     assert list(store.list("")) == [store.head("some/key")]
 
 
+@pytest.mark.slow
 def test_odd_keys_are_kept_as_they_are(store: ObjectStore) -> None:
     for key in ODD_KEYS:
         store.put(key, key.encode())
@@ -133,6 +134,7 @@ def test_what_is_not_there_is_not_found(store: ObjectStore, key: str) -> None:
             act(key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", ["", "/absolute", "a//b", "a/", ".", "a/./b", "..", "../up", "a/../b", "nul\0", "\ud800"]
 )
@@ -158,6 +160,7 @@ def test_a_large_object_is_refused_unread(store: ObjectStore) -> None:
     assert len(store.get("key", limit_bytes=1001)) == 1001
 
 
+@pytest.mark.slow
 def test_readers_see_the_old_or_the_new_object_whole(store: ObjectStore) -> None:
     versions = [bytes([number]) * 300_000 for number in range(1, 9)]
     store.put("key", versions[0])
@@ -186,6 +189,7 @@ segments = st.text(
 ).filter(lambda text: text not in (".", "..") and len(text.encode()) < 200)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(segments, min_size=1, max_size=4).map("/".join), st.binary(max_size=2000))
 def test_any_key_and_content(store: ObjectStore, key: str, content: bytes) -> None:
@@ -268,6 +272,7 @@ def test_errors_name_the_object_beside_their_text(store: ObjectStore) -> None:
     assert (large.value.object_key, "7654321" in str(large.value)) == ("p7654321/ecg", False)
 
 
+@pytest.mark.slow
 def test_nothing_is_skipped_where_all_is_open(store: ObjectStore) -> None:
     store.put("key", b"x")
     skipped: list[str] = []

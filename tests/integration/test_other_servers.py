@@ -62,6 +62,7 @@ def test_the_servers_defaults_decide_nothing(set_otherwise: Settings) -> None:
     assert (row[0].tzname(), row[1].days, row[2], row[3]) == ("UTC", 1, 0.1 + 0.2, "Łukasz")
 
 
+@pytest.mark.slow
 def test_two_scorers_share_a_worklist_where_serializable_is_the_default(
     set_otherwise: Settings, store: ObjectStore
 ) -> None:

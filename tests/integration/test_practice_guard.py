@@ -62,6 +62,7 @@ def test_an_empty_store_is_marked_and_may_be_simulated_into_again(store: ObjectS
     assert "practice.txt" in contents(store)
 
 
+@pytest.mark.slow
 def test_what_is_marked_is_the_simulations_to_overwrite(
     engine: Engine, store: ObjectStore, settings: Settings, stence: Any
 ) -> None:

@@ -102,6 +102,7 @@ def test_another_signal_patient_or_second_is_another_ecg(
     assert all_rows(engine, func.count(scores.c.content_hash)) == [(5,)]
 
 
+@pytest.mark.slow
 def test_two_scorers_that_write_both_exports_at_once_keep_one(
     engine: Engine, store: ObjectStore, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_a_body_cut_short_or_damaged_is_never_taken_for_whole(
     assert store.get("p7654321/ecg") == CONTENT
 
 
+@pytest.mark.slow
 def test_a_transfer_that_breaks_off_once_is_begun_again(store: ObjectStore, proxy: Proxy) -> None:
     broken = []
 

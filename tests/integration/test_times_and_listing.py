@@ -178,6 +178,7 @@ def test_a_budget_is_for_all_files_and_whole_again_when_they_are_let_go() -> Non
         record.admit(1)
 
 
+@pytest.mark.slow
 def test_what_finds_no_room_waits_its_turn_and_is_scored(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:

@@ -82,6 +82,7 @@ def killing_at(stage: str, done: int) -> Progress:
     return progress
 
 
+@pytest.mark.slow
 def test_a_model_learns_from_reports_passes_the_gate_and_scores(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
@@ -221,6 +222,7 @@ def test_killed_between_publishing_and_registering_leaves_no_model_behind(
     scorer(artefact_of(engine, store, train(engine, store, settings, CONFIG)), "cpu")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_used_is_counted_by_reason(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:
@@ -251,6 +253,7 @@ def test_what_cannot_be_used_is_counted_by_reason(
     }
 
 
+@pytest.mark.slow
 def test_ecgs_of_any_rate_and_of_three_seconds_or_more_are_trained_on(
     engine: Engine, store: ObjectStore, settings: Settings
 ) -> None:

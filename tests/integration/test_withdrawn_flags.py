@@ -153,6 +153,7 @@ def test_a_new_score_does_not_undo_what_a_person_withdrew(
     assert withdrawn(engine) == {"P0", "P1"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scored")
 def test_flags_that_wait_for_their_model_are_withdrawn_and_restored_with_the_others(
     engine: Engine, stence: Stence, score_all: ScoreAll

@@ -20,8 +20,9 @@ LIBRARY = Path(stence.__file__).parent
 
 def names_told() -> Iterator[str]:
     """First argument of every call of ``progress`` in the library, as far as it is a literal."""
-    for path in LIBRARY.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    sources = [source for path in LIBRARY.rglob("*.py") if "progress(" in (source := path.read_text())]
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("progress") and node.args:
                 match node.args[0]:
                     case ast.Constant(value=str(name)):

@@ -109,6 +109,7 @@ def test_mmd_is_unbiased_as_defined() -> None:
     assert statistics.maximum_mean_discrepancy(x, y, 100, 0).value == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_mmd_p_is_uniform_between_equals() -> None:
     """Its level holds at 5 % and at 1 %, where the fitted tail takes over from counting."""
     drawn = rng(4)

@@ -130,6 +130,7 @@ def test_swapped_electrodes_exchange_v1_and_v2_at_the_clinic_alone(
         np.testing.assert_array_equal(recording.signal, before[exchanged] if study in at_clinic else before)
 
 
+@pytest.mark.slow
 def test_a_new_machine_records_at_1000_hz_and_takes_a_fifth(tmp_path: Path) -> None:
     _, recordings = day(tmp_path, "new-device", ecgs=150)
     new = [recording for recording in recordings.values() if recording.device == "Boreal Systems Touch 12"]

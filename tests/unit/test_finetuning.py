@@ -139,6 +139,7 @@ def test_in_the_tree_every_patient_with_an_answer_weighs_the_same() -> None:
     np.testing.assert_allclose(TREE.weights(answers, part.patients), [0.5, 0.5, 0, 1, 1])
 
 
+@pytest.mark.slow
 def test_the_network_answers_what_it_is_asked(train: Part, validation: Part, tmp_path: Path) -> None:
     for task in (SEVERE, TREE):
         folder = tmp_path / f"{len(task.outputs)}"

@@ -88,6 +88,7 @@ def test_the_class_token_of_otis_is_exact_where_the_bulk_is_coarse() -> None:
     assert (mixed - exact).norm() < 0.4 * (coarse - exact).norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FAST)
 def test_a_score_in_a_form_does_not_depend_on_the_other_ecgs_or_on_threads(
     form: str, scorer: RiskScorer, ecgs: np.ndarray
@@ -104,6 +105,7 @@ def test_a_score_in_a_form_does_not_depend_on_the_other_ecgs_or_on_threads(
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_a_form_is_the_scorers_and_explanations_stay_in_fp32(scorer: RiskScorer, ecgs: np.ndarray) -> None:
     fast = scorer.in_form(Form("bf16-openvino" if "bf16-openvino" in FAST else "fp32-openvino"))
     assert (scorer.form, fast.form in FAST) == ("fp32", True)
@@ -113,6 +115,7 @@ def test_a_form_is_the_scorers_and_explanations_stay_in_fp32(scorer: RiskScorer,
         np.testing.assert_array_equal(fast.log_odds(unknown)(windows), scorer.log_odds(unknown)(windows))
 
 
+@pytest.mark.slow
 def test_the_mean_error_of_a_form_is_subtracted(scorer: RiskScorer, ecgs: np.ndarray) -> None:
     plain = scorer.in_form(Form("fp32-openvino")).embed(ecgs)
     shifted = scorer.in_form(Form("fp32-openvino", [1.0] * plain.shape[1])).embed(ecgs)
@@ -140,6 +143,7 @@ def test_an_error_of_the_network_is_raised_to_the_caller(scorer: RiskScorer, ecg
         started.result()
 
 
+@pytest.mark.slow
 def test_converted_files_are_kept_and_made_anew_where_they_were_altered(
     tmp_path: Path, ecgs: np.ndarray
 ) -> None:
@@ -159,6 +163,7 @@ def test_converted_files_are_kept_and_made_anew_where_they_were_altered(
     assert cache.is_unaltered(folder)
 
 
+@pytest.mark.slow
 def test_openvino_reports_nothing_to_the_internet(tmp_path: Path) -> None:
     code = (
         "import sys; from stence.inference import available_forms; available_forms('cpu');"

@@ -109,6 +109,7 @@ def test_the_teacher_is_judged_by_the_validation_patients(tmp_path: Path) -> Non
     assert judged[0].validation_aurocs != judged[1].validation_aurocs
 
 
+@pytest.mark.slow
 def test_reports_that_may_not_be_seen_change_nothing(tmp_path: Path) -> None:
     cohort, angiograms = tiny_pairs()
     seen = np.arange(len(angiograms)) % 2 == 0
@@ -199,6 +200,7 @@ class Killed(BaseException):
     """In the place of SIGKILL."""
 
 
+@pytest.mark.slow
 def test_a_killed_pretraining_ends_with_the_very_weights(tmp_path: Path) -> None:
     cohort, angiograms = tiny_pairs(FEW, ecgs_each=2)
     changes = {"epochs": 4, "batch_size": 4, "probe_every": 2}

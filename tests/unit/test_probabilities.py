@@ -47,6 +47,7 @@ def simulated(logits: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.stack([over_50, over_70, over_90, over_90 & yes[:, 3], rca, lca], axis=1).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_calibration_recovers_a_known_distortion() -> None:
     random = np.random.default_rng(0)
     true = random.normal(0.5, 1.5, (60_000, 6))
@@ -56,6 +57,7 @@ def test_calibration_recovers_a_known_distortion() -> None:
     np.testing.assert_allclose(found.intercepts, intercepts, atol=0.15)
 
 
+@pytest.mark.slow
 def test_calibrated_probabilities_are_frequencies() -> None:
     random = np.random.default_rng(1)
     true = random.normal(0.5, 1.5, (60_000, 6))

@@ -227,6 +227,7 @@ def test_the_map_has_every_floor_in_its_order() -> None:
     assert [set(names(cells[0])) for cells in table] == floors
 
 
+@pytest.mark.slow
 def test_what_the_lists_name_is_in_the_code() -> None:
     """A constant, function, view, statement or marker that a list names, or the files that must change."""
     paths = [path for folder in ("stence", "flows", "tests", "sql") for path in (ROOT / folder).rglob("*")]

@@ -123,6 +123,7 @@ def test_a_model_that_looks_at_nothing_has_no_marks(ecg: Recording) -> None:
     assert found.marks == ()
 
 
+@pytest.mark.slow
 def test_the_same_ecg_has_the_same_explanation(ecg: Recording) -> None:
     scorer = scorer_of(small("otis", window_samples=STENCE.samples))
     assert explain(scorer, ecg, seed=4) == explain(scorer, ecg, seed=4)

@@ -73,6 +73,7 @@ def test_the_variance_between_days_is_found_and_part_of_the_test() -> None:
     assert compared(World(case_mix=0.2), [MONDAY], shift=0.3)["score_mean_p", None].value > 1e-3
 
 
+@pytest.mark.slow
 def test_p_is_uniform_on_sound_days_that_differ_among_themselves() -> None:
     found = []
     for seed in range(40):

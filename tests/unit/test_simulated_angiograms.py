@@ -99,6 +99,7 @@ def test_same_seed_same_bytes_and_more_patients_change_nobody(tmp_path: Path) ->
     assert angiograms.items() <= more.items()
 
 
+@pytest.mark.slow
 def test_ecgs_and_reports_are_the_same_without_angiograms(tmp_path: Path) -> None:
     for name in ("with", "without"):
         config = HospitalConfig(5, angiograms=name == "with")
@@ -273,6 +274,7 @@ def test_an_occlusion_hides_what_lies_beyond() -> None:
 # what is broken
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:End of file reached")
 def test_each_fault_is_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stence.simulation.angiogram_faults.SHARE", 1.0)

@@ -53,6 +53,7 @@ def objects(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_more_patients_change_nobody(tmp_path: Path) -> None:
     for name, patients in (("a", 8), ("b", 8), ("more", 12)):
         simulate(LocalStore(tmp_path / name), Settings(), HospitalConfig(patients), silent)

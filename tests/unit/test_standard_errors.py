@@ -59,6 +59,7 @@ def test_the_errors_of_calibration_hold_for_several_ecgs_a_patient() -> None:
     assert (held / 300 < 0.985).all()
 
 
+@pytest.mark.slow
 def test_the_intervals_of_ten_cases_hold_the_truth() -> None:
     """Two or three ECGs a patient; cases lie one standard deviation higher, so that the true slope is 1."""
     truth = {"auroc": norm.cdf(1 / 2**0.5), "calibration_slope": 1.0}

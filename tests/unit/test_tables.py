@@ -171,6 +171,7 @@ DECLARED = b"""
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -294,6 +294,7 @@ def test_the_names_of_the_published_teacher_are_those_of_the_model() -> None:
     assert {name: tuple(tensor.shape) for name, tensor in own.items()} == segment_mil_names.SHAPES
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_ecgfounder_gives_its_encoder(
     store: LocalStore, settings: Settings, tmp_path: Path, shared: Path
 ) -> None:

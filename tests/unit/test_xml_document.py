@@ -58,6 +58,7 @@ def test_depth_and_number_of_elements_are_limited(root: str):
         assert found in expected  # a Sierra document without a version is of none that is read
 
 
+@pytest.mark.slow
 def test_a_flood_of_elements_stops_early():
     content = b"<RestingECG>" + b"<a/>" * 4_000_000
     tracemalloc.start()
