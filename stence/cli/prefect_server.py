@@ -36,7 +36,7 @@ def ensure_server(settings: Settings) -> None:
     does not start.
     """
     prefect_home.prepare(settings)
-    if "PREFECT_API_URL" not in os.environ:
+    if not os.environ.get("PREFECT_API_URL"):
         server = ExitStack()
         server.enter_context(_temporary_server(settings))
         atexit.register(server.close)  # Prefect's own exit functions, registered later, run before

@@ -101,7 +101,7 @@ def test_its_server_is_closed_to_others_and_ends_with_it(settings: Settings, hel
 
 def test_its_lines_stay_in_its_log(settings: Settings) -> None:
     """A command's output is what the command says, whatever happens within Prefect's server."""
-    command = Command(settings, PREFECT_LOGGING_SERVER_LEVEL="INFO")
+    command = Command(settings, PREFECT_LOGGING_SERVER_LEVEL="INFO", PREFECT_API_URL="")  # none configured
     url = url_of(command.server())
     assert command.process.wait(START_SECONDS) == 0
     said = command.output.read_text()
