@@ -6,7 +6,7 @@ site, indication and every other text stay here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine
 
-from stence.database import queries
+from stence.database import audit, queries
 from stence.database.outage import transact
 from stence.domain.merged_patients import Patients
 from stence.ecg import Finding, UnusableEcgError
@@ -54,19 +54,20 @@ def convert(
     engine: Engine,
     store: ObjectStore,
     settings: Settings,
-    keys: Iterable[str],
+    keys: Sequence[str],
     folder: Path,
     contents: Contents,
 ) -> Iterator[Converted]:
     """Write ECGs of the store into ``folder``, and yield the outcome of each key.
 
     Files are named by pseudonym and a running number. An ECG that cannot be scored is refused with
-    its reason. Raises StenceError if the folder has files, StoreUnavailableError and
-    DatabaseUnavailableError after ``settings.outage_seconds``.
+    its reason. The audit tells of the export before a file is written. Raises StenceError if the folder has
+    files, StoreUnavailableError and DatabaseUnavailableError after ``settings.outage_seconds``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise StenceError(f"{folder} is not empty: name a new folder, so that exports do not mix.")
+    transact(engine, settings.outage_seconds, _record, len(keys), contents)
     reader = _Reader(engine, store, settings, transact(engine, settings.outage_seconds, load_merged))
     rules, number = rules_of(settings, store), 1
     for key in keys:
@@ -82,6 +83,12 @@ def convert(
             write_whole(folder / file_name, content)
         number += 1
         yield Converted(key, None)
+
+
+def _record(connection: Connection, ecgs: int, contents: Contents) -> None:
+    kept = {"with_times": contents.with_times, "with_statements": contents.with_statements}
+    why = "stence convert"
+    audit.record(connection, "ecgs.exported", contents.to, by="stence", why=why, ecgs=ecgs, **kept)
 
 
 class _Reader(NamedTuple):

@@ -115,7 +115,7 @@ class _Sending:
     ) -> None:
         self._engine, self._receiver, self._channel = engine, receiver, channel
         self._names, self._flags = names, flags
-        self._after = 0
+        self._after, self._has_begun = 0, False
         self.counts: Counter[str] = Counter()
 
     def send_batch(self) -> bool:
@@ -123,6 +123,8 @@ class _Sending:
         with self._engine.begin() as turn:
             ledger.take_turn(turn, self._receiver)
             messages = self._named(ledger.waiting(turn, self._receiver, self._after, self._flags))
+            if messages:
+                self._begin()
             for receipts in self._channel.deliver(messages):
                 with self._engine.begin() as connection:
                     ledger.record(connection, receipts)
@@ -136,10 +138,20 @@ class _Sending:
         with self._engine.begin() as connection:
             return with_numbers(connection, messages)
 
+    def _begin(self) -> None:
+        """Write the audit before the first flag leaves: at its end a killed export tells nothing."""
+        if not self._has_begun:
+            with self._engine.begin() as connection:
+                audit.record(connection, "export.begun", self._about, by="stence", why=None)
+            self._has_begun = True
+
     def record(self, connection: Connection) -> None:
         """Write the audit of what was sent."""
-        about = f"{self._receiver.format} {self._receiver.destination}"
-        audit.record(connection, "export.sent", about, by="stence", why=None, **self.counts)
+        audit.record(connection, "export.sent", self._about, by="stence", why=None, **self.counts)
+
+    @property
+    def _about(self) -> str:
+        return f"{self._receiver.format} {self._receiver.destination}"
 
     def _count(self, receipts: Sequence[Receipt]) -> None:
         self._after = receipts[-1].message.id

@@ -260,8 +260,10 @@ def test_an_export_is_told_with_its_counts(hospital: Engine, store: ObjectStore,
     after = last(hospital)
     sent = send_csv(hospital, store, settings)
     assert send_csv(hospital, store, settings).raised == 0
-    [told] = entries(hospital, after)
+    begun, told = entries(hospital, after)
+    assert (begun.action, begun.detail) == ("export.begun", {})
     assert (told.action, told.detail) == ("export.sent", {"final": sent.raised})
+    assert begun.subject == told.subject
     assert told.subject.startswith("csv ")
 
 

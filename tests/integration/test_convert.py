@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pydicom
 import pytest
 import wfdb
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row, text
 
 from stence import scoring
 from stence.cli import main
@@ -151,6 +151,32 @@ def test_bad_ecgs_are_told_with_their_reason_and_stop_no_other(convert: Callable
     for name, reason in {**bad, "gone": "object_missing", "../etc/passwd": ""}.items():
         assert any(name in line and reason in line for line in said.output.splitlines()), name
     assert len(written("out").names) == 2
+
+
+def test_the_audit_tells_what_was_asked_for_and_names_no_file(
+    convert: Callable[..., Result], engine: Engine
+) -> None:
+    convert(*BOTH, "--to", "wfdb", "--output", "out", "--with-times")
+    [told] = exports(engine)
+    assert (told.subject, told.reason) == ("wfdb", "stence convert")
+    assert told.detail == {"ecgs": 2, "with_times": True, "with_statements": False}
+
+
+def test_the_audit_tells_of_an_export_that_is_killed(
+    convert: Callable[..., Result], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, content: bytes) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stence.export.research.write_whole", killed)
+    assert convert(*BOTH, "--to", "wfdb", "--output", "out").exit_code != 0
+    assert len(exports(engine)) == 1
+
+
+def exports(engine: Engine) -> Sequence[Row[Any]]:
+    read = "SELECT subject, reason, detail FROM audit.entries WHERE action = 'ecgs.exported'"
+    with engine.connect() as connection:
+        return connection.execute(text(read)).all()
 
 
 def test_a_folder_with_files_is_left_alone(convert: Callable[..., Result]) -> None:

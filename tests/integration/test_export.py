@@ -250,6 +250,7 @@ def test_killed_exporters_neither_lose_nor_double_a_flag(
         running[-1].join(60)
         assert running[-1].exitcode == -9
     assert len(running) == FEW
+    assert actions(engine) == ["export.begun"] * FEW
     server.on_carried_out = None
     withdraw(engine, few[0])
     export()
@@ -307,6 +308,13 @@ def test_a_patient_is_known_by_the_pseudonym_of_the_tables_in_a_system_of_the_ke
     assert seen[0] == seen[1]
     assert seen[2]["system"] != seen[0]["system"]
     assert reads(engine) == []
+
+
+def actions(engine: Engine) -> list[str]:
+    """What the audit tells of exports."""
+    told = "SELECT action FROM audit.entries WHERE action LIKE 'export.%' ORDER BY id"
+    with engine.connect() as connection:
+        return list(connection.scalars(text(told)))
 
 
 def reads(engine: Engine) -> list[tuple[str, int]]:
