@@ -40,10 +40,17 @@ class Command:
 
     def server(self) -> psutil.Process:
         """Its server, as soon as it answers."""
-        wait_for(lambda: any(MODULE in " ".join(child.cmdline()) for child in self.process.children()))
-        (server,) = [child for child in self.process.children() if MODULE in " ".join(child.cmdline())]
-        wait_for(lambda: answers(server))
+        wait_for(lambda: any(map(is_server, self.process.children())))
+        [server] = filter(is_server, self.process.children())
+        wait_for(lambda: is_served(url_of(server)))
         return server
+
+
+def is_server(process: psutil.Process) -> bool:
+    try:
+        return MODULE in process.cmdline()
+    except psutil.Error:  # a child that has ended meanwhile
+        return False
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
@@ -55,10 +62,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> N
 
 def url_of(server: psutil.Process) -> str:
     return str(server.environ()["PREFECT_API_URL"])
-
-
-def answers(server: psutil.Process) -> bool:
-    return is_served(url_of(server))
 
 
 def is_served(url: str) -> bool:
