@@ -45,17 +45,20 @@ class RunningServer(NamedTuple):
         return process if same and orphans.is_alive(process) else None
 
 
-def prepare(settings: Settings) -> None:
-    """Set Prefect's environment: its folder, no analytics, and the server of ``stence up`` if it runs."""
-    home = make_folder(settings)
-    defaults = {
-        "PREFECT_HOME": str(home),
+def environment(settings: Settings) -> dict[str, str]:
+    """Prefect's settings for stence: its folder, no analytics, old runs deleted, no results on disk."""
+    return {
+        "PREFECT_HOME": str(make_folder(settings)),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
     }
-    for name, value in defaults.items():
+
+
+def prepare(settings: Settings) -> None:
+    """Set Prefect's environment where it is not set, and the server of ``stence up`` if it runs."""
+    for name, value in environment(settings).items():
         os.environ.setdefault(name, value)
     if os.environ.get("PREFECT_API_URL"):
         return

@@ -57,13 +57,7 @@ def prefect_server(
     auth, _ = prefect_home.auth_string(settings)
     api_url = f"http://{LOOPBACK[0] if is_wildcard(host) else host}:{port}/api"
     hosts = sorted({*LOOPBACK, host, *names, *(own_names() if is_wildcard(host) else [])})
-    own = {
-        "PREFECT_HOME": str(prefect_home.folder(settings)),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-    }
+    own = {**prefect_home.environment(settings), "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url}
     environment = {"PREFECT_SERVER_UI_API_URL": "/api", **os.environ, **own, **_access(api_url, auth)}
     with _serving(settings, environment, FOR_ALL, host, port, hosts) as process:
         server = RunningServer(api_url, auth, process.pid, psutil.Process(process.pid).create_time())

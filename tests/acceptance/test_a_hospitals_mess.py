@@ -22,6 +22,7 @@ from stence.objects import LocalStore
 from stence.settings import Settings
 from support.champion import crown
 from support.ecgs import heartbeats, store_ecg
+from support.environment import without_prefect
 from support.identity import put_manifest
 from support.pseudonyms import by_number
 from support.scoring import all_rows, in_quarantine
@@ -39,7 +40,7 @@ class Hospital:
         self.store = LocalStore(self.root)
         assert settings.database_url is not None
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+            **without_prefect(),
             "STENCE_DATA_DIR": str(settings.data_dir),
             "STENCE_DATABASE_URL": settings.database_url.get_secret_value(),
             "STENCE_DEVICE": "cpu",

@@ -23,6 +23,7 @@ from stence.objects.local import LocalStore
 from stence.settings import Settings
 from support.champion import crown
 from support.database import server_folder
+from support.environment import without_prefect
 from support.planted import NAME, NUMBER, SECRETS, command_lines, leaks, words_in
 from support.ports import free_port
 from support.toy_hospital import QUICK, ToyHospital, toy_ecg
@@ -67,7 +68,7 @@ class Hospital:
         self.temporary.mkdir()
         socket_folder = Server(folder).socket_folder
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+            **without_prefect(),
             "STENCE_DATA_DIR": str(folder),
             "STENCE_DATABASE_URL": f"postgresql://postgres:{SECRETS['database']}@/postgres?host={socket_folder}",
             "STENCE_PSEUDONYM_KEY": SECRETS["pseudonym key"],

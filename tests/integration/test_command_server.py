@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import psutil
 import pytest
 from sqlalchemy import Engine, text
 
+from stence.cli.prefect_home import is_healthy
 from stence.settings import Settings
+from support.environment import without_prefect
 from support.up import STENCE
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +28,8 @@ class Command:
 
     def __init__(self, settings: Settings, **more: str) -> None:
         assert settings.database_url is not None
-        without = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         environment = {
-            **without,
+            **without_prefect(),
             "STENCE_DATA_DIR": str(settings.data_dir),
             "STENCE_DATABASE_URL": settings.database_url.get_secret_value(),
             **more,
@@ -40,9 +40,9 @@ class Command:
 
     def server(self) -> psutil.Process:
         """Its server, as soon as it answers."""
-        wait_for(lambda: any(map(is_server, self.process.children())))
+        wait_until(lambda: any(map(is_server, self.process.children())), START_SECONDS)
         [server] = filter(is_server, self.process.children())
-        wait_for(lambda: is_served(url_of(server)))
+        wait_until(lambda: is_healthy(url_of(server)), START_SECONDS)
         return server
 
 
@@ -53,22 +53,8 @@ def is_server(process: psutil.Process) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def url_of(server: psutil.Process) -> str:
     return str(server.environ()["PREFECT_API_URL"])
-
-
-def is_served(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health").is_success
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ def test_its_server_is_closed_to_others_and_ends_with_it(settings: Settings, hel
         assert httpx.post(asked).status_code == 401
         assert httpx.post(asked, auth=("stence", "guessed")).status_code == 401
         assert httpx.post(asked, auth=auth, headers={"Host": "rebound.example"}).status_code == 400
-        wait_for(lambda: httpx.post(asked, auth=auth).json() == 1)
+        wait_until(lambda: httpx.post(asked, auth=auth).json() == 1)
     finally:
         command.process.send_signal(signal.SIGKILL)
         command.process.wait()
@@ -99,7 +85,7 @@ def test_its_server_is_closed_to_others_and_ends_with_it(settings: Settings, hel
         for process in left:
             process.kill()
     assert left == []
-    assert not is_served(url)
+    assert not is_healthy(url)
 
 
 def test_its_lines_stay_in_its_log(settings: Settings) -> None:
@@ -112,7 +98,7 @@ def test_its_lines_stay_in_its_log(settings: Settings) -> None:
     assert LINE_OF_THE_SERVER not in said
     assert url.removesuffix("/api") not in said  # nothing is shown there
     assert LINE_OF_THE_SERVER in (settings.data_dir / "prefect" / "server.log").read_text()
-    assert not is_served(url)
+    assert not is_healthy(url)
 
 
 def test_a_server_that_cannot_start_is_named_with_its_log(settings: Settings) -> None:

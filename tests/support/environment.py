@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +19,11 @@ def set_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None:
         value = getattr(settings, name)
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
         patch.setenv(f"STENCE_{name.upper()}", str(plain))
+
+
+def without_prefect() -> dict[str, str]:
+    """This process's environment as a hospital's shell has it: nothing of Prefect is set."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import psycopg
 from stence.cli import prefect_home
 from stence.database.embedded import Server
 from stence.settings import Settings
+from support.environment import without_prefect
 from support.ports import free_port
 
 STENCE = Path(sys.executable).with_name("stence")
@@ -40,7 +40,7 @@ class Up:
         self.data_dir, self.port = data_dir, port or free_port()
         self.output = data_dir / "up.log"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
+            **without_prefect(),
             "STENCE_DATA_DIR": str(data_dir),
             "STENCE_DEVICE": "cpu",
             "STENCE_TIMEZONE": ZONE,
