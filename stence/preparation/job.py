@@ -94,9 +94,16 @@ def encode(answers: Sequence[Answer], seconds: dict[str, float]) -> bytes:
     return json.dumps({"answers": [_plain(answer) for answer in answers], "seconds": seconds}).encode()
 
 
-def decode(message: dict[str, Any]) -> Reply:
-    """Decode the answers. Raises ValueError, TypeError or KeyError if they are malformed."""
-    return Reply([_answer(*fields) for fields in message["answers"]], dict(message["seconds"]))
+def decode(message: dict[str, Any], requests: Sequence[Request]) -> Reply:
+    """Decode the answers to requests.
+
+    Raises ValueError, TypeError or KeyError if they are malformed, or not one for each request: the row says
+    whose score it becomes.
+    """
+    answers = [_answer(*fields) for fields in message["answers"]]
+    if sorted(answer.row for answer in answers) != sorted(request.row for request in requests):
+        raise ValueError("answers to other requests")
+    return Reply(answers, dict(message["seconds"]))
 
 
 def _plain(answer: Answer) -> list[Any]:

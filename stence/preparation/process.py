@@ -70,15 +70,15 @@ class PreparingProcess:
         """Send requests; ``answer`` returns their answers. Raises ProcessDiedError."""
         self._send(pickle.dumps(requests))
 
-    def answer(self, seconds: float) -> Reply:
-        """Return the answers to the oldest unanswered requests.
+    def answer(self, requests: Sequence[Request], seconds: float) -> Reply:
+        """Return the answers to ``requests``, the oldest unanswered ones.
 
         Raises the child's StenceError, and ProcessDiedError also after ``seconds``; then the child has ended.
         """
         message = self._receive(seconds)
         try:
             if "error" not in message:
-                return job.decode(message)
+                return job.decode(message, requests)
             name, text = message["error"]
         except (ValueError, TypeError, KeyError):
             self.end()

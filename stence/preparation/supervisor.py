@@ -82,7 +82,7 @@ class Supervisor:
     def _finish(self) -> None:
         """Resolve the oldest task, or all tasks of a process that has ended."""
         try:
-            self._resolve(self._tasks[0], lambda requests: self._working().answer(self._patience()))
+            self._resolve(self._tasks[0], self._answer)
             self._tasks.popleft()
         except ProcessDiedError:
             self._process = None
@@ -97,6 +97,9 @@ class Supervisor:
         except Exception as error:  # the run's, which waits for the answer
             task.future.set_exception(error)
 
+    def _answer(self, requests: Sequence[Request]) -> Reply:
+        return self._working().answer(requests, self._patience())
+
     def _one_by_one(self, requests: Sequence[Request]) -> Reply:
         log.warning("a process that prepares ECGs has ended: its %d are prepared one by one", len(requests))
         return Reply([answer for request in requests for answer in self._alone(request).answers], {})
@@ -108,7 +111,7 @@ class Supervisor:
             try:
                 working = self._working()
                 working.ask([request])
-                return working.answer(self._patience())
+                return working.answer([request], self._patience())
             except ProcessDiedError:
                 self._process = None
         return Reply([Unusable(request.row, _finding(self._job.decode_seconds), None)], {})

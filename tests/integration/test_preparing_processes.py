@@ -112,6 +112,26 @@ def test_an_ecg_that_ends_its_process_is_quarantined_and_its_neighbours_are_scor
 
 
 @pytest.mark.usefixtures("own_processes")
+def test_all_tasks_of_a_process_that_ended_are_done_again(
+    engine: Engine,
+    settings: Settings,
+    store: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It had two: the newest ECG comes first. The second would wait for answers that no process owes."""
+    write_ecgs(store, 22)
+    store_ecg(store, "ecg/z_deadly.hea", heartbeats(99), comments=("<subject_id>: X",))
+    monkeypatch.setattr("stence.preparation.supervisor.SPARE_SECONDS", 0)
+    one = settings.model_copy(
+        update={"decode_processes": 1, "batch_size": 4, "decode_seconds": 2, "outage_seconds": 1}
+    )
+    assert run_scorer(engine, deadly(one), one, ShapeScorer()).scored == 22
+    assert in_quarantine(engine) == {"ecg/z_deadly.hea": "decoder_died"}
+    assert caplog.text.count("its 4 are prepared one by one") == 2
+
+
+@pytest.mark.usefixtures("own_processes")
 def test_an_ecg_that_never_ends_is_quarantined_after_its_time(
     engine: Engine, settings: Settings, store: ObjectStore
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -115,8 +115,8 @@ def test_a_child_that_a_file_controls_does_not_spoil_the_map(
     """As if a child answered with the number of another patient: its answers come through ``decode``."""
     honest = job.decode
 
-    def lying(message: dict[str, Any]) -> job.Reply:
-        reply = honest(message)
+    def lying(message: dict[str, Any], requests: Sequence[job.Request]) -> job.Reply:
+        reply = honest(message, requests)
         answers = [answer._replace(facts=answer.facts._replace(number="victim")) for answer in reply.answers]  # type: ignore[union-attr]
         return reply._replace(answers=answers)
 

@@ -122,7 +122,9 @@ def test_reviewed_flags_are_not_withdrawn(engine: Engine, stence: Stence) -> Non
     number = next(i for i, patient in all_rows(engine, ecgs.c.id, ecgs.c.patient_id) if patient == "P0")
     with engine.begin() as connection:
         scoring.reviews.review(connection, number, outcome="confirmed", by="Dr B")
-    stence("flags", "withdraw", "--model", "old", *WHO, "--yes")
+    said = stence("flags", "withdraw", "--model", "old", *WHO, "--yes")
+    assert "3 flags of 3 patients" in said
+    assert all_rows(engine, flag_decisions.c.flags) == [(3,)]
     assert withdrawn(engine) == {"P1", "P2", "P3"}
     assert states(engine)["P0", "confirmed", None] == 1
 

@@ -81,6 +81,10 @@ def facts(time: datetime | None) -> EcgFacts:
     return EcgFacts(b"\x00\xff", "9e96", "Jos\u00e9 7", time, None, *about, *said)
 
 
+def asked(*rows: int) -> list[Request]:
+    return [Request(row, f"ecg/{row}.hea", Identity("7")) for row in rows]
+
+
 TIMES = [None, datetime(2026, 3, 1, 8, 30, 0, 5, EAST), datetime(2026, 3, 1, tzinfo=UTC)]
 
 
@@ -91,7 +95,7 @@ def test_answers_come_back_as_they_were(time: datetime | None) -> None:
         Prepared(4, facts(time), Measured(None, "{1,2}", "{3}", "{4}"), ()),
         Unusable(5, Finding(Reason.FLAT_LEAD, "V1 is flat", "V1", 0.01), None),
     ]
-    reply = job.decode(json.loads(job.encode(answers, {"fetch": 0.5})))
+    reply = job.decode(json.loads(job.encode(answers, {"fetch": 0.5})), asked(5, 3, 4))
     assert reply == (answers, {"fetch": 0.5})
 
 
@@ -101,7 +105,14 @@ NO_ANSWERS = [{"answers": [[1]]}, {"answers": [[1, None, ["no reason", "x"]]]}, 
 @pytest.mark.parametrize("spoilt", NO_ANSWERS)
 def test_a_malformed_answer_is_no_answer(spoilt: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
-        job.decode({"seconds": {}, **spoilt})
+        job.decode({"seconds": {}, **spoilt}, asked(1))
+
+
+@pytest.mark.parametrize("rows", [(), (1,), (1, 1), (1, 3), (1, -2), (1, 2, 3)])
+def test_answers_that_are_not_one_for_each_request_are_no_answers(rows: tuple[int, ...]) -> None:
+    answers = [Unusable(row, Finding(Reason.FLAT_LEAD, "V1 is flat"), None) for row in rows]
+    with pytest.raises(ValueError, match="other requests"):
+        job.decode(json.loads(job.encode(answers, {})), asked(1, 2))
 
 
 def test_gaps_are_closed_with_the_last_rows() -> None:
