@@ -197,12 +197,17 @@ def test_views_follow_their_files(owner_engine: Engine, sql: Path) -> None:
     (sql / "views" / "new_categories.sql").rename(sql / "gone.sql")
     reader = sql / "grants" / "stence_reader.sql"
     reader.write_text(reader.read_text().replace(" new_categories,", ""))
-    (sql / "views" / "flags_by_state.sql").write_text(
+    added = sql / "views" / "flags_by_state.sql"
+    added.write_text(
         "CREATE VIEW flags_by_state AS SELECT state, count(*) FROM flags GROUP BY state;"
         "COMMENT ON VIEW flags_by_state IS '100 %';"
     )
     migrate.upgrade(owner_engine, Settings())
     assert views(owner_engine).keys() == before.keys() - {"new_categories"} | {"flags_by_state"}
+    added.write_text("CREATE VIEW flags_by_state AS SELECT DISTINCT state FROM flags;")  # it alone changed
+    migrate.upgrade(owner_engine, Settings())
+    definition = rows(owner_engine, "SELECT pg_get_viewdef('flags_by_state'::regclass)")
+    assert "DISTINCT" in str(definition)
 
 
 def test_functions_follow_their_files_and_keep_their_grants(owner_engine: Engine, sql: Path) -> None:
