@@ -112,11 +112,14 @@ def test_flags_change_only_where_they_stand_as_expected(hospital: Engine) -> Non
     assert (first.detail, second.detail) == (about | {"flags": [one]}, about | {"flags": [two]})
 
 
-def test_reviewed_flags_are_not_withdrawn(hospital: Engine) -> None:
+def test_reviewed_flags_are_neither_withdrawn_nor_opened(hospital: Engine) -> None:
+    """Not even by a caller that expects reviewed ones."""
     reviewed = flag_ids(hospital, "confirmed")
     withdraw = text(WITHDRAW.replace("{open}", "{open,confirmed}"))
+    reopen = text(REOPEN.replace("{model_retired}", "{model_retired,confirmed}"))
     with hospital.begin() as connection:
         assert connection.scalar(withdraw, {"ids": reviewed}) == 0
+        assert connection.scalar(reopen, {"ids": reviewed}) == 0
 
 
 def test_a_direct_change_with_a_name_leaves_its_trace(hospital: Engine) -> None:

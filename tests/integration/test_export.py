@@ -340,6 +340,10 @@ def test_the_hospitals_own_number_leads_to_its_patient_on_the_server(
     server.resources["Patient"]["Patient/77"] = {"identifier": [{"system": system, "value": number}]}
     assert export(patient_system=system).refused == others > 0  # the server does not know them
     assert {risk["subject"]["reference"] for risk in server.of("RiskAssessment")} == {"Patient/77"}
+    for kind in ("Device", "DocumentReference", "RiskAssessment", "Provenance"):
+        for resource in server.of(kind):
+            beside = {name: said for name, said in resource.items() if name != "subject"}
+            assert number not in json.dumps(beside), f"a {kind} names its patient elsewhere too"
     assert reads(engine) == [("export of flags", len(set(numbers[flag] for flag in few)))]
 
 

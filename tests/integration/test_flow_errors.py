@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,7 @@ def test_no_error_takes_a_name_into_prefect(
     """Neither as the message of one that nobody foresaw, nor as that of a cause; in a task or the flow."""
     from stence.flows import score
 
+    logging.setLogRecordFactory(logging.LogRecord)  # the filter of logs is a layer of its own
     crown(engine, store, settings)
     monkeypatch.setattr(score.list_shadows, "retries", 0)
     for where in ((scoring, "open_run"), (score.registry, "shadows")):

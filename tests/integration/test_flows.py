@@ -175,11 +175,14 @@ def test_a_due_shadow_is_promoted_by_itself_only_where_the_settings_say_so(
     crown(engine, store, settings, "model-7", threshold=0)
     enshadow(engine, store, settings, "shade", threshold=0)
     score()
-    assert flagged_by(engine) == {"model-7"}
-    monkeypatch.setenv("STENCE_AUTO_PROMOTE", "true")
     better = text("UPDATE models SET manifest = jsonb_set(manifest, '{gate}', '{\"better\": true}')")
     with tampering(engine) as connection:
         connection.execute(better)
+    with monkeypatch.context() as patch:
+        patch.setattr("stence.training.promotion.MIN_PATIENTS", 5)
+        score()
+    assert flagged_by(engine) == {"model-7"}, "nobody asked for it"
+    monkeypatch.setenv("STENCE_AUTO_PROMOTE", "true")
     score()
     assert flagged_by(engine) == {"model-7"}, "seven ECGs are no evidence"
     monkeypatch.setattr("stence.training.promotion.MIN_PATIENTS", 5)

@@ -170,6 +170,7 @@ def test_flags_that_wait_for_their_model_are_withdrawn_and_restored_with_the_oth
     assert printed == "2 flags are open again.\n2 wait until their model is champion.\n"
     champion = Counter(all_rows(engine, flags.c.model_version, flags.c.state, flags.c.withdrawn_for))
     assert champion == {("old", "open", None): 4, ("new", "withdrawn", "model_retired"): 4}
+    assert stence("flags", "restore", "1", *WHO).startswith("Error: No flag is withdrawn by decision 1")
 
 
 def test_a_flag_without_a_valid_score_is_not_restored(
