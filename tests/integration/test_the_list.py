@@ -116,8 +116,18 @@ def add_study(engine: Engine, patient: str, degree: float, day: str, interventio
     )
 
 
+DISAGREE = """
+SELECT count(*) FROM flagged_patients_all
+WHERE listed IS DISTINCT FROM (off_list IS NULL)
+   OR newest IS DISTINCT FROM (off_list IS DISTINCT FROM 'newer ECG')
+"""
+
+
 def counts(engine: Engine) -> dict[str, int]:
+    """Patients by why they are off the list; every row says the same in words and in booleans."""
     [row] = ask(engine, "list_counts")
+    with engine.connect() as connection:
+        assert connection.scalar(text(DISAGREE)) == 0
     assert (
         row["flagged"]
         == row["listed"] + row["newer_ecg"] + row["known_severe"] + row["answered"] + row["snoozed"]
