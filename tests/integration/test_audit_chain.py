@@ -155,6 +155,7 @@ def test_eight_writers_make_one_chain(engine: Engine) -> None:
     assert (found.head.position, found.faults) == (160, [])
 
 
+@pytest.mark.timeout(60)  # else the two would wait for each other
 def test_a_transaction_with_an_entry_lets_others_commit(engine: Engine) -> None:
     with engine.begin() as slow:
         audit.record(slow, "test.added", "slow", by="Dr A", why="it takes its time")

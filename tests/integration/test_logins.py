@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
@@ -21,8 +22,10 @@ from stence.settings import Settings
 from support.bare_server import bare_server, of
 from support.environment import set_environment
 from support.roles import make_logins
+from support.waiting import wait_until
 
 ACTING = text("SELECT current_user, session_user")
+MIGRATE = [sys.executable, "-c", "from stence.cli import main; main()", "migrate"]
 
 
 def at(settings: Settings, login: str) -> SecretStr:
@@ -34,12 +37,28 @@ def at(settings: Settings, login: str) -> SecretStr:
 @pytest.mark.slow
 def test_databases_that_are_migrated_at_once_share_their_roles() -> None:
     names = [f"ward_{number}" for number in range(4)]
-    command = [sys.executable, "-c", "from stence.cli import main; main()", "migrate"]
     with bare_server(*(f"CREATE DATABASE {name}" for name in names)) as server:
-        urls = [of(server, "postgres", name).database_url for name in names]
-        environments = [os.environ | {"STENCE_DATABASE_URL": url.get_secret_value()} for url in urls if url]
-        processes = [subprocess.Popen(command, env=each) for each in environments]
+        processes = [migrating(of(server, "postgres", name)) for name in names]
         assert [process.wait() for process in processes] == [0] * len(names)
+
+
+@pytest.mark.slow
+def test_a_role_that_another_migration_is_just_making_is_waited_for() -> None:
+    with bare_server("CREATE DATABASE ward_1") as server:
+        with psycopg.connect(host=str(server.socket_folder), user="postgres") as other:
+            other.execute("CREATE ROLE stence_owner NOLOGIN")
+            process = migrating(of(server, "postgres", "ward_1"))
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: other.execute(waits).fetchall() == [(1,)] or process.poll() is not None)
+            assert process.poll() is None
+        assert process.wait() == 0
+
+
+def migrating(settings: Settings) -> subprocess.Popen[bytes]:
+    """``stence migrate`` at work on the database of the settings."""
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    return subprocess.Popen(MIGRATE, env=os.environ | {"STENCE_DATABASE_URL": url})
 
 
 @pytest.mark.slow

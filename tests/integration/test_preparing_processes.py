@@ -23,6 +23,7 @@ from stence.database.tables import scores
 from stence.errors import StoreUnavailableError
 from stence.objects import LocalStore, ObjectStore
 from stence.preparation import process
+from stence.scoring.work import Claim, Worklist
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
@@ -36,6 +37,8 @@ pytestmark = pytest.mark.slow
 
 
 START_SECONDS = 3
+HANGS = 150
+"""Seconds after which a test that takes 20 is taken to hang."""
 
 
 class WatchedScorer(ShapeScorer):
@@ -131,6 +134,7 @@ def test_all_tasks_of_a_process_that_ended_are_done_again(
     assert caplog.text.count("its 4 are prepared one by one") == 2
 
 
+@pytest.mark.timeout(HANGS)
 @pytest.mark.usefixtures("own_processes")
 def test_an_ecg_that_never_ends_is_quarantined_after_its_time(
     engine: Engine, settings: Settings, store: ObjectStore
@@ -162,6 +166,7 @@ def test_an_ecg_that_takes_too_much_memory_is_quarantined(
     assert in_quarantine(engine) == {"ecg/large.gz": "unsupported_format"}
 
 
+@pytest.mark.timeout(HANGS)
 @pytest.mark.usefixtures("own_processes")
 def test_a_process_that_stands_still_is_replaced(
     engine: Engine, settings: Settings, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
@@ -239,18 +244,20 @@ def test_an_outage_of_the_store_is_told_and_ends_the_run_in_words(
     write_ecgs(store, 3)
     root = Path(settings.data_dir, "store")
     hasty = settings.model_copy(update={"outage_seconds": 1})
-    index = scoring.index
+    claim = Worklist.claim
 
-    def index_and_unmount(*arguments: object) -> None:
-        index(*arguments)  # type: ignore[arg-type]
-        root.rename(root.with_name("away"))
+    def claim_from_a_lost_store(self: Worklist, limit: int) -> list[Claim]:
+        claims = claim(self, limit)
+        if root.exists():
+            root.rename(root.with_name("away"))
+        return claims
 
-    monkeypatch.setattr(scoring, "index", index_and_unmount)
+    monkeypatch.setattr(Worklist, "claim", claim_from_a_lost_store)
     with caplog.at_level(logging.WARNING), pytest.raises(StoreUnavailableError, match="does not answer"):
         run_scorer(engine, store, hasty, ShapeScorer())
     assert "Trying again for" in caplog.text
     root.with_name("away").rename(root)
-    monkeypatch.setattr(scoring, "index", index)
+    monkeypatch.setattr(Worklist, "claim", claim)
     assert run_scorer(engine, store, hasty, ShapeScorer()).scored == 3
 
 
