@@ -36,6 +36,7 @@ def record(name: str, text: object, *arguments: object) -> logging.LogRecord:
         ("manifest %s: %d rows", ("ecg/O ROURKE/list.csv", 3), "manifest (…): 3 rows"),
         ("run %s took %.1f s", (NUMBER, 2.5), f"run {NUMBER} took 2.5 s"),
         ("index: %s", ({"new": 3, "path": "ecg/x"},), "index: {'new': 3, 'path': '(…)'}"),
+        ("index %d: %s", (1, {"new": 3, "path": "ecg/x"}), "index 1: {'new': 3, 'path': '(…)'}"),
         ("line %d: %s", (7, Fault.EMPTY), "line 7: patient_id is empty"),
         ("again: %s", (OSError("/store/ecg/OROURKE"),), "again: OSError"),
         ("again: %s", (StoreUnavailableError("it is full"),), "again: it is full"),
