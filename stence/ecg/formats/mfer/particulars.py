@@ -12,7 +12,6 @@ from stence.ecg.recording import Sex
 
 MAX_TEXT_BYTES = 1024
 _SEXES: Mapping[int, Sex] = {1: "M", 2: "F"}
-_NO_AGE = (0, 255)
 _NOTHING = Value(b"", "big")
 
 
@@ -77,7 +76,10 @@ def _moment(value: Value) -> datetime | None:
 
 
 def _age(value: Value, moment: datetime | None) -> float | None:
-    """Return the age in years from the date of birth, else the completed years that are written."""
+    """Return the age in years from the date of birth, else the completed years that are written.
+
+    0 stands for no age, and so does 255, which no ``Recording`` takes.
+    """
     if len(value.content) != 7:
         return None
     try:
@@ -86,5 +88,4 @@ def _age(value: Value, moment: datetime | None) -> float | None:
         born = None
     if born and moment:
         return (moment.date() - born).days / 365.25
-    years = value.content[0]
-    return None if years in _NO_AGE else float(years)
+    return float(value.content[0]) or None
