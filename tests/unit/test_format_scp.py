@@ -176,7 +176,7 @@ def test_a_declared_character_set_is_used():
 
 def test_results():
     waves = struct.pack("<BBHH", 1, 1, 800, 29999) + struct.pack(
-        "<5H3h", 10, 110, 170, 260, 29999, 50, -30, 999
+        "<5H3h", 10, 110, 170, 260, 560, 50, -30, 999
     )
     spikes, types = bytes(10), struct.pack("<HBB", 2, 0, 0)
     results = waves + spikes + types + struct.pack("<3HB", 75, 29999, 410, 1)
@@ -189,9 +189,18 @@ def test_results():
     recording = decoded(file(more={7: results, 8: said}).encoded())
     assert dict(recording.measurements) == {
         **{"rr_ms": 800, "p_ms": 100, "pr_ms": 160, "qrs_ms": 90, "p_axis": 50, "qrs_axis": -30},
-        **{"heart_rate": 75, "qtc_ms": 410},
+        **{"heart_rate": 75, "qt_ms": 390, "qtc_ms": 410},
     }
     assert recording.statements == ("SINUS RHYTHM", "NORMAL ECG")
+
+
+def test_times_that_are_not_known_are_no_measurements():
+    """999 is an axis that is not known, and at 60 beats a minute a good time between two."""
+    waves = struct.pack("<BBHH", 1, 0, 999, 29999) + struct.pack(
+        "<5H3h", 29999, 29999, 29999, 29999, 1029, 999, 999, 29999
+    )
+    recording = decoded(file(more={7: waves + struct.pack("<H3H", 0, 29999, 29999, 29999)}).encoded())
+    assert dict(recording.measurements) == {"rr_ms": 999}
 
 
 def test_universal_statements_where_there_are_no_texts():

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from stence.ecg.formats.scp.particulars import MAX_TEXT_BYTES, text
 from stence.ecg.formats.scp.sections import Section
 
-_UNKNOWN = frozenset({29999, 999, 0xFFFF})
 _COUNTS = struct.Struct("<BBHH")
 _WAVES = struct.Struct("<5H3h")
 _SPIKE_BYTES = 10
@@ -22,49 +21,43 @@ _WITH_TEXT = (b"\1", b"\2")
 
 
 def measurements(sections: Mapping[int, Section]) -> Mapping[str, float]:
-    """Return the global measurements of section 7 by the names of ``stence.ecg.machine``."""
+    """Return the global measurements of section 7 by the names of ``stence.ecg.machine``.
+
+    29999 stands for a time that is not known, 999 for such an axis. ``stence.ecg.machine`` takes neither, nor
+    a difference with one; 999 ms are a good time.
+    """
     body = sections[7].body if 7 in sections else b""
     if len(body) < _COUNTS.size:
         return {}
     waves, spikes, rr, _ = _COUNTS.unpack_from(body)
     after = _COUNTS.size + waves * _WAVES.size + spikes * _SPIKE_BYTES
-    found = {"rr_ms": _known(rr)} | _rates(body[after:])
-    found |= _intervals(body[_COUNTS.size :]) if waves else {}
-    return {name: value for name, value in found.items() if value is not None}
+    intervals = _intervals(body[_COUNTS.size :]) if waves else {}
+    return {"rr_ms": rr} | _rates(body[after:]) | intervals
 
 
-def _intervals(body: bytes) -> dict[str, float | None]:
+def _intervals(body: bytes) -> dict[str, float]:
     """Return durations and axes from the first block, which is for the reference beat of type 0."""
     if len(body) < _WAVES.size:
         return {}
-    *limits, p_axis, qrs_axis, t_axis = map(_known, _WAVES.unpack_from(body))
-    p_on, p_off, qrs_on, qrs_off, t_off = limits
+    p_on, p_off, qrs_on, qrs_off, t_off, p_axis, qrs_axis, t_axis = _WAVES.unpack_from(body)
     return {
-        "p_ms": _between(p_on, p_off),
-        "pr_ms": _between(p_on, qrs_on),
-        "qrs_ms": _between(qrs_on, qrs_off),
-        "qt_ms": _between(qrs_on, t_off),
+        "p_ms": p_off - p_on,
+        "pr_ms": qrs_on - p_on,
+        "qrs_ms": qrs_off - qrs_on,
+        "qt_ms": t_off - qrs_on,
         "p_axis": p_axis,
         "qrs_axis": qrs_axis,
         "t_axis": t_axis,
     }
 
 
-def _rates(body: bytes) -> dict[str, float | None]:
+def _rates(body: bytes) -> dict[str, float]:
     """Return heart rate and corrected QT, which follow the types of all beats."""
     start = 2 + int.from_bytes(body[:2], "little")
     if len(body) < start + _RATES.size:
         return {}
     ventricular, _, qtc = _RATES.unpack_from(body, start)
-    return {"heart_rate": _known(ventricular), "qtc_ms": _known(qtc)}
-
-
-def _known(value: int) -> float | None:
-    return None if value in _UNKNOWN else value
-
-
-def _between(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else end - start
+    return {"heart_rate": ventricular, "qtc_ms": qtc}
 
 
 def statements(sections: Mapping[int, Section], encoding: str | None) -> tuple[str, ...]:
