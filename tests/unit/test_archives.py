@@ -222,6 +222,8 @@ def test_limits_are_those_of_the_settings() -> None:
     assert decoded(content, limits=Limits(expanded_bytes=size, members=2)) == WHOLE
     for limits in (Limits(expanded_bytes=size - 1), Limits(members=1), Limits(expansion=1)):
         assert refused(content, limits).reason is Reason.IMPLAUSIBLE_SIZE
+    stored = zipped(RECORD, zipfile.ZIP_STORED)
+    assert refused(stored, Limits(expanded_bytes=size - 1)).reason is Reason.IMPLAUSIBLE_SIZE
 
 
 @pytest.mark.parametrize("packed", [zipped(RECORD), gzip.compress(tarred(RECORD)), tarred(RECORD)])

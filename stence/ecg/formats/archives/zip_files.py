@@ -104,5 +104,5 @@ def _check_kind(entry: _Entry) -> None:
 def _unpacked(packed: memoryview, entry: _Entry, budget: Budget) -> bytes:
     if entry.method == _DEFLATED:
         return budget.inflate(packed, _WINDOW_BITS)
-    budget.spend(len(packed))  # members may overlap, so that even stored bytes can be many times the file's
+    budget.spend(len(packed))
     return bytes(packed)
