@@ -1,6 +1,6 @@
-"""DICOM elements (PS3.5 7), parsed by pydicom within a budget of reads and bytes.
+"""DICOM elements (PS3.5 7) of a header, parsed by pydicom within a budget of reads and bytes.
 
-pydicom builds a Python object of about 1 kB for every empty item of 8 bytes. It converts a sequence of
+Those of an ECG have an index of their own, ``stence.ecg.formats.dicom_index``. pydicom builds a Python object of about 1 kB for every empty item of 8 bytes. It converts a sequence of
 explicit length only on access. Here everything is parsed at once, and counted against the budget.
 """
 
@@ -22,7 +22,7 @@ from stence.domain.patients import PatientIdError
 from stence.errors import StenceError
 
 MAX_READS = 50_000
-"""Reads per file. An element or item takes one to three; an ECG with hundreds of private elements 3,600."""
+"""Reads per header. An element or item takes one to three."""
 MAX_COPIES = 4
 """Reads of the same byte: one per level of sequences with explicit length."""
 MAX_DEPTH = 8
@@ -61,8 +61,13 @@ class _Budget:
         """Count a read of ``size`` bytes. Raises TooManyElementsError if the budget is spent."""
         self._reads -= reads
         self._bytes -= size
-        if self._reads < 0 or self._bytes < 0:
+        if self.is_spent:
             raise TooManyElementsError
+
+    @property
+    def is_spent(self) -> bool:
+        """True if no read is left."""
+        return self._reads < 0 or self._bytes < 0
 
 
 class _BoundedReader(BytesIO):
@@ -106,8 +111,13 @@ def read_elements(
             raise PatientIdError("the file has two patient numbers")
         return stop is not None and stop(tag, vr, length)
 
-    dataset = read_partial(_BoundedReader(content, budget), watch, specific_tags=tags)
-    _open(dataset, nested, budget, depth=0)
+    try:
+        dataset = read_partial(_BoundedReader(content, budget), watch, specific_tags=tags)
+        _open(dataset, nested, budget, depth=0)
+    except OSError:
+        if budget.is_spent:  # within an item, pydicom tells only that a read failed
+            raise TooManyElementsError from None
+        raise
     return dataset
 
 

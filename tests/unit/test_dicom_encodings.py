@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from io import BytesIO
 
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
@@ -102,6 +106,30 @@ def test_implicit_little_endian(dataset: Dataset):
     content = BytesIO()
     pydicom.dcmwrite(content, dataset, implicit_vr=True, little_endian=True)
     assert_same(decode_bytes(content.getvalue()), ecg.read(ORIGINAL))
+
+
+def test_a_sequence_of_unknown_representation_holds_implicit_elements(dataset: Dataset):
+    """As a system that does not know a tag passes it on (PS3.5 6.2.2)."""
+    alone = Dataset()
+    alone.WaveformSequence = dataset.WaveformSequence
+    content = DicomBytesIO()
+    content.is_implicit_VR, content.is_little_endian = True, True
+    write_dataset(content, alone)
+    dataset[0x54000100] = DataElement(0x54000100, "UN", content.getvalue()[8:])
+    assert_same(decode(dataset), ecg.read(ORIGINAL))
+
+
+def test_samples_that_go_on_beyond_their_item_are_truncated(dataset: Dataset):
+    del dataset.WaveformSequence[1:]
+    dataset["WaveformSequence"].is_undefined_length = False
+    rhythm(dataset).is_undefined_length_sequence_item = False
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    content = bytearray(buffer.getvalue())
+    at = content.index(b"\xfe\xff\x00\xe0", content.index(b"\x00\x54\x00\x01SQ")) + 4
+    (size,) = struct.unpack_from("<I", content, at)
+    struct.pack_into("<I", content, at, size - 100)
+    assert_refused(bytes(content), Reason.TRUNCATED)
 
 
 def twelve_bits(dataset: Dataset, high: int) -> Recording:

@@ -172,6 +172,13 @@ def test_three_beats_tell_a_heart_rate_and_two_do_not() -> None:
     np.testing.assert_allclose(found.s_mv, 0.5, atol=0.02)
 
 
+def test_clicks_in_one_lead_are_no_beats() -> None:
+    """As sharp as QRS complexes, and in the middle between two; the lead has nothing else."""
+    signal = beats_at(0.5, 1.5, 2.5, 3.5)
+    signal[6] = beats_at(1, 2, 3)[6]
+    assert profile_of(signal).heart_rate == pytest.approx(60, abs=0.5)
+
+
 @pytest.mark.parametrize("times", [0.6, 2.0, 2.4])
 def test_a_heart_that_beats_so_many_times_as_fast_is_measured(
     signal: NDArray[np.float32], times: float
