@@ -1,7 +1,8 @@
 """DICOM elements (PS3.5 7) of a header, parsed by pydicom within a budget of reads and bytes.
 
-Those of an ECG have an index of their own, ``stence.ecg.formats.dicom_index``. pydicom builds a Python object of about 1 kB for every empty item of 8 bytes. It converts a sequence of
-explicit length only on access. Here everything is parsed at once, and counted against the budget.
+ECGs have an index of their own, ``stence.ecg.formats.dicom_index``. pydicom builds a Python object of about
+1 kB for every empty item of 8 bytes. It converts a sequence of explicit length only on access. Here all is
+parsed at once, and counted against the budget.
 """
 
 from __future__ import annotations

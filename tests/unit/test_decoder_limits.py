@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from stence import ecg
-from stence.angiography import UnusableAngiogramError, read_view
 from stence.angiography import Reason as AngiogramReason
+from stence.angiography import UnusableAngiogramError, read_view
 from stence.ecg import LEADS, Reason, UnusableEcgError
 from stence.ecg.formats.limits import DEFAULT_LIMITS
 from support import xa
