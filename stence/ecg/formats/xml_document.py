@@ -88,6 +88,7 @@ class _Parser(DefusedXMLParser):
         self._builder = builder
         self.parser.ordered_attributes = False
         self.parser.buffer_size = _BUFFER_BYTES
+        self.parser.CommentHandler = len  # leaves nothing; the builder's makes an element in Python of each
         self.parser.StartDoctypeDeclHandler = self._refuse_declarations
         self.parser.StartNamespaceDeclHandler = self._check_namespace
         self.parser.StartElementHandler, self.parser.EndElementHandler = _counting(builder, limits)

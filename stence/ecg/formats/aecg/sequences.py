@@ -64,8 +64,7 @@ def signal(sequences: list[Element], limits: Limits) -> NDArray[np.float32]:
     check_size(len(channels), count, limits)
     stored = np.empty((len(leads), count), dtype=np.float32)
     for row, (lead, index) in enumerate(leads.items()):
-        origin, step = _scale(channels[index], lead)
-        stored[row] = _integers(digits[lead], count, lead) * step + origin
+        _fill(stored[row], digits[lead], _scale(channels[index], lead), lead)
     return complete(list(leads), without_pulse(stored))
 
 
@@ -101,15 +100,16 @@ def _characters(channel: Element, lead: str) -> NDArray[np.uint8]:
     return np.frombuffer(f"{written} ".encode(), np.uint8)
 
 
-def _integers(characters: NDArray[np.uint8], count: int, lead: str) -> NDArray[np.int32]:
-    """Return the integers (count,) of a lead."""
-    values = np.empty(count, dtype=np.int32)
-    there = _parse(characters, values)
+def _fill(
+    samples: NDArray[np.float32], characters: NDArray[np.uint8], scale: tuple[float, float], lead: str
+) -> None:
+    """Fill ``samples`` of a lead with its scaled integers."""
+    there = _parse(characters, *scale, samples)
     if there == _INVALID:
         raise refuse(Reason.BROKEN_SIGNAL, f"lead {lead} has samples that are no integers", lead)
-    if there != count:
-        raise refuse(Reason.TRUNCATED, f"lead {lead} holds {there} samples, and V1 {count}", lead, there)
-    return values
+    if there != len(samples):
+        detail = f"lead {lead} holds {there} samples, and V1 {len(samples)}"
+        raise refuse(Reason.TRUNCATED, detail, lead, there)
 
 
 @compiled_exactly
@@ -124,8 +124,8 @@ def _count(characters: NDArray[np.uint8]) -> int:
 
 
 @compiled_exactly
-def _parse(characters: NDArray[np.uint8], values: NDArray[np.int32]) -> int:
-    """Fill ``values`` with the integers in the text. Return how many there are, or -1 if a word is none.
+def _parse(characters: NDArray[np.uint8], origin: float, step: float, samples: NDArray[np.float32]) -> int:
+    """Fill ``samples`` with the scaled integers of the text. Return how many there are, -1 if a word is none.
 
     The text must end with a space.
     """
@@ -139,8 +139,8 @@ def _parse(characters: NDArray[np.uint8], values: NDArray[np.int32]) -> int:
                 return _INVALID
         elif character <= _SPACE:
             if has_digits:
-                if found < len(values):
-                    values[found] = -value if negative else value
+                if found < len(samples):
+                    samples[found] = (-value if negative else value) * step + origin
                 found += 1
             elif signed:
                 return _INVALID
