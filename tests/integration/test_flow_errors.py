@@ -13,12 +13,12 @@ from sqlalchemy import Engine
 from stence import scoring
 from stence.errors import ConfigurationError, DatabaseUnavailableError, StenceError, StoreUnavailableError
 from stence.objects import ObjectStore
-from stence.scoring.work import Claim, Worklist
 from stence.settings import Settings
 from support.champion import crown
 from support.ecgs import manifest
 from support.flows import eight_ecgs
 from support.prefect_server import everything_prefect_holds, last_run, task_runs
+from support.scoring import unmounted_after_a_claim
 
 pytestmark = pytest.mark.slow  # with a Prefect server
 
@@ -87,15 +87,7 @@ def test_an_outage_of_the_store_leaves_no_identifier_in_prefect(
 
     crown(engine, store, settings)
     monkeypatch.setattr(score_batch, "retries", 0)
-    root, claim = settings.data_dir / "store", Worklist.claim
-
-    def claim_from_a_lost_store(self: Worklist, limit: int) -> list[Claim]:
-        claims = claim(self, limit)
-        root.rename(root.with_name("unmounted"))
-        return claims
-
-    monkeypatch.setattr(Worklist, "claim", claim_from_a_lost_store)
-    with pytest.raises(StoreUnavailableError):
+    with unmounted_after_a_claim(settings.data_dir / "store"), pytest.raises(StoreUnavailableError):
         score()
     assert last_run(client, "score").state.is_failed()
     assert "PAT-" not in everything_prefect_holds(prefect_database)

@@ -25,7 +25,6 @@ from support.roles import make_logins
 from support.waiting import wait_until
 
 ACTING = text("SELECT current_user, session_user")
-MIGRATE = [sys.executable, "-c", "from stence.cli import main; main()", "migrate"]
 
 
 def at(settings: Settings, login: str) -> SecretStr:
@@ -57,8 +56,9 @@ def test_a_role_that_another_migration_is_just_making_is_waited_for() -> None:
 def migrating(settings: Settings) -> subprocess.Popen[bytes]:
     """``stence migrate`` at work on the database of the settings."""
     assert settings.database_url is not None
+    command = [sys.executable, "-c", "from stence.cli import main; main()", "migrate"]
     url = settings.database_url.get_secret_value()
-    return subprocess.Popen(MIGRATE, env=os.environ | {"STENCE_DATABASE_URL": url})
+    return subprocess.Popen(command, env=os.environ | {"STENCE_DATABASE_URL": url})
 
 
 @pytest.mark.slow

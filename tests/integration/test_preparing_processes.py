@@ -23,13 +23,12 @@ from stence.database.tables import scores
 from stence.errors import StoreUnavailableError
 from stence.objects import LocalStore, ObjectStore
 from stence.preparation import process
-from stence.scoring.work import Claim, Worklist
 from stence.settings import Settings
 from support.ecgs import heartbeats, store_ecg
 from support.models import ShapeScorer, register
 from support.preparing import HANGING, DeadlyStore, own_processes, preparing_children
 from support.processes import start_scorer
-from support.scoring import all_rows, in_quarantine, run_scorer
+from support.scoring import all_rows, in_quarantine, run_scorer, unmounted_after_a_claim
 from support.waiting import wait_until
 
 __all__ = ["own_processes"]
@@ -238,26 +237,17 @@ def test_an_outage_of_the_store_is_told_and_ends_the_run_in_words(
     engine: Engine,
     settings: Settings,
     store: LocalStore,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     write_ecgs(store, 3)
-    root = Path(settings.data_dir, "store")
     hasty = settings.model_copy(update={"outage_seconds": 1})
-    claim = Worklist.claim
-
-    def claim_from_a_lost_store(self: Worklist, limit: int) -> list[Claim]:
-        claims = claim(self, limit)
-        if root.exists():
-            root.rename(root.with_name("away"))
-        return claims
-
-    monkeypatch.setattr(Worklist, "claim", claim_from_a_lost_store)
-    with caplog.at_level(logging.WARNING), pytest.raises(StoreUnavailableError, match="does not answer"):
+    with (
+        unmounted_after_a_claim(settings.data_dir / "store"),
+        caplog.at_level(logging.WARNING),
+        pytest.raises(StoreUnavailableError, match="does not answer"),
+    ):
         run_scorer(engine, store, hasty, ShapeScorer())
     assert "Trying again for" in caplog.text
-    root.with_name("away").rename(root)
-    monkeypatch.setattr(Worklist, "claim", claim)
     assert run_scorer(engine, store, hasty, ShapeScorer()).scored == 3
 
 

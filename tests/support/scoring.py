@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from stence.database.tables import (
 )
 from stence.objects import ObjectStore
 from stence.scoring import RunSummary
+from stence.scoring.work import Claim, Worklist
 from stence.settings import Settings
 from support.ecgs import manifest
 from support.models import ShapeScorer, register
@@ -28,6 +31,23 @@ def score_all(engine: Engine, store: ObjectStore, settings: Settings) -> ScoreAl
     """Index the store and score what is there, as the score flow does."""
 
     return lambda scorer=None: run_scorer(engine, store, settings, scorer or ShapeScorer())
+
+
+@contextmanager
+def unmounted_after_a_claim(root: Path) -> Iterator[None]:
+    """Once ECGs are claimed, the local store in ``root`` is away; at the end it is back."""
+    aside, claim = root.with_name("unmounted"), Worklist.claim
+
+    def claim_and_unmount(self: Worklist, limit: int) -> list[Claim]:
+        claims = claim(self, limit)
+        if root.exists():
+            root.rename(aside)
+        return claims
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Worklist, "claim", claim_and_unmount)
+        yield
+    aside.rename(root)
 
 
 def run_scorer(engine: Engine, store: ObjectStore, settings: Settings, scorer: ShapeScorer) -> RunSummary:

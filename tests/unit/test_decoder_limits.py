@@ -30,10 +30,10 @@ ESCAPES = b"\x1b$B("
 CHANNEL = item(element(0x003A0208, "SQ", item(element(0x00080104, "LO", ESCAPES * 64))))
 
 
-def nested(depth: int) -> bytes:
+def nested(depth: int, tag: int = WAVEFORMS) -> bytes:
     content = b""
     for _ in range(depth):
-        content = element(WAVEFORMS, "SQ", item(content))
+        content = element(tag, "SQ", item(content))
     return content
 
 
@@ -117,15 +117,6 @@ ANGIOGRAM = xa.compressed(xa.run(), pydicom.uid.ExplicitVRLittleEndian)
 PER_FRAME = 0x52009230
 AT_PIXELS = ANGIOGRAM.index(b"\xe0\x7f\x10\x00")
 AT_PATIENT = ANGIOGRAM.index(b"\x10\x00\x20\x00")
-
-
-def in_frames(depth: int) -> bytes:
-    content = b""
-    for _ in range(depth):
-        content = element(PER_FRAME, "SQ", item(content))
-    return content
-
-
 HEADS = {
     "items": (element(PER_FRAME, "SQ", EMPTY_ITEMS * 200_000), AngiogramReason.IMPLAUSIBLE_SIZE),
     "elements": (element(0x53001001, "LO", b"") * 200_000, AngiogramReason.IMPLAUSIBLE_SIZE),
@@ -133,8 +124,8 @@ HEADS = {
     "times of frames": (element(0x00181065, "DS", b"1\\" * 32_000), AngiogramReason.BROKEN_HEADER),
     "more times than are read": (element(0x00181065, "UT", b"1\\" * 800_000), None),
     "character sets": (element(0x00080005, "UT", b"A\\" * 800_000), AngiogramReason.IMPLAUSIBLE_SIZE),
-    "sequences eight deep": (in_frames(8), None),
-    "sequences nine deep": (in_frames(9), AngiogramReason.IMPLAUSIBLE_SIZE),
+    "sequences eight deep": (nested(8, PER_FRAME), None),
+    "sequences nine deep": (nested(9, PER_FRAME), AngiogramReason.IMPLAUSIBLE_SIZE),
 }
 
 
